@@ -1,0 +1,105 @@
+"""What earlier drops observed, read again from the archive: late drops and retractions must consult it.
+
+The version tables forget that an unchanged row was seen again; the archived files do not.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from core import ledger
+from core.contract import Contract
+from core.definition import Pipeline
+from core.drop import AsOf, AsOfSource
+from core.errors import Unavailable
+from core.history import LaterObservations
+from core.intake import Extract, read_again
+from core.ledger import LedgerRow
+from core.ports import Session, Store
+from core.rules import parse_fragments
+from core.sql import engine_type, feed_fragments, quoted, statement
+from core.validate import effective_times
+
+INITIAL_SEQUENCE = 0
+
+
+def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
+    """A feed's initial rows as an extract, with the drop_id that their bytes give them."""
+    return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
+
+
+def archived_extract(store: Store, contract: Contract, row: LedgerRow) -> Extract:
+    """The archived file of a drop.
+
+    Raises:
+        Unavailable: it is missing, or its bytes are no longer those that were received.
+    """
+    name = row.archive_name
+    if not store.exists(name):
+        raise Unavailable(
+            f"the archived file of drop {row.drop_id} is missing", why=f"{name} is not there", hint="restore it from a backup of the archive"
+        )
+    extract, sha256 = read_again(store.local_copy(name), contract, AsOf(row.as_of, row.as_of_source))
+    if sha256 != row.sha256:
+        raise Unavailable(
+            f"the archived file of drop {row.drop_id} was changed",
+            why=f"{name} has SHA-256 {sha256}, the ledger says {row.sha256}",
+            hint="restore it from a backup of the archive",
+        )
+    return extract
+
+
+def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
+    """Add to scratch `woven_observation` what the extracts, each with its sequence, observed of the keys in `concerned`."""
+    fragments = {**feed_fragments(contract), **parse_fragments(contract)}
+    into = f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
+    nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
+    absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
+    for extract, sequence in others:
+        session.load(extract.path, extract.layout, "source_again")
+        session.scratch(
+            "parsed_again",
+            statement("parse", {**fragments, "source": quoted("source_again")}),
+            effective_times(extract.as_of),
+        )
+        bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
+        session.execute(into + statement("observations_again", fragments), bound)
+        if contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id):
+            session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
+
+
+def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
+    key_known = " AND ".join(f"p.{quoted(name)} IS NOT NULL" for name in contract.key)
+    return bool(
+        session.query(
+            f"""SELECT 1
+            FROM rejected_row AS r
+            WHERE r.drop_id = :drop_id
+                AND NOT EXISTS (SELECT 1 FROM parsed_again AS p WHERE p._line = r.line AND {key_known})
+            LIMIT 1""",
+            {"drop_id": drop_id},
+        )
+    )
+
+
+def archived_observations(session: Session, store: Store, pipeline: Pipeline, *, but: str) -> LaterObservations:
+    """How a late drop learns what every other drop in history observed."""
+
+    def observe(contract: Contract, since: datetime) -> None:
+        observe_again(session, contract, _others(session, store, pipeline, contract, since, but))
+
+    return observe
+
+
+def _others(
+    session: Session, store: Store, pipeline: Pipeline, contract: Contract, since: datetime, but: str
+) -> list[tuple[Extract, int]]:
+    found = [
+        (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
+        for initial, path, as_of in pipeline.initial_rows()
+        if initial.feed == contract.feed and as_of >= since
+    ]
+    for row in ledger.in_history(session, contract.feed, since):
+        if row.drop_id != but:
+            found.append((archived_extract(store, contract, row), row.sequence))
+    return found

@@ -1,0 +1,137 @@
+"""Quality gates: after each layer its checks run on what the drop touched, and their results are kept."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from core.contract import Contract, Severity
+from core.definition import Check, Pipeline
+from core.errors import DataRefused
+from core.intake import Extract
+from core.ledger import insert_rows
+from core.ports import Session
+from core.rules import rules_over_rows, staging_predicates
+from core.sql import feed_fragments, statement
+from core.validate import Validated, parent_fragments
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check of one drop, as `check_result` keeps it. `layer` is staging, history or marts."""
+
+    layer: str
+    model: str
+    check_name: str
+    severity: Severity
+    passed: bool
+    failing_rows: int
+    message: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stops the drop."""
+        return not self.passed and self.severity == Severity.ERROR
+
+
+class CheckFailed(DataRefused):
+    """One or more checks of severity error failed; what the drop did is to be rolled back.
+
+    `results` are those of all the drop's checks, the passed ones included.
+    """
+
+    def __init__(self, results: Sequence[CheckResult]) -> None:
+        failed = [result for result in results if result.failed]
+        super().__init__(
+            "check_failed",
+            "; ".join(f"{result.model}.{result.check_name}: {result.message} ({result.failing_rows})" for result in failed),
+            hint="read the failed checks in the quality report, correct the extract and drop it again",
+        )
+        self.results = tuple(results)
+
+
+def _result(layer: str, model: str, name: str, severity: Severity, failing: int, message: str) -> CheckResult:
+    return CheckResult(layer, model, name, severity, failing == 0, failing, message if failing else "")
+
+
+def check_staging(session: Session, extract: Extract, validated: Validated, checks: Sequence[Check], received_at: datetime) -> list[CheckResult]:
+    """Rules of the contract on `observation`, rows that share a key, and the feed's own checks."""
+    contract = extract.contract
+    model = f"stg_{contract.feed}"
+    predicates = staging_predicates(contract)
+    counts = ",\n    ".join(
+        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place}"
+        for place, (violation, _) in enumerate(predicates)
+    )
+    key = feed_fragments(contract)["key"]
+    row = session.query(
+        f"SELECT {counts}{',' if counts else ''} count(*) - (SELECT count(*) FROM (SELECT DISTINCT {key}, _effective_at FROM observation) AS d) AS repeated FROM observation"
+    )[0]
+    results = [
+        _result("staging", model, name, violation.severity, int(row[f"rule_{place}"]), violation.reason or f"{violation.column} breaks the rule {violation.rule}")
+        for place, (violation, name) in enumerate(predicates)
+    ]
+    results.append(_result("staging", model, "unique_key", Severity.ERROR, int(row["repeated"]), "a key stands twice at one effective time"))
+    results.append(
+        _result("staging", model, "expected_columns", Severity.WARN, len(extract.unexpected_columns), "the header names columns that the contract does not know; they are ignored")
+    )
+    results.append(
+        _result("staging", model, "as_of_in_the_past", Severity.WARN, int(extract.as_of.moment > received_at), "the drop's as_of lies in the future")
+    )
+    if contract.missing_keys == "close":
+        results.append(
+            _result("staging", model, "missing_keys_known", Severity.WARN, validated.unknown_keys, "refused rows without a readable key: no missing key was closed, since any might be theirs")
+        )
+    return results + [_run(session, "staging", check) for check in checks]
+
+
+def check_relationships(session: Session, contract: Contract) -> list[CheckResult]:
+    """The relationship rules, after the fold, so that rows may refer to keys of their own drop."""
+    results = []
+    for severity in Severity:
+        for column, rule in rules_over_rows(contract, "relationship", severity):
+            failing = session.query(statement("check_relationship", parent_fragments(column.name, rule.to or "")))[0]["failing"]
+            name = rule.name or f"relationship_{column.name}"
+            results.append(_result("staging", f"stg_{contract.feed}", name, severity, int(failing), rule.message or f"{column.name} is not known in {rule.to}"))
+    return results
+
+
+_HISTORY_CHECKS = {
+    "no_overlap": "periods of one key overlap",
+    "valid_from_before_valid_to": "a version ends before it begins",
+    "one_current_version": "a key has more than one current version",
+    "current_is_open": "is_current and valid_to contradict each other",
+}
+
+
+def check_history(session: Session, contract: Contract) -> list[CheckResult]:
+    """What must hold for the timeline of every key that the drop changed."""
+    row = session.query(statement("check_history", feed_fragments(contract)))[0]
+    return [
+        _result("history", f"history_{contract.feed}", name, Severity.ERROR, int(row[name]), message)
+        for name, message in _HISTORY_CHECKS.items()
+    ]
+
+
+def check_marts(session: Session, pipeline: Pipeline) -> list[CheckResult]:
+    """The marts' own checks, on the rows just recomputed."""
+    return [_run(session, "marts", check) for mart in pipeline.marts for check in mart.checks]
+
+
+def _run(session: Session, layer: str, check: Check) -> CheckResult:
+    failing = int(session.query(f"SELECT count(*) AS failing FROM (\n{check.sql}\n) AS failed")[0]["failing"])
+    definition = check.definition
+    return _result(layer, check.model, definition.name, definition.severity, failing, definition.message)
+
+
+def record(session: Session, drop_id: str, results: Iterable[CheckResult]) -> None:
+    insert_rows(session, "check_result", [{"drop_id": drop_id, **asdict(result)} for result in results])
+
+
+def refuse_failed(results: Sequence[CheckResult]) -> None:
+    """Stop the drop if a check of severity error failed.
+
+    Raises:
+        CheckFailed: with all the results.
+    """
+    if any(result.failed for result in results):
+        raise CheckFailed(results)

@@ -1,0 +1,254 @@
+"""What a feed's files must look like: one YAML file a feed, checked when it is loaded."""
+
+import hashlib
+import re
+from decimal import Decimal
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from core.drop import AsOfSource
+from core.yaml_file import load_yaml
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+_RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line"})
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+
+
+class Severity(StrEnum):
+    """What a broken rule or a failed check does: refuse, or report and go on."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+class Rule(BaseModel):
+    """One thing that must hold for every row; `name` is what rejects and reports call it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: Literal["not_null", "unique", "accepted_values", "range", "pattern", "relationship"]
+    name: str = ""
+    severity: Severity = Severity.ERROR
+    values: dict[str, str | bool] | list[str] | None = None
+    min: Decimal | None = None
+    max: Decimal | None = None
+    pattern: str | None = None
+    to: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
+    message: str = ""
+
+    @field_validator("min", "max", mode="before")
+    @classmethod
+    def _no_float(cls, bound: object) -> object:
+        # A YAML float such as 0.1 would drag its binary error into a money bound.
+        return str(bound) if isinstance(bound, float) else bound
+
+    @model_validator(mode="after")
+    def _has_its_parameters(self) -> Self:
+        needs = {
+            "accepted_values": (self.values, "values"),
+            "range": (self.min if self.min is not None else self.max, "min or max"),
+            "pattern": (self.pattern, "pattern"),
+            "relationship": (self.to, "to (feed.column)"),
+        }
+        value, what = needs.get(self.rule, (True, ""))
+        if value is None:
+            raise ValueError(f"the rule {self.rule} needs {what}")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"the pattern does not compile: {error}") from error
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or self.rule
+
+    @property
+    def accepted(self) -> dict[str, str | bool]:
+        """Accepted spellings in lower case, each with the value that is stored for it."""
+        if isinstance(self.values, dict):
+            return {spelling.casefold(): value for spelling, value in self.values.items()}
+        return {value.casefold(): value for value in self.values or ()}
+
+
+def _rule_shorthand(rules: object) -> object:
+    if isinstance(rules, list):
+        return [{"rule": rule} if isinstance(rule, str) else rule for rule in rules]
+    return rules
+
+
+class Column(BaseModel):
+    """A column of the feed: its name in history, the headers it may have, its type and rules."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Identifier
+    aliases: tuple[str, ...] = ()
+    type: str = "text"
+    default: str | None = None
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(_rule_shorthand)] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name in _RESERVED:
+            raise ValueError(f"'{name}' is a column of every history table; choose another name and list this as an alias")
+        return name
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, text: str) -> str:
+        match = _DECIMAL.fullmatch(text)
+        if match and int(match[2]) <= int(match[1]) <= 28:
+            return f"decimal({match[1]},{match[2]})"
+        if text in {"bigint", "text", "boolean", "date", "timestamp"}:
+            return text
+        raise ValueError(f"unknown type '{text}': use bigint, decimal(p,s) with p up to 28, text, boolean, date or timestamp")
+
+    @model_validator(mode="after")
+    def _boolean_has_values(self) -> Self:
+        if self.type == "boolean" and self.accepted_values is None:
+            raise ValueError("a boolean column needs an accepted_values rule that maps each spelling to true or false")
+        return self
+
+    @property
+    def decimal(self) -> tuple[int, int] | None:
+        """Precision and scale of a decimal column."""
+        match = _DECIMAL.fullmatch(self.type)
+        return (int(match[1]), int(match[2])) if match else None
+
+    @property
+    def accepted_values(self) -> Rule | None:
+        return next((rule for rule in self.rules if rule.rule == "accepted_values"), None)
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Every header that means this column, normalised."""
+        return frozenset(normalise_header(header) for header in (self.name, *self.aliases))
+
+
+class Operation(BaseModel):
+    """The column of a delta feed that says what happened to the key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    column: Identifier
+    upsert: tuple[str, ...] = ("I", "U")
+    delete: tuple[str, ...] = ("D",)
+
+
+class CheckDefinition(BaseModel):
+    """A check in SQL: `checks/<model>/<name>.sql` selects the rows that fail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Identifier
+    severity: Severity = Severity.ERROR
+    message: str = Field(min_length=1)
+
+
+class Contract(BaseModel):
+    """A feed's contract. `sha256` is that of the YAML text and of the initial rows, if any."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feed: Identifier
+    description: str = ""
+    files: tuple[str, ...] = Field(min_length=1)
+    mode: Literal["full", "delta"] = "full"
+    missing_keys: Literal["keep", "close"] = "keep"
+    max_rejected: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
+    as_of: tuple[AsOfSource, ...] = tuple(AsOfSource)
+    effective_column: Identifier | None = None
+    operation: Operation | None = None
+    delimiters: tuple[Literal[",", ";", "\t", "|"], ...] = (",", ";")
+    key: tuple[Identifier, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = Field(min_length=1)
+    checks: tuple[CheckDefinition, ...] = ()
+    initial: str | None = None
+    sha256: str = ""
+
+    @field_validator("max_rejected", mode="before")
+    @classmethod
+    def _no_float(cls, share: object) -> object:
+        return str(share) if isinstance(share, float) else share
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names):
+            raise ValueError("two columns have the same name")
+        headers = [header for column in self.columns for header in column.headers]
+        if len(set(headers)) < len(headers):
+            raise ValueError("two columns answer to the same header; change an alias")
+        for part in self.key:
+            if part not in names:
+                raise ValueError(f"the key column '{part}' is not among the columns")
+            if not any(rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in self.column(part).rules):
+                raise ValueError(f"the key column '{part}' needs the rule not_null with severity error")
+        if self.mode == "delta" and self.missing_keys == "close":
+            raise ValueError("missing_keys: close goes with mode: full; a delta says nothing of the keys that it lacks")
+        if self.effective_column is not None:
+            if self.effective_column not in names:
+                raise ValueError(f"effective_column '{self.effective_column}' is not among the columns")
+            if self.column(self.effective_column).type not in {"date", "timestamp"}:
+                raise ValueError("effective_column must be a date or a timestamp")
+            if self.mode == "full":
+                raise ValueError("effective_column goes with mode: delta; a full extract is true at one moment")
+        if self.operation is not None:
+            if self.mode == "full":
+                raise ValueError("operation goes with mode: delta")
+            if self.operation.column not in names:
+                raise ValueError(f"the operation column '{self.operation.column}' is not among the columns")
+        if {self.effective_column, self.operation.column if self.operation else None} & set(self.key):
+            raise ValueError("the key may hold neither the effective nor the operation column")
+        return self
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def values(self) -> tuple[Column, ...]:
+        """The columns whose change opens a new version: all but key, effective time and operation."""
+        apart = {*self.key, self.effective_column, self.operation.column if self.operation else None}
+        return tuple(column for column in self.columns if column.name not in apart)
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        return tuple(self.column(name) for name in self.key)
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of this name belongs to the feed, without regard to case."""
+        return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in self.files)
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """The feeds that this one's relationship rules refer to."""
+        return frozenset(
+            rule.to.split(".")[0] for column in self.columns for rule in column.rules if rule.to is not None
+        )
+
+
+def normalise_header(header: str) -> str:
+    """A header without regard to case, spaces, underscores and a byte order mark."""
+    return re.sub(r"[\s_\ufeff]+", "", header).casefold()
+
+
+def load_contract(path: Path) -> Contract:
+    """The contract in a YAML file.
+
+    Raises:
+        ContractError: with file, line and what to mend.
+    """
+    contract = load_yaml(path, Contract)
+    digest = hashlib.sha256(path.read_bytes())
+    if contract.initial is not None:
+        digest.update(b"\0" + (path.parent / contract.initial).read_bytes())
+    return contract.model_copy(update={"sha256": digest.hexdigest()})
+
+

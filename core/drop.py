@@ -1,0 +1,126 @@
+"""The words of the domain: a file that dropped, the claim on it, its identity and its as_of."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from core.errors import DataRefused
+
+
+class AsOfSource(StrEnum):
+    """Where a drop's as_of came from, in order of precedence."""
+
+    OPTION = "option"
+    FILE_NAME = "file_name"
+    METADATA = "metadata"
+    MODIFIED = "modified"
+
+
+@dataclass(frozen=True, slots=True)
+class FileDropped:
+    """A file landed. All that the pipeline knows of where drops come from."""
+
+    uri: str
+    name: str
+    modified_at: datetime
+    feed: str | None = None
+    as_of: datetime | None = None
+    metadata_as_of: datetime | None = None
+    keep_original: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A drop taken into work: nobody else will take it, and a crash will not lose it.
+
+    `path` is a local file with the bytes as received; `claim_id` names this delivery for good.
+    """
+
+    claim_id: str
+    path: Path
+    dropped: FileDropped
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The moment (UTC) from which a drop's rows are true, and what said so."""
+
+    moment: datetime
+    source: AsOfSource
+
+
+def iso(moment: datetime) -> str:
+    """`moment` in ISO 8601, UTC, ending in Z, with a fraction only where there is one."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def parse_moment(text: str) -> datetime:
+    """An ISO 8601 date or timestamp as aware UTC; without a zone it is taken as UTC.
+
+    Raises:
+        ValueError: `text` is not ISO 8601.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class DropHash:
+    """Folds a file's bytes, chunk by chunk, into its `drop_id` and its SHA-256.
+
+    The drop_id is the first 16 hex digits of SHA-256 over feed, NUL, as_of (`iso`), NUL, bytes.
+    """
+
+    def __init__(self, feed: str, as_of: datetime) -> None:
+        self._content = hashlib.sha256()
+        self._identity = hashlib.sha256(f"{feed}\0{iso(as_of)}\0".encode())
+
+    def update(self, chunk: bytes) -> None:
+        self._content.update(chunk)
+        self._identity.update(chunk)
+
+    @property
+    def drop_id(self) -> str:
+        return self._identity.hexdigest()[:16]
+
+    @property
+    def sha256(self) -> str:
+        return self._content.hexdigest()
+
+
+_STAMP = re.compile(
+    r"""(?<!\d)
+    (?P<year>\d{4})(?P<dash>-?)(?P<month>\d{2})(?P=dash)(?P<day>\d{2})
+    (?:[T_ ](?P<hour>\d{2})[:-]?(?P<minute>\d{2})[:-]?(?P<second>\d{2})Z?)?
+    (?!\d)""",
+    re.VERBOSE,
+)
+
+
+def as_of_in_name(name: str) -> datetime | None:
+    """The date or timestamp (UTC) in a file name; None where there is none.
+
+    Raises:
+        DataRefused: the name holds two different dates; none is picked at random.
+    """
+    found = set()
+    for match in _STAMP.finditer(name):
+        parts = match.groupdict(default="00")
+        try:
+            found.add(
+                datetime(
+                    *(int(parts[part]) for part in ("year", "month", "day", "hour", "minute", "second")),  # type: ignore[arg-type]
+                    tzinfo=UTC,
+                )
+            )
+        except ValueError:
+            continue  # eight digits that are no date, such as an account number
+    if len(found) > 1:
+        raise DataRefused(
+            "ambiguous_as_of",
+            f"the file name holds {len(found)} different dates",
+            hint="leave one date in the name, or give the right one with --as-of",
+        )
+    return found.pop() if found else None

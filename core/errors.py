@@ -1,0 +1,67 @@
+"""What can go wrong, divided by what to do next.
+
+DropledgerError
+├── ConfigurationError      stop and mend the settings or the contract          exit 2
+│   └── ContractError       names file, line and fix
+├── DataRefused             quarantine the file, go on with the next            exit 3
+│   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
+└── Unavailable             nothing was harmed; try again later                 exit 4
+    └── Busy                somebody else holds the root or the warehouse
+"""
+
+from pathlib import Path
+from typing import ClassVar
+
+
+class DropledgerError(Exception):
+    """An error that people can act on: what happened, why, and what to try."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" if self.why else self.what
+
+
+class ConfigurationError(DropledgerError):
+    """Settings, a pipeline or a command line that cannot work as they stand."""
+
+    exit_code = 2
+
+
+class ContractError(ConfigurationError):
+    """A pipeline file that is wrong; `file` and `line` (1-based) say where."""
+
+    def __init__(self, file: Path, line: int, what: str, *, hint: str = "") -> None:
+        super().__init__(f"{file}:{line}: {what}", hint=hint)
+        self.file = file
+        self.line = line
+
+
+class DataRefused(DropledgerError):
+    """A file that cannot go in. `rule` is a short stable word such as `missing_column`."""
+
+    exit_code = 3
+
+    def __init__(self, rule: str, what: str, *, hint: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.rule = rule
+
+
+class Unavailable(DropledgerError):
+    """Something needed is out of reach for now."""
+
+    exit_code = 4
+
+
+class Busy(Unavailable):
+    """Another process holds the root or the warehouse; `holder` names it where it is known."""
+
+    def __init__(self, what: str, *, holder: str = "", hint: str = "") -> None:
+        super().__init__(what, why=f"held by {holder}" if holder else "", hint=hint)
+        self.holder = holder

@@ -1,0 +1,163 @@
+"""History: a drop's observations folded into SCD2 versions.
+
+A drop whose observations are all later than any before takes one step: a join with the open versions. Any
+other drop is woven in: the timelines of the keys concerned are rebuilt from where they change on. Both give
+the history that docs/concepts.md defines.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.contract import Contract
+from core.intake import Extract
+from core.ports import Session
+from core.sql import engine_type, feed_fragments, quoted, statement
+from core.validate import Validated
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """How many versions a drop opened and closed, and the span of effective times (UTC) that it observed.
+
+    The keys that it changed are in scratch `changed_<feed>`.
+    """
+
+    versions_opened: int
+    versions_closed: int
+    first_effective: datetime | None = None
+    last_effective: datetime | None = None
+
+
+LaterObservations = Callable[[Contract, datetime], None]
+"""Adds to scratch `woven_observation` what other drops observed of the keys in `concerned` since a moment."""
+
+
+def history_table(contract: Contract) -> str:
+    """The DDL of a feed's history table."""
+    columns = [*contract.key_columns, *contract.values]
+    typed = ",\n    ".join(f"{quoted(column.name)} {engine_type(column.type)}" for column in columns)
+    return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})
+
+
+def fold(
+    session: Session,
+    extract: Extract,
+    validated: Validated,
+    sequence: int,
+    observed_until: datetime | None,
+    later_observations: LaterObservations,
+) -> Folded:
+    """Fold scratch `observation` into the feed's history.
+
+    `observed_until` is the latest effective time that drops of the feed observed before; None for the first.
+    """
+    contract = extract.contract
+    closes_missing = contract.missing_keys == "close" and validated.unknown_keys == 0
+    if closes_missing:
+        _observe_missing_keys(session, extract)
+    # A complete extract observes something at its as_of, be it only that keys are missing.
+    at = extract.as_of.moment if contract.mode == "full" else None
+    first, last = validated.first_effective or at, validated.last_effective or at
+    if first is None:
+        return Folded(0, 0)
+    one_a_key = contract.effective_column is None
+    if one_a_key and (observed_until is None or first > observed_until):
+        opened, closed = _step(session, contract, extract.drop_id)
+    else:
+        _concern(session, contract, extract.drop_id, sequence)
+        if observed_until is not None and first < observed_until:
+            later_observations(contract, first)
+        opened, closed = weave(session, contract)
+    return Folded(opened, closed, first, last)
+
+
+def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
+    """Set up `concerned` and `woven_observation` with what the drop itself observed."""
+    fragments = feed_fragments(contract)
+    session.scratch("concerned", f"SELECT {fragments['key']}, min(_effective_at) AS changed_from FROM observation GROUP BY {fragments['key']}")
+    session.scratch(
+        "woven_observation",
+        f"""SELECT
+            {fragments["columns"]},
+            _effective_at,
+            _absent,
+            _line,
+            CAST(:sequence AS BIGINT) AS _sequence,
+            CAST(:drop_id AS STRING) AS _drop_id
+        FROM observation""",
+        {"sequence": sequence, "drop_id": drop_id},
+    )
+
+
+def _observe_missing_keys(session: Session, extract: Extract) -> None:
+    contract = extract.contract
+    fragments = feed_fragments(contract)
+    nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
+    fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
+    columns = f"_line, {fragments['columns']}, _effective_at, _absent"
+    session.scratch("missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
+    session.scratch("observation", f"SELECT {columns} FROM observation UNION ALL SELECT {columns} FROM missing")
+
+
+def _no_changes(contract: Contract) -> str:
+    fragments = feed_fragments(contract)
+    return f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE"
+
+
+def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
+    """Start with empty `changed_<feed>` relations."""
+    for contract in contracts:
+        session.scratch(f"changed_{contract.feed}", _no_changes(contract))
+
+
+def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
+    """Take every key of every feed for changed, so that the marts are computed from nothing."""
+    for contract in contracts:
+        fragments = feed_fragments(contract)
+        session.scratch(
+            f"changed_{contract.feed}",
+            f"SELECT {fragments['key']}, min(valid_from) AS changed_from FROM {fragments['history']} GROUP BY {fragments['key']}",
+        )
+
+
+def _step(session: Session, contract: Contract, drop_id: str) -> tuple[int, int]:
+    fragments = feed_fragments(contract)
+    session.scratch("change", statement("fold_step", fragments))
+    closed = session.execute(statement("close_versions", fragments))
+    opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
+    session.scratch(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
+    return opened, closed
+
+
+def weave(session: Session, contract: Contract) -> tuple[int, int]:
+    """Rebuild the timelines of the keys in scratch `concerned` (key, changed_from) from `woven_observation`.
+
+    Gives how many versions were opened and closed.
+
+    `woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
+    """
+    values = [column.name for column in contract.values]
+    fragments = feed_fragments(contract)
+    fragments["before_columns"] = "".join(
+        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at) AS {quoted('_before_' + name)}"
+        for name in values
+    )
+    compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
+    fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
+    version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
+    session.scratch("woven", statement("weave", fragments))
+    session.scratch("superseded", statement("superseded", fragments))
+    session.scratch("removed_version", f"SELECT {version} FROM superseded EXCEPT SELECT {version} FROM woven")
+    session.scratch("added_version", f"SELECT {version} FROM woven EXCEPT SELECT {version} FROM superseded")
+    counts = session.query(statement("weave_counts", fragments))[0]
+    session.execute(statement("delete_versions", fragments))
+    session.execute(statement("insert_versions", fragments))
+    session.scratch(
+        f"changed_{contract.feed}",
+        f"""SELECT {fragments['o_key']}, o.changed_from
+        FROM concerned AS o
+        WHERE EXISTS (SELECT 1 FROM removed_version AS h WHERE {fragments['same_key']})
+            OR EXISTS (SELECT 1 FROM added_version AS h WHERE {fragments['same_key']})""",
+    )
+    return int(counts["opened"]), int(counts["closed"])

@@ -1,0 +1,262 @@
+"""Intake: whose drop is it, as of when, which bytes, and can they be rows at all."""
+
+import codecs
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from core.contract import Contract, normalise_header
+from core.definition import Pipeline
+from core.drop import AsOf, AsOfSource, Claim, DropHash, FileDropped, as_of_in_name
+from core.errors import ConfigurationError, DataRefused
+from core.ports import Layout
+
+MAX_LINE_BYTES = 32 << 20
+_CHUNK = 1 << 20
+_MAX_HEADER = 1 << 20
+_CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows."""
+
+    drop_id: str
+    contract: Contract
+    path: Path
+    layout: Layout
+    as_of: AsOf
+    unexpected_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A drop with its identity; `extract` is there if it can be read, else `refusal` says why not.
+
+    `feed` is empty for a file that belongs to no feed.
+    """
+
+    claim: Claim
+    drop_id: str
+    feed: str
+    contract: Contract | None
+    as_of: AsOf
+    size_bytes: int
+    sha256: str
+    extract: Extract | None = None
+    refusal: DataRefused | None = None
+
+    @property
+    def name(self) -> str:
+        return self.claim.dropped.name
+
+    @property
+    def archive_name(self) -> str:
+        """Where the drop is kept, under the root."""
+        return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
+
+
+def archive_name(self) -> str:
+        """Where the drop is kept, under the root."""
+        return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
+
+
+def archive_name(feed: str, as_of: datetime, drop_id: str, name: str) -> str:
+    """Where a drop is kept under the root; the folder is the day from which its rows are true."""
+    return f"archive/{feed}/{as_of:%Y/%m/%d}/{fitting(f'{drop_id}-{name}')}"
+
+
+def fitting(name: str, room: int = 0) -> str:
+    """A file name cut in its middle to the 255 bytes, less `room`, that file systems allow."""
+    encoded = name.encode()
+    limit = 255 - room
+    if len(encoded) <= limit:
+        return name
+    return encoded[: limit - 40].decode("utf-8", "ignore") + "~" + encoded[-32:].decode("utf-8", "ignore")
+
+
+def identify(claim: Claim, pipeline: Pipeline) -> Drop:
+    """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
+    dropped = claim.dropped
+    refusal: DataRefused | None = None
+    contract: Contract | None = None
+    try:
+        contract = _feed_of(dropped, pipeline)
+        as_of = _as_of(dropped, contract)
+    except DataRefused as error:
+        refusal = error
+        as_of = AsOf(dropped.as_of or dropped.modified_at, AsOfSource.OPTION if dropped.as_of else AsOfSource.MODIFIED)
+    feed = contract.feed if contract else ""
+    identity, text = _read_through(claim.path, feed, as_of.moment)
+    extract = None
+    if contract is not None and refusal is None:
+        try:
+            extract = _extract(claim.path, identity.drop_id, contract, as_of, text)
+        except DataRefused as error:
+            refusal = error
+    return Drop(claim, identity.drop_id, feed, contract, as_of, text.size, identity.sha256, extract, refusal)
+
+
+def read_again(path: Path, contract: Contract, as_of: AsOf) -> tuple[Extract, str]:
+    """A file that is no new delivery, and the SHA-256 of its bytes.
+
+    Raises:
+        DataRefused: it cannot be read under the contract.
+    """
+    identity, text = _read_through(path, contract.feed, as_of.moment)
+    return _extract(path, identity.drop_id, contract, as_of, text), identity.sha256
+
+
+def _read_through(path: Path, feed: str, as_of: datetime) -> tuple[DropHash, "_Text"]:
+    identity, text = DropHash(feed, as_of), _Text()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            identity.update(chunk)
+            text.update(chunk)
+    return identity, text
+
+
+def _feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
+    if dropped.feed is not None:
+        try:
+            return pipeline.contract(dropped.feed)
+        except ConfigurationError as error:
+            raise DataRefused("unknown_feed", str(error), hint=error.hint) from error
+    takers = [contract for contract in pipeline.contracts.values() if contract.takes(dropped.name)]
+    if len(takers) == 1:
+        return takers[0]
+    if takers:
+        raise DataRefused(
+            "ambiguous_feed",
+            f"the file name fits several feeds: {', '.join(contract.feed for contract in takers)}",
+            hint="drop it into inbox/<feed>/, or name the feed with --feed",
+        )
+    patterns = ", ".join(pattern for contract in pipeline.contracts.values() for pattern in contract.files)
+    raise DataRefused(
+        "unknown_feed",
+        "the file name fits no feed",
+        hint=f"name it by one of the patterns {patterns}; or drop it into inbox/<feed>/; or name the feed with --feed",
+    )
+
+
+def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
+    """The drop's as_of by the contract's sources, in their fixed order."""
+    candidates = {
+        AsOfSource.OPTION: lambda: dropped.as_of,
+        AsOfSource.FILE_NAME: lambda: as_of_in_name(dropped.name),
+        AsOfSource.METADATA: lambda: dropped.metadata_as_of,
+        AsOfSource.MODIFIED: lambda: dropped.modified_at,
+    }
+    for source, candidate in candidates.items():
+        if source in contract.as_of or source == AsOfSource.OPTION:
+            moment = candidate()
+            if moment is not None:
+                return AsOf(moment, source)
+    raise DataRefused(
+        "no_as_of",
+        "nothing says from when the rows are true",
+        hint="put a date into the file name, like accounts_2025-10-31.csv, or give it with --as-of",
+    )
+
+
+class _Text:
+    """Watches a file's bytes go by: how many, how many lines, and whether they are UTF-8 text."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._line_feeds = 0
+        self._returns = 0
+        self._pairs = 0
+        self._last = b""
+        self._since_line_feed = 0
+        self._too_long = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._not_utf8 = False
+        self._has_controls = False
+
+    def update(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        self._line_feeds += chunk.count(b"\n")
+        self._returns += chunk.count(b"\r")
+        self._pairs += chunk.count(b"\r\n") + (self._last == b"\r" and chunk.startswith(b"\n"))
+        self._last = chunk[-1:]
+        first = chunk.find(b"\n")
+        self._too_long = self._too_long or self._since_line_feed + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES
+        self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
+        if not self._not_utf8:
+            try:
+                self._decoder.decode(chunk)
+            except UnicodeDecodeError:
+                self._not_utf8 = True
+
+    @property
+    def lines(self) -> int:
+        return self._line_feeds + (self._last not in {b"", b"\n"})
+
+    @property
+    def lines_end_alike(self) -> bool:
+        return self._returns == 0 or self._returns == self._pairs == self._line_feeds
+
+    def refuse_unless_text(self) -> None:
+        if self.size == 0:
+            raise DataRefused("empty_file", "the file is empty", hint="export it again; an extract has at least a header")
+        if not self._not_utf8:
+            try:
+                self._decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                self._not_utf8 = True
+        if self._not_utf8:
+            raise DataRefused("not_utf8", "the file is not UTF-8 text", hint="export it as UTF-8 (in Excel: CSV UTF-8) and drop it again")
+        if self._has_controls:
+            raise DataRefused("control_characters", "the file holds control characters such as NUL, so it is no plain text", hint="export it as plain CSV and drop it again")
+        if self._too_long:
+            raise DataRefused("line_too_long", f"a line is longer than {MAX_LINE_BYTES >> 20} MiB", hint="check that the file has line ends, and that no quote is left open")
+
+
+def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _Text) -> Extract:
+    """The file's layout by its header.
+
+    Raises:
+        DataRefused: it is no text, or the header lacks a column or has one twice.
+    """
+    text.refuse_unless_text()
+    with path.open("rb") as file:
+        first_line = file.read(_MAX_HEADER).decode("utf-8-sig", "ignore").splitlines()[:1]
+    header_text = first_line[0] if first_line else ""
+    candidates = [_cells(header_text, delimiter) for delimiter in contract.delimiters]
+    best = max(range(len(candidates)), key=lambda place: (_known(candidates[place], contract), -place))
+    header, delimiter = candidates[best], contract.delimiters[best]
+    positions: dict[str, int] = {}
+    unexpected = []
+    for place, cell in enumerate(header):
+        column = next((column for column in contract.columns if normalise_header(cell) in column.headers), None)
+        if column is None:
+            unexpected.append(cell.strip())
+        elif column.name in positions:
+            raise DataRefused("repeated_column", f"the header names the column {column.name} twice", hint="leave one of the two in the file")
+        else:
+            positions[column.name] = place
+    missing = [column.name for column in contract.columns if column.name not in positions]
+    if missing:
+        spelled = {column.name: column.aliases[0] if column.aliases else column.name for column in contract.columns}
+        raise DataRefused(
+            "missing_column",
+            f"the header lacks {', '.join(spelled[name] for name in missing)}",
+            hint=f"the header must be {contract.delimiters[0].join(spelled.values())} in any order, spelled with or without spaces and underscores",
+        )
+    layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike)
+    return Extract(drop_id, contract, path, layout, as_of, tuple(unexpected))
+
+
+def _cells(header: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([header], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return header.split(delimiter)
+
+
+def _known(header: Sequence[str], contract: Contract) -> int:
+    return sum(any(normalise_header(cell) in column.headers for column in contract.columns) for cell in header)

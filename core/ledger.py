@@ -1,0 +1,179 @@
+"""The ledger: every drop, every delivery, every refused row and every check, append-only in spirit.
+
+A drop has one row, whatever number of times it is delivered; a delivery has one row each. A drop that was
+quarantined or retracted and comes again is taken anew: its row is replaced, its deliveries tell the story.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from core.definition import Pipeline
+from core.drop import AsOfSource
+from core.intake import Drop, archive_name
+from core.ports import Session
+from core.sql import literal, quoted
+
+
+class Status(StrEnum):
+    """What became of a drop."""
+
+    COMMITTED = "committed"
+    PUBLISHED = "published"
+    QUARANTINED = "quarantined"
+    RETRACTED = "retracted"
+
+
+class Delivered(StrEnum):
+    """What became of a delivery."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+IN_HISTORY = frozenset({Status.COMMITTED, Status.PUBLISHED})
+_IN_HISTORY_SQL = ", ".join(literal(status) for status in sorted(IN_HISTORY))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A drop as the ledger has it; `feed` is empty for a file that belonged to none."""
+
+    drop_id: str
+    feed: str
+    name: str
+    as_of: datetime
+    as_of_source: AsOfSource
+    sequence: int
+    status: Status
+    sha256: str
+    error: str | None
+
+    @property
+    def archive_name(self) -> str:
+        return archive_name(self.feed, self.as_of, self.drop_id, self.name)
+
+
+_COLUMNS = "drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error"
+
+
+def _row(record: Mapping[str, Any]) -> LedgerRow:
+    return LedgerRow(**{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])})
+
+
+def insert_rows(session: Session, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append a handful of rows, their values bound."""
+    rows = list(rows)
+    if not rows:
+        return
+    names = list(rows[0])
+    markers = ", ".join("(" + ", ".join(f":{name}_{place}" for name in names) + ")" for place in range(len(rows)))
+    bound = {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in names}
+    session.execute(f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES {markers}", bound)
+
+
+def find(session: Session, drop_id: str) -> LedgerRow | None:
+    """The drop with this id, if it was ever delivered."""
+    found = session.query(f"SELECT {_COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
+    return _row(found[0]) if found else None
+
+
+def delivered_as(session: Session, claim_id: str) -> Delivered | None:
+    """What the ledger says of this very delivery; None if it has not recorded it yet."""
+    found = session.query("SELECT outcome FROM delivery WHERE claim_id = :claim_id", {"claim_id": claim_id})
+    return Delivered(found[0]["outcome"]) if found else None
+
+
+def next_sequence(session: Session) -> int:
+    """The next place in the order of receipt."""
+    return int(session.query("SELECT coalesce(max(sequence), 0) + 1 AS next FROM drop_ledger")[0]["next"])
+
+
+def observed_until(session: Session, feed: str, pipeline: Pipeline) -> datetime | None:
+    """The latest effective time (UTC) observed for a feed, by drops in history or its initial rows."""
+    latest = session.query(
+        f"SELECT max(last_effective) AS latest FROM drop_ledger WHERE feed = :feed AND status IN ({_IN_HISTORY_SQL})",
+        {"feed": feed},
+    )[0]["latest"]
+    initial = [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed]
+    return max([*initial, *([latest] if latest else [])], default=None)
+
+
+def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
+    """A feed's drops in history that observed anything at `since` (UTC) or later, in order of receipt."""
+    return [
+        _row(record)
+        for record in session.query(
+            f"""SELECT {_COLUMNS}
+            FROM drop_ledger
+            WHERE feed = :feed
+                AND status IN ({_IN_HISTORY_SQL})
+                AND last_effective >= :since
+            ORDER BY sequence""",
+            {"feed": feed, "since": since},
+        )
+    ]
+
+
+def unpublished(session: Session) -> list[LedgerRow]:
+    """Drops whose changes are committed and not yet published, in order of receipt."""
+    return [
+        _row(record)
+        for record in session.query(
+            f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence", {"status": Status.COMMITTED}
+        )
+    ]
+
+
+def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:
+    insert_rows(
+        session,
+        "delivery",
+        [
+            {
+                "drop_id": drop.drop_id,
+                "uri": drop.claim.dropped.uri,
+                "received_at": received_at,
+                "outcome": outcome,
+                "claim_id": drop.claim.claim_id,
+            }
+        ],
+    )
+
+
+def record_drop(session: Session, drop: Drop, *, received_at: datetime, sequence: int, status: Status, fields: Mapping[str, Any]) -> None:
+    """Write the drop's one row, in place of an earlier refused or retracted one."""
+    for table in ("drop_ledger", "rejected_row", "check_result"):
+        session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": drop.drop_id})
+    row = {
+        "drop_id": drop.drop_id,
+        "feed": drop.feed or None,
+        "uri": drop.claim.dropped.uri,
+        "name": drop.name,
+        "size_bytes": drop.size_bytes,
+        "sha256": drop.sha256,
+        "as_of": drop.as_of.moment,
+        "as_of_source": drop.as_of.source,
+        "sequence": sequence,
+        "received_at": received_at,
+        "status": status,
+        "rows_read": 0,
+        "rows_accepted": 0,
+        "rows_rejected": 0,
+        "rows_duplicate": 0,
+        "versions_opened": 0,
+        "versions_closed": 0,
+        "contract_sha256": drop.contract.sha256 if drop.contract else None,
+    }
+    insert_rows(session, "drop_ledger", [{**row, **fields}])
+
+
+def mark_published(session: Session, drop_ids: Iterable[str], published_at: datetime) -> None:
+    for drop_id in drop_ids:
+        session.execute(
+            "UPDATE drop_ledger SET status = :status, published_at = :published_at WHERE drop_id = :drop_id",
+            {"status": Status.PUBLISHED, "published_at": published_at.astimezone(UTC), "drop_id": drop_id},
+        )

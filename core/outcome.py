@@ -1,0 +1,65 @@
+"""What became of a delivery, as handlers report it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from core.drop import iso
+from core.intake import Drop
+from core.ledger import Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One delivery's outcome. `rule`, `error` and `hint` say why a file was quarantined; `file` where it is now."""
+
+    drop: Drop
+    delivered: Delivered
+    file: str
+    rows_read: int = 0
+    rows_accepted: int = 0
+    rows_rejected: int = 0
+    rows_duplicate: int = 0
+    versions_opened: int = 0
+    versions_closed: int = 0
+    recomputed: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    rule: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    resumed: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether any data was refused: the file, or rows of it."""
+        return self.delivered == Delivered.QUARANTINED or self.rows_rejected > 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry for this delivery in `process --json`, see docs/json.md."""
+        return {
+            "name": self.drop.name,
+            "drop_id": self.drop.drop_id,
+            "feed": self.drop.feed or None,
+            "as_of": iso(self.drop.as_of.moment),
+            "as_of_source": str(self.drop.as_of.source),
+            "outcome": str(self.delivered),
+            "resumed": self.resumed,
+            "file": self.file,
+            "rows_read": self.rows_read,
+            "rows_accepted": self.rows_accepted,
+            "rows_rejected": self.rows_rejected,
+            "rows_duplicate": self.rows_duplicate,
+            "versions_opened": self.versions_opened,
+            "versions_closed": self.versions_closed,
+            "recomputed": dict(self.recomputed),
+            "warnings": list(self.warnings),
+            "rule": self.rule,
+            "error": self.error,
+            "hint": self.hint,
+        }
+
+
+def moment_or_none(moment: datetime | None) -> str | None:
+    """A moment for JSON output."""
+    return iso(moment) if moment else None

@@ -1,0 +1,110 @@
+"""The way of a drop, the same for every entry point:
+
+event -> FileDropped -> intake -> validate -> history -> mart -> publish -> archive
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from core import ledger, quarantine
+from core.admit import admit
+from core.drop import FileDropped
+from core.errors import DataRefused
+from core.intake import Drop, identify
+from core.ledger import Delivered
+from core.outcome import Outcome
+from core.ports import Session
+from core.publish import Publication, publish
+from core.runtime import Runtime
+
+_BATCH_DROPS = 100
+_BATCH_BYTES = 512 << 20
+
+
+def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take drops through the pipeline, after whatever an earlier process left unfinished; `tell` each outcome.
+
+    Drops that wait together are taken in order of as_of, parents before children.
+
+    Raises:
+        Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
+    """
+    outcomes = []
+    with runtime.store.exclusive(runtime.wait_seconds):
+        claims = runtime.store.unfinished()
+        claims += [claim for fact in dropped if (claim := runtime.store.claim(fact)) is not None]
+        drops = sorted((identify(claim, runtime.pipeline) for claim in claims), key=lambda drop: _order(runtime, drop))
+        for batch in _batches(drops):
+            with runtime.session() as session:
+                for outcome in _work_off(runtime, session, batch):
+                    outcomes.append(outcome)
+                    tell(outcome)
+    return outcomes
+
+
+def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
+    feeds = runtime.pipeline.feed_order
+    return (drop.as_of.moment, feeds.index(drop.feed) if drop.feed in feeds else len(feeds), drop.name, drop.claim.claim_id)
+
+
+def _batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
+    """Drops that are folded in one transaction: bounded in number and bytes, so that memory stays flat."""
+    batch: list[Drop] = []
+    size = 0
+    for drop in drops:
+        if batch and (len(batch) >= _BATCH_DROPS or size + drop.size_bytes > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(drop)
+        size += drop.size_bytes
+    if batch:
+        yield batch
+
+
+def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit a batch in one transaction, then publish and put the files in their place.
+
+    If a check or the engine refuses one of several, all are rolled back and taken one by one, so that the
+    refused one alone is quarantined.
+    """
+    try:
+        with session.transaction():
+            outcomes = [admit(runtime, session, drop) for drop in batch]
+            for drop in batch:
+                runtime.store.secure(drop.claim)
+    except DataRefused as refusal:
+        if len(batch) > 1:
+            return [outcome for drop in batch for outcome in _work_off(runtime, session, [drop])]
+        with session.transaction():
+            outcomes = [admit(runtime, session, batch[0], refusal)]
+            runtime.store.secure(batch[0].claim)
+    publish_committed(runtime, session, outcomes)
+    return [_put_away(runtime, outcome) for outcome in outcomes]
+
+
+def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = ()) -> None:
+    """Publish whatever is committed and not yet published, drops of a crashed process included."""
+    claims = {outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED}
+    rows = ledger.unpublished(session)
+    if rows:
+        publish(session, runtime.store, runtime.pipeline, [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows])
+        with session.transaction():
+            ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())
+
+
+def _put_away(runtime: Runtime, outcome: Outcome) -> Outcome:
+    """Move the file to archive or quarantine. The bytes of a duplicate are in the archive already."""
+    store, drop = runtime.store, outcome.drop
+    match outcome.delivered:
+        case Delivered.QUARANTINED:
+            file = quarantine.set_apart(store, drop)
+        case Delivered.ACCEPTED:
+            file = drop.archive_name
+            quarantine.place_rejects(store, drop, quarantine.file_name(store, drop))
+            store.keep(drop.claim, file)
+        case Delivered.DUPLICATE:
+            file = drop.archive_name
+            if not store.exists(file):
+                store.keep(drop.claim, file)
+    store.release(drop.claim)
+    return replace(outcome, file=file)

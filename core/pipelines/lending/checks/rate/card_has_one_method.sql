@@ -1,0 +1,3 @@
+SELECT 1 AS failing
+FROM observation
+HAVING count(DISTINCT method) > 1

@@ -1,0 +1,175 @@
+"""What core asks of the world, and what each adapter must guarantee."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from core.drop import Claim, FileDropped
+
+Parameters = Mapping[str, Any]
+Clock = Callable[[], datetime]
+"""Gives the present as aware UTC; passed in, so that tests can set it."""
+
+
+class Store(Protocol):
+    """The root: a folder, or a bucket and prefix, with the layout of docs/operating.md."""
+
+    @property
+    def root(self) -> str:
+        """Where it is, as people write it."""
+        ...
+
+    def exclusive(self, wait_seconds: float) -> AbstractContextManager[None]:
+        """Hold the root alone.
+
+        The hold ends when the block or the process does, however it ends.
+
+        Raises:
+            Busy: somebody else still holds it after `wait_seconds`.
+        """
+        ...
+
+    def arrivals(self) -> list[FileDropped]:
+        """What lies in the inbox, temporary names left out, in order of name."""
+        ...
+
+    def claim(self, dropped: FileDropped) -> Claim | None:
+        """Take a drop into work, atomically and durably; None if it is gone.
+
+        After a crash at any point the file is either where it was or among `unfinished`.
+        """
+        ...
+
+    def unfinished(self) -> list[Claim]:
+        """Claims that an earlier process left, oldest first."""
+        ...
+
+    def workspace(self, claim: Claim) -> Path:
+        """A local folder for files that belong to the claim; it lasts until `release`."""
+        ...
+
+    def secure(self, claim: Claim) -> None:
+        """Make what lies in the claim's workspace survive a crash."""
+        ...
+
+    def temporary(self) -> AbstractContextManager[Path]:
+        """A local folder for files on their way to `put`; gone when the block ends or, after a crash, at the next start."""
+        ...
+
+    def put(self, source: Path, name: str) -> None:
+        """Move a local file to `name` under the root: durable, and seen whole or not at all."""
+        ...
+
+    def keep(self, claim: Claim, name: str) -> None:
+        """Move the claimed bytes to `name` under the root; a repeated call changes nothing."""
+        ...
+
+    def release(self, claim: Claim) -> None:
+        """Forget the claim and its workspace."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether `name` is there under the root."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """`name` under the root, for reading."""
+        ...
+
+    def local_copy(self, name: str) -> Path:
+        """A local path with the bytes of `name`, for the engine to read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a delimited file is read: `positions` maps column names to 0-based places, of `width`.
+
+    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way.
+    """
+
+    delimiter: str
+    width: int
+    positions: Mapping[str, int]
+    physical_lines: int
+    lines_end_alike: bool
+
+
+class Session(Protocol):
+    """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        """Run a statement; the number of rows it changed (0 where it changes none)."""
+        ...
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        """The rows of a small result, by column name; timestamps are aware UTC."""
+        ...
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
+        """Put a result in a relation of this session's own, in place of one of that name; its row count."""
+        ...
+
+    def replace_table(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        """Put a result in a table of the schema, in place of what it held; meant for rows that are soon replaced."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """What happens inside becomes visible together at the end, or not at all if it raises."""
+        ...
+
+    def load(self, path: Path, layout: Layout, into: str) -> int:
+        """Read a delimited file as text into scratch relations; the number of rows read.
+
+        `into` gets `_line` (1-based line of the file, where the row begins) and the columns of
+        `layout.positions`; `misshapen_<into>` gets `_line, rule, reason, raw` of the rows that have no such shape.
+        A file that cannot be read leaves an open transaction usable.
+
+        Raises:
+            DataRefused: nothing can be read as rows, such as when a quote is never closed.
+        """
+        ...
+
+    def raw_rows(self, path: Path, source: str, lines: str, into: str) -> None:
+        """Fill scratch `into` with `_line, raw`: the text, as received, of the rows of `source` named by `lines`.
+
+        `source` was loaded from `path`; `lines` is a scratch relation with a column `_line`.
+        """
+        ...
+
+    def has_table(self, name: str) -> bool:
+        """Whether the pipeline's schema has this table."""
+        ...
+
+    def export(self, select: str, path: Path, kind: str) -> None:
+        """Write a result to a local file, in order; `kind` is csv or parquet."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where the tables live."""
+
+    @property
+    def location(self) -> str:
+        """Where it is, as people write it; never a secret."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is anything to open for reading."""
+        ...
+
+    def session(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
+        """Open the warehouse for as long as the block lasts.
+
+        Raises:
+            Busy: another process has it open, and kept it so for the time that one waits.
+            Unavailable: it cannot be reached.
+        """
+        ...
+
+    def versions(self) -> Sequence[tuple[str, str]]:
+        """Names and versions of what it runs on, for reports."""
+        ...

@@ -1,0 +1,75 @@
+"""Quarantine: a refused file is set apart whole, with what is wrong and how to mend it beside it."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from core.drop import iso
+from core.errors import DataRefused
+from core.intake import Drop, fitting
+from core.ports import Session, Store
+from core.publish import REASON, REJECTS, REPORT
+from core.sql import literal
+
+_ROOM = len(".reason.json")
+
+
+def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -> None:
+    """Write the reason into the claim's workspace, before the outcome is recorded."""
+    reason: dict[str, Any] = {
+        "drop_id": drop.drop_id,
+        "name": drop.name,
+        "feed": drop.feed or None,
+        "as_of": iso(drop.as_of.moment),
+        "sha256": drop.sha256,
+        "size_bytes": drop.size_bytes,
+        "quarantined_at": iso(at),
+        "rule": refusal.rule,
+        "error": refusal.what,
+        "fix": refusal.hint,
+    }
+    path = store.workspace(drop.claim) / REASON
+    path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
+
+
+def stage_rejects(session: Session, store: Store, drop: Drop) -> None:
+    """Write the refused rows of the drop, in order of line, into the claim's workspace."""
+    session.export(
+        f"SELECT line, column_name, rule, reason, raw FROM rejected_row WHERE drop_id = {literal(drop.drop_id)} ORDER BY line",
+        store.workspace(drop.claim) / REJECTS,
+        "csv",
+    )
+
+
+def file_name(store: Store, drop: Drop) -> str:
+    """The drop's name under `quarantine/`: its own, unless another drop has that already."""
+    name = fitting(drop.name, _ROOM)
+    reason = f"quarantine/{name}.reason.json"
+    if store.exists(reason):
+        with store.open(reason) as file:
+            if json.load(file).get("drop_id") == drop.drop_id:
+                return f"quarantine/{name}"
+    if store.exists(reason) or store.exists(f"quarantine/{name}.rejects.csv"):
+        return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
+    return f"quarantine/{name}"
+
+
+def place_rejects(store: Store, drop: Drop, name: str) -> None:
+    """Put the staged refused rows beside where the file is, or would be, in quarantine."""
+    path = store.workspace(drop.claim) / REJECTS
+    if path.exists():
+        store.put(path, f"{name}.rejects.csv")
+
+
+def set_apart(store: Store, drop: Drop) -> str:
+    """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
+    name = file_name(store, drop)
+    report = store.workspace(drop.claim) / REPORT
+    if report.exists():
+        store.put(report, f"outputs/quality_reports/quality_report_{drop.drop_id}.json")
+    reason = store.workspace(drop.claim) / REASON
+    if reason.exists():
+        store.put(reason, f"{name}.reason.json")
+    place_rejects(store, drop, name)
+    store.keep(drop.claim, name)
+    return name

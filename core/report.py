@@ -1,0 +1,101 @@
+"""The quality report of a drop: what was checked, what failed, and how many rows each layer saw."""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core import __version__
+from core.checks import CheckResult
+from core.contract import Severity
+from core.definition import Pipeline
+from core.drop import iso
+from core.intake import Drop
+from core.ports import Session
+from core.sql import quoted, same
+
+
+def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
+    """How many rows each rule refused."""
+    rows = session.query(
+        "SELECT rule, count(*) AS refused FROM rejected_row WHERE drop_id = :drop_id GROUP BY rule ORDER BY rule", {"drop_id": drop_id}
+    )
+    return {row["rule"]: row["refused"] for row in rows}
+
+
+def intermediate_counts(session: Session, pipeline: Pipeline) -> dict[str, int]:
+    """The rows of each intermediate model for the keys just touched; all of them where it has no such key."""
+    columns = session.query(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+    )
+    of_model: dict[str, set[str]] = {}
+    for column in columns:
+        of_model.setdefault(column["table_name"], set()).add(column["column_name"])
+    counts = {}
+    for model in pipeline.intermediate:
+        keyed = next((mart for mart in pipeline.marts if set(mart.file.key) <= of_model.get(model.name, set())), None)
+        touched = (
+            f" AS i WHERE EXISTS (SELECT 1 FROM {quoted('touched_' + keyed.name)} AS t WHERE {same(keyed.file.key, 'i', 't')})"
+            if keyed
+            else ""
+        )
+        counts[model.name] = int(session.query(f"SELECT count(*) AS row_count FROM {quoted(model.name)}{touched}")[0]["row_count"])
+    return counts
+
+
+def write_report(
+    path: Path,
+    drop: Drop,
+    *,
+    outcome: str,
+    generated_at: datetime,
+    engine: Sequence[tuple[str, str]],
+    results: Sequence[CheckResult],
+    rows: Mapping[str, int],
+    row_counts: Mapping[str, Mapping[str, int]],
+    rejects: Mapping[str, int],
+    error: str | None = None,
+) -> None:
+    """Write the report as JSON; docs/operating.md describes its entries."""
+    report: dict[str, Any] = {
+        "report_version": 1,
+        "drop_id": drop.drop_id,
+        "feed": drop.feed or None,
+        "name": drop.name,
+        "as_of": iso(drop.as_of.moment),
+        "outcome": outcome,
+        "error": error,
+        "generated_at": iso(generated_at),
+        "environment": {"dropledger": __version__, "python": platform.python_version(), **dict(engine)},
+        "rows": dict(rows),
+        "totals": _totals(results),
+        "by_layer": {
+            layer: _totals([result for result in results if result.layer == layer])
+            for layer in dict.fromkeys(result.layer for result in results)
+        },
+        "failed_checks": [
+            {
+                "layer": result.layer,
+                "model": result.model,
+                "check": result.check_name,
+                "severity": result.severity,
+                "failing_rows": result.failing_rows,
+                "message": result.message,
+            }
+            for result in results
+            if not result.passed
+        ],
+        "row_counts": {layer: dict(counts) for layer, counts in row_counts.items()},
+        "rejects_by_rule": dict(rejects),
+    }
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _totals(results: Sequence[CheckResult]) -> dict[str, int]:
+    verdicts = Counter(
+        "passed" if result.passed else "failed" if result.severity == Severity.ERROR else "warned" for result in results
+    )
+    return {"checks": len(results), "passed": verdicts["passed"], "failed": verdicts["failed"], "warned": verdicts["warned"]}

@@ -1,0 +1,215 @@
+"""A contract's types and rules as SQL text: how a cell is typed, when a row breaks a rule, and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core.contract import Column, Contract, Rule, Severity
+from core.sql import engine_type, listed, literal, quoted
+
+_SHOWN = 60  # characters of a cell that a reason repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A predicate over a typed row that is true where the row breaks a rule."""
+
+    column: str
+    rule: str
+    severity: Severity
+    predicate: str
+    reason: str
+
+
+def _text(column: Column) -> str:
+    return quoted(f"_text_{column.name}")
+
+
+def _cleaned(column: Column) -> str:
+    """The cell as received, blanks around it removed; NULL (or the default) where nothing is left."""
+    cleaned = f"nullif(trim(s.{quoted(column.name)}), '')"
+    return f"coalesce({cleaned}, {literal(column.default)})" if column.default is not None else cleaned
+
+
+def _accepted_case(column: Column, rule: Rule, text: str) -> str:
+    arms = " ".join(
+        f"WHEN {literal(spelling)} THEN {str(value).upper() if isinstance(value, bool) else literal(value)}"
+        for spelling, value in rule.accepted.items()
+    )
+    otherwise = f"ELSE {text} " if column.type == "text" and rule.severity == Severity.WARN else ""
+    return f"CASE lower({text}) {arms} {otherwise}END"
+
+
+def typed_cell(column: Column) -> str:
+    """SQL that types a cell; NULL where the text is no such value, however lenient the engine's own cast is."""
+    text = _cleaned(column)
+    if column.accepted_values is not None:
+        return _accepted_case(column, column.accepted_values, text)
+    if column.type == "text":
+        return text
+    if column.decimal is not None:
+        precision, scale = column.decimal
+        fraction = f"([.][0-9]{{1,{scale}}})?" if scale else ""
+        pattern = f"^[+-]?[0-9]{{1,{precision - scale}}}{fraction}$"
+    else:
+        pattern = {
+            "bigint": "^[+-]?[0-9]{1,19}$",
+            "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+            "timestamp": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?$",
+        }[column.type]
+    return f"try_cast(CASE WHEN regexp_like({text}, {literal(pattern)}) THEN {_castable(column, text)} END AS {engine_type(column.type)})"
+
+
+def _castable(column: Column, text: str) -> str:
+    # The zone is always UTC here; a TIMESTAMP without zone is what both engines store.
+    return f"replace({text}, 'Z', '')" if column.type == "timestamp" else text
+
+
+def _type_reason(column: Column) -> str:
+    if column.decimal is not None:
+        precision, scale = column.decimal
+        return (
+            f"is not a plain decimal number of at most {precision - scale} digits before and {scale} after the point; "
+            "write it like 1234.50, without currency signs, thousands separators or exponents"
+        )
+    return {
+        "bigint": "is not a whole number of 64 bits; write digits alone",
+        "date": "is not a date; write it like 2025-10-31",
+        "timestamp": "is not a timestamp in UTC; write it like 2025-10-31T10:30:00Z",
+    }[column.type]
+
+
+def _because(column: Column, words: str) -> str:
+    """A reason that repeats the start of the offending cell."""
+    return f"concat({literal(column.name + ' ')}, '''', substr({_text(column)}, 1, {_SHOWN}), {literal(chr(39) + ' ' + words)})"
+
+
+def _rule_violation(column: Column, rule: Rule) -> tuple[str, str] | None:
+    """Predicate and reason of a rule that a row breaks by itself; None for rules over several rows."""
+    name = quoted(column.name)
+    match rule.rule:
+        case "not_null":
+            return f"{_text(column)} IS NULL", literal(rule.message or f"{column.name} is empty")
+        case "accepted_values":
+            spellings = ", ".join(literal(spelling) for spelling in rule.accepted)
+            return (
+                f"{_text(column)} IS NOT NULL AND lower({_text(column)}) NOT IN ({spellings})",
+                _because(column, rule.message or f"is none of: {', '.join(rule.values or ())}"),
+            )
+        case "range":
+            low = f"{name} < {rule.min}" if rule.min is not None else ""
+            high = f"{name} > {rule.max}" if rule.max is not None else ""
+            bounds = " and ".join(
+                f"{word} {bound}" for word, bound in (("at least", rule.min), ("at most", rule.max)) if bound is not None
+            )
+            return (
+                " OR ".join(part for part in (low, high) if part),
+                _because(column, rule.message or f"must be {bounds}"),
+            )
+        case "pattern":
+            return (
+                f"{_text(column)} IS NOT NULL AND NOT regexp_like({_text(column)}, {literal(rule.pattern or '')})",
+                _because(column, rule.message or f"does not match {rule.pattern}"),
+            )
+        case _:
+            return None
+
+
+def violations(contract: Contract) -> Iterator[Violation]:
+    """What a row can break by itself, in the order in which reasons are given: column by column, type first."""
+    operation = contract.operation
+    if operation is not None:
+        spellings = [*operation.upsert, *operation.delete]
+        column = contract.column(operation.column)
+        yield Violation(
+            column.name,
+            "operation",
+            Severity.ERROR,
+            f"{_text(column)} IS NULL OR upper({_text(column)}) NOT IN ({', '.join(literal(word.upper()) for word in spellings)})",
+            f"concat({literal(column.name + ' ')}, '''', coalesce({_text(column)}, ''), {literal(chr(39) + ' is none of: ' + ', '.join(spellings))})",
+        )
+    for column in contract.columns:
+        # A deletion names the key alone; what its other cells hold does not matter.
+        unless_absent = "" if operation is None or column.name in contract.key else " AND NOT _absent"
+        if column.name == contract.effective_column:
+            unless_absent = ""
+            yield Violation(column.name, "not_null", Severity.ERROR, f"{_text(column)} IS NULL", literal(f"{column.name} is empty"))
+        if column.type != "text" and column.accepted_values is None:
+            yield Violation(
+                column.name,
+                "type",
+                Severity.ERROR,
+                f"({_text(column)} IS NOT NULL AND {quoted(column.name)} IS NULL){unless_absent}",
+                _because(column, _type_reason(column)),
+            )
+        for rule in column.rules:
+            found = _rule_violation(column, rule)
+            if found is not None:
+                predicate, reason = found
+                yield Violation(column.name, rule.label, rule.severity, f"({predicate}){unless_absent}", reason)
+
+
+def rules_over_rows(contract: Contract, kind: str, severity: Severity) -> Iterator[tuple[Column, Rule]]:
+    """The `unique` or `relationship` rules of one severity."""
+    for column in contract.columns:
+        for rule in column.rules:
+            if rule.rule == kind and rule.severity == severity:
+                yield column, rule
+
+
+def parse_fragments(contract: Contract) -> dict[str, str]:
+    """What the statements that type a drop's rows need."""
+    operation = contract.operation
+    deletions = ", ".join(literal(word.upper()) for word in operation.delete) if operation else ""
+    effective = contract.effective_column
+    errors = [violation for violation in violations(contract) if violation.severity == Severity.ERROR]
+    return {
+        "typed_columns": ",\n        ".join(
+            f"{_cleaned(column)} AS {_text(column)},\n        {typed_cell(column)} AS {quoted(column.name)}"
+            for column in contract.columns
+        ),
+        # Every column is in `parsed`, the effective and operation ones too, so that checks can see them.
+        "columns": listed(column.name for column in contract.columns),
+        "text_columns": listed((column.name for column in contract.columns), "s"),
+        "effective_at": (
+            f"coalesce(CAST(:given_as_of AS TIMESTAMP), CAST({quoted(effective)} AS TIMESTAMP))"
+            if effective
+            else "CAST(:as_of AS TIMESTAMP)"
+        ),
+        "absent": f"coalesce(upper({_text(contract.column(operation.column))}) IN ({deletions}), FALSE)" if operation else "FALSE",
+        "valid": " AND ".join(f"NOT coalesce({violation.predicate}, FALSE)" for violation in errors) or "TRUE",
+        "column_cases": " ".join(f"WHEN {violation.predicate} THEN {literal(violation.column)}" for violation in errors),
+        "rule_cases": " ".join(f"WHEN {violation.predicate} THEN {literal(violation.rule)}" for violation in errors),
+        "reason_cases": " ".join(f"WHEN {violation.predicate} THEN {violation.reason}" for violation in errors),
+    }
+
+
+def staging_predicates(contract: Contract) -> list[tuple[Violation, str]]:
+    """Each rule as a predicate over `observation`, whose cells are typed: what the checks of the staging layer count.
+
+    They look at the values that go into history, not at the text that they came from, and so find a fault
+    in the typing as well as a broken rule of severity warn.
+    """
+    found = []
+    unless_absent = "NOT _absent AND "
+    for column in contract.columns:
+        name = quoted(column.name)
+        guard = "" if column.name in contract.key else unless_absent
+        for rule in column.rules:
+            match rule.rule:
+                case "not_null":
+                    predicate = f"{name} IS NULL"
+                case "accepted_values":
+                    stored = ", ".join(
+                        str(value).upper() if isinstance(value, bool) else literal(value) for value in dict.fromkeys(rule.accepted.values())
+                    )
+                    predicate = f"{name} NOT IN ({stored})"
+                case "range":
+                    parts = [f"{name} < {rule.min}"] * (rule.min is not None) + [f"{name} > {rule.max}"] * (rule.max is not None)
+                    predicate = " OR ".join(parts)
+                case "pattern":
+                    predicate = f"NOT regexp_like(CAST({name} AS STRING), {literal(rule.pattern or '')})"
+                case _:
+                    continue
+            violation = Violation(column.name, rule.label, rule.severity, f"{guard}({predicate})", rule.message)
+            found.append((violation, f"{rule.rule}_{column.name}" if not rule.name else rule.name))
+    return found

@@ -1,0 +1,117 @@
+"""The tables and views of a pipeline, brought in line with its files whenever those have changed."""
+
+from datetime import datetime
+
+from core.archive import INITIAL_SEQUENCE, initial_extract
+from core.checks import check_staging, refuse_failed
+from core.contract import Contract
+from core.definition import Pipeline
+from core.errors import ConfigurationError
+from core.history import all_changed, fold, history_table, no_changes
+from core.intake import Extract
+from core.mart import refresh
+from core.ports import Session
+from core.rules import typed_cell
+from core.sql import literal, quoted, statements
+from core.validate import refuse_beyond_limit, validate
+
+
+def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
+    """Whether the warehouse was last brought in line with these very files."""
+    return session.has_table("pipeline_state") and [
+        row["definition_sha256"] for row in session.query("SELECT definition_sha256 FROM pipeline_state")
+    ] == [pipeline.sha256]
+
+
+def prepare(session: Session, pipeline: Pipeline) -> None:
+    """Make or renew tables, views and marts, and the initial rows of new feeds, if the pipeline's files changed.
+
+    Raises:
+        ConfigurationError: a contract's columns no longer fit its history table.
+        CheckFailed: the initial rows of a feed break its own checks.
+    """
+    if not is_up_to_date(session, pipeline):
+        with session.transaction():
+            _bring_up_to_date(session, pipeline)
+
+
+def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
+    for ddl in statements("ledger_tables"):
+        session.execute(ddl)
+    fresh = []
+    for contract in pipeline.contracts.values():
+        if session.has_table(f"history_{contract.feed}"):
+            _refuse_other_columns(session, contract)
+        else:
+            fresh.append(contract)
+        session.execute(history_table(contract))
+        _layer_relations(session, contract)
+    for contract, path, as_of in pipeline.initial_rows():
+        if contract in fresh:
+            _fold_initial_rows(session, initial_extract(contract, path, as_of), pipeline)
+    feeds = ", ".join(literal(feed) for feed in pipeline.file.moment)
+    session.execute(
+        f"""CREATE OR REPLACE VIEW mart_moment AS
+        SELECT max(last_effective) AS moment
+        FROM drop_ledger
+        WHERE feed IN ({feeds})
+            AND status IN ('committed', 'published')"""
+    )
+    for model in pipeline.intermediate:
+        session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
+    _make_marts(session, pipeline)
+    session.execute("DELETE FROM pipeline_state")
+    session.execute("INSERT INTO pipeline_state VALUES (:sha256)", {"sha256": pipeline.sha256})
+
+
+def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:
+    session.load(extract.path, extract.layout, "source")
+    validated = validate(session, extract, "source")
+    refuse_beyond_limit(extract.contract, validated)
+    refuse_failed(check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment))
+    fold(session, extract, validated, INITIAL_SEQUENCE, None, lambda *_: None)
+
+
+def _refuse_other_columns(session: Session, contract: Contract) -> None:
+    table = f"history_{contract.feed}"
+    there = [
+        row["column_name"]
+        for row in session.query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = :name ORDER BY ordinal_position",
+            {"name": table},
+        )
+    ]
+    wanted = [*contract.key, *(column.name for column in contract.values), "valid_from", "valid_to", "is_current", "drop_id", "line"]
+    if there != wanted:
+        raise ConfigurationError(
+            f"the contract of the feed {contract.feed} no longer fits the table {table}",
+            why=f"the contract wants the columns {', '.join(wanted)}; the table has {', '.join(there)}",
+            hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+        )
+
+
+def _layer_relations(session: Session, contract: Contract) -> None:
+    """`src_<feed>`: the newest drop's rows as text. `stg_<feed>`: the accepted ones of them, typed."""
+    source = quoted(f"src_{contract.feed}")
+    cells = ",\n    ".join(f"{quoted(column.name)} STRING" for column in contract.columns)
+    session.execute(
+        f"CREATE TABLE IF NOT EXISTS {source} (\n    _drop_id STRING,\n    _line BIGINT,\n    {cells},\n    _accepted BOOLEAN\n)"
+    )
+    typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
+    session.execute(
+        f"CREATE OR REPLACE VIEW {quoted('stg_' + contract.feed)} AS\nSELECT\n    s._drop_id,\n    s._line,\n    {typed}\nFROM {source} AS s\nWHERE s._accepted"
+    )
+
+
+def _make_marts(session: Session, pipeline: Pipeline) -> None:
+    """Marts from nothing, since their SQL may have changed."""
+    for mart in pipeline.marts:
+        session.execute(f"DROP TABLE IF EXISTS {quoted(mart.name)}")
+    no_changes(session, pipeline.contracts.values())
+    for mart in pipeline.marts:
+        session.scratch(f"touched_{mart.name}", mart.touched_sql, {"moment_before": datetime.min})
+        session.execute(f"CREATE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE")
+        session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
+    all_changed(session, pipeline.contracts.values())
+    refresh(session, pipeline, None)
+    no_changes(session, pipeline.contracts.values())

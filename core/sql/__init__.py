@@ -1,0 +1,80 @@
+"""Portable SQL: statements in the .sql files beside this module, filled in with quoted identifiers.
+
+`${name}` in a statement stands for SQL text made here (column lists, comparisons); values never come in
+that way, they are bound as `:name`.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from core.contract import Contract
+
+_ENGINE_TYPES = {"bigint": "BIGINT", "text": "STRING", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
+
+
+def quoted(identifier: str) -> str:
+    """An identifier as SQL text, whatever characters it holds."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text from a pipeline file as an SQL literal; values from data are bound, never written."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(names: Iterable[str], alias: str = "") -> str:
+    """`a."x", a."y"`."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + quoted(name) for name in names)
+
+
+def same(names: Iterable[str], left: str, right: str) -> str:
+    """The columns compared one by one, never joined into one string."""
+    return " AND ".join(f"{left}.{quoted(name)} = {right}.{quoted(name)}" for name in names)
+
+
+def differs(names: Iterable[str], left: str, right: str) -> str:
+    """Whether any of the columns differs; NULL equals NULL. FALSE where there are no columns."""
+    pairs = " OR ".join(f"{left}.{quoted(name)} IS DISTINCT FROM {right}.{quoted(name)}" for name in names)
+    return f"({pairs})" if pairs else "FALSE"
+
+
+def engine_type(contract_type: str) -> str:
+    """A contract's type as both engines spell it."""
+    return _ENGINE_TYPES.get(contract_type, contract_type.upper())
+
+
+@cache
+def _text(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def statement(name: str, fragments: Mapping[str, str] | None = None) -> str:
+    """The statement in `<name>.sql` with its `${...}` filled in."""
+    return Template(_text(name)).substitute(fragments or {})
+
+
+def statements(name: str) -> list[str]:
+    """The statements of a file that holds several, each ended by a semicolon at the end of a line."""
+    return [part.strip() for part in _text(name).split(";\n") if part.strip()]
+
+
+def feed_fragments(contract: Contract) -> dict[str, str]:
+    """What every statement about a feed may use. History is aliased `h` there, observations `o`."""
+    key = contract.key
+    values = [column.name for column in contract.values]
+    return {
+        "feed": contract.feed,
+        "history": quoted(f"history_{contract.feed}"),
+        "changed": quoted(f"changed_{contract.feed}"),
+        "key": listed(key),
+        "h_key": listed(key, "h"),
+        "o_key": listed(key, "o"),
+        "columns": listed([*key, *values]),
+        "h_columns": listed([*key, *values], "h"),
+        "o_columns": listed([*key, *values], "o"),
+        "same_key": same(key, "h", "o"),
+        "differs": differs(values, "h", "o"),
+    }

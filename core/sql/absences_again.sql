@@ -1,0 +1,15 @@
+-- The concerned keys that an archived complete extract lacks.
+SELECT
+    ${h_columns},
+    CAST(:as_of AS TIMESTAMP) AS _effective_at,
+    TRUE AS _absent,
+    0 AS _line,
+    CAST(:sequence AS BIGINT) AS _sequence,
+    CAST(:drop_id AS STRING) AS _drop_id
+FROM concerned AS h
+WHERE h.changed_from <= :as_of
+    AND NOT EXISTS (
+        SELECT 1
+        FROM parsed_again AS o
+        WHERE ${same_key}
+    )

@@ -1,0 +1,9 @@
+INSERT INTO ${history} (${columns}, valid_from, valid_to, is_current, drop_id, line)
+SELECT
+    ${columns},
+    valid_from,
+    valid_to,
+    is_current,
+    drop_id,
+    line
+FROM added_version

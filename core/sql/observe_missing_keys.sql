@@ -1,0 +1,16 @@
+-- The known keys that a complete extract lacks, observed absent at its as_of. A key with a refused row is not
+-- observed: parsed holds every row whose key could be read.
+SELECT
+    0 AS _line,
+    ${h_columns},
+    CAST(:as_of AS TIMESTAMP) AS _effective_at,
+    TRUE AS _absent,
+    TRUE AS _valid
+FROM ${history} AS h
+WHERE h.valid_from <= :as_of
+    AND (h.valid_to IS NULL OR h.valid_to >= :as_of)
+    AND NOT EXISTS (
+        SELECT 1
+        FROM parsed AS o
+        WHERE ${same_key}
+    )

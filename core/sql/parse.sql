@@ -1,0 +1,21 @@
+-- The rows of a drop with their cells typed by the contract; _valid is whether a row breaks no error rule.
+WITH typed AS (
+    SELECT
+        s._line,
+        ${typed_columns}
+    FROM ${source} AS s
+),
+operated AS (
+    SELECT
+        *,
+        ${effective_at} AS _effective_at,
+        ${absent} AS _absent
+    FROM typed
+)
+SELECT
+    _line,
+    ${columns},
+    _effective_at,
+    _absent,
+    ${valid} AS _valid
+FROM operated

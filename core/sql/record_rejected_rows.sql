@@ -1,0 +1,13 @@
+INSERT INTO rejected_row (drop_id, line, column_name, rule, reason, raw)
+SELECT
+    :drop_id,
+    l._line,
+    l.column_name,
+    l.rule,
+    l.reason,
+    r.raw
+FROM left_out AS l
+LEFT JOIN raw_row AS r
+    ON r._line = l._line
+WHERE NOT l._duplicate
+ORDER BY l._line

@@ -1,0 +1,18 @@
+-- Valid rows that share a value in a column that must be unique.
+SELECT
+    p._line,
+    FALSE AS _duplicate,
+    ${column_name} AS column_name,
+    ${rule_name} AS rule,
+    ${reason} AS reason
+FROM parsed AS p
+INNER JOIN (
+    SELECT ${column}
+    FROM parsed
+    WHERE _valid
+        AND ${column} IS NOT NULL
+    GROUP BY ${column}
+    HAVING count(DISTINCT (${key})) > 1
+) AS repeated
+    ON repeated.${column} = p.${column}
+WHERE p._valid

@@ -1,0 +1,13 @@
+-- The versions that the woven ones may replace.
+SELECT
+    ${h_columns},
+    h.valid_from,
+    h.valid_to,
+    h.is_current,
+    h.drop_id,
+    h.line
+FROM ${history} AS h
+INNER JOIN concerned AS o
+    ON ${same_key}
+WHERE h.valid_to IS NULL
+    OR h.valid_to >= o.changed_from

@@ -1,0 +1,152 @@
+"""Validation: cells typed by the contract, rows that break a rule set apart with the reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.contract import Contract, Severity
+from core.drop import AsOf, AsOfSource
+from core.errors import DataRefused
+from core.intake import Extract
+from core.ports import Session
+from core.rules import parse_fragments, rules_over_rows
+from core.sql import feed_fragments, literal, quoted, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The outcome of validation; the accepted rows are in the scratch relation `observation`.
+
+    `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs.
+    """
+
+    rows_read: int
+    rows_accepted: int
+    rows_rejected: int
+    rows_duplicate: int
+    unknown_keys: int
+    first_effective: datetime | None
+    last_effective: datetime | None
+
+
+def validate(session: Session, extract: Extract, source: str) -> Validated:
+    """Type and check the rows of scratch `source`, and set apart those that cannot go in.
+
+    Leaves the scratch relations `parsed` (every row whose shape is right), `left_out` (`_line, _duplicate,
+    column_name, rule, reason`) and `observation`.
+    """
+    contract = extract.contract
+    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
+    times = effective_times(extract.as_of)
+    session.scratch("parsed", statement("parse", fragments), times)
+    _set_apart(session, contract, fragments, times, source)
+    left_out = session.query(
+        "SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates FROM left_out"
+    )[0]
+    if left_out["all_rows"]:
+        session.scratch("observation", statement("observation"))
+    else:
+        session.scratch("observation", "SELECT * FROM parsed")
+    accepted = session.query(
+        "SELECT count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective FROM observation"
+    )[0]
+    rejected = int(left_out["all_rows"] - left_out["duplicates"])
+    return Validated(
+        rows_read=accepted["row_count"] + int(left_out["all_rows"]),
+        rows_accepted=accepted["row_count"],
+        rows_rejected=rejected,
+        rows_duplicate=int(left_out["duplicates"]),
+        unknown_keys=_unknown_keys(session, contract) if rejected else 0,
+        first_effective=accepted["first_effective"],
+        last_effective=accepted["last_effective"],
+    )
+
+
+def effective_times(as_of: AsOf) -> dict[str, datetime | None]:
+    """What the statements that type rows bind: an --as-of goes before the row's own effective column."""
+    return {"as_of": as_of.moment, "given_as_of": as_of.moment if as_of.source == AsOfSource.OPTION else None}
+
+
+def _set_apart(session: Session, contract: Contract, fragments: dict[str, str], times: dict[str, datetime | None], source: str) -> None:
+    misshapen = quoted(f"misshapen_{source}")
+    session.scratch(
+        "left_out",
+        f"""SELECT
+            _line,
+            row_number() OVER (PARTITION BY raw ORDER BY _line) > 1 AS _duplicate,
+            CAST(NULL AS STRING) AS column_name,
+            rule,
+            reason
+        FROM {misshapen}""",
+    )
+    found = session.query(
+        f"""SELECT
+            (SELECT count(*) FROM parsed WHERE NOT _valid) AS invalid,
+            (SELECT count(*) FROM (SELECT 1 AS one FROM parsed WHERE _valid GROUP BY {fragments['key']}, _effective_at HAVING count(*) > 1) AS r)
+                AS repeated"""
+    )[0]
+    if found["invalid"]:
+        _leave_out(session, statement("refuse_invalid", fragments), times)
+    if found["repeated"]:
+        _leave_out(session, statement("refuse_repeated", {**fragments, "first_key": literal(contract.key[0])}))
+    for column, rule in rules_over_rows(contract, "unique", Severity.ERROR):
+        _leave_out(
+            session,
+            statement(
+                "refuse_not_unique",
+                {
+                    **fragments,
+                    "column": quoted(column.name),
+                    "column_name": literal(column.name),
+                    "rule_name": literal(rule.label),
+                    "reason": literal(rule.message or f"{column.name} stands in several rows and must be unique"),
+                },
+            ),
+        )
+    for column, rule in rules_over_rows(contract, "relationship", Severity.ERROR):
+        _leave_out(session, statement("refuse_unrelated", {**parent_fragments(column.name, rule.to or ""), "rule_name": literal(rule.label), "reason": literal(rule.message or f"{column.name} is not known in {rule.to}"), "column_name": literal(column.name)}))
+
+
+def parent_fragments(column: str, to: str) -> dict[str, str]:
+    feed, key = to.split(".")
+    return {"column": quoted(column), "parent": quoted(f"history_{feed}"), "parent_key": quoted(key)}
+
+
+def _leave_out(session: Session, select: str, times: dict[str, datetime | None] | None = None) -> None:
+    session.execute(
+        f"""INSERT INTO left_out
+        SELECT _line, _duplicate, column_name, rule, reason
+        FROM ({select}) AS found
+        WHERE NOT EXISTS (SELECT 1 FROM left_out AS l WHERE l._line = found._line)""",
+        times,
+    )
+
+
+def _unknown_keys(session: Session, contract: Contract) -> int:
+    key_known = " AND ".join(f"p.{quoted(name)} IS NOT NULL" for name in contract.key)
+    return int(
+        session.query(
+            f"""SELECT count(*) AS unknown
+            FROM left_out AS l
+            WHERE NOT EXISTS (SELECT 1 FROM parsed AS p WHERE p._line = l._line AND {key_known})"""
+        )[0]["unknown"]
+    )
+
+
+def refuse_beyond_limit(contract: Contract, validated: Validated) -> None:
+    """Quarantine a file whose share of refused rows exceeds the contract's `max_rejected`, or that has no rows.
+
+    Raises:
+        DataRefused: it does.
+    """
+    if validated.rows_read == 0 and contract.mode == "full":
+        raise DataRefused(
+            "no_rows",
+            "the file has a header and no rows, and a full extract without rows would mean that nothing exists",
+            hint="export it again; if everything is really gone, retract the drops that brought it",
+        )
+    if validated.rows_rejected > contract.max_rejected * validated.rows_read:
+        raise DataRefused(
+            "too_many_rejected",
+            f"{validated.rows_rejected} of {validated.rows_read} rows break a rule, more than the contract's max_rejected of {contract.max_rejected}",
+            hint="read the reasons in the .rejects.csv beside the file, correct the extract and drop it again",
+        )

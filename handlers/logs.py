@@ -1,0 +1,25 @@
+"""Logs to standard error: readable on a terminal, JSON elsewhere. No row contents, no secrets."""
+
+import sys
+from typing import Literal
+
+import structlog
+
+
+def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
+    """Set up structlog once, for the whole process."""
+    readable = kind == "console" or (kind == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *(
+                [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+                if readable
+                else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+            ),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,12 @@
+CREATE OR REPLACE TEMP TABLE ${misshapen} AS
+SELECT
+    _line,
+    CASE WHEN well_quoted THEN 'ragged_row' ELSE 'malformed_quotes' END AS rule,
+    CASE
+        WHEN well_quoted THEN concat('the row has ', len(cells), ' cells where the header has ', ${width})
+        ELSE 'text stands behind the closing quote of a cell; double the quotes inside a quoted cell'
+    END AS reason,
+    raw
+FROM split_record
+WHERE NOT well_quoted
+    OR NOT (len(cells) = ${width} OR (len(cells) = ${width} + 1 AND trim(cells[-1]) = ''))

@@ -1,0 +1,233 @@
+"""The embedded warehouse: one DuckDB file, opened only while it is worked on."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import duckdb
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from core.errors import Busy, ConfigurationError, DataRefused, Unavailable
+from core.intake import MAX_LINE_BYTES
+from core.ports import Layout, Parameters
+from core.sql import literal, quoted
+
+_MARKER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
+_HOLDER = re.compile(r"held in (.+?)(?:\.|$)", re.MULTILINE)
+
+
+@cache
+def _text(name: str) -> Template:
+    return Template(files("infra").joinpath("duckdb_sql", f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _bound(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _read(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+class DuckDBSession:
+    """A `core.ports.Session` on an open DuckDB connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._kept_raw: set[str] = set()
+
+    def _run(self, sql: str, parameters: Parameters | None) -> duckdb.DuckDBPyConnection:
+        used: dict[str, Any] = {}
+
+        def marker(match: re.Match[str]) -> str:
+            used[match[1]] = _bound((parameters or {})[match[1]])
+            return f"${match[1]}"
+
+        statement = _MARKER.sub(marker, sql)
+        try:
+            return self._connection.execute(statement, used)
+        except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+            raise DataRefused(
+                "not_computable",
+                f"the engine cannot work with the values of this drop: {str(error).splitlines()[0]}",
+                hint="look for values at the limits of their types; tighten the contract's range rules",
+            ) from error
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        row = self._run(sql, parameters).fetchone()
+        return int(row[0]) if row and isinstance(row[0], int) else 0
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        result = self._run(sql, parameters)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
+        return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+
+    def replace_table(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        self.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS\n{select}", parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def has_table(self, name: str) -> bool:
+        return bool(
+            self.query(
+                "SELECT 1 FROM information_schema.tables WHERE table_schema = :schema AND table_name = :name",
+                {"schema": self._schema, "name": name},
+            )
+        )
+
+    def load(self, path: Path, layout: Layout, into: str) -> int:
+        misshapen = quoted(f"misshapen_{into}")
+        self._kept_raw.discard(f"raw_{into}")
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {misshapen} (_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
+        )
+        # An error would abort the transaction, so the quick way skips what it cannot read, and the count tells:
+        # where each line is a row, none was skipped. Lines that end in different ways make the engine raise.
+        if layout.lines_end_alike and self._load_clean(path, layout, into) + 1 == layout.physical_lines:
+            return layout.physical_lines - 1
+        return self._load_carefully(path, layout, into, misshapen)
+
+    def _load_clean(self, path: Path, layout: Layout, into: str) -> int:
+        columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
+        cells = ",\n    ".join(f"c{place} AS {quoted(name)}" for name, place in layout.positions.items())
+        sql = _text("load_clean").substitute(
+            into=quoted(into),
+            clean_cells=cells,
+            columns=f"{{{columns}}}",
+            delimiter=literal(layout.delimiter),
+            max_line_bytes=_MAX_LINE_BYTES,
+        )
+        row = self._connection.execute(sql, {"path": str(path)}).fetchone()
+        return int(row[0]) if row else 0
+
+    def _load_carefully(self, path: Path, layout: Layout, into: str, misshapen: str) -> int:
+        delimiter = f"[{layout.delimiter}]"
+        cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
+        fragments: dict[str, object] = {
+            "opens": literal(f'(?:{cell}{delimiter})* *"(?:[^"]|"")*'),
+            "stays": literal(f'(?:[^"]|"")*|(?:[^"]|"")*" *(?:{delimiter}{cell})*{delimiter} *"(?:[^"]|"")*'),
+            "record": literal(f"(?:{cell}{delimiter})*{cell}"),
+            "cell_with_delimiter": literal(f"({cell}){delimiter}"),
+            "delimiter": literal(layout.delimiter),
+            "width": layout.width,
+            "into": quoted(into),
+            "misshapen": misshapen,
+            "record_cells": ",\n    ".join(
+                f"nullif(cells[{place + 1}], '') AS {quoted(name)}" for name, place in layout.positions.items()
+            ),
+        }
+        self._lines(path, "line")
+        self._connection.execute(_text("records").substitute(fragments))
+        unclosed = self.query("SELECT min(_line) AS first_line FROM record WHERE unclosed")[0]["first_line"]
+        if unclosed is not None:
+            raise DataRefused(
+                "unbalanced_quotes",
+                f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
+                hint="close the quote, or double it if it belongs to the text, and drop the file again",
+            )
+        for name in ("cells", "load_cells", "load_misshapen"):
+            self._connection.execute(_text(name).substitute(fragments))
+        self.scratch(f"raw_{into}", "SELECT _line, raw FROM record")
+        self._kept_raw.add(f"raw_{into}")
+        counts = f"SELECT (SELECT count(*) FROM {quoted(into)}) + (SELECT count(*) FROM {misshapen}) AS read_rows"
+        return int(self.query(counts)[0]["read_rows"])
+
+    def _lines(self, path: Path, into: str) -> None:
+        sql = _text("lines").substitute(into=quoted(into), max_line_bytes=_MAX_LINE_BYTES)
+        self._connection.execute(sql, {"path": str(path)})
+
+    def raw_rows(self, path: Path, source: str, lines: str, into: str) -> None:
+        kept = f"raw_{source}"
+        if kept not in self._kept_raw:
+            self._lines(path, "line")
+            self.scratch(kept, "SELECT _line, text AS raw FROM line")
+        self.scratch(
+            into,
+            f"SELECT r._line, r.raw FROM {quoted(kept)} AS r WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)",
+        )
+
+    def export(self, select: str, path: Path, kind: str) -> None:
+        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
+        self._connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+
+
+class DuckDBWarehouse:
+    """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`."""
+
+    def __init__(self, path: Path, schema: str, *, wait_seconds: float = 30.0, settings: Mapping[str, str] | None = None) -> None:
+        self._path = path
+        self._schema = schema
+        self._wait_seconds = wait_seconds
+        self._settings = dict(settings or {})
+
+    @property
+    def location(self) -> str:
+        return str(self._path)
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def versions(self) -> Sequence[tuple[str, str]]:
+        return (("duckdb", duckdb.__version__),)
+
+    @contextmanager
+    def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
+        if read_only and not self._path.exists():
+            raise ConfigurationError(
+                f"there is no warehouse at {self._path}",
+                hint="drop a file first (dropledger process FILE), or point --root or --warehouse at an existing one",
+            )
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connect(read_only)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            if not read_only:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
+            connection.execute(f"USE {quoted(self._schema)}")
+            if not read_only:
+                # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
+                connection.execute("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+            yield DuckDBSession(connection, self._schema)
+        finally:
+            connection.close()
+
+    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        attempts = Retrying(
+            retry=retry_if_exception_type(duckdb.IOException),
+            stop=stop_after_delay(self._wait_seconds),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        )
+        try:
+            return attempts(duckdb.connect, str(self._path), read_only=read_only, config=self._settings)
+        except RetryError as error:
+            cause = error.last_attempt.exception()
+            text = str(cause)
+            if "lock" in text.casefold():
+                holder = _HOLDER.search(text)
+                raise Busy(
+                    f"the warehouse {self._path} is open elsewhere",
+                    holder=holder[1] if holder else "",
+                    hint="close the other program, or try again when it is done",
+                ) from cause
+            raise Unavailable(
+                f"the warehouse {self._path} cannot be opened", why=text.splitlines()[0], hint="run dropledger doctor"
+            ) from cause

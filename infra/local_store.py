@@ -1,0 +1,268 @@
+"""The root as a local folder.
+
+A claim is a folder `work/<claim_id>/` with `claim.json`, which says what was claimed, and `content`, the
+bytes. `claim.json` is made durable first; the move of the file to `content` is the claim, and the move of
+`content` to its last place ends it.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from core.drop import Claim, FileDropped, iso, parse_moment
+from core.errors import Busy, ConfigurationError
+from core.ports import Clock
+
+FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
+_TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that programs give to files they are still writing."""
+    return name.startswith((".", "~")) or name.casefold().endswith(_TEMPORARY_ENDINGS)
+
+
+def dropped_file(path: Path, *, feed: str | None = None, as_of: datetime | None = None, keep_original: bool = False) -> FileDropped:
+    """The fact that the file at `path` landed.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    modified_ns = path.stat().st_mtime_ns
+    modified_at = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC).replace(microsecond=modified_ns // 1000 % 1_000_000)
+    return FileDropped(
+        uri=_readable(str(path)),
+        name=_readable(path.name),
+        modified_at=modified_at,
+        feed=feed,
+        as_of=as_of,
+        keep_original=keep_original,
+    )
+
+
+def _readable(name: str) -> str:
+    # A name with bytes that are no UTF-8 must be storable; its odd bytes are spelled out.
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+class LocalStore:
+    """A `core.ports.Store` in a folder; durable by fsync, atomic by rename."""
+
+    def __init__(self, root: Path, clock: Clock) -> None:
+        self._root = root.resolve()
+        self._clock = clock
+
+    @property
+    def root(self) -> str:
+        return str(self._root)
+
+    @property
+    def inbox(self) -> Path:
+        return self._root / "inbox"
+
+    def prepare(self) -> None:
+        """Make the folders of the layout.
+
+        Raises:
+            ConfigurationError: the root cannot be written to.
+        """
+        try:
+            for folder in FOLDERS:
+                (self._root / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the root {self._root} cannot be used", why=str(error), hint="choose a folder that you may write to with --root"
+            ) from error
+
+    @contextmanager
+    def exclusive(self, wait_seconds: float) -> Iterator[None]:
+        self.prepare()
+        descriptor = os.open(self._root / "work" / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        attempts = Retrying(
+            retry=retry_if_exception_type(BlockingIOError),
+            stop=stop_after_delay(wait_seconds),
+            wait=wait_random_exponential(multiplier=0.01, max=0.25),
+        )
+        try:
+            try:
+                attempts(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except RetryError as error:
+                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
+                raise Busy(
+                    f"the root {self._root} is in use", holder=holder, hint="try again when that process is done"
+                ) from error
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"process {os.getpid()} since {iso(self._clock())}".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)  # which lets go of the lock, as the end of the process would
+
+    def arrivals(self) -> list[FileDropped]:
+        found = []
+        for folder, feed in [(self.inbox, None), *((path, path.name) for path in self._feed_folders())]:
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                if not is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # taken by its owner between the listing and now
+                        found.append(dropped_file(Path(entry.path), feed=feed))
+        return found
+
+    def _feed_folders(self) -> list[Path]:
+        return sorted(
+            Path(entry.path)
+            for entry in os.scandir(self.inbox)
+            if entry.is_dir(follow_symlinks=False) and not is_temporary(entry.name)
+        )
+
+    def claim(self, dropped: FileDropped) -> Claim | None:
+        source = self._source(dropped)
+        claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        workspace = self._root / "work" / claim_id
+        workspace.mkdir()
+        fields = {
+            "uri": dropped.uri,
+            "name": dropped.name,
+            "modified_at": iso(dropped.modified_at),
+            "feed": dropped.feed,
+            "as_of": iso(dropped.as_of) if dropped.as_of else None,
+        }
+        _write_durably(workspace / "claim.json", json.dumps(fields).encode())
+        content = workspace / "content"
+        try:
+            if dropped.keep_original:
+                _copy_durably(source, content)
+            else:
+                os.rename(source, content)
+                _sync_folder(source.parent)
+        except FileNotFoundError:
+            shutil.rmtree(workspace)
+            return None
+        _sync_folder(workspace)
+        _sync_folder(workspace.parent)
+        return Claim(claim_id, content, replace(dropped, keep_original=False))
+
+    def _source(self, dropped: FileDropped) -> Path:
+        if dropped.keep_original:
+            return Path(dropped.uri)
+        folder = self.inbox / dropped.feed if dropped.feed else self.inbox
+        return next(
+            (Path(entry.path) for entry in os.scandir(folder) if _readable(entry.name) == dropped.name), folder / dropped.name
+        )
+
+    def unfinished(self) -> list[Claim]:
+        found = []
+        for workspace in sorted(path for path in (self._root / "work").iterdir() if path.is_dir()):
+            content = workspace / "content"
+            if not content.exists():
+                # Either the claim never happened and the file is where it was, or it is kept and all is done.
+                shutil.rmtree(workspace)
+                continue
+            fields = json.loads((workspace / "claim.json").read_bytes())
+            dropped = FileDropped(
+                uri=fields["uri"],
+                name=fields["name"],
+                modified_at=parse_moment(fields["modified_at"]),
+                feed=fields["feed"],
+                as_of=parse_moment(fields["as_of"]) if fields["as_of"] else None,
+            )
+            found.append(Claim(workspace.name, content, dropped))
+        return found
+
+    def workspace(self, claim: Claim) -> Path:
+        return self._root / "work" / claim.claim_id
+
+    def secure(self, claim: Claim) -> None:
+        workspace = self.workspace(claim)
+        for path in workspace.iterdir():
+            if path != claim.path:
+                _sync_file(path)
+        _sync_folder(workspace)
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        folder = self._root / "work" / f"temporary-{secrets.token_hex(4)}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, source: Path, name: str) -> None:
+        target = self._root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sync_file(source)
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # outputs/ may be a mount of its own: copy beside the target first, so that the rename stays atomic
+            beside = target.with_name(f".{target.name}.tmp")
+            _copy_durably(source, beside)
+            os.replace(beside, target)
+            source.unlink()
+        _sync_folder(target.parent)
+
+    def keep(self, claim: Claim, name: str) -> None:
+        if claim.path.exists():
+            self.put(claim.path, name)
+
+    def release(self, claim: Claim) -> None:
+        shutil.rmtree(self.workspace(claim), ignore_errors=True)
+
+    def exists(self, name: str) -> bool:
+        return (self._root / name).exists()
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._root / name).open("rb")
+
+    def local_copy(self, name: str) -> Path:
+        return self._root / name
+
+    def strangers(self) -> list[str]:
+        """What lies in the inbox and will never be taken: links, pipes, devices, nested folders."""
+        odd = []
+        for folder in [self.inbox, *self._feed_folders()]:
+            for entry in os.scandir(folder):
+                mode = entry.stat(follow_symlinks=False).st_mode
+                nested = folder != self.inbox and stat.S_ISDIR(mode)
+                if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                    odd.append(_readable(entry.path))
+        return odd
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _copy_durably(source: Path, target: Path) -> None:
+    beside = target.with_name(f"{target.name}.tmp")
+    shutil.copyfile(source, beside)
+    _sync_file(beside)
+    os.replace(beside, target)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    _sync_file(path)
