@@ -22,6 +22,10 @@ class Store(Protocol):
         """Where it is, as people write it."""
         ...
 
+    def prepare(self) -> None:
+        """Make what the layout needs, if it is not there."""
+        ...
+
     def exclusive(self, wait_seconds: float) -> AbstractContextManager[None]:
         """Hold the root alone.
 
@@ -69,6 +73,14 @@ class Store(Protocol):
 
     def release(self, claim: Claim) -> None:
         """Forget the claim and its workspace."""
+        ...
+
+    def waiting(self) -> dict[str, int]:
+        """How many files lie in inbox, work and quarantine (reasons and refused rows not counted)."""
+        ...
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What would keep the root from working, each with what to try; for `doctor`."""
         ...
 
     def exists(self, name: str) -> bool:
@@ -142,6 +154,10 @@ class Session(Protocol):
 
     def has_table(self, name: str) -> bool:
         """Whether the pipeline's schema has this table."""
+        ...
+
+    def expose_bare_names(self) -> None:
+        """Let people name the schema's tables without the schema, where the engine starts in another one."""
         ...
 
     def export(self, select: str, path: Path, kind: str) -> None:

@@ -60,6 +60,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
     for model in pipeline.intermediate:
         session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
     _make_marts(session, pipeline)
+    session.expose_bare_names()
     session.execute("DELETE FROM pipeline_state")
     session.execute("INSERT INTO pipeline_state VALUES (:sha256)", {"sha256": pipeline.sha256})
 

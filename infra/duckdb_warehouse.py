@@ -165,6 +165,12 @@ class DuckDBSession:
             f"SELECT r._line, r.raw FROM {quoted(kept)} AS r WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)",
         )
 
+    def expose_bare_names(self) -> None:
+        # DuckDB opens a file in its schema main, and takes lending.x in lending.duckdb for ambiguous.
+        for row in self.query("SELECT table_name FROM information_schema.tables WHERE table_schema = :schema", {"schema": self._schema}):
+            name = quoted(row["table_name"])
+            self._connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS SELECT * FROM {quoted(self._schema)}.{name}")
+
     def export(self, select: str, path: Path, kind: str) -> None:
         options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
         self._connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
@@ -200,9 +206,12 @@ class DuckDBWarehouse:
         connection = self._connect(read_only)
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            # The file is called like the schema, and DuckDB takes a lone name for either: name both.
+            row = connection.execute("SELECT current_database()").fetchone()
+            schema = f"{quoted(row[0] if row else self._path.stem)}.{quoted(self._schema)}"
             if not read_only:
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
-            connection.execute(f"USE {quoted(self._schema)}")
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            connection.execute(f"USE {schema}")
             if not read_only:
                 # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
                 connection.execute("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")

@@ -230,16 +230,32 @@ class LocalStore:
     def local_copy(self, name: str) -> Path:
         return self._root / name
 
-    def strangers(self) -> list[str]:
-        """What lies in the inbox and will never be taken: links, pipes, devices, nested folders."""
-        odd = []
+    def waiting(self) -> dict[str, int]:
+        if not self.inbox.is_dir():
+            return {"inbox": 0, "work": 0, "quarantine": 0}
+        quarantined = [
+            path for path in (self._root / "quarantine").iterdir() if not path.name.endswith((".reason.json", ".rejects.csv"))
+        ]
+        return {
+            "inbox": len(self.arrivals()),
+            "work": sum(path.is_dir() for path in (self._root / "work").iterdir()),
+            "quarantine": len(quarantined),
+        }
+
+    def problems(self) -> list[tuple[str, str]]:
+        self.prepare()
+        found = [
+            (f"{self._root / folder} cannot be written to", "give this user the right to write there")
+            for folder in FOLDERS
+            if not os.access(self._root / folder, os.W_OK | os.X_OK)
+        ]
         for folder in [self.inbox, *self._feed_folders()]:
             for entry in os.scandir(folder):
                 mode = entry.stat(follow_symlinks=False).st_mode
                 nested = folder != self.inbox and stat.S_ISDIR(mode)
                 if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                    odd.append(_readable(entry.path))
-        return odd
+                    found.append((f"{_readable(entry.path)} is no regular file and will never be taken", "drop the file itself"))
+        return found
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -1,0 +1,97 @@
+"""One figure, taken apart: file, line, versions, rule and arithmetic."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from core.definition import Pipeline
+from core.errors import ConfigurationError
+from core.look import Records, account_figure
+from core.ports import Session
+
+_CENT = Decimal("0.01")
+
+
+def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: datetime | None = None) -> dict[str, Any]:
+    """The interest of one account, recomputed step by step in decimals, beside what the mart says.
+
+    Args:
+        as_of: the moment (UTC) of the question; None for the mart's own moment.
+
+    Raises:
+        ConfigurationError: no version of the account is true at the moment.
+    """
+    moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
+    accounts, card, mart = account_figure(session, pipeline, account_id, moment)
+    if not accounts:
+        raise ConfigurationError(
+            f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
+            hint=f"dropledger history account {account_id} shows when it was",
+        )
+    account = accounts[0]
+    figure = None
+    verdict = _no_figure(account)
+    if verdict is None:
+        figure = _figure(account, card)
+        verdict = "computed" if figure else "no tier of the rate card in force covers the balance"
+    newest = as_of is None
+    return {
+        "account_id": account_id,
+        "moment": moment,
+        "verdict": verdict,
+        "account": {name.removeprefix("account_"): account[name] for name in account if name.startswith("account_") and name != "account_id"}
+        | {"customer_id": account["customer_id"], "balance": account["balance"]},
+        "customer": {name.removeprefix("customer_"): account[name] for name in account if name.startswith("customer_") and name != "customer_id"}
+        | {"customer_id": account["customer_id"], "has_loan": account["has_loan"]},
+        "rate_card": card,
+        "figure": figure,
+        "mart": mart[0] if mart and newest else None,
+        "agrees": _agrees(figure, mart[0] if mart else None) if newest else None,
+    }
+
+
+def _no_figure(account: Mapping[str, Any]) -> str | None:
+    if account["customer_drop_id"] is None:
+        return f"no figure: customer {account['customer_id']} is unknown at this moment"
+    if account["account_type"] != "Savings":
+        return f"no figure: only Savings accounts earn interest, this is a {account['account_type']} account"
+    return None
+
+
+def _figure(account: Mapping[str, Any], card: Records) -> dict[str, Any] | None:
+    balance: Decimal = account["balance"]
+    reached = [tier for tier in card if tier["min_balance"] <= balance]
+    if not reached:
+        return None
+    tier = reached[-1]
+    slices = []
+    for place, part in enumerate(reached if tier["method"] == "marginal" else [tier]):
+        if tier["method"] == "marginal":
+            upper = reached[place + 1]["min_balance"] if place + 1 < len(reached) else balance
+            amount = upper - part["min_balance"]
+        else:
+            amount = balance
+        bonus = part["loan_bonus"] if account["has_loan"] else Decimal(0)
+        rate = part["rate"] + bonus
+        slices.append(
+            {"amount": amount, "tier_from": part["min_balance"], "tier_rate": part["rate"], "loan_bonus": bonus, "rate": rate, "interest": amount * rate}
+        )
+    exact = sum((part["interest"] for part in slices), Decimal(0))
+    interest = exact.quantize(_CENT, ROUND_HALF_UP)
+    sums = " + ".join(f"{part['amount']} x ({part['tier_rate']} + {part['loan_bonus']})" for part in slices)
+    return {
+        "method": tier["method"],
+        "tier": {name: tier[name] for name in ("min_balance", "drop_id", "line", "file")},
+        "slices": slices,
+        "interest_rate": slices[-1]["rate"],
+        "annual_interest": interest,
+        "new_balance": balance + interest,
+        "arithmetic": f"{sums} = {exact.normalize():f}, rounded half up to {interest}; {balance} + {interest} = {balance + interest}",
+    }
+
+
+def _agrees(figure: Mapping[str, Any] | None, mart: Mapping[str, Any] | None) -> bool:
+    if figure is None or mart is None:
+        return figure is None and mart is None
+    return all(figure[name] == mart[name] for name in ("interest_rate", "annual_interest", "new_balance"))

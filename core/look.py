@@ -1,0 +1,135 @@
+"""What people ask of the ledger: its state, its drops, what was refused, and the timeline of a key."""
+
+from datetime import datetime
+from typing import Any
+
+from core.definition import Pipeline
+from core.errors import ConfigurationError
+from core.ports import Session
+from core.sql import feed_fragments, listed, quoted
+
+Records = list[dict[str, Any]]
+
+_DROP_COLUMNS = (
+    "drop_id, feed, name, as_of, sequence, received_at, status, rows_read, rows_accepted, rows_rejected, "
+    "rows_duplicate, versions_opened, versions_closed, error, committed_at, published_at"
+)
+
+
+def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
+    """The state of the ledger: drops by status, the moment, and each feed's freshness and size."""
+    by_status = session.query("SELECT status, count(*) AS drops FROM drop_ledger GROUP BY status ORDER BY status")
+    feeds = {}
+    for feed in pipeline.feed_order:
+        newest = session.query(
+            """SELECT count(*) AS drops, max(as_of) AS as_of, max(received_at) AS received_at
+            FROM drop_ledger
+            WHERE feed = :feed AND status IN ('committed', 'published')""",
+            {"feed": feed},
+        )[0]
+        counts = session.query(
+            f"SELECT count(*) AS versions, coalesce(sum(CASE WHEN is_current THEN 1 ELSE 0 END), 0) AS current FROM {quoted(f'history_{feed}')}"
+        )[0]
+        feeds[feed] = {**newest, "versions": counts["versions"], "current": int(counts["current"])}
+    marts = {
+        mart.name: session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"] for mart in pipeline.marts
+    }
+    return {
+        "drops": {row["status"]: row["drops"] for row in by_status},
+        "deliveries": session.query("SELECT count(*) AS row_count FROM delivery")[0]["row_count"],
+        "moment": session.query("SELECT moment FROM mart_moment")[0]["moment"],
+        "feeds": feeds,
+        "marts": marts,
+    }
+
+
+def drops(session: Session, feed: str | None, limit: int) -> Records:
+    """The newest drops first, by order of receipt."""
+    return session.query(
+        f"""SELECT {_DROP_COLUMNS}
+        FROM drop_ledger
+        WHERE :feed IS NULL OR feed = :feed
+        ORDER BY sequence DESC
+        LIMIT {int(limit)}""",
+        {"feed": feed},
+    )
+
+
+def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
+    """The drop with this id, or with the one id that begins so.
+
+    Raises:
+        ConfigurationError: there is none, or several.
+    """
+    found = session.query(
+        f"SELECT {_DROP_COLUMNS} FROM drop_ledger WHERE substr(drop_id, 1, :length) = :drop_id",
+        {"drop_id": drop_id.lower(), "length": len(drop_id)},
+    )
+    if len(found) != 1 or not drop_id:
+        raise ConfigurationError(
+            f"there {'is no drop' if not found else f'are {len(found)} drops'} with an id that begins with '{drop_id}'",
+            hint="dropledger drops lists the drops with their ids",
+        )
+    return found[0]
+
+
+def rejects(session: Session, drop_id: str, limit: int) -> Records:
+    """The refused rows of a drop, in order of line."""
+    return session.query(
+        f"""SELECT line, column_name, rule, reason, raw
+        FROM rejected_row
+        WHERE drop_id = :drop_id
+        ORDER BY line
+        LIMIT {int(limit)}""",
+        {"drop_id": drop_id},
+    )
+
+
+def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Records:
+    """Every version of a key in order of time, with the file and line behind each.
+
+    Raises:
+        ConfigurationError: there is no such feed, or the key cannot be one of its keys.
+    """
+    contract = pipeline.contract(feed)
+    parts = [part.strip() for part in key.split(",")]
+    if len(parts) != len(contract.key):
+        raise ConfigurationError(
+            f"the key '{key}' has {len(parts)} parts and that of the feed {feed} has {len(contract.key)}",
+            hint=f"give {', '.join(contract.key)}, separated by commas",
+        )
+    fragments = feed_fragments(contract)
+    wanted = " AND ".join(f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}" for place, name in enumerate(contract.key))
+    return session.query(
+        f"""SELECT {fragments["h_columns"]}, h.valid_from, h.valid_to, h.is_current, h.drop_id, h.line, l.name AS file
+        FROM {fragments["history"]} AS h
+        LEFT JOIN drop_ledger AS l
+            ON l.drop_id = h.drop_id
+        WHERE {wanted}
+        ORDER BY {listed(contract.key, "h")}, h.valid_from""",
+        {f"part_{place}": part for place, part in enumerate(parts)},
+    )
+
+
+def _canonical(contract_type: str, place: int) -> str:
+    """A part of a key that people wrote, in the spelling of its type: 10000 finds 10000.00."""
+    marker = f":part_{place}"
+    if contract_type == "text":
+        return marker
+    from core.sql import engine_type
+
+    return f"CAST(try_cast({marker} AS {engine_type(contract_type)}) AS STRING)"
+
+
+def account_figure(session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None) -> tuple[Records, Records, Records]:
+    """What one figure was made of at `moment` (UTC; None for the mart's own): account and customer, tiers, mart row."""
+    explain = pipeline.folder / "explain"
+    if not (explain / "account.sql").is_file():
+        raise ConfigurationError(f"the pipeline {pipeline.name} has nothing to explain", hint="add explain/account.sql to it")
+    moment = moment or session.query("SELECT moment FROM mart_moment")[0]["moment"]
+    bound = {"account_id": account_id, "moment": moment}
+    return (
+        session.query((explain / "account.sql").read_text(encoding="utf-8"), bound),
+        session.query((explain / "rate_card.sql").read_text(encoding="utf-8"), {"moment": moment}),
+        session.query("SELECT * FROM account_summary WHERE account_id = :account_id", bound),
+    )

@@ -1,0 +1,195 @@
+"""The command line. Commands import what they need when they run, so that help and version are instant."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from core import __version__
+from core.errors import DropledgerError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType[datetime]):
+    """A date or timestamp in ISO 8601, UTC unless it says otherwise."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from core.drop import parse_moment
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(value)
+        except ValueError:
+            self.fail(f"'{value}' is no moment; write it like 2025-10-31 or 2025-10-31T10:30:00Z", param, ctx)
+
+
+def _remember(ctx: click.Context, param: click.Parameter, value: object) -> object:
+    """Let a common option stand before or behind the command; the one behind wins."""
+    shared: dict[str, object] = ctx.find_root().ensure_object(dict)
+    if value is not None and (value is not False or param.name not in shared):
+        shared[str(param.name)] = value
+    return value
+
+
+def common_options(command: Command) -> Command:
+    """The options that every command has."""
+    for option in (
+        click.option("--quiet", "-q", is_flag=True, expose_value=False, callback=_remember, help="Print nothing but errors."),
+        click.option("--json", "json", is_flag=True, expose_value=False, callback=_remember, help="Print one JSON object."),
+        click.option("--warehouse", metavar="PATH", expose_value=False, callback=_remember, help="The DuckDB file; by default in the root."),
+        click.option(
+            "--root",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            expose_value=False,
+            callback=_remember,
+            help="The folder that everything lives in.  [default: ledger]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dropledger", message="%(prog)s %(version)s")
+@common_options
+def cli() -> None:
+    """Drop a file, get an auditable ledger of what was true when, and interest figures that explain themselves."""
+
+
+def _run(body: Callable[..., int], **arguments: object) -> None:
+    """Run a command's body and leave with its exit code."""
+    shared = click.get_current_context().find_root().ensure_object(dict)
+    code = body(
+        **arguments,
+        root=shared.get("root"),
+        warehouse=shared.get("warehouse"),
+        json=bool(shared.get("json")),
+        quiet=bool(shared.get("quiet")),
+    )
+    click.get_current_context().exit(code)
+
+
+@cli.command()
+@common_options
+def demo() -> None:
+    """Run the sample drops through a root in a fresh folder and show the result."""
+    from handlers.demo import demo as body
+
+    _run(body)
+
+
+@cli.command()
+@click.option("--once", is_flag=True, help="Take what lies in the inbox, and stop.")
+@click.option("--poll", is_flag=True, help="Look again and again instead of waiting for events, for network mounts.")
+@common_options
+def watch(once: bool, poll: bool) -> None:
+    """Follow the inbox: catch up on what lies there, then take each file as it lands."""
+    from handlers.watch import watch as body
+
+    _run(body, once=once, poll=poll)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--as-of", type=Moment(), help="The moment from which the rows are true.")
+@click.option("--feed", help="The feed, where the file name does not tell.")
+@common_options
+def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -> None:
+    """Take files through the pipeline as if they had dropped; the originals stay where they are."""
+    from handlers.process import process as body
+
+    _run(body, files=files, as_of=as_of, feed=feed)
+
+
+@cli.command()
+@common_options
+def status() -> None:
+    """Show how fresh and how large everything is, and what waits."""
+    from handlers.look import status as body
+
+    _run(body)
+
+
+@cli.command()
+@click.option("--feed", help="This feed alone.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many.")
+@common_options
+def drops(feed: str | None, limit: int) -> None:
+    """List the newest drops and what became of them."""
+    from handlers.look import drops as body
+
+    _run(body, feed=feed, limit=limit)
+
+
+@cli.command()
+@click.argument("drop_id")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many.")
+@common_options
+def rejects(drop_id: str, limit: int) -> None:
+    """Show the refused rows of a drop, with line, rule and reason."""
+    from handlers.look import rejects as body
+
+    _run(body, drop_id=drop_id, limit=limit)
+
+
+@cli.command()
+@click.argument("feed")
+@click.argument("key")
+@common_options
+def history(feed: str, key: str) -> None:
+    """Show the timeline of a key, with the file and line behind each version."""
+    from handlers.look import history as body
+
+    _run(body, feed=feed, key=key)
+
+
+@cli.command()
+@click.argument("account_id", type=int)
+@common_options
+def explain(account_id: int) -> None:
+    """Show how an account's figure came about: files, lines, versions, rule and arithmetic."""
+    from handlers.look import explain as body
+
+    _run(body, account_id=account_id)
+
+
+@cli.command()
+@common_options
+def doctor() -> None:
+    """Check settings, permissions and versions, and say what is stuck and what to do."""
+    from handlers.doctor import doctor as body
+
+    _run(body)
+
+
+def main() -> None:
+    """The console script; errors leave with the exit code of docs/operating.md."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        sys.exit(leave.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as wrong:
+        wrong.show()
+        if not isinstance(wrong, click.UsageError):
+            sys.stderr.write("Try: dropledger --help\n")
+        sys.exit(2)
+    except DropledgerError as failure:
+        from handlers import render
+
+        if "--json" in sys.argv:
+            render.as_json({"error": {"what": failure.what, "why": failure.why, "try": failure.hint, "exit_code": failure.exit_code}})
+        render.error(failure)
+        sys.exit(failure.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left; there is nobody to tell
+        sys.exit(0)

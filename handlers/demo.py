@@ -1,0 +1,52 @@
+"""`dropledger demo`: the sample drops through a fresh root."""
+
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+
+from core import look
+from core.errors import ConfigurationError
+from core.pipeline import process
+from handlers import render
+from handlers.process import exit_code, show
+from handlers.wiring import wire
+from infra.local_store import dropped_file
+
+DAYS = ("day1", "day2")
+
+
+def samples() -> Path:
+    """The folder of sample drops: inside the package when installed, beside it in a checkout."""
+    inside = Path(str(files("handlers"))) / "samples"
+    beside = Path(str(files("handlers"))).parent / "samples"
+    for folder in (inside, beside):
+        if (folder / DAYS[0]).is_dir():
+            return folder
+    raise ConfigurationError("the sample files are missing", why=f"neither {inside} nor {beside} is there", hint="install dropledger again")
+
+
+def demo(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Two days of drops; the second changes a balance, a loan flag and nothing else."""
+    fresh = root or Path(tempfile.mkdtemp(prefix="dropledger-demo-"))
+    if fresh.exists() and any(fresh.iterdir()):
+        raise ConfigurationError(f"the folder {fresh} is not empty", why="the demo shows a fresh root", hint="name another one, or leave --root out")
+    runtime = wire(root=fresh, warehouse=warehouse)
+    outcomes = []
+    for day in DAYS:
+        facts = [dropped_file(path, keep_original=True) for path in sorted((samples() / day).glob("*.csv"))]
+        outcomes += process(runtime, facts, lambda _: None)
+    with runtime.warehouse.session(read_only=True) as session:
+        marts = {mart.name: session.query(f"SELECT * FROM {mart.name} ORDER BY 2") for mart in runtime.pipeline.marts[:1]}
+        timeline = look.timeline(session, runtime.pipeline, "account", "1001")
+    if json:
+        render.as_json({"command": "demo", "root": runtime.store.root, "outcomes": [outcome.as_json() for outcome in outcomes], **marts})
+    elif not quiet:
+        show(outcomes)
+        for name, rows in marts.items():
+            columns = [column for column in rows[0] if not column.endswith("drop_id")]
+            render.table(f"outputs/{name}.csv", columns, [[row[column] for column in columns] for row in rows])
+        columns = ["balance", "valid_from", "valid_to", "drop_id", "line", "file"]
+        render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
+        render.line(f"Everything is in {fresh}. Now ask why a figure is what it is:")
+        render.line(f"  dropledger explain 1001 --root {fresh}")
+    return exit_code(outcomes)

@@ -1,0 +1,92 @@
+"""`dropledger process`: files named by hand take the same way as dropped ones."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigurationError
+from core.outcome import Outcome
+from core.pipeline import process as run
+from handlers import render
+from handlers.wiring import wire
+from infra.local_store import dropped_file
+
+
+def process(
+    *,
+    files: Sequence[Path],
+    as_of: datetime | None,
+    feed: str | None,
+    root: Path | None,
+    warehouse: str | None,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Process the files; 3 if any data was refused, else 0."""
+    runtime = wire(root=root, warehouse=warehouse)
+    if feed is not None:
+        runtime.pipeline.contract(feed)
+    facts = []
+    for path in files:
+        if not path.is_file():
+            raise ConfigurationError(
+                f"{path} cannot be processed", why="it is not there" if not path.exists() else "it is no regular file", hint="name files that exist"
+            )
+        facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
+    outcomes = _with_progress(runtime, facts, quiet=quiet or json)
+    if json:
+        render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
+    elif not quiet:
+        show(outcomes)
+    return exit_code(outcomes)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """3 where a file was quarantined or rows were refused, else 0."""
+    return 3 if any(outcome.refused for outcome in outcomes) else 0
+
+
+def _with_progress(runtime: Any, facts: Sequence[Any], *, quiet: bool) -> list[Outcome]:
+    if quiet or len(facts) < 2 or not sys.stderr.isatty():
+        return run(runtime, facts, lambda _: None)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("processing", total=len(facts))
+        return run(runtime, facts, lambda _: progress.advance(task))
+
+
+def show(outcomes: Sequence[Outcome]) -> None:
+    """The outcomes as a table, and below it what was refused and what to do about it."""
+    render.table(
+        "",
+        ("file", "outcome", "as_of", "read", "accepted", "rejected", "duplicate", "opened", "closed", "recomputed", "drop_id"),
+        [
+            (
+                outcome.drop.name,
+                str(outcome.delivered),
+                outcome.drop.as_of.moment,
+                outcome.rows_read,
+                outcome.rows_accepted,
+                outcome.rows_rejected,
+                outcome.rows_duplicate,
+                outcome.versions_opened,
+                outcome.versions_closed,
+                ", ".join(f"{mart} {count:,}" for mart, count in outcome.recomputed.items() if count),
+                outcome.drop.drop_id,
+            )
+            for outcome in outcomes
+        ],
+    )
+    for outcome in outcomes:
+        if outcome.error:
+            render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")
+            render.line(f"  It lies in {outcome.file}. Try: {outcome.hint}")
+        elif outcome.rows_rejected:
+            render.line(f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused. Try: dropledger rejects {outcome.drop.drop_id}")
+        for warning in outcome.warnings:
+            render.line(f"{outcome.drop.name}: warning: {warning}")

@@ -1,0 +1,71 @@
+"""What people and programs see: tables for the one, one JSON object for the other."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core.drop import iso
+from core.errors import DropledgerError
+
+_PIPE_WIDTH = 220  # where there is no terminal, wide enough that no cell is cut
+
+
+def as_json(document: Mapping[str, Any]) -> None:
+    """Print the one JSON object of a command; money as text, so that no reader makes a float of it."""
+    sys.stdout.write(json.dumps(document, default=_plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return iso(value)
+    return str(value)
+
+
+def cell(value: object) -> str:
+    """A value as a table shows it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d}" if value.time().isoformat() == "00:00:00" else iso(value)
+        case Decimal():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table to standard output; colours only on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    drawn = Table(title=title or None, title_justify="left", header_style="bold")
+    rows = list(rows)
+    for place, column in enumerate(columns):
+        number = any(isinstance(row[place], int | Decimal) and not isinstance(row[place], bool) for row in rows)
+        drawn.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell(value)) for value in row))
+    console.print(drawn)
+
+
+def line(text: str = "") -> None:
+    """Print a line to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def error(failure: DropledgerError) -> None:
+    """Say on standard error what happened, why, and what to try."""
+    text = f"Error: {failure.what}\n"
+    if failure.why:
+        text += f"  Because: {failure.why}\n"
+    if failure.hint:
+        text += f"  Try: {failure.hint}\n"
+    sys.stderr.write(text)

@@ -1,0 +1,193 @@
+"""`dropledger watch`: the folder handler.
+
+A file is taken when the platform says that it was closed after writing, or moved in. Where nothing says so
+(files that lay there before, network mounts, lost events) it is taken once its size and time stay still.
+"""
+
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import structlog
+from watchdog.events import DirCreatedEvent, DirMovedEvent, FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from core.drop import FileDropped
+from core.errors import Busy
+from core.outcome import Outcome
+from core.pipeline import process
+from core.runtime import Runtime
+from handlers import render
+from handlers.logs import configure_logs
+from handlers.process import exit_code, show
+from handlers.settings import read_settings
+from handlers.wiring import wire
+
+SETTLE_SECONDS = 0.5
+POLL_SECONDS = 1.0
+RESCAN_SECONDS = 30.0
+_CHUNK = 1000
+
+log = structlog.get_logger("dropledger.watch")
+
+
+class Settling:
+    """Tells which files are complete: those announced as closed, and those that stay still between two looks."""
+
+    def __init__(self) -> None:
+        self._announced: set[str] = set()
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+
+    def announce(self, path: str) -> None:
+        """The platform says that this file was closed after writing, or moved in."""
+        with self._lock:
+            self._announced.add(path)
+
+    def complete(self, arrivals: Iterable[FileDropped]) -> list[FileDropped]:
+        """Those of the arrivals that may be taken; the others are remembered for the next look."""
+        taken, seen = [], {}
+        with self._lock:
+            announced, self._announced = self._announced, set()
+        for fact in arrivals:
+            try:
+                found = Path(fact.uri).stat()
+            except FileNotFoundError:
+                continue
+            look = (found.st_size, found.st_mtime_ns)
+            if fact.uri in announced or self._seen.get(fact.uri) == look:
+                taken.append(fact)
+            else:
+                seen[fact.uri] = look
+        self._seen = seen
+        return taken
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a file was seen that may still be written to."""
+        return bool(self._seen)
+
+
+class _Listener(FileSystemEventHandler):
+    """Wakes the loop when a file is complete, or when a folder comes that may hold some."""
+
+    def __init__(self, settling: Settling, wake: threading.Event) -> None:
+        self._settling = settling
+        self._wake = wake
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        match event:
+            case FileClosedEvent():
+                self._settling.announce(str(event.src_path))
+            case FileMovedEvent():
+                self._settling.announce(str(event.dest_path))
+            case DirCreatedEvent() | DirMovedEvent():
+                pass
+            case _:
+                return
+        self._wake.set()
+
+
+def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Follow the inbox until told to stop; with `once`, 3 if any data was refused."""
+    runtime = wire(root=root, warehouse=warehouse)
+    configure_logs(read_settings(root=root, warehouse=warehouse).log)
+    runtime.store.prepare()
+    if once:
+        outcomes = _catch_up(runtime)
+        if json:
+            render.as_json({"command": "watch", "outcomes": [outcome.as_json() for outcome in outcomes]})
+        elif not quiet:
+            show(outcomes)
+        return exit_code(outcomes)
+    _follow(runtime, poll=poll)
+    return 0
+
+
+def _catch_up(runtime: Runtime) -> list[Outcome]:
+    settling, stop = Settling(), threading.Event()
+    taken = settling.complete(runtime.store.arrivals())
+    while settling.waiting:
+        stop.wait(SETTLE_SECONDS)
+        taken += settling.complete([fact for fact in runtime.store.arrivals() if fact not in taken])
+    return process(runtime, taken, _log_outcome)
+
+
+def _follow(runtime: Runtime, *, poll: bool) -> None:
+    settling, wake, stop = Settling(), threading.Event(), threading.Event()
+    with _stopped_by_signals(stop, wake), _observed(runtime, settling, wake, poll=poll):
+        log.info("watching", root=runtime.store.root, poll=poll)
+        process(runtime, [], _log_outcome)
+        while not stop.is_set():
+            wake.clear()
+            ready = settling.complete(runtime.store.arrivals())
+            if ready:
+                _take(runtime, settling, ready, stop)
+                continue
+            wake.wait(SETTLE_SECONDS if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS)
+        log.info("stopped")
+
+
+def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event) -> None:
+    for start in range(0, len(ready), _CHUNK):
+        if stop.is_set():
+            return
+        chunk = ready[start : start + _CHUNK]
+        try:
+            process(runtime, chunk, _log_outcome)
+        except Busy as busy:
+            log.warning("busy", what=busy.what, holder=busy.holder)
+            for fact in ready[start:]:
+                settling.announce(fact.uri)
+            stop.wait(POLL_SECONDS)
+            return
+
+
+def _log_outcome(outcome: Outcome) -> None:
+    bound = log.bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
+    level = bound.warning if outcome.refused else bound.info
+    level(
+        str(outcome.delivered),
+        name=outcome.drop.name,
+        rows_read=outcome.rows_read,
+        rows_rejected=outcome.rows_rejected,
+        versions_opened=outcome.versions_opened,
+        versions_closed=outcome.versions_closed,
+        rule=outcome.rule,
+    )
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event, wake: threading.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM let the drop at hand be finished, then leave."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+        wake.set()
+
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _observed(runtime: Runtime, settling: Settling, wake: threading.Event, *, poll: bool) -> Iterator[None]:
+    if poll:
+        yield
+        return
+    observer = Observer()
+    observer.schedule(_Listener(settling, wake), str(Path(runtime.store.root) / "inbox"), recursive=True)
+    observer.start()
+    try:
+        yield
+    finally:
+        observer.stop()
+        observer.join()
