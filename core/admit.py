@@ -14,10 +14,10 @@ from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
 from core.runtime import Runtime
-from core.sql import listed, statement
+from core.sql import statement
 from core.validate import Validated, refuse_beyond_limit, validate
 
-_SOURCE = "source"
+_SOURCE = "incoming"
 _NOTHING_READ = Validated(0, 0, 0, 0, 0, None, None)
 
 
@@ -40,7 +40,7 @@ def admit(runtime: Runtime, session: Session, drop: Drop, refusal: DataRefused |
     validated = _NOTHING_READ
     if drop.extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            session.load(drop.extract.path, drop.extract.layout, _SOURCE)
+            session.load(drop.extract.path, drop.extract.layout, _SOURCE, drop_id=drop.drop_id)
             validated = validate(session, drop.extract, _SOURCE)
             refuse_beyond_limit(drop.extract.contract, validated)
         except DataRefused as error:
@@ -93,7 +93,7 @@ def _accept(runtime: Runtime, session: Session, drop: Drop, extract: Extract, va
     checks.refuse_failed(results)
     checks.record(session, drop.drop_id, results)
     _record_rejects(runtime, session, drop, validated)
-    _keep_newest_rows(session, extract)
+    session.keep_loaded(_SOURCE, f"src_{contract.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None)
     ledger.record_delivery(session, drop, Delivered.ACCEPTED, received_at)
     _stage(runtime, session, drop, validated, folded, recomputed, results, received_at)
     return Outcome(
@@ -117,15 +117,6 @@ def _record_rejects(runtime: Runtime, session: Session, drop: Drop, validated: V
         session.raw_rows(drop.claim.path, _SOURCE, "left_out", "raw_row")
         session.execute(statement("record_rejected_rows"), {"drop_id": drop.drop_id})
         quarantine.stage_rejects(session, runtime.store, drop)
-
-
-def _keep_newest_rows(session: Session, extract: Extract) -> None:
-    """Put the drop's rows, as text, in place of those of the feed's drop before."""
-    session.replace_table(
-        f"src_{extract.contract.feed}",
-        statement("newest_rows", {"source": _SOURCE, "columns": listed(column.name for column in extract.contract.columns)}),
-        {"drop_id": extract.drop_id},
-    )
 
 
 def _stage(
@@ -178,6 +169,7 @@ def _quarantine(
         fields={**counts, "error": f"{refusal.rule}: {refusal.what}", "committed_at": runtime.clock()},
     )
     _record_rejects(runtime, session, drop, validated)
+    session.discard_loaded(_SOURCE)
     checks.record(session, drop.drop_id, results)
     ledger.record_delivery(session, drop, Delivered.QUARANTINED, received_at)
     quarantine.stage_reason(runtime.store, drop, refusal, received_at)

@@ -56,7 +56,7 @@ def observe_again(session: Session, contract: Contract, others: Sequence[tuple[E
     nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
     absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     for extract, sequence in others:
-        session.load(extract.path, extract.layout, "source_again")
+        session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
         session.scratch(
             "parsed_again",
             statement("parse", {**fragments, "source": quoted("source_again")}),
@@ -64,6 +64,7 @@ def observe_again(session: Session, contract: Contract, others: Sequence[tuple[E
         )
         bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
         session.execute(into + statement("observations_again", fragments), bound)
+        session.discard_loaded("source_again")
         if contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id):
             session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
 

@@ -12,7 +12,7 @@ from core.ledger import insert_rows
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, statement
-from core.validate import Validated, parent_fragments
+from core.validate import Validated, distinct_observations, parent_fragments
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,8 @@ def check_staging(session: Session, extract: Extract, validated: Validated, chec
         f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place}"
         for place, (violation, _) in enumerate(predicates)
     )
-    key = feed_fragments(contract)["key"]
     row = session.query(
-        f"SELECT {counts}{',' if counts else ''} count(*) - (SELECT count(*) FROM (SELECT DISTINCT {key}, _effective_at FROM observation) AS d) AS repeated FROM observation"
+        f"SELECT {counts}{',' if counts else ''} count(*) - (SELECT count(*) FROM ({distinct_observations(contract, 'observation')}) AS d) AS repeated FROM observation"
     )[0]
     results = [
         _result("staging", model, name, violation.severity, int(row[f"rule_{place}"]), violation.reason or f"{violation.column} breaks the rule {violation.rule}")

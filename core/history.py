@@ -97,7 +97,8 @@ def _observe_missing_keys(session: Session, extract: Extract) -> None:
     fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
     session.scratch("missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
-    session.scratch("observation", f"SELECT {columns} FROM observation UNION ALL SELECT {columns} FROM missing")
+    session.scratch("observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM missing")
+    session.view("observation", "SELECT * FROM observed")
 
 
 def _no_changes(contract: Contract) -> str:

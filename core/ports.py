@@ -125,24 +125,35 @@ class Session(Protocol):
         """Put a result in a relation of this session's own, in place of one of that name; its row count."""
         ...
 
-    def replace_table(self, name: str, select: str, parameters: Parameters | None = None) -> None:
-        """Put a result in a table of the schema, in place of what it held; meant for rows that are soon replaced."""
+    def view(self, name: str, select: str) -> None:
+        """Name a query over scratch relations, for this session alone; it is evaluated where it is used."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """What happens inside becomes visible together at the end, or not at all if it raises."""
         ...
 
-    def load(self, path: Path, layout: Layout, into: str) -> int:
+    def load(self, path: Path, layout: Layout, into: str, *, drop_id: str) -> int:
         """Read a delimited file as text into scratch relations; the number of rows read.
 
-        `into` gets `_line` (1-based line of the file, where the row begins) and the columns of
+        `into` gets `_drop_id`, `_line` (1-based line of the file, where the row begins) and the columns of
         `layout.positions`; `misshapen_<into>` gets `_line, rule, reason, raw` of the rows that have no such shape.
         A file that cannot be read leaves an open transaction usable.
 
         Raises:
             DataRefused: nothing can be read as rows, such as when a quote is never closed.
         """
+        ...
+
+    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+        """Make the rows of `source`, loaded before, those of `name` in the schema, in place of what it held.
+
+        `name` has the columns of `source` and `_accepted`, false for the lines that are in scratch `left_out`.
+        """
+        ...
+
+    def discard_loaded(self, source: str) -> None:
+        """Forget the rows of `source`."""
         ...
 
     def raw_rows(self, path: Path, source: str, lines: str, into: str) -> None:
@@ -154,10 +165,6 @@ class Session(Protocol):
 
     def has_table(self, name: str) -> bool:
         """Whether the pipeline's schema has this table."""
-        ...
-
-    def expose_bare_names(self) -> None:
-        """Let people name the schema's tables without the schema, where the engine starts in another one."""
         ...
 
     def export(self, select: str, path: Path, kind: str) -> None:

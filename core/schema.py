@@ -60,17 +60,17 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
     for model in pipeline.intermediate:
         session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
     _make_marts(session, pipeline)
-    session.expose_bare_names()
     session.execute("DELETE FROM pipeline_state")
     session.execute("INSERT INTO pipeline_state VALUES (:sha256)", {"sha256": pipeline.sha256})
 
 
 def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:
-    session.load(extract.path, extract.layout, "source")
-    validated = validate(session, extract, "source")
+    session.load(extract.path, extract.layout, "initial", drop_id=extract.drop_id)
+    validated = validate(session, extract, "initial")
     refuse_beyond_limit(extract.contract, validated)
     refuse_failed(check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment))
     fold(session, extract, validated, INITIAL_SEQUENCE, None, lambda *_: None)
+    session.discard_loaded("initial")
 
 
 def _refuse_other_columns(session: Session, contract: Contract) -> None:
@@ -94,10 +94,13 @@ def _refuse_other_columns(session: Session, contract: Contract) -> None:
 def _layer_relations(session: Session, contract: Contract) -> None:
     """`src_<feed>`: the newest drop's rows as text. `stg_<feed>`: the accepted ones of them, typed."""
     source = quoted(f"src_{contract.feed}")
-    cells = ",\n    ".join(f"{quoted(column.name)} STRING" for column in contract.columns)
-    session.execute(
-        f"CREATE TABLE IF NOT EXISTS {source} (\n    _drop_id STRING,\n    _line BIGINT,\n    {cells},\n    _accepted BOOLEAN\n)"
-    )
+    if not session.has_table(f"src_{contract.feed}"):
+        cells = ", ".join(f"CAST(NULL AS STRING) AS {quoted(column.name)}" for column in contract.columns)
+        session.execute(
+            f"""CREATE VIEW {source} AS
+            SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
+            WHERE FALSE"""
+        )
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
     session.execute(
         f"CREATE OR REPLACE VIEW {quoted('stg_' + contract.feed)} AS\nSELECT\n    s._drop_id,\n    s._line,\n    {typed}\nFROM {source} AS s\nWHERE s._accepted"

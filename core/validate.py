@@ -42,10 +42,7 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     left_out = session.query(
         "SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates FROM left_out"
     )[0]
-    if left_out["all_rows"]:
-        session.scratch("observation", statement("observation"))
-    else:
-        session.scratch("observation", "SELECT * FROM parsed")
+    session.view("observation", statement("observation") if left_out["all_rows"] else "SELECT * FROM parsed")
     accepted = session.query(
         "SELECT count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective FROM observation"
     )[0]
@@ -80,9 +77,9 @@ def _set_apart(session: Session, contract: Contract, fragments: dict[str, str], 
     )
     found = session.query(
         f"""SELECT
-            (SELECT count(*) FROM parsed WHERE NOT _valid) AS invalid,
-            (SELECT count(*) FROM (SELECT 1 AS one FROM parsed WHERE _valid GROUP BY {fragments['key']}, _effective_at HAVING count(*) > 1) AS r)
-                AS repeated"""
+            count(*) - sum(CASE WHEN _valid THEN 1 ELSE 0 END) AS invalid,
+            sum(CASE WHEN _valid THEN 1 ELSE 0 END) - (SELECT count(*) FROM ({distinct_observations(contract, "parsed")}) AS d) AS repeated
+        FROM parsed"""
     )[0]
     if found["invalid"]:
         _leave_out(session, statement("refuse_invalid", fragments), times)
@@ -109,6 +106,13 @@ def _set_apart(session: Session, contract: Contract, fragments: dict[str, str], 
 def parent_fragments(column: str, to: str) -> dict[str, str]:
     feed, key = to.split(".")
     return {"column": quoted(column), "parent": quoted(f"history_{feed}"), "parent_key": quoted(key)}
+
+
+def distinct_observations(contract: Contract, relation: str) -> str:
+    """The keys, each with its effective times, of the valid rows."""
+    # Where all rows share one effective time, the engine need not compare it.
+    time = ", _effective_at" if contract.effective_column else ""
+    return f"SELECT DISTINCT {feed_fragments(contract)['key']}{time} FROM {relation} WHERE _valid"
 
 
 def _leave_out(session: Session, select: str, times: dict[str, datetime | None] | None = None) -> None:

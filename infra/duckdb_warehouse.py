@@ -36,13 +36,37 @@ def _read(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
+def _with_lines(received: str) -> str:
+    """The rows of a loaded file with their lines.
+
+    Numbering the rows of a clean file while they are read would keep the engine to one thread; their place in
+    the table, which keeps the order of the file, is their line.
+    """
+    table = quoted(received)
+    return (
+        "SELECT r.rowid AS _row, r.* REPLACE (coalesce(r._line, r.rowid - first_row.place + 2) AS _line) "
+        f"FROM {table} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {table}) AS first_row"
+    )
+
+
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> None:
         self._connection = connection
         self._schema = schema
+        # The file is called like the schema, and DuckDB takes a lone name for either: name both.
+        self._qualified = f"{quoted(database)}.{quoted(schema)}"
         self._kept_raw: set[str] = set()
+
+    def enter_schema(self, *, create: bool) -> None:
+        """Make the pipeline's schema the current one."""
+        if create:
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._qualified}")
+        self._connection.execute(f"USE {self._qualified}")
+        if create:
+            # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
+            self._connection.execute("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
 
     def _run(self, sql: str, parameters: Parameters | None) -> duckdb.DuckDBPyConnection:
         used: dict[str, Any] = {}
@@ -73,8 +97,8 @@ class DuckDBSession:
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
         return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
 
-    def replace_table(self, name: str, select: str, parameters: Parameters | None = None) -> None:
-        self.execute(f"CREATE OR REPLACE TABLE {quoted(name)} AS\n{select}", parameters)
+    def view(self, name: str, select: str) -> None:
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -94,32 +118,47 @@ class DuckDBSession:
             )
         )
 
-    def load(self, path: Path, layout: Layout, into: str) -> int:
+    def load(self, path: Path, layout: Layout, into: str, *, drop_id: str) -> int:
         misshapen = quoted(f"misshapen_{into}")
         self._kept_raw.discard(f"raw_{into}")
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {misshapen} (_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
+        received = f"received_{into}"
         # An error would abort the transaction, so the quick way skips what it cannot read, and the count tells:
         # where each line is a row, none was skipped. Lines that end in different ways make the engine raise.
-        if layout.lines_end_alike and self._load_clean(path, layout, into) + 1 == layout.physical_lines:
-            return layout.physical_lines - 1
-        return self._load_carefully(path, layout, into, misshapen)
+        rows = layout.physical_lines - 1
+        if not (layout.lines_end_alike and self._load_clean(path, layout, received, drop_id) == rows):
+            rows = self._load_carefully(path, layout, received, drop_id, misshapen)
+        self.view(into, _with_lines(received))
+        return rows
 
-    def _load_clean(self, path: Path, layout: Layout, into: str) -> int:
+    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+        received, kept = quoted(f"received_{source}"), f"received_{name}"
+        if left_out is not None:
+            self._connection.execute(
+                f"UPDATE {received} SET _accepted = FALSE WHERE rowid IN "
+                f"(SELECT r._row FROM ({_with_lines(f'received_{source}')}) AS r WHERE r._line IN (SELECT _line FROM {quoted(left_out)}))"
+            )
+        self._connection.execute(f"DROP TABLE IF EXISTS {quoted(kept)}")
+        self._connection.execute(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
+        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}")
+
+    def discard_loaded(self, source: str) -> None:
+        self._connection.execute(f"DROP TABLE IF EXISTS {quoted(f'received_{source}')}")
+
+    def _load_clean(self, path: Path, layout: Layout, into: str, drop_id: str) -> int:
         columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
         cells = ",\n    ".join(f"c{place} AS {quoted(name)}" for name, place in layout.positions.items())
         sql = _text("load_clean").substitute(
-            into=quoted(into),
-            clean_cells=cells,
-            columns=f"{{{columns}}}",
-            delimiter=literal(layout.delimiter),
-            max_line_bytes=_MAX_LINE_BYTES,
+            into=quoted(into), clean_cells=cells, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter)
         )
-        row = self._connection.execute(sql, {"path": str(path)}).fetchone()
+        row = self._connection.execute(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
         return int(row[0]) if row else 0
 
-    def _load_carefully(self, path: Path, layout: Layout, into: str, misshapen: str) -> int:
+    def _load_carefully(
+        self, path: Path, layout: Layout, into: str, drop_id: str, misshapen: str
+    ) -> int:
         delimiter = f"[{layout.delimiter}]"
         cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
         fragments: dict[str, object] = {
@@ -144,10 +183,12 @@ class DuckDBSession:
                 f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
                 hint="close the quote, or double it if it belongs to the text, and drop the file again",
             )
-        for name in ("cells", "load_cells", "load_misshapen"):
-            self._connection.execute(_text(name).substitute(fragments))
-        self.scratch(f"raw_{into}", "SELECT _line, raw FROM record")
-        self._kept_raw.add(f"raw_{into}")
+        self._connection.execute(_text("cells").substitute(fragments))
+        self._connection.execute(_text("load_cells").substitute(fragments), {"drop_id": drop_id})
+        self._connection.execute(_text("load_misshapen").substitute(fragments))
+        kept = into.replace("received_", "raw_", 1)
+        self.scratch(kept, "SELECT _line, raw FROM record")
+        self._kept_raw.add(kept)
         counts = f"SELECT (SELECT count(*) FROM {quoted(into)}) + (SELECT count(*) FROM {misshapen}) AS read_rows"
         return int(self.query(counts)[0]["read_rows"])
 
@@ -164,12 +205,6 @@ class DuckDBSession:
             into,
             f"SELECT r._line, r.raw FROM {quoted(kept)} AS r WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)",
         )
-
-    def expose_bare_names(self) -> None:
-        # DuckDB opens a file in its schema main, and takes lending.x in lending.duckdb for ambiguous.
-        for row in self.query("SELECT table_name FROM information_schema.tables WHERE table_schema = :schema", {"schema": self._schema}):
-            name = quoted(row["table_name"])
-            self._connection.execute(f"CREATE OR REPLACE VIEW main.{name} AS SELECT * FROM {quoted(self._schema)}.{name}")
 
     def export(self, select: str, path: Path, kind: str) -> None:
         options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
@@ -206,16 +241,10 @@ class DuckDBWarehouse:
         connection = self._connect(read_only)
         try:
             connection.execute("SET TimeZone = 'UTC'")
-            # The file is called like the schema, and DuckDB takes a lone name for either: name both.
             row = connection.execute("SELECT current_database()").fetchone()
-            schema = f"{quoted(row[0] if row else self._path.stem)}.{quoted(self._schema)}"
-            if not read_only:
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            connection.execute(f"USE {schema}")
-            if not read_only:
-                # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-                connection.execute("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
-            yield DuckDBSession(connection, self._schema)
+            session = DuckDBSession(connection, row[0] if row else self._path.stem, self._schema)
+            session.enter_schema(create=not read_only)
+            yield session
         finally:
             connection.close()
 

@@ -1,8 +1,10 @@
--- The rows of a file in which each line is a row: the line is the row's place behind the header.
-CREATE OR REPLACE TEMP TABLE ${into} AS
+-- The rows of a file in which each line is a row; see _with_lines for their numbers.
+CREATE OR REPLACE TABLE ${into} AS
 SELECT
-    row_number() OVER () + 1 AS _line,
-    ${clean_cells}
+    $$drop_id AS _drop_id,
+    CAST(NULL AS BIGINT) AS _line,
+    ${clean_cells},
+    TRUE AS _accepted
 FROM read_csv(
     $$path,
     columns = ${columns},
@@ -12,6 +14,5 @@ FROM read_csv(
     delim = ${delimiter},
     quote = '"',
     escape = '"',
-    ignore_errors = TRUE,
-    max_line_size = ${max_line_bytes}
+    ignore_errors = TRUE
 )

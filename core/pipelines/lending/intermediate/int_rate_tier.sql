@@ -1,6 +1,5 @@
--- The rate card in force at the mart's moment, a row for each tier. For a marginal card a balance earns
--- interest_below on the tiers beneath its own and rate on what lies above slice_from; for a whole_balance
--- card both are 0, and the one rate applies to all of it.
+-- The rate card in force at the mart's moment, a row for each tier. interest_below is what a balance that
+-- reaches the tier earns on the tiers beneath it, for cards whose method is marginal.
 WITH card AS (
     SELECT r.*
     FROM history_rate AS r
@@ -32,20 +31,13 @@ SELECT
     rate,
     rate_with_loan,
     method,
-    CASE WHEN method = 'marginal' THEN min_balance ELSE CAST(0 AS DECIMAL(18, 2)) END AS slice_from,
     CAST(
-        CASE
-            WHEN method = 'marginal' THEN coalesce(
-                sum(interest) OVER (ORDER BY min_balance ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
-            ELSE 0
-        END AS DECIMAL(36, 8)
+        coalesce(sum(interest) OVER (ORDER BY min_balance ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+        AS DECIMAL(36, 8)
     ) AS interest_below,
     CAST(
-        CASE
-            WHEN method = 'marginal' THEN coalesce(
-                sum(interest_with_loan) OVER (ORDER BY min_balance ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
-            ELSE 0
-        END AS DECIMAL(36, 8)
+        coalesce(sum(interest_with_loan) OVER (ORDER BY min_balance ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+        AS DECIMAL(36, 8)
     ) AS interest_below_with_loan,
     drop_id,
     line

@@ -1,0 +1,40 @@
+"""What all tests share; the helpers themselves are in `ledger.py`, the reference model in `model.py`."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from core.definition import Pipeline, load_pipeline
+from ledger import Ledger, Template
+
+# Examples of each property: HYPOTHESIS_PROFILE=thorough makes some 20,000 in all, by hand and over hours.
+for name, examples in (("quick", 10), ("standard", 60), ("thorough", 2300)):
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,  # an example drives a database; how long that takes depends on the machine
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "standard"))
+
+
+@pytest.fixture(scope="session")
+def lending() -> Pipeline:
+    """The built-in pipeline."""
+    return load_pipeline("lending")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
+    """A fresh root for the lending pipeline."""
+    return Ledger(tmp_path / "root", lending)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pipeline], Template]:
+    """Makes a template of a pipeline's root, for tests that need many fresh ledgers."""
+    return lambda pipeline: Template(tmp_path_factory.mktemp("template"), pipeline)

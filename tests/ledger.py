@@ -1,0 +1,130 @@
+"""A ledger for tests: a root in a folder of its own, with the real pipeline, store and DuckDB on it."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import yaml
+
+from core.definition import BUILT_IN, Pipeline, load_pipeline
+from core.drop import FileDropped
+from core.outcome import Outcome
+from core.pipeline import process
+from core.runtime import Runtime
+from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.local_store import LocalStore, dropped_file
+
+Record = tuple[Any, ...]
+
+
+@dataclass
+class SettableClock:
+    """A clock that stands where it is set, but for a millisecond that each look at it takes."""
+
+    moment: datetime = field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        self.moment += timedelta(milliseconds=1)
+        return self.moment
+
+
+class Ledger:
+    """A root with everything that runs on it. `runtime` is what `core.pipeline.process` takes."""
+
+    def __init__(self, root: Path, pipeline: Pipeline, clock: SettableClock | None = None) -> None:
+        self.root = root
+        self.clock = clock or SettableClock()
+        self.database = root / "warehouse" / f"{pipeline.name}.duckdb"
+        self._schema = pipeline.file.db_schema
+        store = LocalStore(root, self.clock)
+        store.prepare()
+        # One thread: tables of a few rows gain nothing from more, and tests run side by side.
+        warehouse = DuckDBWarehouse(self.database, self._schema, wait_seconds=5.0, settings={"threads": "1"})
+        self.runtime = Runtime(pipeline, store, warehouse, self.clock, wait_seconds=5.0)
+
+    def put(self, name: str, text: str, *, feed: str | None = None, as_of: datetime | None = None) -> FileDropped:
+        """Let a file land in the inbox; `feed` goes by its folder there, `as_of` by option."""
+        path = self.root / "inbox" / (feed or "") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+        return dropped_file(path, feed=feed, as_of=as_of)
+
+    def process(self, *dropped: FileDropped) -> list[Outcome]:
+        """Take files that landed through the pipeline as one batch."""
+        return process(self.runtime, dropped, lambda _: None)
+
+    def drop(self, name: str, text: str, *, feed: str | None = None, as_of: datetime | None = None) -> Outcome:
+        """Let one file land and take it through the pipeline."""
+        return self.process(self.put(name, text, feed=feed, as_of=as_of))[0]
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The closed warehouse file, opened to read as people would; bare names are tables of the schema."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            connection.execute(f'USE "{self.database.stem}"."{self._schema}"')
+            yield connection
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Record]:
+        """What a query finds; timestamps are aware UTC."""
+        with self.connection() as connection:
+            return fetch(connection, sql, parameters)
+
+    def table(self, name: str, columns: str = "*") -> list[Record]:
+        """A table's rows in the order of all the columns that are asked for."""
+        return self.rows(f'SELECT {columns} FROM "{name}" ORDER BY ALL')
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Record]:
+    """What a query finds; timestamps are aware UTC."""
+    return [tuple(map(_aware, row)) for row in connection.execute(sql, parameters).fetchall()]
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+class Template:
+    """A prepared, empty root that is copied for each new ledger: cheaper than preparing each anew."""
+
+    def __init__(self, folder: Path, pipeline: Pipeline) -> None:
+        self._root = folder / "template"
+        self._copies = folder / "copies"
+        self._pipeline = pipeline
+        self._copies.mkdir(parents=True)
+        with Ledger(self._root, pipeline).runtime.session():
+            pass
+
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """A new ledger, gone when the block ends."""
+        with TemporaryDirectory(dir=self._copies) as folder:
+            root = Path(folder) / "root"
+            shutil.copytree(self._root, root)
+            yield Ledger(root, self._pipeline)
+
+
+def custom_pipeline(
+    folder: Path, changes: Mapping[str, Mapping[str, Any] | None], *, without: Sequence[str] = ()
+) -> Pipeline:
+    """The lending pipeline copied to `folder`, with changes.
+
+    `changes` maps the paths of YAML files to the entries that they get beside or in place of theirs, to all
+    entries for a new file, and to None for a file that goes. `without` names what else goes, such as `marts`.
+    """
+    shutil.copytree(BUILT_IN / "lending", folder)
+    for name in without:
+        shutil.rmtree(folder / name)
+    for name, entries in changes.items():
+        path = folder / name
+        if entries is None:
+            path.unlink()
+        else:
+            before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+            path.write_text(yaml.safe_dump({**before, **entries}), encoding="utf-8")
+    return load_pipeline(str(folder))
