@@ -1,11 +1,13 @@
 """What happens to one drop inside the transaction: validate, history, mart, checks, ledger."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core import checks, ledger, mart, quarantine, report
 from core.archive import archived_observations
 from core.checks import CheckFailed, CheckResult
+from core.contract import Contract
 from core.errors import DataRefused
 from core.history import Folded, fold, no_changes
 from core.intake import Drop, Extract
@@ -14,15 +16,56 @@ from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
 from core.runtime import Runtime
-from core.sql import statement
+from core.sql import feed_fragments, statement
 from core.validate import Validated, refuse_beyond_limit, validate
 
 _SOURCE = "incoming"
 _NOTHING_READ = Validated(0, 0, 0, 0, 0, None, None)
 
 
-def admit(runtime: Runtime, session: Session, drop: Drop, refusal: DataRefused | None = None) -> Outcome:
+@dataclass
+class Bulk:
+    """Drops folded one behind the other, with the marts computed once for all of them.
+
+    `observed_until` says how far each feed's history has been folded, where the ledger is ahead of it.
+    """
+
+    observed_until: dict[str, datetime | None] = field(default_factory=dict)
+    _changed: set[str] = field(default_factory=set)
+
+    def note(self, session: Session, contract: Contract, folded: Folded) -> None:
+        """Remember what a fold changed."""
+        feed = contract.feed
+        times = [time for time in (self.observed_until.get(feed), folded.last_effective) if time is not None]
+        if feed in self.observed_until:
+            self.observed_until[feed] = max(times, default=None)
+        self.add_changes(session, contract, f"SELECT * FROM changed_{feed}")
+
+    def add_changes(self, session: Session, contract: Contract, select: str) -> None:
+        """Add keys, each with the time from which it changed."""
+        name = f"all_changed_{contract.feed}"
+        if contract.feed in self._changed:
+            session.execute(f"INSERT INTO {name} {select}")
+        else:
+            session.scratch(name, select)
+            self._changed.add(contract.feed)
+
+    def restore_changes(self, session: Session, contract: Contract) -> None:
+        """Make `changed_<feed>` hold what all the folds changed."""
+        if contract.feed in self._changed:
+            key = feed_fragments(contract)["key"]
+            session.scratch(
+                f"changed_{contract.feed}",
+                f"SELECT {key}, min(changed_from) AS changed_from FROM all_changed_{contract.feed} GROUP BY {key}",
+            )
+
+
+def admit(
+    runtime: Runtime, session: Session, drop: Drop, refusal: DataRefused | None = None, bulk: Bulk | None = None
+) -> Outcome:
     """Admit a drop, or record it as duplicate or quarantined; `refusal` is known from an attempt rolled back.
+
+    With `bulk` the marts are left to the caller.
 
     Raises:
         DataRefused: a check or the engine refused the drop when history was already touched; roll back, and
@@ -49,27 +92,32 @@ def admit(runtime: Runtime, session: Session, drop: Drop, refusal: DataRefused |
             refusal = refusal or error
         else:
             if refusal is None:
-                return _accept(runtime, session, drop, drop.extract, validated, received_at)
+                return _accept(runtime, session, drop, drop.extract, validated, received_at, bulk)
     return _quarantine(runtime, session, drop, refusal or DataRefused("unreadable", "the file cannot be read"), validated, received_at)
 
 
-def _accept(runtime: Runtime, session: Session, drop: Drop, extract: Extract, validated: Validated, received_at: datetime) -> Outcome:
+def _accept(
+    runtime: Runtime,
+    session: Session,
+    drop: Drop,
+    extract: Extract,
+    validated: Validated,
+    received_at: datetime,
+    bulk: Bulk | None,
+) -> Outcome:
     pipeline, contract = runtime.pipeline, extract.contract
     sequence = ledger.next_sequence(session)
     results = checks.check_staging(session, extract, validated, pipeline.feed_checks[contract.feed], received_at)
     checks.refuse_failed(results)
     moment_before = mart.moment(session)
-    no_changes(session, pipeline.contracts.values())
-    folded = fold(
-        session,
-        extract,
-        validated,
-        sequence,
-        ledger.observed_until(session, contract.feed, pipeline),
-        archived_observations(session, runtime.store, pipeline, but=drop.drop_id),
-    )
+    if bulk is None:
+        no_changes(session, pipeline.contracts.values())
+    until = ledger.observed_until(session, contract.feed, pipeline)
+    if bulk is not None:
+        until = bulk.observed_until.get(contract.feed, until)
+    later = archived_observations(session, runtime.store, pipeline, but={drop.drop_id})
+    folded = fold(session, extract, validated, sequence, until, later)
     results += checks.check_relationships(session, contract)
-    results += checks.check_history(session, contract)
     ledger.record_drop(
         session,
         drop,
@@ -77,10 +125,7 @@ def _accept(runtime: Runtime, session: Session, drop: Drop, extract: Extract, va
         sequence=sequence,
         status=Status.COMMITTED,
         fields={
-            "rows_read": validated.rows_read,
-            "rows_accepted": validated.rows_accepted,
-            "rows_rejected": validated.rows_rejected,
-            "rows_duplicate": validated.rows_duplicate,
+            **_rows(validated.rows_read, validated.rows_accepted, validated.rows_rejected, validated.rows_duplicate),
             "versions_opened": folded.versions_opened,
             "versions_closed": folded.versions_closed,
             "first_effective": folded.first_effective,
@@ -88,22 +133,26 @@ def _accept(runtime: Runtime, session: Session, drop: Drop, extract: Extract, va
             "committed_at": runtime.clock(),
         },
     )
-    recomputed = mart.refresh(session, pipeline, moment_before)
-    results += checks.check_marts(session, pipeline)
-    checks.refuse_failed(results)
+    recomputed: dict[str, int] = {}
+    if bulk is None:
+        recomputed = mart.refresh(session, pipeline, moment_before)
+        results += checks.check_history(session, contract)
+        results += checks.check_marts(session, pipeline)
+        checks.refuse_failed(results)
+    else:
+        bulk.note(session, contract, folded)
     checks.record(session, drop.drop_id, results)
     _record_rejects(runtime, session, drop, validated)
     session.keep_loaded(_SOURCE, f"src_{contract.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None)
-    ledger.record_delivery(session, drop, Delivered.ACCEPTED, received_at)
-    _stage(runtime, session, drop, validated, folded, recomputed, results, received_at)
+    ledger.record_delivery(session, drop, Delivered.ACCEPTED, received_at, sequence)
+    if bulk is None:
+        stage_changes(runtime, session, drop)
+    _stage_report(runtime, session, drop, validated, folded, recomputed, results, received_at)
     return Outcome(
         drop,
         Delivered.ACCEPTED,
         drop.archive_name,
-        rows_read=validated.rows_read,
-        rows_accepted=validated.rows_accepted,
-        rows_rejected=validated.rows_rejected,
-        rows_duplicate=validated.rows_duplicate,
+        **_rows(validated.rows_read, validated.rows_accepted, validated.rows_rejected, validated.rows_duplicate),
         versions_opened=folded.versions_opened,
         versions_closed=folded.versions_closed,
         recomputed=recomputed,
@@ -119,7 +168,14 @@ def _record_rejects(runtime: Runtime, session: Session, drop: Drop, validated: V
         quarantine.stage_rejects(session, runtime.store, drop)
 
 
-def _stage(
+def stage_changes(runtime: Runtime, session: Session, drop: Drop) -> None:
+    """Write what the last refresh of the marts changed into the drop's workspace, to be published once it is committed."""
+    for table in runtime.pipeline.marts:
+        if table.file.changes:
+            session.export(mart.changes_select(table), runtime.store.workspace(drop.claim) / CHANGES, "csv")
+
+
+def _stage_report(
     runtime: Runtime,
     session: Session,
     drop: Drop,
@@ -129,13 +185,8 @@ def _stage(
     results: Sequence[CheckResult],
     received_at: datetime,
 ) -> None:
-    """Write the drop's own artifacts into its workspace; they are published once it is committed."""
-    workspace = runtime.store.workspace(drop.claim)
-    for table in runtime.pipeline.marts:
-        if table.file.changes:
-            session.export(mart.changes_select(table), workspace / CHANGES, "csv")
     report.write_report(
-        workspace / REPORT,
+        runtime.store.workspace(drop.claim) / REPORT,
         drop,
         outcome=Delivered.ACCEPTED,
         generated_at=received_at,
@@ -146,7 +197,7 @@ def _stage(
             "source": {f"src_{drop.feed}": validated.rows_read},
             "staging": {f"stg_{drop.feed}": validated.rows_accepted},
             "history": {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed},
-            "intermediate": report.intermediate_counts(session, runtime.pipeline),
+            "intermediate": report.intermediate_counts(session, runtime.pipeline) if recomputed else {},
             "marts": recomputed,
         },
         rejects=report.rejects_by_rule(session, drop.drop_id),

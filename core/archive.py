@@ -3,7 +3,7 @@
 The version tables forget that an unchanged row was seen again; the archived files do not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from core.sql import engine_type, feed_fragments, quoted, statement
 from core.validate import effective_times
 
 INITIAL_SEQUENCE = 0
+_SOURCE = "source_again"
 
 
 def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
@@ -49,23 +50,30 @@ def archived_extract(store: Store, contract: Contract, row: LedgerRow) -> Extrac
     return extract
 
 
+def read_archived(session: Session, extract: Extract) -> bool:
+    """Type an extract's rows into scratch `parsed_again`.
+
+    Whether it is a complete extract that speaks of the keys it lacks.
+    """
+    contract = extract.contract
+    session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
+    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
+    session.scratch("parsed_again", statement("parse", fragments), effective_times(extract.as_of))
+    session.discard_loaded(_SOURCE)
+    return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id)
+
+
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
     """Add to scratch `woven_observation` what the extracts, each with its sequence, observed of the keys in `concerned`."""
-    fragments = {**feed_fragments(contract), **parse_fragments(contract)}
+    fragments = feed_fragments(contract)
     into = f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
     nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
     absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     for extract, sequence in others:
-        session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
-        session.scratch(
-            "parsed_again",
-            statement("parse", {**fragments, "source": quoted("source_again")}),
-            effective_times(extract.as_of),
-        )
+        complete = read_archived(session, extract)
         bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
         session.execute(into + statement("observations_again", fragments), bound)
-        session.discard_loaded("source_again")
-        if contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id):
+        if complete:
             session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
 
 
@@ -83,7 +91,7 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
     )
 
 
-def archived_observations(session: Session, store: Store, pipeline: Pipeline, *, but: str) -> LaterObservations:
+def archived_observations(session: Session, store: Store, pipeline: Pipeline, *, but: Collection[str]) -> LaterObservations:
     """How a late drop learns what every other drop in history observed."""
 
     def observe(contract: Contract, since: datetime) -> None:
@@ -93,7 +101,7 @@ def archived_observations(session: Session, store: Store, pipeline: Pipeline, *,
 
 
 def _others(
-    session: Session, store: Store, pipeline: Pipeline, contract: Contract, since: datetime, but: str
+    session: Session, store: Store, pipeline: Pipeline, contract: Contract, since: datetime, but: Collection[str]
 ) -> list[tuple[Extract, int]]:
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
@@ -101,6 +109,6 @@ def _others(
         if initial.feed == contract.feed and as_of >= since
     ]
     for row in ledger.in_history(session, contract.feed, since):
-        if row.drop_id != but:
+        if row.drop_id not in but:
             found.append((archived_extract(store, contract, row), row.sequence))
     return found

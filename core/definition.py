@@ -39,6 +39,7 @@ class MartFile(BaseModel):
     columns: tuple[Identifier, ...] = Field(min_length=1)
     artifacts: tuple[Literal["csv", "parquet"], ...] = ()
     changes: bool = False
+    measure: Identifier | None = None
     checks: tuple[CheckDefinition, ...] = ()
 
 

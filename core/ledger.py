@@ -13,7 +13,7 @@ from typing import Any
 from core.definition import Pipeline
 from core.drop import AsOfSource
 from core.intake import Drop, archive_name
-from core.ports import Session
+from core.ports import Parameters, Session
 from core.sql import literal, quoted
 
 
@@ -64,14 +64,19 @@ def _row(record: Mapping[str, Any]) -> LedgerRow:
     return LedgerRow(**{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])})
 
 
-def insert_rows(session: Session, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRow]:
+    """The drops that a query over the ledger's columns gives."""
+    return [_row(record) for record in session.query(select, parameters)]
+
+
+def insert_rows(session: Session, table: str, records: Iterable[Mapping[str, Any]]) -> None:
     """Append a handful of rows, their values bound."""
-    rows = list(rows)
-    if not rows:
+    listed = list(records)
+    if not listed:
         return
-    names = list(rows[0])
-    markers = ", ".join("(" + ", ".join(f":{name}_{place}" for name in names) + ")" for place in range(len(rows)))
-    bound = {f"{name}_{place}": row[name] for place, row in enumerate(rows) for name in names}
+    names = list(listed[0])
+    markers = ", ".join("(" + ", ".join(f":{name}_{place}" for name in names) + ")" for place in range(len(listed)))
+    bound = {f"{name}_{place}": record[name] for place, record in enumerate(listed) for name in names}
     session.execute(f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES {markers}", bound)
 
 
@@ -89,46 +94,55 @@ def delivered_as(session: Session, claim_id: str) -> Delivered | None:
 
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
-    return int(session.query("SELECT coalesce(max(sequence), 0) + 1 AS next FROM drop_ledger")[0]["next"])
+    # A retracted drop that comes again leaves its place; that place is not given away, or replays would differ.
+    taken = "SELECT max(sequence) AS place FROM drop_ledger UNION ALL SELECT max(sequence) FROM delivery"
+    return int(session.query(f"SELECT coalesce(max(place), 0) + 1 AS next FROM ({taken}) AS taken")[0]["next"])
 
 
 def observed_until(session: Session, feed: str, pipeline: Pipeline) -> datetime | None:
     """The latest effective time (UTC) observed for a feed, by drops in history or its initial rows."""
+    return observed_before(session, feed, datetime.max, pipeline)
+
+
+def observed_before(session: Session, feed: str, moment: datetime, pipeline: Pipeline) -> datetime | None:
+    """The latest effective time (UTC) before a moment that was observed for a feed."""
     latest = session.query(
-        f"SELECT max(last_effective) AS latest FROM drop_ledger WHERE feed = :feed AND status IN ({_IN_HISTORY_SQL})",
-        {"feed": feed},
+        f"""SELECT max(last_effective) AS latest
+        FROM drop_ledger
+        WHERE feed = :feed
+            AND status IN ({_IN_HISTORY_SQL})
+            AND last_effective < :moment""",
+        {"feed": feed, "moment": moment},
     )[0]["latest"]
-    initial = [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed]
+    edge = moment.replace(tzinfo=UTC)
+    initial = [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed and as_of < edge]
     return max([*initial, *([latest] if latest else [])], default=None)
 
 
 def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
     """A feed's drops in history that observed anything at `since` (UTC) or later, in order of receipt."""
-    return [
-        _row(record)
-        for record in session.query(
-            f"""SELECT {_COLUMNS}
-            FROM drop_ledger
-            WHERE feed = :feed
-                AND status IN ({_IN_HISTORY_SQL})
-                AND last_effective >= :since
-            ORDER BY sequence""",
-            {"feed": feed, "since": since},
-        )
-    ]
+    return rows(
+        session,
+        f"""SELECT {_COLUMNS}
+        FROM drop_ledger
+        WHERE feed = :feed
+            AND status IN ({_IN_HISTORY_SQL})
+            AND last_effective >= :since
+        ORDER BY sequence""",
+        {"feed": feed, "since": since},
+    )
 
 
 def unpublished(session: Session) -> list[LedgerRow]:
     """Drops whose changes are committed and not yet published, in order of receipt."""
-    return [
-        _row(record)
-        for record in session.query(
-            f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence", {"status": Status.COMMITTED}
-        )
-    ]
+    return rows(
+        session, f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence", {"status": Status.COMMITTED}
+    )
 
 
-def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:
+def record_delivery(
+    session: Session, drop: Drop, outcome: Delivered, received_at: datetime, sequence: int | None = None
+) -> None:
     insert_rows(
         session,
         "delivery",
@@ -138,6 +152,7 @@ def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_a
                 "uri": drop.claim.dropped.uri,
                 "received_at": received_at,
                 "outcome": outcome,
+                "sequence": sequence,
                 "claim_id": drop.claim.claim_id,
             }
         ],
@@ -177,3 +192,54 @@ def mark_published(session: Session, drop_ids: Iterable[str], published_at: date
             "UPDATE drop_ledger SET status = :status, published_at = :published_at WHERE drop_id = :drop_id",
             {"status": Status.PUBLISHED, "published_at": published_at.astimezone(UTC), "drop_id": drop_id},
         )
+
+
+def mark_unpublished(session: Session, drop_id: str | None) -> None:
+    """Let the next publication take in a drop that was published before."""
+    session.execute(
+        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id", {"status": Status.COMMITTED, "drop_id": drop_id}
+    )
+
+
+def retracted(session: Session) -> list[str]:
+    """The drops that are taken back."""
+    found = session.query("SELECT drop_id FROM drop_ledger WHERE status = :status", {"status": Status.RETRACTED})
+    return [row["drop_id"] for row in found]
+
+
+def newest(session: Session) -> str | None:
+    """The drop in history that was received last."""
+    found = session.query(f"SELECT drop_id FROM drop_ledger WHERE status IN ({_IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1")
+    return found[0]["drop_id"] if found else None
+
+
+def shares_moments(session: Session, row: LedgerRow, pipeline: Pipeline) -> bool:
+    """Whether anything else in history may have observed at the effective times of this drop."""
+    initial = any(contract.feed == row.feed and as_of >= row.as_of for contract, _, as_of in pipeline.initial_rows())
+    return initial or bool(
+        session.query(
+            f"""SELECT 1
+            FROM drop_ledger AS mine
+            INNER JOIN drop_ledger AS other
+                ON other.feed = mine.feed
+                AND other.drop_id <> mine.drop_id
+                AND other.status IN ({_IN_HISTORY_SQL})
+                AND other.first_effective <= mine.last_effective
+                AND other.last_effective >= mine.first_effective
+            WHERE mine.drop_id = :drop_id
+            LIMIT 1""",
+            {"drop_id": row.drop_id},
+        )
+    )
+
+
+def record_retraction(session: Session, row: LedgerRow, *, at: datetime, who: str, reason: str) -> None:
+    """Keep the fact that a drop was taken back, with who and why."""
+    insert_rows(
+        session,
+        "retraction",
+        [{"drop_id": row.drop_id, "sequence": row.sequence, "retracted_at": at, "retracted_by": who, "reason": reason}],
+    )
+    session.execute(
+        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id", {"status": Status.RETRACTED, "drop_id": row.drop_id}
+    )

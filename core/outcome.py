@@ -1,8 +1,7 @@
 """What became of a delivery, as handlers report it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.drop import iso
@@ -29,6 +28,10 @@ class Outcome:
     error: str | None = None
     hint: str | None = None
     resumed: bool = False
+
+    def with_recomputed(self, recomputed: Mapping[str, int]) -> "Outcome":
+        """The same outcome with the rows computed for a whole batch."""
+        return replace(self, recomputed=recomputed)
 
     @property
     def refused(self) -> bool:
@@ -58,8 +61,3 @@ class Outcome:
             "error": self.error,
             "hint": self.hint,
         }
-
-
-def moment_or_none(moment: datetime | None) -> str | None:
-    """A moment for JSON output."""
-    return iso(moment) if moment else None

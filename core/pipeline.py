@@ -15,6 +15,7 @@ from core.ledger import Delivered
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import Publication, publish
+from core.report import artifacts_of
 from core.runtime import Runtime
 
 _BATCH_DROPS = 100
@@ -29,17 +30,27 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
     """
-    outcomes = []
     with runtime.store.exclusive(runtime.wait_seconds):
-        claims = runtime.store.unfinished()
-        claims += [claim for fact in dropped if (claim := runtime.store.claim(fact)) is not None]
-        drops = sorted((identify(claim, runtime.pipeline) for claim in claims), key=lambda drop: _order(runtime, drop))
-        for batch in _batches(drops):
-            with runtime.session() as session:
-                for outcome in _work_off(runtime, session, batch):
-                    outcomes.append(outcome)
-                    tell(outcome)
+        return settle(runtime, dropped, tell)
+
+
+def settle(runtime: Runtime, dropped: Sequence[FileDropped] = (), tell: Callable[[Outcome], None] = lambda _: None) -> list[Outcome]:
+    """What `process` does, for a caller who holds the root."""
+    outcomes = []
+    for batch in in_batches(runtime, dropped):
+        with runtime.session() as session:
+            for outcome in _work_off(runtime, session, batch):
+                outcomes.append(outcome)
+                tell(outcome)
     return outcomes
+
+
+def in_batches(runtime: Runtime, dropped: Sequence[FileDropped]) -> Iterator[list[Drop]]:
+    """Claim what dropped and what was left unfinished, in order, in batches that are folded in one transaction."""
+    claims = runtime.store.unfinished()
+    claims += [claim for fact in dropped if (claim := runtime.store.claim(fact)) is not None]
+    drops = (identify(claim, runtime.pipeline) for claim in claims)
+    return _batches(sorted(drops, key=lambda drop: _order(runtime, drop)))
 
 
 def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
@@ -74,10 +85,20 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list
                 runtime.store.secure(drop.claim)
     except DataRefused as refusal:
         if len(batch) > 1:
-            return [outcome for drop in batch for outcome in _work_off(runtime, session, [drop])]
+            return take_one_by_one(runtime, session, batch)
         with session.transaction():
             outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure(batch[0].claim)
+    return complete(runtime, session, outcomes)
+
+
+def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Each drop in a transaction of its own."""
+    return [outcome for drop in batch for outcome in _work_off(runtime, session, [drop])]
+
+
+def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Publish what was committed, then put the files in their place."""
     publish_committed(runtime, session, outcomes)
     return [_put_away(runtime, outcome) for outcome in outcomes]
 
@@ -87,6 +108,9 @@ def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Out
     claims = {outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED}
     rows = ledger.unpublished(session)
     if rows:
+        for drop_id in ledger.retracted(session):
+            for name in artifacts_of(drop_id):
+                runtime.store.remove(f"outputs/{name}")
         publish(session, runtime.store, runtime.pipeline, [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows])
         with session.transaction():
             ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())

@@ -75,6 +75,10 @@ class Store(Protocol):
         """Forget the claim and its workspace."""
         ...
 
+    def remove(self, name: str) -> None:
+        """Delete `name` under the root, if it is there."""
+        ...
+
     def waiting(self) -> dict[str, int]:
         """How many files lie in inbox, work and quarantine (reasons and refused rows not counted)."""
         ...
@@ -152,6 +156,10 @@ class Session(Protocol):
         """
         ...
 
+    def clear_kept(self, name: str) -> None:
+        """Leave `name`, kept before, without rows."""
+        ...
+
     def discard_loaded(self, source: str) -> None:
         """Forget the rows of `source`."""
         ...
@@ -161,6 +169,10 @@ class Session(Protocol):
 
         `source` was loaded from `path`; `lines` is a scratch relation with a column `_line`.
         """
+        ...
+
+    def attached(self, other: "Warehouse") -> AbstractContextManager[str]:
+        """Make another warehouse's tables readable in this session; the SQL prefix for their names."""
         ...
 
     def has_table(self, name: str) -> bool:
@@ -191,6 +203,25 @@ class Warehouse(Protocol):
             Busy: another process has it open, and kept it so for the time that one waits.
             Unavailable: it cannot be reached.
         """
+        ...
+
+    def aside(self, label: str, *, copied: bool = False) -> "Warehouse":
+        """Another warehouse beside this one, empty or with the same content; what bore the label before is gone.
+
+        With `copied` the caller must hold the root, so that nobody writes meanwhile.
+        """
+        ...
+
+    def at(self, location: str) -> "Warehouse":
+        """A warehouse of the same kind elsewhere."""
+        ...
+
+    def put_in_place(self, rebuilt: "Warehouse", keep_as: str) -> "Warehouse":
+        """Let a rebuilt warehouse take this one's place in one step; the one before, kept under the label."""
+        ...
+
+    def remove(self) -> None:
+        """Delete the warehouse, if it is there."""
         ...
 
     def versions(self) -> Sequence[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 from core.definition import Pipeline
 from core.drop import Claim
 from core.ports import Session, Store
+from core.report import artifacts_of
 from core.sql import listed, quoted
 
 CHANGES = "changes.csv"
@@ -31,33 +32,45 @@ def publish(session: Session, store: Store, pipeline: Pipeline, publications: Se
 
     A repeated call for the same drops ends the same: this is how a crash between commit and publish is mended.
     """
-    newest = publications[-1].drop_id
-    with store.temporary() as folder:
-        entries = []
-        for publication in publications:
-            for staged, name in (
-                (CHANGES, f"changes/{publication.drop_id}.csv"),
-                (REPORT, f"quality_reports/quality_report_{publication.drop_id}.json"),
-            ):
-                path = store.workspace(publication.claim) / staged if publication.claim else None
-                if path is not None and path.exists():
-                    entries.append(_entry(path, name, publication.drop_id))
-                    store.put(path, f"outputs/{name}")
-                elif store.exists(f"outputs/{name}"):  # put there before a crash
-                    entries.append(_entry(store.local_copy(f"outputs/{name}"), name, publication.drop_id))
-        for mart in pipeline.marts:
-            for kind in mart.file.artifacts:
-                name = f"{mart.name}.{kind}"
-                path = folder / name
-                session.export(f"SELECT {listed(mart.file.columns)} FROM {quoted(mart.name)} ORDER BY {listed(mart.file.key)}", path, kind)
-                entries.append(_entry(path, name, newest))
+    entries = []
+    for publication in publications:
+        for staged, name in zip((CHANGES, REPORT), artifacts_of(publication.drop_id), strict=True):
+            path = store.workspace(publication.claim) / staged if publication.claim else None
+            if path is not None and path.exists():
+                entries.append(_entry(path, name, publication.drop_id))
                 store.put(path, f"outputs/{name}")
+            elif store.exists(f"outputs/{name}"):  # put there before a crash
+                entries.append(_entry(store.local_copy(f"outputs/{name}"), name, publication.drop_id))
+    republish(session, store, pipeline, publications[-1].drop_id, entries)
+
+
+def republish(
+    session: Session, store: Store, pipeline: Pipeline, newest: str | None, entries: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Write the marts' artifacts as the tables are now, and a manifest that lists them and the `entries`."""
+    with store.temporary() as folder:
+        listing = list(entries)
+        for name, path in export_marts(session, pipeline, folder).items():
+            listing.append(_entry(path, name, newest))
+            store.put(path, f"outputs/{name}")
         manifest = folder / "manifest.json"
-        manifest.write_text(json.dumps({"drop_id": newest, "artifacts": entries}, indent=2) + "\n", encoding="utf-8")
+        manifest.write_text(json.dumps({"drop_id": newest, "artifacts": listing}, indent=2) + "\n", encoding="utf-8")
         store.put(manifest, "outputs/manifest.json")
 
 
-def _entry(path: Path, name: str, drop_id: str) -> dict[str, Any]:
+def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:
+    """Write the marts' artifacts into a local folder; the path of each by name."""
+    written = {}
+    for mart in pipeline.marts:
+        select = f"SELECT {listed(mart.file.columns)} FROM {quoted(mart.name)} ORDER BY {listed(mart.file.key)}"
+        for kind in mart.file.artifacts:
+            path = folder / f"{mart.name}.{kind}"
+            session.export(select, path, kind)
+            written[path.name] = path
+    return written
+
+
+def _entry(path: Path, name: str, drop_id: str | None) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     return {"name": name, "size_bytes": path.stat().st_size, "sha256": digest.hexdigest(), "drop_id": drop_id}

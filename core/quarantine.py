@@ -9,6 +9,7 @@ from core.errors import DataRefused
 from core.intake import Drop, fitting
 from core.ports import Session, Store
 from core.publish import REASON, REJECTS, REPORT
+from core.report import artifacts_of
 from core.sql import literal
 
 _ROOM = len(".reason.json")
@@ -66,7 +67,7 @@ def set_apart(store: Store, drop: Drop) -> str:
     name = file_name(store, drop)
     report = store.workspace(drop.claim) / REPORT
     if report.exists():
-        store.put(report, f"outputs/quality_reports/quality_report_{drop.drop_id}.json")
+        store.put(report, f"outputs/{artifacts_of(drop.drop_id)[1]}")
     reason = store.workspace(drop.claim) / REASON
     if reason.exists():
         store.put(reason, f"{name}.reason.json")

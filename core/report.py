@@ -99,3 +99,8 @@ def _totals(results: Sequence[CheckResult]) -> dict[str, int]:
         "passed" if result.passed else "failed" if result.severity == Severity.ERROR else "warned" for result in results
     )
     return {"checks": len(results), "passed": verdicts["passed"], "failed": verdicts["failed"], "warned": verdicts["warned"]}
+
+
+def artifacts_of(drop_id: str) -> tuple[str, str]:
+    """The names of a drop's own artifacts under `outputs/`."""
+    return f"changes/{drop_id}.csv", f"quality_reports/quality_report_{drop_id}.json"

@@ -153,12 +153,80 @@ def history(feed: str, key: str) -> None:
 
 @cli.command()
 @click.argument("account_id", type=int)
+@click.option("--as-of", type=Moment(), help="The moment of the question; by default the mart's own.")
 @common_options
-def explain(account_id: int) -> None:
+def explain(account_id: int, as_of: datetime | None) -> None:
     """Show how an account's figure came about: files, lines, versions, rule and arithmetic."""
     from handlers.look import explain as body
 
-    _run(body, account_id=account_id)
+    _run(body, account_id=account_id, as_of=as_of)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as-of", type=Moment(), help="The moment from which the rows are true.")
+@click.option("--feed", help="The feed, where the file name does not tell.")
+@common_options
+def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
+    """Show what a file would do: rows refused, versions opened and closed, interest before and after."""
+    from handlers.preview import plan as body
+
+    _run(body, file=file, as_of=as_of, feed=feed)
+
+
+@cli.command()
+@click.option("--as-of", type=Moment(), help="The moment; by default the artifacts as they are.")
+@click.option("--to", default="export", show_default=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to write into.")
+@common_options
+def export(as_of: datetime | None, to: Path) -> None:
+    """Write the artifacts as of a moment."""
+    from handlers.preview import export as body
+
+    _run(body, as_of=as_of, to=to)
+
+
+@cli.command()
+@click.argument("drop_id")
+@click.option("--reason", required=True, help="Why; the ledger keeps it.")
+@common_options
+def retract(drop_id: str, reason: str) -> None:
+    """Take a drop back: history, marts and artifacts as if it had never come."""
+    from handlers.rework import retract as body
+
+    _run(body, drop_id=drop_id, reason=reason)
+
+
+@cli.command()
+@click.option("--from", "since", type=Moment(), help="Drops with this as_of or a later one.")
+@click.option("--to", "until", type=Moment(), help="Drops with this as_of or an earlier one.")
+@click.option("--feed", help="This feed alone.")
+@click.option("--known-at", type=Moment(), help="Drops received by then and not retracted by then.")
+@click.option("--into", metavar="WAREHOUSE", help="Where to put the result, leaving the live warehouse alone.")
+@common_options
+def replay(since: datetime | None, until: datetime | None, feed: str | None, known_at: datetime | None, into: str | None) -> None:
+    """Rebuild the warehouse from the archive; without --into it takes the live one's place in one step."""
+    from handlers.rework import replay as body
+
+    _run(body, since=since, until=until, feed=feed, known_at=known_at, into=into)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@common_options
+def backfill(folder: Path) -> None:
+    """Take old extracts, in any order and many at once; the originals stay where they are."""
+    from handlers.rework import backfill as body
+
+    _run(body, folder=folder)
+
+
+@cli.command()
+@common_options
+def verify() -> None:
+    """Rebuild aside and compare: proof that the live tables are what the archive says."""
+    from handlers.rework import verify as body
+
+    _run(body)
 
 
 @cli.command()

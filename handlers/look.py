@@ -1,5 +1,6 @@
 """The commands that only look: status, drops, rejects, history, explain."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,11 @@ def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, js
 _VERSION = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file"})
 
 
-def explain(*, account_id: int, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def explain(*, account_id: int, as_of: datetime | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """One figure, taken apart."""
     runtime: Runtime = wire(root=root, warehouse=warehouse)
     with runtime.warehouse.session(read_only=True) as session:
-        found = explaining.explain(session, runtime.pipeline, account_id)
+        found = explaining.explain(session, runtime.pipeline, account_id, as_of)
     if json:
         render.as_json({"command": "explain", **found})
     elif not quiet:

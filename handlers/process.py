@@ -1,15 +1,14 @@
 """`dropledger process`: files named by hand take the same way as dropped ones."""
 
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from core.errors import ConfigurationError
 from core.outcome import Outcome
 from core.pipeline import process as run
 from handlers import render
+from handlers.progress import progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
 
@@ -35,7 +34,14 @@ def process(
                 f"{path} cannot be processed", why="it is not there" if not path.exists() else "it is no regular file", hint="name files that exist"
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
-    outcomes = _with_progress(runtime, facts, quiet=quiet or json)
+    done: list[Outcome] = []
+    with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
+
+        def count(outcome: Outcome) -> None:
+            done.append(outcome)
+            tell(len(done), len(facts))
+
+        outcomes = run(runtime, facts, count)
     if json:
         render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
@@ -46,18 +52,6 @@ def process(
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """3 where a file was quarantined or rows were refused, else 0."""
     return 3 if any(outcome.refused for outcome in outcomes) else 0
-
-
-def _with_progress(runtime: Any, facts: Sequence[Any], *, quiet: bool) -> list[Outcome]:
-    if quiet or len(facts) < 2 or not sys.stderr.isatty():
-        return run(runtime, facts, lambda _: None)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("processing", total=len(facts))
-        return run(runtime, facts, lambda _: progress.advance(task))
 
 
 def show(outcomes: Sequence[Outcome]) -> None:

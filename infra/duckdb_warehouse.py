@@ -1,6 +1,8 @@
 """The embedded warehouse: one DuckDB file, opened only while it is worked on."""
 
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_d
 
 from core.errors import Busy, ConfigurationError, DataRefused, Unavailable
 from core.intake import MAX_LINE_BYTES
-from core.ports import Layout, Parameters
+from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 
 _MARKER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
@@ -118,6 +120,14 @@ class DuckDBSession:
             )
         )
 
+    @contextmanager
+    def attached(self, other: Warehouse) -> Iterator[str]:
+        self._connection.execute(f"ATTACH {literal(other.location)} AS other_warehouse (READ_ONLY)")
+        try:
+            yield f"other_warehouse.{quoted(self._schema)}."
+        finally:
+            self._connection.execute("DETACH other_warehouse")
+
     def load(self, path: Path, layout: Layout, into: str, *, drop_id: str) -> int:
         misshapen = quoted(f"misshapen_{into}")
         self._kept_raw.discard(f"raw_{into}")
@@ -143,6 +153,9 @@ class DuckDBSession:
         self._connection.execute(f"DROP TABLE IF EXISTS {quoted(kept)}")
         self._connection.execute(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
         self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}")
+
+    def clear_kept(self, name: str) -> None:
+        self._connection.execute(f"DELETE FROM {quoted(f'received_{name}')}")
 
     def discard_loaded(self, source: str) -> None:
         self._connection.execute(f"DROP TABLE IF EXISTS {quoted(f'received_{source}')}")
@@ -211,6 +224,10 @@ class DuckDBSession:
         self._connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
 
 
+def _write_ahead_log(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
 class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`."""
 
@@ -226,6 +243,35 @@ class DuckDBWarehouse:
 
     def exists(self) -> bool:
         return self._path.exists()
+
+    def _sibling(self, path: Path) -> "DuckDBWarehouse":
+        return DuckDBWarehouse(path, self._schema, wait_seconds=self._wait_seconds, settings=self._settings)
+
+    def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
+        other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
+        other.remove()
+        if copied and self._path.exists():
+            shutil.copyfile(self._path, other._path)
+            log = _write_ahead_log(self._path)
+            if log.exists():
+                shutil.copyfile(log, _write_ahead_log(other._path))
+        return other
+
+    def at(self, location: str) -> "DuckDBWarehouse":
+        return self._sibling(Path(location).resolve())
+
+    def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
+        previous = self.aside(keep_as)
+        if self._path.exists():
+            # A second name for the old file first: at every instant there is a warehouse under the live name.
+            os.link(self._path, previous._path)
+        os.replace(rebuilt.location, self._path)
+        _write_ahead_log(self._path).unlink(missing_ok=True)
+        return previous
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+        _write_ahead_log(self._path).unlink(missing_ok=True)
 
     def versions(self) -> Sequence[tuple[str, str]]:
         return (("duckdb", duckdb.__version__),)

@@ -230,6 +230,9 @@ class LocalStore:
     def local_copy(self, name: str) -> Path:
         return self._root / name
 
+    def remove(self, name: str) -> None:
+        (self._root / name).unlink(missing_ok=True)
+
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}

@@ -28,7 +28,15 @@ CREATE TABLE IF NOT EXISTS delivery (
     uri STRING NOT NULL,
     received_at TIMESTAMP NOT NULL,
     outcome STRING NOT NULL,
+    sequence BIGINT,
     claim_id STRING NOT NULL
+);
+CREATE TABLE IF NOT EXISTS retraction (
+    drop_id STRING NOT NULL,
+    sequence BIGINT NOT NULL,
+    retracted_at TIMESTAMP NOT NULL,
+    retracted_by STRING NOT NULL,
+    reason STRING NOT NULL
 );
 CREATE TABLE IF NOT EXISTS rejected_row (
     drop_id STRING NOT NULL,

@@ -20,6 +20,6 @@ WHERE is_current
         SELECT 1
         FROM mart_moment AS m
         INNER JOIN history_rate AS r
-            ON (r.valid_from > :moment_before AND r.valid_from <= m.moment)
-            OR (r.valid_to > :moment_before AND r.valid_to <= m.moment)
+            ON (r.valid_from > least(:moment_before, m.moment) AND r.valid_from <= greatest(:moment_before, m.moment))
+            OR (r.valid_to > least(:moment_before, m.moment) AND r.valid_to <= greatest(:moment_before, m.moment))
     )

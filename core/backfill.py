@@ -1,0 +1,133 @@
+"""Backfill: many old extracts, in any order, folded together.
+
+A late drop has to consult what later drops observed, and doing so for hundreds of old extracts would read the
+later ones hundreds of times. So the feed's history is wound back to the first of the old extracts, and old and
+archived ones are folded again in order of as_of, each a plain step; the marts are computed once, at the end.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from core import checks, ledger, mart
+from core.admit import Bulk, admit, stage_changes
+from core.archive import INITIAL_SEQUENCE, archived_extract, initial_extract
+from core.contract import Contract
+from core.drop import FileDropped
+from core.errors import DataRefused
+from core.history import fold, no_changes
+from core.intake import Drop, Extract
+from core.ledger import Delivered
+from core.outcome import Outcome
+from core.pipeline import complete, in_batches, take_one_by_one
+from core.ports import Session
+from core.runtime import Runtime
+from core.sql import feed_fragments, quoted
+from core.validate import validate
+
+
+def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take many files through the pipeline, few transactions for all of them; `tell` each outcome.
+
+    Raises:
+        Busy: the root or the warehouse stayed in other hands; no drop is lost.
+    """
+    outcomes = []
+    with runtime.store.exclusive(runtime.wait_seconds):
+        for batch in in_batches(runtime, dropped):
+            with runtime.session() as session:
+                for outcome in _fold_together(runtime, session, batch):
+                    outcomes.append(outcome)
+                    tell(outcome)
+    return outcomes
+
+
+def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    try:
+        with session.transaction():
+            outcomes = _admit_all(runtime, session, batch)
+            for drop in batch:
+                runtime.store.secure(drop.claim)
+    except DataRefused:
+        return take_one_by_one(runtime, session, batch)
+    return complete(runtime, session, outcomes)
+
+
+def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    pipeline = runtime.pipeline
+    moment_before = mart.moment(session)
+    no_changes(session, pipeline.contracts.values())
+    bulk = Bulk()
+    archived = {feed: _wind_back(runtime, session, feed, batch, bulk) for feed in pipeline.feed_order}
+    outcomes = []
+    for drop in batch:
+        waiting = archived.get(drop.feed, [])
+        while waiting and waiting[0][0].as_of.moment <= drop.as_of.moment:
+            _fold_archived(session, *waiting.pop(0), bulk)
+        outcomes.append(admit(runtime, session, drop, bulk=bulk))
+    for waiting in archived.values():
+        for extract, sequence in waiting:
+            _fold_archived(session, extract, sequence, bulk)
+    for contract in pipeline.contracts.values():
+        bulk.restore_changes(session, contract)
+    recomputed = mart.refresh(session, pipeline, moment_before)
+    results = [result for contract in pipeline.contracts.values() for result in checks.check_history(session, contract)]
+    results += checks.check_marts(session, pipeline)
+    checks.refuse_failed(results)
+    newest = next((outcome for outcome in reversed(outcomes) if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed), None)
+    if newest is not None:
+        checks.record(session, newest.drop.drop_id, results)
+        stage_changes(runtime, session, newest.drop)
+        return [outcome.with_recomputed(recomputed) if outcome is newest else outcome for outcome in outcomes]
+    return outcomes
+
+
+def _wind_back(
+    runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], bulk: Bulk
+) -> list[tuple[Extract, int]]:
+    """Cut a feed's history off where the first late drop of the batch begins; the extracts to fold again behind it.
+
+    Feeds with row-level effective times are left alone: their drops are woven in one by one.
+    """
+    contract = runtime.pipeline.contract(feed)
+    until = ledger.observed_until(session, feed, runtime.pipeline)
+    late = [
+        drop.as_of.moment
+        for drop in batch
+        if drop.feed == feed and drop.refusal is None and until is not None and drop.as_of.moment < until
+    ]
+    if len(late) < 2 or contract.effective_column is not None:  # noqa: PLR2004 (a single late drop is woven in)
+        return []
+    since = min(late)
+    archived = [
+        (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
+        for initial, path, as_of in runtime.pipeline.initial_rows()
+        if initial.feed == feed and as_of >= since
+    ]
+    archived += [(archived_extract(runtime.store, contract, row), row.sequence) for row in ledger.in_history(session, feed, since)]
+    bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
+    _cut(session, contract, since)
+    bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")
+    return sorted(archived, key=lambda found: (found[0].as_of.moment, found[1]))
+
+
+def _cut(session: Session, contract: Contract, since: datetime) -> None:
+    history = quoted(f"history_{contract.feed}")
+    bound = {"since": since}
+    session.scratch(
+        "cut",
+        f"""SELECT {feed_fragments(contract)["key"]}, CAST(:since AS TIMESTAMP) AS changed_from
+        FROM {history}
+        WHERE valid_from >= :since OR valid_to >= :since""",
+        bound,
+    )
+    session.execute(f"DELETE FROM {history} WHERE valid_from >= :since", bound)
+    session.execute(f"UPDATE {history} SET valid_to = NULL, is_current = TRUE WHERE valid_to >= :since", bound)
+
+
+def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk) -> None:
+    feed = extract.contract.feed
+    session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
+    validated = validate(session, extract, "source_again")
+    session.discard_loaded("source_again")
+    folded = fold(session, extract, validated, sequence, bulk.observed_until.get(feed), lambda *_: None)
+    bulk.note(session, extract.contract, folded)

@@ -1,0 +1,108 @@
+"""A plan: what a file would do, found by doing it to a copy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from core import look
+from core.admit import admit
+from core.definition import Mart
+from core.drop import Claim, FileDropped
+from core.errors import DataRefused
+from core.intake import identify
+from core.ledger import Delivered
+from core.mart import changes_select
+from core.outcome import Outcome
+from core.ports import Session, Store
+from core.runtime import Runtime
+from core.sql import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the drop would do: its outcome, the refused rows, and the effect on each mart with a measure."""
+
+    outcome: Outcome
+    rejects: look.Records
+    effects: Mapping[str, Mapping[str, Any]]
+
+
+class _CopyStore:
+    """The root's archive for reading, and a folder elsewhere for what a drop would stage."""
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self._store = store
+        self._folder = folder
+
+    def workspace(self, claim: Claim) -> Path:
+        del claim
+        return self._folder
+
+    def exists(self, name: str) -> bool:
+        return self._store.exists(name)
+
+    def open(self, name: str) -> BinaryIO:
+        return self._store.open(name)
+
+    def local_copy(self, name: str) -> Path:
+        return self._store.local_copy(name)
+
+
+def plan(runtime: Runtime, dropped: FileDropped, folder: Path, largest: int = 10) -> Planned:
+    """Take the file through a copy of the warehouse; the root and its ledger stay as they are.
+
+    `folder` is an empty folder for passing files; `largest` is how many changes of each mart are shown.
+
+    Raises:
+        Busy: somebody else holds the root.
+    """
+    drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
+    with runtime.store.exclusive(runtime.wait_seconds):
+        copy = runtime.warehouse.aside("planning", copied=True)
+        beside = replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
+        try:
+            with beside.session() as session:
+                before = {mart.name: _total(session, mart) for mart in _measured(runtime)}
+                try:
+                    with session.transaction():
+                        outcome = admit(beside, session, drop)
+                except DataRefused as refusal:
+                    with session.transaction():
+                        outcome = admit(beside, session, drop, refusal)
+                accepted = outcome.delivered == Delivered.ACCEPTED
+                return Planned(
+                    outcome,
+                    look.rejects(session, drop.drop_id, largest),
+                    {mart.name: _effect(session, mart, before[mart.name], largest) for mart in _measured(runtime) if accepted},
+                )
+        finally:
+            copy.remove()
+
+
+def _measured(runtime: Runtime) -> list[Mart]:
+    return [mart for mart in runtime.pipeline.marts if mart.file.measure is not None]
+
+
+def _total(session: Session, mart: Mart) -> Decimal:
+    total: Decimal = session.query(
+        f"SELECT coalesce(sum({quoted(mart.file.measure or '')}), 0) AS total FROM {quoted(mart.name)}"
+    )[0]["total"]
+    return total
+
+
+def _effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
+    measure = mart.file.measure or ""
+    session.scratch("effect", changes_select(mart))
+    counts = session.query("SELECT change, count(*) AS row_count FROM effect GROUP BY change ORDER BY change")
+    after, earlier = f"coalesce({quoted(measure + '_after')}, 0)", f"coalesce({quoted(measure + '_before')}, 0)"
+    return {
+        "measure": measure,
+        "total_before": before,
+        "total_after": _total(session, mart),
+        "changes": {row["change"]: row["row_count"] for row in counts},
+        "largest_changes": session.query(
+            f"SELECT * FROM effect ORDER BY abs({after} - {earlier}) DESC, {quoted(mart.file.key[0])} LIMIT {int(largest)}"
+        ),
+    }

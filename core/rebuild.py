@@ -1,0 +1,284 @@
+"""Replay and verify: the archive folded again, from nothing, in order of as_of and receipt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core import checks, ledger
+from core.archive import archived_extract, archived_observations
+from core.checks import CheckResult
+from core.errors import ConfigurationError, DropledgerError
+from core.history import all_changed, fold
+from core.ledger import LedgerRow
+from core.mart import refresh
+from core.pipeline import publish_committed, settle
+from core.ports import Session, Warehouse
+from core.publish import republish
+from core.runtime import Runtime
+from core.schema import prepare
+from core.sql import quoted, statement
+from core.validate import refuse_beyond_limit, validate
+
+Progress = Callable[[int, int], None]
+"""Told the drops done and the drops in all."""
+
+_TRANSACTION_DROPS = 50
+_RECORDS = ("delivery", "check_result", "retraction")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which drops are replayed. All moments are UTC; None leaves a side open.
+
+    `known_at` takes the drops received by then and not yet retracted then.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    feed: str | None = None
+    known_at: datetime | None = None
+
+    @property
+    def partial(self) -> bool:
+        return any(part is not None for part in (self.since, self.until, self.feed, self.known_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The outcome of a replay."""
+
+    drops: int
+    location: str
+    in_place: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Rows of one table that only the live warehouse or only the rebuilt one has; `rows` are the first few."""
+
+    table: str
+    only: str
+    count: int
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The outcome of a verification; `other_contract` are drops that went in under a contract since changed."""
+
+    drops: int
+    tables: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    other_contract: tuple[str, ...]
+
+
+def replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
+    """Rebuild from the archive, and let the result take the live warehouse's place, or put it at `into`.
+
+    The live warehouse is untouched until the rebuilt one has passed all checks.
+
+    Raises:
+        ConfigurationError: a part of the drops was chosen and no place given for it.
+        DataRefused: a drop can no longer be read under its contract, or a check fails.
+        Unavailable: an archived file is missing or was changed.
+    """
+    if selection.partial and into is None:
+        raise ConfigurationError(
+            "a replay of a part of the drops cannot take the live warehouse's place",
+            why="the live ledger would forget the drops that were left out",
+            hint="say where the result goes: --into PATH",
+        )
+    with runtime.store.exclusive(runtime.wait_seconds):
+        settle(runtime)
+        live = runtime.warehouse
+        if not live.exists():
+            raise ConfigurationError(f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE")
+        target = live if into is None else live.at(into)
+        if into is not None and target.exists():
+            raise ConfigurationError(f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it")
+        rebuilt = target.aside("rebuilding")
+        drops = _rebuild(runtime, rebuilt, selection, progress)
+        if into is not None:
+            target.put_in_place(rebuilt, "previous")
+            return Replayed(drops, target.location, in_place=False)
+        previous = live.put_in_place(rebuilt, "previous")
+        with runtime.session() as session:
+            publish_committed(runtime, session)
+            republish(session, runtime.store, runtime.pipeline, ledger.newest(session))
+        previous.remove()
+    return Replayed(drops, live.location, in_place=True)
+
+
+def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
+    """Rebuild aside and compare every row of history, marts and refused rows with the live tables.
+
+    Raises:
+        Unavailable: an archived file is missing or was changed.
+    """
+    with runtime.store.exclusive(runtime.wait_seconds):
+        settle(runtime)
+        if not runtime.warehouse.exists():
+            return Verified(0, (), (), ())
+        rebuilt = runtime.warehouse.aside("verifying")
+        try:
+            drops = _rebuild(runtime, rebuilt, Selection(), progress)
+            return _compare(runtime, rebuilt, drops, sample)
+        finally:
+            rebuilt.remove()
+
+
+def _rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress: Progress) -> int:
+    pipeline = runtime.pipeline
+    with rebuilt.session() as session:
+        prepare(session, pipeline)
+        with session.attached(runtime.warehouse) as live:
+            rows = _selected(session, live, selection)
+            with session.transaction():
+                for table in _RECORDS:
+                    session.execute(f"INSERT INTO {table} SELECT * FROM {live}{table} WHERE :known_at IS NULL", {"known_at": selection.known_at})
+            progress(0, len(rows))
+            for start in range(0, len(rows), _TRANSACTION_DROPS):
+                with session.transaction():
+                    for place, row in enumerate(rows[start : start + _TRANSACTION_DROPS], start + 1):
+                        _fold_again(runtime, session, live, row)
+                        progress(place, len(rows))
+            with session.transaction():
+                if not selection.partial:
+                    _keep_apart(session, live)
+                _finish(runtime, session)
+    return len(rows)
+
+
+def _selected(session: Session, live: str, selection: Selection) -> list[LedgerRow]:
+    """The drops to replay, in order of as_of and sequence."""
+    if selection.known_at is None:
+        condition, source = "l.status IN ('committed', 'published')", "l.sequence"
+        knowledge = ""
+    else:
+        # What was known then: the newest acceptance by that moment that no retraction by that moment undid.
+        condition, source = "TRUE", "k.sequence"
+        knowledge = f"""INNER JOIN (
+            SELECT d.drop_id, max(d.sequence) AS sequence
+            FROM {live}delivery AS d
+            WHERE d.outcome = 'accepted'
+                AND d.received_at <= :known_at
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM {live}retraction AS r
+                    WHERE r.drop_id = d.drop_id
+                        AND r.sequence = d.sequence
+                        AND r.retracted_at <= :known_at
+                )
+            GROUP BY d.drop_id
+        ) AS k
+            ON k.drop_id = l.drop_id"""
+    return ledger.rows(
+        session,
+        f"""SELECT l.drop_id, coalesce(l.feed, '') AS feed, l.name, l.as_of, l.as_of_source, {source} AS sequence, l.status, l.sha256, l.error
+        FROM {live}drop_ledger AS l
+        {knowledge}
+        WHERE {condition}
+            AND (:since IS NULL OR l.as_of >= :since)
+            AND (:until IS NULL OR l.as_of <= :until)
+            AND (:feed IS NULL OR l.feed = :feed)
+        ORDER BY l.as_of, {source}""",
+        {"since": selection.since, "until": selection.until, "feed": selection.feed, "known_at": selection.known_at},
+    )
+
+
+def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -> None:
+    contract = runtime.pipeline.contract(row.feed)
+    extract = archived_extract(runtime.store, contract, row)
+    try:
+        session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
+        validated = validate(session, extract, "incoming")
+        refuse_beyond_limit(contract, validated)
+    except DropledgerError as error:
+        error.hint = f"drop {row.drop_id} ({row.name}) was accepted before; has the contract changed? {error.hint}"
+        raise
+    if validated.rows_rejected:
+        session.raw_rows(extract.path, "incoming", "left_out", "raw_row")
+        session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id})
+    folded = fold(
+        session,
+        extract,
+        validated,
+        row.sequence,
+        ledger.observed_until(session, row.feed, runtime.pipeline),
+        archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id}),
+    )
+    session.keep_loaded("incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None)
+    session.execute(f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id})
+    session.execute(
+        """UPDATE drop_ledger SET
+            status = CASE WHEN status = 'retracted' THEN 'published' ELSE status END,
+            sequence = :sequence,
+            rows_read = :rows_read,
+            rows_accepted = :rows_accepted,
+            rows_rejected = :rows_rejected,
+            rows_duplicate = :rows_duplicate,
+            first_effective = :first_effective,
+            last_effective = :last_effective,
+            contract_sha256 = :contract_sha256
+        WHERE drop_id = :drop_id""",
+        {
+            "drop_id": row.drop_id,
+            "sequence": row.sequence,
+            "rows_read": validated.rows_read,
+            "rows_accepted": validated.rows_accepted,
+            "rows_rejected": validated.rows_rejected,
+            "rows_duplicate": validated.rows_duplicate,
+            "first_effective": folded.first_effective,
+            "last_effective": folded.last_effective,
+            "contract_sha256": contract.sha256,
+        },
+    )
+
+
+def _keep_apart(session: Session, live: str) -> None:
+    """The drops that are in no history: what was quarantined or taken back."""
+    for table in ("rejected_row", "drop_ledger"):
+        session.execute(
+            f"""INSERT INTO {table}
+            SELECT t.*
+            FROM {live}{table} AS t
+            WHERE NOT EXISTS (SELECT 1 FROM drop_ledger AS l WHERE l.drop_id = t.drop_id)"""
+        )
+
+
+def _finish(runtime: Runtime, session: Session) -> None:
+    """Compute the marts from nothing and hold everything against all checks."""
+    contracts = runtime.pipeline.contracts.values()
+    all_changed(session, contracts)
+    refresh(session, runtime.pipeline, None)
+    results: list[CheckResult] = []
+    for contract in contracts:
+        results += checks.check_history(session, contract)
+    checks.refuse_failed(results + checks.check_marts(session, runtime.pipeline))
+
+
+def _compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:
+    tables = [
+        *(f"history_{feed}" for feed in runtime.pipeline.feed_order),
+        *(mart.name for mart in runtime.pipeline.marts),
+        "rejected_row",
+    ]
+    differences = []
+    with rebuilt.session() as session, session.attached(runtime.warehouse) as live:
+        for table in tables:
+            ours, theirs = f"SELECT * FROM {quoted(table)}", f"SELECT * FROM {live}{quoted(table)}"
+            for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
+                count = session.scratch("difference", select)
+                if count:
+                    rows = session.query(f"SELECT * FROM difference ORDER BY ALL LIMIT {int(sample)}")
+                    differences.append(Difference(table, only, count, tuple(rows)))
+        changed = session.query(
+            f"""SELECT l.drop_id
+            FROM {live}drop_ledger AS l
+            INNER JOIN drop_ledger AS r
+                ON r.drop_id = l.drop_id
+            WHERE r.contract_sha256 IS DISTINCT FROM l.contract_sha256
+            ORDER BY l.sequence"""
+        )
+    return Verified(drops, tuple(tables), tuple(differences), tuple(row["drop_id"] for row in changed))

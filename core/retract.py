@@ -1,0 +1,132 @@
+"""Retraction: history, marts and artifacts as if a drop had never come; the ledger keeps the fact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from core import checks, ledger, mart
+from core.archive import archived_extract, archived_observations, read_archived
+from core.errors import ConfigurationError
+from core.history import no_changes, weave
+from core.ledger import LedgerRow, Status
+from core.look import find_drop
+from core.pipeline import publish_committed, settle
+from core.ports import Session
+from core.publish import republish
+from core.runtime import Runtime
+from core.sql import feed_fragments, statement
+
+
+@dataclass(frozen=True, slots=True)
+class Retracted:
+    """What a retraction changed."""
+
+    drop: LedgerRow
+    versions_opened: int
+    versions_closed: int
+    recomputed: Mapping[str, int]
+
+
+def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
+    """Take a drop back; `drop_id` may be the beginning of one.
+
+    Raises:
+        ConfigurationError: there is no such drop, it was quarantined, or it was retracted before.
+        CheckFailed: the marts or the history without the drop break a check; nothing was changed.
+        Busy: somebody else holds the root or the warehouse.
+    """
+    with runtime.store.exclusive(runtime.wait_seconds):
+        settle(runtime)
+        with runtime.session() as session:
+            row = _retractable(session, find_drop(session, drop_id)["drop_id"])
+            with session.transaction():
+                retracted = _take_back(runtime, session, row, reason, who)
+            publish_committed(runtime, session)
+            if ledger.newest(session) is None:
+                republish(session, runtime.store, runtime.pipeline, None)
+    return retracted
+
+
+def _retractable(session: Session, drop_id: str) -> LedgerRow:
+    row = ledger.find(session, drop_id)
+    if row is not None and row.status in ledger.IN_HISTORY:
+        return row
+    if row is not None and row.status == Status.RETRACTED:
+        fact = session.query(
+            "SELECT retracted_at, retracted_by, reason FROM retraction WHERE drop_id = :drop_id ORDER BY retracted_at DESC LIMIT 1",
+            {"drop_id": drop_id},
+        )[0]
+        raise ConfigurationError(
+            f"drop {drop_id} is retracted already",
+            why=f"{fact['retracted_by']} took it back at {fact['retracted_at']:%Y-%m-%d %H:%M:%S}Z: {fact['reason']}",
+            hint="nothing is left to do; drop the file again to bring it back",
+        )
+    raise ConfigurationError(
+        f"drop {drop_id} cannot be retracted", why="it was quarantined and never became part of history", hint="dropledger drops lists what is in history"
+    )
+
+
+def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, who: str) -> Retracted:
+    pipeline = runtime.pipeline
+    contract = pipeline.contract(row.feed)
+    moment_before = mart.moment(session)
+    no_changes(session, pipeline.contracts.values())
+    extract = archived_extract(runtime.store, contract, row)
+    complete = read_archived(session, extract)
+    shares = ledger.shares_moments(session, row, pipeline)
+    session.scratch(
+        "concerned",
+        statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
+        {"drop_id": row.drop_id, "as_of": row.as_of, "shares_moments": shares},
+    )
+    opened, closed = _weave_without(runtime, session, row, _first_concerned(session))
+    at = runtime.clock()
+    ledger.record_retraction(session, row, at=at, who=who, reason=reason)
+    # The newest drop that is left is to be published again: should the process die now, the next start does it.
+    ledger.mark_unpublished(session, ledger.newest(session))
+    recomputed = mart.refresh(session, pipeline, moment_before)
+    checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, pipeline))
+    _restore_newest_rows(runtime, session, row)
+    return Retracted(row, opened, closed, recomputed)
+
+
+def _first_concerned(session: Session) -> datetime | None:
+    first: datetime | None = session.query("SELECT min(changed_from) AS first_change FROM concerned")[0]["first_change"]
+    return first
+
+
+def _weave_without(runtime: Runtime, session: Session, row: LedgerRow, since: datetime | None) -> tuple[int, int]:
+    contract = runtime.pipeline.contract(row.feed)
+    if since is None:
+        return 0, 0
+    fragments = feed_fragments(contract)
+    session.scratch(
+        "woven_observation",
+        f"""SELECT
+            {fragments["columns"]},
+            valid_from AS _effective_at,
+            FALSE AS _absent,
+            line AS _line,
+            CAST(0 AS BIGINT) AS _sequence,
+            drop_id AS _drop_id
+        FROM {fragments["history"]}
+        WHERE FALSE""",
+    )
+    archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id})(contract, since)
+    return weave(session, contract)
+
+
+def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> None:
+    """If the source layer shows the retracted drop's rows, show those of the newest drop that is left."""
+    name = f"src_{row.feed}"
+    if not session.query(f"SELECT 1 FROM {name} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
+        return
+    left = ledger.in_history(session, row.feed, datetime.min)
+    if not left:
+        session.clear_kept(name)
+        return
+    contract = runtime.pipeline.contract(row.feed)
+    extract = archived_extract(runtime.store, contract, left[-1])
+    session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
+    session.scratch("left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id})
+    session.keep_loaded("incoming", name, "left_out")

@@ -1,0 +1,27 @@
+"""Progress of work that lasts: a bar with rate and time left on a terminal, nothing elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress(task: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A function to be told how much is done and how much there is in all."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task(task, total=None, rate="")
+
+        def tell(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - began, 0.001)
+            bar.update(shown, completed=done, total=total, rate=f"{rate:.1f} {unit}/s")
+
+        yield tell

@@ -1,0 +1,141 @@
+"""The commands that work on the past: retract, replay, backfill, verify."""
+
+import getpass
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from core import rebuild
+from core.backfill import backfill as run_backfill
+from core.errors import ConfigurationError
+from core.outcome import Outcome
+from core.retract import retract as run_retract
+from handlers import render
+from handlers.process import exit_code, show
+from handlers.progress import progress
+from handlers.wiring import wire
+from infra.local_store import dropped_file, is_temporary
+
+DIFFERENT = 5
+
+
+def retract(*, drop_id: str, reason: str, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Take a drop back, and keep who did it and why."""
+    runtime = wire(root=root, warehouse=warehouse)
+    retracted = run_retract(runtime, drop_id, reason, getpass.getuser())
+    if json:
+        render.as_json(
+            {
+                "command": "retract",
+                "drop_id": retracted.drop.drop_id,
+                "name": retracted.drop.name,
+                "reason": reason,
+                "versions_opened": retracted.versions_opened,
+                "versions_closed": retracted.versions_closed,
+                "recomputed": dict(retracted.recomputed),
+            }
+        )
+    elif not quiet:
+        render.line(f"Drop {retracted.drop.drop_id} ({retracted.drop.name}) is taken back: {reason}")
+        render.line(f"  {retracted.versions_opened} versions opened, {retracted.versions_closed} closed or removed")
+        for mart, rows in retracted.recomputed.items():
+            render.line(f"  {mart}: {rows} rows recomputed")
+    return 0
+
+
+def replay(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    feed: str | None,
+    known_at: datetime | None,
+    into: str | None,
+    root: Path | None,
+    warehouse: str | None,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Rebuild the warehouse from the archive."""
+    runtime = wire(root=root, warehouse=warehouse)
+    if feed is not None:
+        runtime.pipeline.contract(feed)
+    with progress("replaying", "drops", quiet=quiet or json) as tell:
+        replayed = rebuild.replay(runtime, rebuild.Selection(since, until, feed, known_at), into, tell)
+    if json:
+        render.as_json({"command": "replay", "drops": replayed.drops, "warehouse": replayed.location, "in_place": replayed.in_place})
+    elif not quiet:
+        render.line(f"{replayed.drops} drops replayed into {replayed.location}" + (", which is live now" if replayed.in_place else ""))
+    return 0
+
+
+def backfill(*, folder: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Take all files below a folder through the pipeline; the originals stay where they are."""
+    runtime = wire(root=root, warehouse=warehouse)
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is no folder", hint="name the folder that holds the old extracts")
+    feeds = runtime.pipeline.contracts
+    files = [
+        path
+        for path in sorted(folder.absolute().rglob("*"))
+        if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
+    ]
+    # As in the inbox, a folder named like a feed forces it.
+    facts = [dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True) for path in files]
+    done: list[Outcome] = []
+    with progress("backfilling", "files", quiet=quiet or json) as tell:
+
+        def count(outcome: Outcome) -> None:
+            done.append(outcome)
+            tell(len(done), len(facts))
+
+        outcomes = run_backfill(runtime, facts, count)
+    if json:
+        render.as_json({"command": "backfill", "outcomes": [outcome.as_json() for outcome in outcomes]})
+    elif not quiet:
+        _summarise(outcomes)
+    return exit_code(outcomes)
+
+
+def _summarise(outcomes: Sequence[Outcome]) -> None:
+    for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
+        render.line(f"{sum(str(outcome.delivered) == verdict for outcome in outcomes)} files {verdict}")
+    refused = [outcome for outcome in outcomes if outcome.refused]
+    if refused:
+        show(refused)
+
+
+def verify(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Compare the live tables with the archive folded again; 5 where they differ."""
+    runtime = wire(root=root, warehouse=warehouse)
+    with progress("verifying", "drops", quiet=quiet or json) as tell:
+        verified = rebuild.verify(runtime, tell)
+    if json:
+        render.as_json(
+            {
+                "command": "verify",
+                "drops": verified.drops,
+                "tables": list(verified.tables),
+                "differences": [
+                    {"table": found.table, "only": found.only, "count": found.count, "rows": list(found.rows)}
+                    for found in verified.differences
+                ],
+                "other_contract": list(verified.other_contract),
+            }
+        )
+    elif not quiet:
+        _show_verified(verified)
+    return DIFFERENT if verified.differences else 0
+
+
+def _show_verified(verified: rebuild.Verified) -> None:
+    if not verified.differences:
+        render.line(f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}.")
+    for found in verified.differences:
+        where = "the live warehouse" if found.only == "live" else "the rebuilt one"
+        columns = list(found.rows[0])
+        render.table(f"{found.table}: {found.count} rows are in {where} alone", columns, [list(row.values()) for row in found.rows])
+    if verified.other_contract:
+        render.line(
+            f"{len(verified.other_contract)} drops went in under a contract that has changed since: "
+            + ", ".join(verified.other_contract[:5])
+        )
