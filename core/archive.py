@@ -38,7 +38,9 @@ def archived_extract(store: Store, contract: Contract, row: LedgerRow) -> Extrac
     name = row.archive_name
     if not store.exists(name):
         raise Unavailable(
-            f"the archived file of drop {row.drop_id} is missing", why=f"{name} is not there", hint="restore it from a backup of the archive"
+            f"the archived file of drop {row.drop_id} is missing",
+            why=f"{name} is not there",
+            hint="restore it from a backup of the archive",
         )
     extract, sha256 = read_again(store.local_copy(name), contract, AsOf(row.as_of, row.as_of_source))
     if sha256 != row.sha256:
@@ -66,8 +68,12 @@ def read_archived(session: Session, extract: Extract) -> bool:
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
     """Add to scratch `woven_observation` what the extracts, each with its sequence, observed of the keys in `concerned`."""
     fragments = feed_fragments(contract)
-    into = f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
-    nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
+    into = (
+        f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
+    )
+    nulls = ", ".join(
+        f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
+    )
     absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     for extract, sequence in others:
         complete = read_archived(session, extract)
@@ -91,7 +97,9 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
     )
 
 
-def archived_observations(session: Session, store: Store, pipeline: Pipeline, *, but: Collection[str]) -> LaterObservations:
+def archived_observations(
+    session: Session, store: Store, pipeline: Pipeline, *, but: Collection[str]
+) -> LaterObservations:
     """How a late drop learns what every other drop in history observed."""
 
     def observe(contract: Contract, since: datetime) -> None:
@@ -108,7 +116,5 @@ def _others(
         for initial, path, as_of in pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
-    for row in ledger.in_history(session, contract.feed, since):
-        if row.drop_id not in but:
-            found.append((archived_extract(store, contract, row), row.sequence))
-    return found
+    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id not in but]
+    return found + [(archived_extract(store, contract, row), row.sequence) for row in rows]

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core import checks, ledger, mart
-from core.admit import Bulk, admit, stage_changes
+from core.admit import admit, stage_changes
 from core.archive import INITIAL_SEQUENCE, archived_extract, initial_extract
+from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
 from core.errors import DataRefused
@@ -73,7 +74,10 @@ def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> lis
     results = [result for contract in pipeline.contracts.values() for result in checks.check_history(session, contract)]
     results += checks.check_marts(session, pipeline)
     checks.refuse_failed(results)
-    newest = next((outcome for outcome in reversed(outcomes) if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed), None)
+    newest = next(
+        (outcome for outcome in reversed(outcomes) if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed),
+        None,
+    )
     if newest is not None:
         checks.record(session, newest.drop.drop_id, results)
         stage_changes(runtime, session, newest.drop)
@@ -95,7 +99,7 @@ def _wind_back(
         for drop in batch
         if drop.feed == feed and drop.refusal is None and until is not None and drop.as_of.moment < until
     ]
-    if len(late) < 2 or contract.effective_column is not None:  # noqa: PLR2004 (a single late drop is woven in)
+    if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
         return []
     since = min(late)
     archived = [
@@ -103,7 +107,10 @@ def _wind_back(
         for initial, path, as_of in runtime.pipeline.initial_rows()
         if initial.feed == feed and as_of >= since
     ]
-    archived += [(archived_extract(runtime.store, contract, row), row.sequence) for row in ledger.in_history(session, feed, since)]
+    archived += [
+        (archived_extract(runtime.store, contract, row), row.sequence)
+        for row in ledger.in_history(session, feed, since)
+    ]
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
     bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")
@@ -129,5 +136,5 @@ def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk
     session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
     validated = validate(session, extract, "source_again")
     session.discard_loaded("source_again")
-    folded = fold(session, extract, validated, sequence, bulk.observed_until.get(feed), lambda *_: None)
+    folded = fold(session, extract, validated, sequence, observed_until=bulk.observed_until.get(feed))
     bulk.note(session, extract.contract, folded)

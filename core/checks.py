@@ -43,7 +43,9 @@ class CheckFailed(DataRefused):
         failed = [result for result in results if result.failed]
         super().__init__(
             "check_failed",
-            "; ".join(f"{result.model}.{result.check_name}: {result.message} ({result.failing_rows})" for result in failed),
+            "; ".join(
+                f"{result.model}.{result.check_name}: {result.message} ({result.failing_rows})" for result in failed
+            ),
             hint="read the failed checks in the quality report, correct the extract and drop it again",
         )
         self.results = tuple(results)
@@ -53,7 +55,9 @@ def _result(layer: str, model: str, name: str, severity: Severity, failing: int,
     return CheckResult(layer, model, name, severity, failing == 0, failing, message if failing else "")
 
 
-def check_staging(session: Session, extract: Extract, validated: Validated, checks: Sequence[Check], received_at: datetime) -> list[CheckResult]:
+def check_staging(
+    session: Session, extract: Extract, validated: Validated, checks: Sequence[Check], received_at: datetime
+) -> list[CheckResult]:
     """Rules of the contract on `observation`, rows that share a key, and the feed's own checks."""
     contract = extract.contract
     model = f"stg_{contract.feed}"
@@ -66,19 +70,56 @@ def check_staging(session: Session, extract: Extract, validated: Validated, chec
         f"SELECT {counts}{',' if counts else ''} count(*) - (SELECT count(*) FROM ({distinct_observations(contract, 'observation')}) AS d) AS repeated FROM observation"
     )[0]
     results = [
-        _result("staging", model, name, violation.severity, int(row[f"rule_{place}"]), violation.reason or f"{violation.column} breaks the rule {violation.rule}")
+        _result(
+            "staging",
+            model,
+            name,
+            violation.severity,
+            int(row[f"rule_{place}"]),
+            violation.reason or f"{violation.column} breaks the rule {violation.rule}",
+        )
         for place, (violation, name) in enumerate(predicates)
     ]
-    results.append(_result("staging", model, "unique_key", Severity.ERROR, int(row["repeated"]), "a key stands twice at one effective time"))
     results.append(
-        _result("staging", model, "expected_columns", Severity.WARN, len(extract.unexpected_columns), "the header names columns that the contract does not know; they are ignored")
+        _result(
+            "staging",
+            model,
+            "unique_key",
+            Severity.ERROR,
+            int(row["repeated"]),
+            "a key stands twice at one effective time",
+        )
     )
     results.append(
-        _result("staging", model, "as_of_in_the_past", Severity.WARN, int(extract.as_of.moment > received_at), "the drop's as_of lies in the future")
+        _result(
+            "staging",
+            model,
+            "expected_columns",
+            Severity.WARN,
+            len(extract.unexpected_columns),
+            "the header names columns that the contract does not know; they are ignored",
+        )
+    )
+    results.append(
+        _result(
+            "staging",
+            model,
+            "as_of_in_the_past",
+            Severity.WARN,
+            int(extract.as_of.moment > received_at),
+            "the drop's as_of lies in the future",
+        )
     )
     if contract.missing_keys == "close":
         results.append(
-            _result("staging", model, "missing_keys_known", Severity.WARN, validated.unknown_keys, "refused rows without a readable key: no missing key was closed, since any might be theirs")
+            _result(
+                "staging",
+                model,
+                "missing_keys_known",
+                Severity.WARN,
+                validated.unknown_keys,
+                "refused rows without a readable key: no missing key was closed, since any might be theirs",
+            )
         )
     return results + [_run(session, "staging", check) for check in checks]
 
@@ -88,9 +129,20 @@ def check_relationships(session: Session, contract: Contract) -> list[CheckResul
     results = []
     for severity in Severity:
         for column, rule in rules_over_rows(contract, "relationship", severity):
-            failing = session.query(statement("check_relationship", parent_fragments(column.name, rule.to or "")))[0]["failing"]
+            failing = session.query(statement("check_relationship", parent_fragments(column.name, rule.to or "")))[0][
+                "failing"
+            ]
             name = rule.name or f"relationship_{column.name}"
-            results.append(_result("staging", f"stg_{contract.feed}", name, severity, int(failing), rule.message or f"{column.name} is not known in {rule.to}"))
+            results.append(
+                _result(
+                    "staging",
+                    f"stg_{contract.feed}",
+                    name,
+                    severity,
+                    int(failing),
+                    rule.message or f"{column.name} is not known in {rule.to}",
+                )
+            )
     return results
 
 

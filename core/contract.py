@@ -97,7 +97,9 @@ class Column(BaseModel):
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         if name in _RESERVED:
-            raise ValueError(f"'{name}' is a column of every history table; choose another name and list this as an alias")
+            raise ValueError(
+                f"'{name}' is a column of every history table; choose another name and list this as an alias"
+            )
         return name
 
     @field_validator("type")
@@ -108,7 +110,9 @@ class Column(BaseModel):
             return f"decimal({match[1]},{match[2]})"
         if text in {"bigint", "text", "boolean", "date", "timestamp"}:
             return text
-        raise ValueError(f"unknown type '{text}': use bigint, decimal(p,s) with p up to 28, text, boolean, date or timestamp")
+        raise ValueError(
+            f"unknown type '{text}': use bigint, decimal(p,s) with p up to 28, text, boolean, date or timestamp"
+        )
 
     @model_validator(mode="after")
     def _boolean_has_values(self) -> Self:
@@ -181,33 +185,41 @@ class Contract(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [column.name for column in self.columns]
+        headers = [header for column in self.columns for header in column.headers]
         if len(set(names)) < len(names):
             raise ValueError("two columns have the same name")
-        headers = [header for column in self.columns for header in column.headers]
         if len(set(headers)) < len(headers):
             raise ValueError("two columns answer to the same header; change an alias")
+        for what, wanted in (("key", self.key), ("effective_column", self._effective), ("operation", self._operation)):
+            unknown = set(wanted) - set(names)
+            if unknown:
+                raise ValueError(f"{what} names '{min(unknown)}', which is not among the columns")
         for part in self.key:
-            if part not in names:
-                raise ValueError(f"the key column '{part}' is not among the columns")
             if not any(rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in self.column(part).rules):
                 raise ValueError(f"the key column '{part}' needs the rule not_null with severity error")
-        if self.mode == "delta" and self.missing_keys == "close":
-            raise ValueError("missing_keys: close goes with mode: full; a delta says nothing of the keys that it lacks")
-        if self.effective_column is not None:
-            if self.effective_column not in names:
-                raise ValueError(f"effective_column '{self.effective_column}' is not among the columns")
-            if self.column(self.effective_column).type not in {"date", "timestamp"}:
-                raise ValueError("effective_column must be a date or a timestamp")
-            if self.mode == "full":
-                raise ValueError("effective_column goes with mode: delta; a full extract is true at one moment")
-        if self.operation is not None:
-            if self.mode == "full":
-                raise ValueError("operation goes with mode: delta")
-            if self.operation.column not in names:
-                raise ValueError(f"the operation column '{self.operation.column}' is not among the columns")
-        if {self.effective_column, self.operation.column if self.operation else None} & set(self.key):
+        if set(self.key) & {*self._effective, *self._operation}:
             raise ValueError("the key may hold neither the effective nor the operation column")
         return self
+
+    @model_validator(mode="after")
+    def _mode_allows_the_rest(self) -> Self:
+        if self.mode == "delta" and self.missing_keys == "close":
+            raise ValueError("missing_keys: close goes with mode: full; a delta says nothing of the keys that it lacks")
+        if self.mode == "full" and self.effective_column is not None:
+            raise ValueError("effective_column goes with mode: delta; a full extract is true at one moment")
+        if self.mode == "full" and self.operation is not None:
+            raise ValueError("operation goes with mode: delta")
+        if self.effective_column is not None and self.column(self.effective_column).type not in {"date", "timestamp"}:
+            raise ValueError("effective_column must be a date or a timestamp")
+        return self
+
+    @property
+    def _effective(self) -> tuple[str, ...]:
+        return (self.effective_column,) if self.effective_column else ()
+
+    @property
+    def _operation(self) -> tuple[str, ...]:
+        return (self.operation.column,) if self.operation else ()
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -215,7 +227,7 @@ class Contract(BaseModel):
     @property
     def values(self) -> tuple[Column, ...]:
         """The columns whose change opens a new version: all but key, effective time and operation."""
-        apart = {*self.key, self.effective_column, self.operation.column if self.operation else None}
+        apart = {*self.key, *self._effective, *self._operation}
         return tuple(column for column in self.columns if column.name not in apart)
 
     @property
@@ -250,5 +262,3 @@ def load_contract(path: Path) -> Contract:
     if contract.initial is not None:
         digest.update(b"\0" + (path.parent / contract.initial).read_bytes())
     return contract.model_copy(update={"sha256": digest.hexdigest()})
-
-

@@ -150,11 +150,15 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
         if path.name != "pipeline.yaml":
             contract = load_contract(path)
             if contract.feed in contracts:
-                raise ContractError(path, 1, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two")
+                raise ContractError(
+                    path, 1, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
+                )
             contracts[contract.feed] = contract
     for feed in file.moment:
         if feed not in contracts:
-            raise ContractError(folder / "pipeline.yaml", 1, f"moment names the unknown feed '{feed}'", hint="name feeds of this folder")
+            raise ContractError(
+                folder / "pipeline.yaml", 1, f"moment names the unknown feed '{feed}'", hint="name feeds of this folder"
+            )
     for contract in contracts.values():
         _check_relationships(folder, contract, contracts)
     return Pipeline(
@@ -203,7 +207,8 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
 
 def _checks(folder: Path, model: str, definitions: Iterable[CheckDefinition]) -> tuple[Check, ...]:
     return tuple(
-        Check(model, definition, _sql(folder / "checks" / model / f"{definition.name}.sql")) for definition in definitions
+        Check(model, definition, _sql(folder / "checks" / model / f"{definition.name}.sql"))
+        for definition in definitions
     )
 
 
@@ -227,5 +232,7 @@ def _ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:
         return list(TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order())
     except CycleError as error:
         raise ConfigurationError(
-            "the pipeline's files refer to each other in a circle", why=" -> ".join(error.args[1]), hint="break the circle"
+            "the pipeline's files refer to each other in a circle",
+            why=" -> ".join(error.args[1]),
+            hint="break the circle",
         ) from None

@@ -107,14 +107,11 @@ def as_of_in_name(name: str) -> datetime | None:
     """
     found = set()
     for match in _STAMP.finditer(name):
-        parts = match.groupdict(default="00")
+        year, month, day, hour, minute, second = (
+            int(match[part] or 0) for part in ("year", "month", "day", "hour", "minute", "second")
+        )
         try:
-            found.add(
-                datetime(
-                    *(int(parts[part]) for part in ("year", "month", "day", "hour", "minute", "second")),  # type: ignore[arg-type]
-                    tzinfo=UTC,
-                )
-            )
+            found.add(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
         except ValueError:
             continue  # eight digits that are no date, such as an account number
     if len(found) > 1:

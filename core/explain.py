@@ -40,9 +40,17 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
         "account_id": account_id,
         "moment": moment,
         "verdict": verdict,
-        "account": {name.removeprefix("account_"): account[name] for name in account if name.startswith("account_") and name != "account_id"}
+        "account": {
+            name.removeprefix("account_"): account[name]
+            for name in account
+            if name.startswith("account_") and name != "account_id"
+        }
         | {"customer_id": account["customer_id"], "balance": account["balance"]},
-        "customer": {name.removeprefix("customer_"): account[name] for name in account if name.startswith("customer_") and name != "customer_id"}
+        "customer": {
+            name.removeprefix("customer_"): account[name]
+            for name in account
+            if name.startswith("customer_") and name != "customer_id"
+        }
         | {"customer_id": account["customer_id"], "has_loan": account["has_loan"]},
         "rate_card": card,
         "figure": figure,
@@ -75,7 +83,14 @@ def _figure(account: Mapping[str, Any], card: Records) -> dict[str, Any] | None:
         bonus = part["loan_bonus"] if account["has_loan"] else Decimal(0)
         rate = part["rate"] + bonus
         slices.append(
-            {"amount": amount, "tier_from": part["min_balance"], "tier_rate": part["rate"], "loan_bonus": bonus, "rate": rate, "interest": amount * rate}
+            {
+                "amount": amount,
+                "tier_from": part["min_balance"],
+                "tier_rate": part["rate"],
+                "loan_bonus": bonus,
+                "rate": rate,
+                "interest": amount * rate,
+            }
         )
     exact = sum((part["interest"] for part in slices), Decimal(0))
     interest = exact.quantize(_CENT, ROUND_HALF_UP)

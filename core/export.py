@@ -22,7 +22,9 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
         Busy: somebody else holds the root.
     """
     if not runtime.warehouse.exists():
-        raise ConfigurationError(f"there is no warehouse at {runtime.warehouse.location}", hint="drop a file first: dropledger process FILE")
+        raise ConfigurationError(
+            f"there is no warehouse at {runtime.warehouse.location}", hint="drop a file first: dropledger process FILE"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if as_of is None:
         with runtime.warehouse.session(read_only=True) as session:

@@ -45,8 +45,9 @@ def fold(
     extract: Extract,
     validated: Validated,
     sequence: int,
-    observed_until: datetime | None,
-    later_observations: LaterObservations,
+    *,
+    observed_until: datetime | None = None,
+    later_observations: LaterObservations = lambda *_: None,
 ) -> Folded:
     """Fold scratch `observation` into the feed's history.
 
@@ -75,7 +76,10 @@ def fold(
 def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
     """Set up `concerned` and `woven_observation` with what the drop itself observed."""
     fragments = feed_fragments(contract)
-    session.scratch("concerned", f"SELECT {fragments['key']}, min(_effective_at) AS changed_from FROM observation GROUP BY {fragments['key']}")
+    session.scratch(
+        "concerned",
+        f"SELECT {fragments['key']}, min(_effective_at) AS changed_from FROM observation GROUP BY {fragments['key']}",
+    )
     session.scratch(
         "woven_observation",
         f"""SELECT
@@ -93,11 +97,15 @@ def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) 
 def _observe_missing_keys(session: Session, extract: Extract) -> None:
     contract = extract.contract
     fragments = feed_fragments(contract)
-    nulls = ", ".join(f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values)
+    nulls = ", ".join(
+        f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
+    )
     fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
     session.scratch("missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
-    session.scratch("observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM missing")
+    session.scratch(
+        "observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM missing"
+    )
     session.view("observation", "SELECT * FROM observed")
 
 
@@ -156,9 +164,9 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
     session.execute(statement("insert_versions", fragments))
     session.scratch(
         f"changed_{contract.feed}",
-        f"""SELECT {fragments['o_key']}, o.changed_from
+        f"""SELECT {fragments["o_key"]}, o.changed_from
         FROM concerned AS o
-        WHERE EXISTS (SELECT 1 FROM removed_version AS h WHERE {fragments['same_key']})
-            OR EXISTS (SELECT 1 FROM added_version AS h WHERE {fragments['same_key']})""",
+        WHERE EXISTS (SELECT 1 FROM removed_version AS h WHERE {fragments["same_key"]})
+            OR EXISTS (SELECT 1 FROM added_version AS h WHERE {fragments["same_key"]})""",
     )
     return int(counts["opened"]), int(counts["closed"])

@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -54,11 +54,6 @@ class Drop:
 
     @property
     def archive_name(self) -> str:
-        """Where the drop is kept, under the root."""
-        return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
-
-
-def archive_name(self) -> str:
         """Where the drop is kept, under the root."""
         return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
 
@@ -143,13 +138,13 @@ def _feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
 
 def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
     """The drop's as_of by the contract's sources, in their fixed order."""
-    candidates = {
-        AsOfSource.OPTION: lambda: dropped.as_of,
-        AsOfSource.FILE_NAME: lambda: as_of_in_name(dropped.name),
-        AsOfSource.METADATA: lambda: dropped.metadata_as_of,
-        AsOfSource.MODIFIED: lambda: dropped.modified_at,
-    }
-    for source, candidate in candidates.items():
+    candidates: list[tuple[AsOfSource, Callable[[], datetime | None]]] = [
+        (AsOfSource.OPTION, lambda: dropped.as_of),
+        (AsOfSource.FILE_NAME, lambda: as_of_in_name(dropped.name)),
+        (AsOfSource.METADATA, lambda: dropped.metadata_as_of),
+        (AsOfSource.MODIFIED, lambda: dropped.modified_at),
+    ]
+    for source, candidate in candidates:
         if source in contract.as_of or source == AsOfSource.OPTION:
             moment = candidate()
             if moment is not None:
@@ -202,18 +197,32 @@ class _Text:
 
     def refuse_unless_text(self) -> None:
         if self.size == 0:
-            raise DataRefused("empty_file", "the file is empty", hint="export it again; an extract has at least a header")
+            raise DataRefused(
+                "empty_file", "the file is empty", hint="export it again; an extract has at least a header"
+            )
         if not self._not_utf8:
             try:
                 self._decoder.decode(b"", final=True)
             except UnicodeDecodeError:
                 self._not_utf8 = True
         if self._not_utf8:
-            raise DataRefused("not_utf8", "the file is not UTF-8 text", hint="export it as UTF-8 (in Excel: CSV UTF-8) and drop it again")
+            raise DataRefused(
+                "not_utf8",
+                "the file is not UTF-8 text",
+                hint="export it as UTF-8 (in Excel: CSV UTF-8) and drop it again",
+            )
         if self._has_controls:
-            raise DataRefused("control_characters", "the file holds control characters such as NUL, so it is no plain text", hint="export it as plain CSV and drop it again")
+            raise DataRefused(
+                "control_characters",
+                "the file holds control characters such as NUL, so it is no plain text",
+                hint="export it as plain CSV and drop it again",
+            )
         if self._too_long:
-            raise DataRefused("line_too_long", f"a line is longer than {MAX_LINE_BYTES >> 20} MiB", hint="check that the file has line ends, and that no quote is left open")
+            raise DataRefused(
+                "line_too_long",
+                f"a line is longer than {MAX_LINE_BYTES >> 20} MiB",
+                hint="check that the file has line ends, and that no quote is left open",
+            )
 
 
 def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _Text) -> Extract:
@@ -236,7 +245,11 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
         if column is None:
             unexpected.append(cell.strip())
         elif column.name in positions:
-            raise DataRefused("repeated_column", f"the header names the column {column.name} twice", hint="leave one of the two in the file")
+            raise DataRefused(
+                "repeated_column",
+                f"the header names the column {column.name} twice",
+                hint="leave one of the two in the file",
+            )
         else:
             positions[column.name] = place
     missing = [column.name for column in contract.columns if column.name not in positions]

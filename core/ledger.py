@@ -61,7 +61,9 @@ _COLUMNS = "drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequ
 
 
 def _row(record: Mapping[str, Any]) -> LedgerRow:
-    return LedgerRow(**{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])})
+    return LedgerRow(
+        **{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])}
+    )
 
 
 def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRow]:
@@ -136,7 +138,9 @@ def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
 def unpublished(session: Session) -> list[LedgerRow]:
     """Drops whose changes are committed and not yet published, in order of receipt."""
     return rows(
-        session, f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence", {"status": Status.COMMITTED}
+        session,
+        f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence",
+        {"status": Status.COMMITTED},
     )
 
 
@@ -159,7 +163,9 @@ def record_delivery(
     )
 
 
-def record_drop(session: Session, drop: Drop, *, received_at: datetime, sequence: int, status: Status, fields: Mapping[str, Any]) -> None:
+def record_drop(
+    session: Session, drop: Drop, *, received_at: datetime, sequence: int, status: Status, fields: Mapping[str, Any]
+) -> None:
     """Write the drop's one row, in place of an earlier refused or retracted one."""
     for table in ("drop_ledger", "rejected_row", "check_result"):
         session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": drop.drop_id})
@@ -197,7 +203,8 @@ def mark_published(session: Session, drop_ids: Iterable[str], published_at: date
 def mark_unpublished(session: Session, drop_id: str | None) -> None:
     """Let the next publication take in a drop that was published before."""
     session.execute(
-        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id", {"status": Status.COMMITTED, "drop_id": drop_id}
+        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id",
+        {"status": Status.COMMITTED, "drop_id": drop_id},
     )
 
 
@@ -209,7 +216,9 @@ def retracted(session: Session) -> list[str]:
 
 def newest(session: Session) -> str | None:
     """The drop in history that was received last."""
-    found = session.query(f"SELECT drop_id FROM drop_ledger WHERE status IN ({_IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1")
+    found = session.query(
+        f"SELECT drop_id FROM drop_ledger WHERE status IN ({_IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1"
+    )
     return found[0]["drop_id"] if found else None
 
 
@@ -241,5 +250,6 @@ def record_retraction(session: Session, row: LedgerRow, *, at: datetime, who: st
         [{"drop_id": row.drop_id, "sequence": row.sequence, "retracted_at": at, "retracted_by": who, "reason": reason}],
     )
     session.execute(
-        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id", {"status": Status.RETRACTED, "drop_id": row.drop_id}
+        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id",
+        {"status": Status.RETRACTED, "drop_id": row.drop_id},
     )

@@ -32,7 +32,8 @@ def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
         )[0]
         feeds[feed] = {**newest, "versions": counts["versions"], "current": int(counts["current"])}
     marts = {
-        mart.name: session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"] for mart in pipeline.marts
+        mart.name: session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"]
+        for mart in pipeline.marts
     }
     return {
         "drops": {row["status"]: row["drops"] for row in by_status},
@@ -99,7 +100,10 @@ def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Recor
             hint=f"give {', '.join(contract.key)}, separated by commas",
         )
     fragments = feed_fragments(contract)
-    wanted = " AND ".join(f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}" for place, name in enumerate(contract.key))
+    wanted = " AND ".join(
+        f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}"
+        for place, name in enumerate(contract.key)
+    )
     return session.query(
         f"""SELECT {fragments["h_columns"]}, h.valid_from, h.valid_to, h.is_current, h.drop_id, h.line, l.name AS file
         FROM {fragments["history"]} AS h
@@ -121,11 +125,15 @@ def _canonical(contract_type: str, place: int) -> str:
     return f"CAST(try_cast({marker} AS {engine_type(contract_type)}) AS STRING)"
 
 
-def account_figure(session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None) -> tuple[Records, Records, Records]:
+def account_figure(
+    session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None
+) -> tuple[Records, Records, Records]:
     """What one figure was made of at `moment` (UTC; None for the mart's own): account and customer, tiers, mart row."""
     explain = pipeline.folder / "explain"
     if not (explain / "account.sql").is_file():
-        raise ConfigurationError(f"the pipeline {pipeline.name} has nothing to explain", hint="add explain/account.sql to it")
+        raise ConfigurationError(
+            f"the pipeline {pipeline.name} has nothing to explain", hint="add explain/account.sql to it"
+        )
     moment = moment or session.query("SELECT moment FROM mart_moment")[0]["moment"]
     bound = {"account_id": account_id, "moment": moment}
     return (

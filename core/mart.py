@@ -52,7 +52,8 @@ def changes_select(mart: Mart) -> str:
         "coalesced_key": ", ".join(f"coalesce(a.{quoted(name)}, b.{quoted(name)}) AS {quoted(name)}" for name in key),
         "first_key": quoted(key[0]),
         "before_and_after": ",\n    ".join(
-            f"b.{quoted(name)} AS {quoted(name + '_before')},\n    a.{quoted(name)} AS {quoted(name + '_after')}" for name in others
+            f"b.{quoted(name)} AS {quoted(name + '_before')},\n    a.{quoted(name)} AS {quoted(name + '_after')}"
+            for name in others
         ),
         "same_row": same(key, "a", "b"),
         "differs": differs(others, "a", "b"),

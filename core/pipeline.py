@@ -34,7 +34,9 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
         return settle(runtime, dropped, tell)
 
 
-def settle(runtime: Runtime, dropped: Sequence[FileDropped] = (), tell: Callable[[Outcome], None] = lambda _: None) -> list[Outcome]:
+def settle(
+    runtime: Runtime, dropped: Sequence[FileDropped] = (), tell: Callable[[Outcome], None] = lambda _: None
+) -> list[Outcome]:
     """What `process` does, for a caller who holds the root."""
     outcomes = []
     for batch in in_batches(runtime, dropped):
@@ -55,7 +57,12 @@ def in_batches(runtime: Runtime, dropped: Sequence[FileDropped]) -> Iterator[lis
 
 def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
     feeds = runtime.pipeline.feed_order
-    return (drop.as_of.moment, feeds.index(drop.feed) if drop.feed in feeds else len(feeds), drop.name, drop.claim.claim_id)
+    return (
+        drop.as_of.moment,
+        feeds.index(drop.feed) if drop.feed in feeds else len(feeds),
+        drop.name,
+        drop.claim.claim_id,
+    )
 
 
 def _batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
@@ -105,13 +112,20 @@ def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) ->
 
 def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = ()) -> None:
     """Publish whatever is committed and not yet published, drops of a crashed process included."""
-    claims = {outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED}
+    claims = {
+        outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED
+    }
     rows = ledger.unpublished(session)
     if rows:
         for drop_id in ledger.retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
-        publish(session, runtime.store, runtime.pipeline, [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows])
+        publish(
+            session,
+            runtime.store,
+            runtime.pipeline,
+            [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows],
+        )
         with session.transaction():
             ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())
 

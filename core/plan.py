@@ -75,7 +75,11 @@ def plan(runtime: Runtime, dropped: FileDropped, folder: Path, largest: int = 10
                 return Planned(
                     outcome,
                     look.rejects(session, drop.drop_id, largest),
-                    {mart.name: _effect(session, mart, before[mart.name], largest) for mart in _measured(runtime) if accepted},
+                    {
+                        mart.name: _effect(session, mart, before[mart.name], largest)
+                        for mart in _measured(runtime)
+                        if accepted
+                    },
                 )
         finally:
             copy.remove()

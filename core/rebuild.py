@@ -93,10 +93,14 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
         settle(runtime)
         live = runtime.warehouse
         if not live.exists():
-            raise ConfigurationError(f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE")
+            raise ConfigurationError(
+                f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
+            )
         target = live if into is None else live.at(into)
         if into is not None and target.exists():
-            raise ConfigurationError(f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it")
+            raise ConfigurationError(
+                f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it"
+            )
         rebuilt = target.aside("rebuilding")
         drops = _rebuild(runtime, rebuilt, selection, progress)
         if into is not None:
@@ -136,7 +140,10 @@ def _rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progres
             rows = _selected(session, live, selection)
             with session.transaction():
                 for table in _RECORDS:
-                    session.execute(f"INSERT INTO {table} SELECT * FROM {live}{table} WHERE :known_at IS NULL", {"known_at": selection.known_at})
+                    session.execute(
+                        f"INSERT INTO {table} SELECT * FROM {live}{table} WHERE :known_at IS NULL",
+                        {"known_at": selection.known_at},
+                    )
             progress(0, len(rows))
             for start in range(0, len(rows), _TRANSACTION_DROPS):
                 with session.transaction():
@@ -205,11 +212,15 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
         extract,
         validated,
         row.sequence,
-        ledger.observed_until(session, row.feed, runtime.pipeline),
-        archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id}),
+        observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
+        later_observations=archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id}),
     )
-    session.keep_loaded("incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None)
-    session.execute(f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id})
+    session.keep_loaded(
+        "incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None
+    )
+    session.execute(
+        f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id}
+    )
     session.execute(
         """UPDATE drop_ledger SET
             status = CASE WHEN status = 'retracted' THEN 'published' ELSE status END,

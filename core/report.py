@@ -21,7 +21,8 @@ from core.sql import quoted, same
 def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
     """How many rows each rule refused."""
     rows = session.query(
-        "SELECT rule, count(*) AS refused FROM rejected_row WHERE drop_id = :drop_id GROUP BY rule ORDER BY rule", {"drop_id": drop_id}
+        "SELECT rule, count(*) AS refused FROM rejected_row WHERE drop_id = :drop_id GROUP BY rule ORDER BY rule",
+        {"drop_id": drop_id},
     )
     return {row["rule"]: row["refused"] for row in rows}
 
@@ -42,7 +43,9 @@ def intermediate_counts(session: Session, pipeline: Pipeline) -> dict[str, int]:
             if keyed
             else ""
         )
-        counts[model.name] = int(session.query(f"SELECT count(*) AS row_count FROM {quoted(model.name)}{touched}")[0]["row_count"])
+        counts[model.name] = int(
+            session.query(f"SELECT count(*) AS row_count FROM {quoted(model.name)}{touched}")[0]["row_count"]
+        )
     return counts
 
 
@@ -98,7 +101,12 @@ def _totals(results: Sequence[CheckResult]) -> dict[str, int]:
     verdicts = Counter(
         "passed" if result.passed else "failed" if result.severity == Severity.ERROR else "warned" for result in results
     )
-    return {"checks": len(results), "passed": verdicts["passed"], "failed": verdicts["failed"], "warned": verdicts["warned"]}
+    return {
+        "checks": len(results),
+        "passed": verdicts["passed"],
+        "failed": verdicts["failed"],
+        "warned": verdicts["warned"],
+    }
 
 
 def artifacts_of(drop_id: str) -> tuple[str, str]:

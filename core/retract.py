@@ -62,7 +62,9 @@ def _retractable(session: Session, drop_id: str) -> LedgerRow:
             hint="nothing is left to do; drop the file again to bring it back",
         )
     raise ConfigurationError(
-        f"drop {drop_id} cannot be retracted", why="it was quarantined and never became part of history", hint="dropledger drops lists what is in history"
+        f"drop {drop_id} cannot be retracted",
+        why="it was quarantined and never became part of history",
+        hint="dropledger drops lists what is in history",
     )
 
 
@@ -128,5 +130,7 @@ def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> 
     contract = runtime.pipeline.contract(row.feed)
     extract = archived_extract(runtime.store, contract, left[-1])
     session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
-    session.scratch("left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id})
+    session.scratch(
+        "left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id}
+    )
     session.keep_loaded("incoming", name, "left_out")

@@ -99,7 +99,9 @@ def _rule_violation(column: Column, rule: Rule) -> tuple[str, str] | None:
             low = f"{name} < {rule.min}" if rule.min is not None else ""
             high = f"{name} > {rule.max}" if rule.max is not None else ""
             bounds = " and ".join(
-                f"{word} {bound}" for word, bound in (("at least", rule.min), ("at most", rule.max)) if bound is not None
+                f"{word} {bound}"
+                for word, bound in (("at least", rule.min), ("at most", rule.max))
+                if bound is not None
             )
             return (
                 " OR ".join(part for part in (low, high) if part),
@@ -132,7 +134,9 @@ def violations(contract: Contract) -> Iterator[Violation]:
         unless_absent = "" if operation is None or column.name in contract.key else " AND NOT _absent"
         if column.name == contract.effective_column:
             unless_absent = ""
-            yield Violation(column.name, "not_null", Severity.ERROR, f"{_text(column)} IS NULL", literal(f"{column.name} is empty"))
+            yield Violation(
+                column.name, "not_null", Severity.ERROR, f"{_text(column)} IS NULL", literal(f"{column.name} is empty")
+            )
         if column.type != "text" and column.accepted_values is None:
             yield Violation(
                 column.name,
@@ -175,9 +179,13 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
             if effective
             else "CAST(:as_of AS TIMESTAMP)"
         ),
-        "absent": f"coalesce(upper({_text(contract.column(operation.column))}) IN ({deletions}), FALSE)" if operation else "FALSE",
+        "absent": f"coalesce(upper({_text(contract.column(operation.column))}) IN ({deletions}), FALSE)"
+        if operation
+        else "FALSE",
         "valid": " AND ".join(f"NOT coalesce({violation.predicate}, FALSE)" for violation in errors) or "TRUE",
-        "column_cases": " ".join(f"WHEN {violation.predicate} THEN {literal(violation.column)}" for violation in errors),
+        "column_cases": " ".join(
+            f"WHEN {violation.predicate} THEN {literal(violation.column)}" for violation in errors
+        ),
         "rule_cases": " ".join(f"WHEN {violation.predicate} THEN {literal(violation.rule)}" for violation in errors),
         "reason_cases": " ".join(f"WHEN {violation.predicate} THEN {violation.reason}" for violation in errors),
     }
@@ -200,11 +208,14 @@ def staging_predicates(contract: Contract) -> list[tuple[Violation, str]]:
                     predicate = f"{name} IS NULL"
                 case "accepted_values":
                     stored = ", ".join(
-                        str(value).upper() if isinstance(value, bool) else literal(value) for value in dict.fromkeys(rule.accepted.values())
+                        str(value).upper() if isinstance(value, bool) else literal(value)
+                        for value in dict.fromkeys(rule.accepted.values())
                     )
                     predicate = f"{name} NOT IN ({stored})"
                 case "range":
-                    parts = [f"{name} < {rule.min}"] * (rule.min is not None) + [f"{name} > {rule.max}"] * (rule.max is not None)
+                    parts = [f"{name} < {rule.min}"] * (rule.min is not None) + [f"{name} > {rule.max}"] * (
+                        rule.max is not None
+                    )
                     predicate = " OR ".join(parts)
                 case "pattern":
                     predicate = f"NOT regexp_like(CAST({name} AS STRING), {literal(rule.pattern or '')})"

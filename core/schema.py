@@ -68,8 +68,10 @@ def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -
     session.load(extract.path, extract.layout, "initial", drop_id=extract.drop_id)
     validated = validate(session, extract, "initial")
     refuse_beyond_limit(extract.contract, validated)
-    refuse_failed(check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment))
-    fold(session, extract, validated, INITIAL_SEQUENCE, None, lambda *_: None)
+    refuse_failed(
+        check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment)
+    )
+    fold(session, extract, validated, INITIAL_SEQUENCE)
     session.discard_loaded("initial")
 
 
@@ -82,7 +84,15 @@ def _refuse_other_columns(session: Session, contract: Contract) -> None:
             {"name": table},
         )
     ]
-    wanted = [*contract.key, *(column.name for column in contract.values), "valid_from", "valid_to", "is_current", "drop_id", "line"]
+    wanted = [
+        *contract.key,
+        *(column.name for column in contract.values),
+        "valid_from",
+        "valid_to",
+        "is_current",
+        "drop_id",
+        "line",
+    ]
     if there != wanted:
         raise ConfigurationError(
             f"the contract of the feed {contract.feed} no longer fits the table {table}",
@@ -114,7 +124,9 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
     no_changes(session, pipeline.contracts.values())
     for mart in pipeline.marts:
         session.scratch(f"touched_{mart.name}", mart.touched_sql, {"moment_before": datetime.min})
-        session.execute(f"CREATE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE")
+        session.execute(
+            f"CREATE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"
+        )
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())
     refresh(session, pipeline, None)

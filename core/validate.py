@@ -63,7 +63,9 @@ def effective_times(as_of: AsOf) -> dict[str, datetime | None]:
     return {"as_of": as_of.moment, "given_as_of": as_of.moment if as_of.source == AsOfSource.OPTION else None}
 
 
-def _set_apart(session: Session, contract: Contract, fragments: dict[str, str], times: dict[str, datetime | None], source: str) -> None:
+def _set_apart(
+    session: Session, contract: Contract, fragments: dict[str, str], times: dict[str, datetime | None], source: str
+) -> None:
     misshapen = quoted(f"misshapen_{source}")
     session.scratch(
         "left_out",
@@ -100,7 +102,18 @@ def _set_apart(session: Session, contract: Contract, fragments: dict[str, str], 
             ),
         )
     for column, rule in rules_over_rows(contract, "relationship", Severity.ERROR):
-        _leave_out(session, statement("refuse_unrelated", {**parent_fragments(column.name, rule.to or ""), "rule_name": literal(rule.label), "reason": literal(rule.message or f"{column.name} is not known in {rule.to}"), "column_name": literal(column.name)}))
+        _leave_out(
+            session,
+            statement(
+                "refuse_unrelated",
+                {
+                    **parent_fragments(column.name, rule.to or ""),
+                    "rule_name": literal(rule.label),
+                    "reason": literal(rule.message or f"{column.name} is not known in {rule.to}"),
+                    "column_name": literal(column.name),
+                },
+            ),
+        )
 
 
 def parent_fragments(column: str, to: str) -> dict[str, str]:

@@ -22,14 +22,18 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ContractError(path, 1, f"cannot be read: {error}", hint="check that the file exists and is UTF-8") from error
+        raise ContractError(
+            path, 1, f"cannot be read: {error}", hint="check that the file exists and is UTF-8"
+        ) from error
     try:
         root = yaml.compose(text, Loader=_Loader)
         _refuse_repeated_keys(path, root)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader, in C where there is one)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ContractError(path, line, f"not valid YAML: {error.problem}", hint="mend the YAML at this line") from error
+        raise ContractError(
+            path, line, f"not valid YAML: {error.problem}", hint="mend the YAML at this line"
+        ) from error
     if not isinstance(document, dict):
         raise ContractError(path, 1, "holds no mapping", hint="start with `feed:`, see docs/contracts.md")
     try:
@@ -83,7 +87,9 @@ def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
         seen: set[Any] = set()
         for key, value in node.value:
             if key.value in seen:
-                raise ContractError(path, key.start_mark.line + 1, f"'{key.value}' stands twice", hint="keep one of the two")
+                raise ContractError(
+                    path, key.start_mark.line + 1, f"'{key.value}' stands twice", hint="keep one of the two"
+                )
             seen.add(key.value)
             _refuse_repeated_keys(path, value)
     elif isinstance(node, yaml.SequenceNode):

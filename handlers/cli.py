@@ -41,9 +41,19 @@ def _remember(ctx: click.Context, param: click.Parameter, value: object) -> obje
 def common_options(command: Command) -> Command:
     """The options that every command has."""
     for option in (
-        click.option("--quiet", "-q", is_flag=True, expose_value=False, callback=_remember, help="Print nothing but errors."),
-        click.option("--json", "json", is_flag=True, expose_value=False, callback=_remember, help="Print one JSON object."),
-        click.option("--warehouse", metavar="PATH", expose_value=False, callback=_remember, help="The DuckDB file; by default in the root."),
+        click.option(
+            "--quiet", "-q", is_flag=True, expose_value=False, callback=_remember, help="Print nothing but errors."
+        ),
+        click.option(
+            "--json", "json", is_flag=True, expose_value=False, callback=_remember, help="Print one JSON object."
+        ),
+        click.option(
+            "--warehouse",
+            metavar="PATH",
+            expose_value=False,
+            callback=_remember,
+            help="The DuckDB file; by default in the root.",
+        ),
         click.option(
             "--root",
             type=click.Path(path_type=Path),
@@ -176,7 +186,13 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 
 @cli.command()
 @click.option("--as-of", type=Moment(), help="The moment; by default the artifacts as they are.")
-@click.option("--to", default="export", show_default=True, type=click.Path(path_type=Path, file_okay=False), help="The folder to write into.")
+@click.option(
+    "--to",
+    default="export",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write into.",
+)
 @common_options
 def export(as_of: datetime | None, to: Path) -> None:
     """Write the artifacts as of a moment."""
@@ -203,7 +219,9 @@ def retract(drop_id: str, reason: str) -> None:
 @click.option("--known-at", type=Moment(), help="Drops received by then and not retracted by then.")
 @click.option("--into", metavar="WAREHOUSE", help="Where to put the result, leaving the live warehouse alone.")
 @common_options
-def replay(since: datetime | None, until: datetime | None, feed: str | None, known_at: datetime | None, into: str | None) -> None:
+def replay(
+    since: datetime | None, until: datetime | None, feed: str | None, known_at: datetime | None, into: str | None
+) -> None:
     """Rebuild the warehouse from the archive; without --into it takes the live one's place in one step."""
     from handlers.rework import replay as body
 
@@ -255,7 +273,16 @@ def main() -> None:
         from handlers import render
 
         if "--json" in sys.argv:
-            render.as_json({"error": {"what": failure.what, "why": failure.why, "try": failure.hint, "exit_code": failure.exit_code}})
+            render.as_json(
+                {
+                    "error": {
+                        "what": failure.what,
+                        "why": failure.why,
+                        "try": failure.hint,
+                        "exit_code": failure.exit_code,
+                    }
+                }
+            )
         render.error(failure)
         sys.exit(failure.exit_code)
     except BrokenPipeError:

@@ -22,24 +22,39 @@ def samples() -> Path:
     for folder in (inside, beside):
         if (folder / DAYS[0]).is_dir():
             return folder
-    raise ConfigurationError("the sample files are missing", why=f"neither {inside} nor {beside} is there", hint="install dropledger again")
+    raise ConfigurationError(
+        "the sample files are missing", why=f"neither {inside} nor {beside} is there", hint="install dropledger again"
+    )
 
 
 def demo(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Two days of drops; the second changes a balance, a loan flag and nothing else."""
     fresh = root or Path(tempfile.mkdtemp(prefix="dropledger-demo-"))
     if fresh.exists() and any(fresh.iterdir()):
-        raise ConfigurationError(f"the folder {fresh} is not empty", why="the demo shows a fresh root", hint="name another one, or leave --root out")
+        raise ConfigurationError(
+            f"the folder {fresh} is not empty",
+            why="the demo shows a fresh root",
+            hint="name another one, or leave --root out",
+        )
     runtime = wire(root=fresh, warehouse=warehouse)
     outcomes = []
     for day in DAYS:
         facts = [dropped_file(path, keep_original=True) for path in sorted((samples() / day).glob("*.csv"))]
         outcomes += process(runtime, facts, lambda _: None)
     with runtime.warehouse.session(read_only=True) as session:
-        marts = {mart.name: session.query(f"SELECT * FROM {mart.name} ORDER BY 2") for mart in runtime.pipeline.marts[:1]}
+        marts = {
+            mart.name: session.query(f"SELECT * FROM {mart.name} ORDER BY 2") for mart in runtime.pipeline.marts[:1]
+        }
         timeline = look.timeline(session, runtime.pipeline, "account", "1001")
     if json:
-        render.as_json({"command": "demo", "root": runtime.store.root, "outcomes": [outcome.as_json() for outcome in outcomes], **marts})
+        render.as_json(
+            {
+                "command": "demo",
+                "root": runtime.store.root,
+                "outcomes": [outcome.as_json() for outcome in outcomes],
+                **marts,
+            }
+        )
     elif not quiet:
         show(outcomes)
         for name, rows in marts.items():

@@ -44,7 +44,9 @@ def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
     found = []
     waiting = runtime.store.waiting()
     if waiting["work"]:
-        found.append({"problem": f"{waiting['work']} claims are unfinished", "try": "dropledger watch --once completes them"})
+        found.append(
+            {"problem": f"{waiting['work']} claims are unfinished", "try": "dropledger watch --once completes them"}
+        )
     if waiting["quarantine"]:
         found.append(
             {
@@ -57,9 +59,17 @@ def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
             unpublished = ledger.unpublished(session)
             state = look.status(session, runtime.pipeline)
         if unpublished:
-            found.append({"problem": f"{len(unpublished)} drops are committed and not published", "try": "dropledger watch --once publishes them"})
+            found.append(
+                {
+                    "problem": f"{len(unpublished)} drops are committed and not published",
+                    "try": "dropledger watch --once publishes them",
+                }
+            )
         found += [
-            {"problem": f"the feed {feed} has no drop yet", "try": "drop a file; docs/contracts.md says how it must look"}
+            {
+                "problem": f"the feed {feed} has no drop yet",
+                "try": "drop a file; docs/contracts.md says how it must look",
+            }
             for feed, row in state["feeds"].items()
             if not row["drops"] and feed in runtime.pipeline.file.moment
         ]

@@ -4,9 +4,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core import __version__
+from core import __version__, look
 from core import explain as explaining
-from core import look
 from core.errors import ConfigurationError
 from core.runtime import Runtime
 from handlers import render
@@ -40,7 +39,9 @@ def _show_status(document: dict[str, Any]) -> None:
     render.line(f"root       {document['root']}")
     render.line(f"warehouse  {document['warehouse']}")
     render.line(f"moment     {render.cell(document['moment']) or 'none yet'}")
-    render.line("drops      " + (", ".join(f"{count:,} {status}" for status, count in document["drops"].items()) or "none yet"))
+    render.line(
+        "drops      " + (", ".join(f"{count:,} {status}" for status, count in document["drops"].items()) or "none yet")
+    )
     render.line("waiting    " + ", ".join(f"{count:,} in {folder}" for folder, count in document["waiting"].items()))
     if document["feeds"]:
         render.table(
@@ -64,7 +65,17 @@ def drops(*, feed: str | None, limit: int, root: Path | None, warehouse: str | N
     if json:
         render.as_json({"command": "drops", "drops": found})
     elif not quiet:
-        columns = ("drop_id", "feed", "name", "as_of", "status", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate")
+        columns = (
+            "drop_id",
+            "feed",
+            "name",
+            "as_of",
+            "status",
+            "rows_read",
+            "rows_accepted",
+            "rows_rejected",
+            "rows_duplicate",
+        )
         render.table("", columns, [[row[name] for name in columns] for row in found])
         for row in found:
             if row["error"]:
@@ -85,7 +96,9 @@ def rejects(*, drop_id: str, limit: int, root: Path | None, warehouse: str | Non
             render.line(f"{drop['name']} was refused whole: {drop['error']}")
         if found:
             columns = ("line", "column_name", "rule", "reason", "raw")
-            render.table(f"{drop['name']} ({drop['drop_id']})", columns, [[row[name] for name in columns] for row in found])
+            render.table(
+                f"{drop['name']} ({drop['drop_id']})", columns, [[row[name] for name in columns] for row in found]
+            )
         else:
             render.line(f"no row of {drop['name']} was refused on its own")
     return 0
@@ -101,8 +114,17 @@ def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, js
         render.as_json({"command": "history", "feed": feed, "key": key, "versions": found})
     elif not quiet:
         if not found:
-            raise ConfigurationError(f"the feed {feed} never had the key {key}", hint="dropledger drops lists what was dropped")
-        columns = ("valid_from", "valid_to", *(name for name in found[0] if name not in _VERSION), "drop_id", "line", "file")
+            raise ConfigurationError(
+                f"the feed {feed} never had the key {key}", hint="dropledger drops lists what was dropped"
+            )
+        columns = (
+            "valid_from",
+            "valid_to",
+            *(name for name in found[0] if name not in _VERSION),
+            "drop_id",
+            "line",
+            "file",
+        )
         render.table(f"{feed} {key}", columns, [[row[name] for name in columns] for row in found])
     return 0
 
@@ -110,7 +132,9 @@ def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, js
 _VERSION = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file"})
 
 
-def explain(*, account_id: int, as_of: datetime | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def explain(
+    *, account_id: int, as_of: datetime | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool
+) -> int:
     """One figure, taken apart."""
     runtime: Runtime = wire(root=root, warehouse=warehouse)
     with runtime.warehouse.session(read_only=True) as session:
@@ -125,11 +149,15 @@ def explain(*, account_id: int, as_of: datetime | None, root: Path | None, wareh
 def _show_explanation(found: dict[str, Any]) -> None:
     account, customer, figure = found["account"], found["customer"], found["figure"]
     render.line(f"Account {found['account_id']} at {render.cell(found['moment'])}")
-    render.line(f"  balance {render.cell(account['balance'])}, {account['type']}, since {render.cell(account['valid_from'])}")
+    render.line(
+        f"  balance {render.cell(account['balance'])}, {account['type']}, since {render.cell(account['valid_from'])}"
+    )
     render.line(f"    {_source(account)}")
     if customer["drop_id"] is not None:
         loan = "has a loan" if customer["has_loan"] else "has no loan"
-        render.line(f"  customer {customer['customer_id']} {customer['name'] or ''} {loan}, since {render.cell(customer['valid_from'])}")
+        render.line(
+            f"  customer {customer['customer_id']} {customer['name'] or ''} {loan}, since {render.cell(customer['valid_from'])}"
+        )
         render.line(f"    {_source(customer)}")
     if figure is None:
         render.line(f"  {found['verdict']}")
@@ -138,11 +166,14 @@ def _show_explanation(found: dict[str, Any]) -> None:
     render.line(f"  rate card ({figure['method']}), tier from {render.cell(tier['min_balance'])}")
     render.line(f"    {_source(tier)}")
     render.line(f"  {figure['arithmetic']}")
-    render.line(f"  interest rate {figure['interest_rate']}, annual interest {render.cell(figure['annual_interest'])}, new balance {render.cell(figure['new_balance'])}")
+    render.line(
+        f"  interest rate {figure['interest_rate']}, annual interest {render.cell(figure['annual_interest'])}, new balance {render.cell(figure['new_balance'])}"
+    )
     if found["agrees"] is not None:
-        render.line("  The mart says the same." if found["agrees"] else "  The mart says otherwise! Try: dropledger doctor")
+        render.line(
+            "  The mart says the same." if found["agrees"] else "  The mart says otherwise! Try: dropledger doctor"
+        )
 
 
 def _source(version: dict[str, Any]) -> str:
     return f"line {version['line']} of {version['file'] or 'the built-in default card'} (drop {version['drop_id']})"
-

@@ -16,19 +16,33 @@ from infra.local_store import dropped_file
 
 
 def plan(
-    *, file: Path, as_of: datetime | None, feed: str | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool
+    *,
+    file: Path,
+    as_of: datetime | None,
+    feed: str | None,
+    root: Path | None,
+    warehouse: str | None,
+    json: bool,
+    quiet: bool,
 ) -> int:
     """What the drop would do; 3 if any of its data would be refused."""
     runtime = wire(root=root, warehouse=warehouse)
     if feed is not None:
         runtime.pipeline.contract(feed)
     if not file.is_file():
-        raise ConfigurationError(f"{file} cannot be planned", why="it is no regular file", hint="name a file that exists")
+        raise ConfigurationError(
+            f"{file} cannot be planned", why="it is no regular file", hint="name a file that exists"
+        )
     with tempfile.TemporaryDirectory(prefix="dropledger-plan-") as folder:
         planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of), Path(folder))
     if json:
         render.as_json(
-            {"command": "plan", "outcome": planned.outcome.as_json(), "rejects": planned.rejects, "effects": dict(planned.effects)}
+            {
+                "command": "plan",
+                "outcome": planned.outcome.as_json(),
+                "rejects": planned.rejects,
+                "effects": dict(planned.effects),
+            }
         )
     elif not quiet:
         _show_plan(planned)
@@ -42,7 +56,9 @@ def _show_plan(planned: Planned) -> None:
         columns = list(planned.rejects[0])
         render.table("refused rows", columns, [list(row.values()) for row in planned.rejects])
     for mart, effect in planned.effects.items():
-        render.line(f"{mart}: total {effect['measure']} {render.cell(effect['total_before'])} -> {render.cell(effect['total_after'])}")
+        render.line(
+            f"{mart}: total {effect['measure']} {render.cell(effect['total_before'])} -> {render.cell(effect['total_after'])}"
+        )
         changes = ", ".join(f"{count} {change}" for change, count in effect["changes"].items())
         render.line(f"  rows: {changes or 'none'}")
         largest: list[dict[str, Any]] = effect["largest_changes"]
@@ -50,12 +66,16 @@ def _show_plan(planned: Planned) -> None:
             render.table("largest changes", list(largest[0]), [list(row.values()) for row in largest])
 
 
-def export(*, as_of: datetime | None, to: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def export(
+    *, as_of: datetime | None, to: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool
+) -> int:
     """Write the artifacts as of a moment into a folder."""
     runtime = wire(root=root, warehouse=warehouse)
     written = run_export(runtime, to, as_of)
     if json:
-        render.as_json({"command": "export", "as_of": as_of, "artifacts": {name: str(path) for name, path in written.items()}})
+        render.as_json(
+            {"command": "export", "as_of": as_of, "artifacts": {name: str(path) for name, path in written.items()}}
+        )
     elif not quiet:
         for path in written.values():
             render.line(str(path))

@@ -31,7 +31,9 @@ def process(
     for path in files:
         if not path.is_file():
             raise ConfigurationError(
-                f"{path} cannot be processed", why="it is not there" if not path.exists() else "it is no regular file", hint="name files that exist"
+                f"{path} cannot be processed",
+                why="it is not there" if not path.exists() else "it is no regular file",
+                hint="name files that exist",
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
     done: list[Outcome] = []
@@ -58,7 +60,19 @@ def show(outcomes: Sequence[Outcome]) -> None:
     """The outcomes as a table, and below it what was refused and what to do about it."""
     render.table(
         "",
-        ("file", "outcome", "as_of", "read", "accepted", "rejected", "duplicate", "opened", "closed", "recomputed", "drop_id"),
+        (
+            "file",
+            "outcome",
+            "as_of",
+            "read",
+            "accepted",
+            "rejected",
+            "duplicate",
+            "opened",
+            "closed",
+            "recomputed",
+            "drop_id",
+        ),
         [
             (
                 outcome.drop.name,
@@ -81,6 +95,8 @@ def show(outcomes: Sequence[Outcome]) -> None:
             render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")
             render.line(f"  It lies in {outcome.file}. Try: {outcome.hint}")
         elif outcome.rows_rejected:
-            render.line(f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused. Try: dropledger rejects {outcome.drop.drop_id}")
+            render.line(
+                f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused. Try: dropledger rejects {outcome.drop.drop_id}"
+            )
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

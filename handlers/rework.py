@@ -62,9 +62,19 @@ def replay(
     with progress("replaying", "drops", quiet=quiet or json) as tell:
         replayed = rebuild.replay(runtime, rebuild.Selection(since, until, feed, known_at), into, tell)
     if json:
-        render.as_json({"command": "replay", "drops": replayed.drops, "warehouse": replayed.location, "in_place": replayed.in_place})
+        render.as_json(
+            {
+                "command": "replay",
+                "drops": replayed.drops,
+                "warehouse": replayed.location,
+                "in_place": replayed.in_place,
+            }
+        )
     elif not quiet:
-        render.line(f"{replayed.drops} drops replayed into {replayed.location}" + (", which is live now" if replayed.in_place else ""))
+        render.line(
+            f"{replayed.drops} drops replayed into {replayed.location}"
+            + (", which is live now" if replayed.in_place else "")
+        )
     return 0
 
 
@@ -80,7 +90,10 @@ def backfill(*, folder: Path, root: Path | None, warehouse: str | None, json: bo
         if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
     ]
     # As in the inbox, a folder named like a feed forces it.
-    facts = [dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True) for path in files]
+    facts = [
+        dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
+        for path in files
+    ]
     done: list[Outcome] = []
     with progress("backfilling", "files", quiet=quiet or json) as tell:
 
@@ -129,11 +142,17 @@ def verify(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool)
 
 def _show_verified(verified: rebuild.Verified) -> None:
     if not verified.differences:
-        render.line(f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}.")
+        render.line(
+            f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}."
+        )
     for found in verified.differences:
         where = "the live warehouse" if found.only == "live" else "the rebuilt one"
         columns = list(found.rows[0])
-        render.table(f"{found.table}: {found.count} rows are in {where} alone", columns, [list(row.values()) for row in found.rows])
+        render.table(
+            f"{found.table}: {found.count} rows are in {where} alone",
+            columns,
+            [list(row.values()) for row in found.rows],
+        )
     if verified.other_contract:
         render.line(
             f"{len(verified.other_contract)} drops went in under a contract that has changed since: "

@@ -13,7 +13,14 @@ from types import FrameType
 from typing import Any
 
 import structlog
-from watchdog.events import DirCreatedEvent, DirMovedEvent, FileClosedEvent, FileMovedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 
 from core.drop import FileDropped
@@ -170,7 +177,9 @@ def _stopped_by_signals(stop: threading.Event, wake: threading.Event) -> Iterato
         stop.set()
         wake.set()
 
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:

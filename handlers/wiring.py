@@ -25,7 +25,9 @@ def wire(*, root: Path | None = None, warehouse: str | None = None) -> Runtime:
     """
     settings = read_settings(root=root, warehouse=warehouse)
     if str(settings.root).startswith("s3:"):
-        raise ConfigurationError(f"the root {settings.root} is in S3", why="this version works on folders", hint="give a folder with --root")
+        raise ConfigurationError(
+            f"the root {settings.root} is in S3", why="this version works on folders", hint="give a folder with --root"
+        )
     pipeline = load_pipeline(settings.pipeline)
     store = LocalStore(settings.root, now)
     return Runtime(
@@ -40,7 +42,8 @@ def wire(*, root: Path | None = None, warehouse: str | None = None) -> Runtime:
 def _warehouse(settings: Settings, name: str, schema: str) -> Warehouse:
     if settings.warehouse == "databricks":
         raise ConfigurationError(
-            "the warehouse databricks is not supported yet", hint="give the path of a DuckDB file with --warehouse, or none"
+            "the warehouse databricks is not supported yet",
+            hint="give the path of a DuckDB file with --warehouse, or none",
         )
     path = Path(settings.warehouse) if settings.warehouse else settings.root / "warehouse" / f"{name}.duckdb"
     return DuckDBWarehouse(path.resolve(), schema, wait_seconds=settings.wait_seconds)

@@ -68,7 +68,9 @@ class DuckDBSession:
         self._connection.execute(f"USE {self._qualified}")
         if create:
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-            self._connection.execute("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+            self._connection.execute(
+                "CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)"
+            )
 
     def _run(self, sql: str, parameters: Parameters | None) -> duckdb.DuckDBPyConnection:
         used: dict[str, Any] = {}
@@ -152,7 +154,9 @@ class DuckDBSession:
             )
         self._connection.execute(f"DROP TABLE IF EXISTS {quoted(kept)}")
         self._connection.execute(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
-        self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}")
+        self._connection.execute(
+            f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}"
+        )
 
     def clear_kept(self, name: str) -> None:
         self._connection.execute(f"DELETE FROM {quoted(f'received_{name}')}")
@@ -169,9 +173,7 @@ class DuckDBSession:
         row = self._connection.execute(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
         return int(row[0]) if row else 0
 
-    def _load_carefully(
-        self, path: Path, layout: Layout, into: str, drop_id: str, misshapen: str
-    ) -> int:
+    def _load_carefully(self, path: Path, layout: Layout, into: str, drop_id: str, misshapen: str) -> int:
         delimiter = f"[{layout.delimiter}]"
         cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
         fragments: dict[str, object] = {
@@ -231,7 +233,9 @@ def _write_ahead_log(path: Path) -> Path:
 class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`."""
 
-    def __init__(self, path: Path, schema: str, *, wait_seconds: float = 30.0, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: Path, schema: str, *, wait_seconds: float = 30.0, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._path = path
         self._schema = schema
         self._wait_seconds = wait_seconds
@@ -251,10 +255,10 @@ class DuckDBWarehouse:
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
         if copied and self._path.exists():
-            shutil.copyfile(self._path, other._path)
+            shutil.copyfile(self._path, other.location)
             log = _write_ahead_log(self._path)
             if log.exists():
-                shutil.copyfile(log, _write_ahead_log(other._path))
+                shutil.copyfile(log, _write_ahead_log(Path(other.location)))
         return other
 
     def at(self, location: str) -> "DuckDBWarehouse":
@@ -264,7 +268,7 @@ class DuckDBWarehouse:
         previous = self.aside(keep_as)
         if self._path.exists():
             # A second name for the old file first: at every instant there is a warehouse under the live name.
-            os.link(self._path, previous._path)
+            os.link(self._path, previous.location)
         os.replace(rebuilt.location, self._path)
         _write_ahead_log(self._path).unlink(missing_ok=True)
         return previous

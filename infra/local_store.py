@@ -34,14 +34,18 @@ def is_temporary(name: str) -> bool:
     return name.startswith((".", "~")) or name.casefold().endswith(_TEMPORARY_ENDINGS)
 
 
-def dropped_file(path: Path, *, feed: str | None = None, as_of: datetime | None = None, keep_original: bool = False) -> FileDropped:
+def dropped_file(
+    path: Path, *, feed: str | None = None, as_of: datetime | None = None, keep_original: bool = False
+) -> FileDropped:
     """The fact that the file at `path` landed.
 
     Raises:
         FileNotFoundError: it is gone.
     """
     modified_ns = path.stat().st_mtime_ns
-    modified_at = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC).replace(microsecond=modified_ns // 1000 % 1_000_000)
+    modified_at = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC).replace(
+        microsecond=modified_ns // 1000 % 1_000_000
+    )
     return FileDropped(
         uri=_readable(str(path)),
         name=_readable(path.name),
@@ -83,7 +87,9 @@ class LocalStore:
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"the root {self._root} cannot be used", why=str(error), hint="choose a folder that you may write to with --root"
+                f"the root {self._root} cannot be used",
+                why=str(error),
+                hint="choose a folder that you may write to with --root",
             ) from error
 
     @contextmanager
@@ -157,7 +163,8 @@ class LocalStore:
             return Path(dropped.uri)
         folder = self.inbox / dropped.feed if dropped.feed else self.inbox
         return next(
-            (Path(entry.path) for entry in os.scandir(folder) if _readable(entry.name) == dropped.name), folder / dropped.name
+            (Path(entry.path) for entry in os.scandir(folder) if _readable(entry.name) == dropped.name),
+            folder / dropped.name,
         )
 
     def unfinished(self) -> list[Claim]:
@@ -237,7 +244,9 @@ class LocalStore:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
         quarantined = [
-            path for path in (self._root / "quarantine").iterdir() if not path.name.endswith((".reason.json", ".rejects.csv"))
+            path
+            for path in (self._root / "quarantine").iterdir()
+            if not path.name.endswith((".reason.json", ".rejects.csv"))
         ]
         return {
             "inbox": len(self.arrivals()),
@@ -257,7 +266,9 @@ class LocalStore:
                 mode = entry.stat(follow_symlinks=False).st_mode
                 nested = folder != self.inbox and stat.S_ISDIR(mode)
                 if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                    found.append((f"{_readable(entry.path)} is no regular file and will never be taken", "drop the file itself"))
+                    found.append(
+                        (f"{_readable(entry.path)} is no regular file and will never be taken", "drop the file itself")
+                    )
         return found
 
 
