@@ -49,13 +49,14 @@ def changes_select(mart: Mart) -> str:
     key, others = mart.file.key, [name for name in mart.file.columns if name not in mart.file.key]
     fragments = mart_fragments(mart)
     fragments |= {
-        "coalesced_key": ", ".join(f"coalesce(a.{quoted(name)}, b.{quoted(name)}) AS {quoted(name)}" for name in key),
+        "t_key": listed(key, "t"),
         "first_key": quoted(key[0]),
         "before_and_after": ",\n    ".join(
             f"b.{quoted(name)} AS {quoted(name + '_before')},\n    a.{quoted(name)} AS {quoted(name + '_after')}"
             for name in others
         ),
-        "same_row": same(key, "a", "b"),
+        "same_before": same(key, "t", "b"),
+        "same_after": same(key, "t", "a"),
         "differs": differs(others, "a", "b"),
     }
     return statement("mart_changes", fragments)

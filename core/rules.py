@@ -46,17 +46,21 @@ def typed_cell(column: Column) -> str:
         return _accepted_case(column, column.accepted_values, text)
     if column.type == "text":
         return text
+    if column.default is None:
+        # Blanks around a number need not be cut off first: the pattern lets them pass, and so does the cast.
+        text = f"s.{quoted(column.name)}"
     if column.decimal is not None:
         precision, scale = column.decimal
         fraction = f"([.][0-9]{{1,{scale}}})?" if scale else ""
-        pattern = f"^[+-]?[0-9]{{1,{precision - scale}}}{fraction}$"
+        pattern = f"[+-]?[0-9]{{1,{precision - scale}}}{fraction}"
     else:
         pattern = {
-            "bigint": "^[+-]?[0-9]{1,19}$",
-            "date": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-            "timestamp": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?$",
+            "bigint": "[+-]?[0-9]{1,19}",
+            "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+            "timestamp": "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?",
         }[column.type]
-    return f"try_cast(CASE WHEN regexp_like({text}, {literal(pattern)}) THEN {_castable(column, text)} END AS {engine_type(column.type)})"
+    typed = f"CASE WHEN regexp_like({text}, {literal(f'^ *{pattern} *$')}) THEN {_castable(column, text)} END"
+    return f"try_cast({typed} AS {engine_type(column.type)})"
 
 
 def _castable(column: Column, text: str) -> str:
@@ -152,6 +156,34 @@ def violations(contract: Contract) -> Iterator[Violation]:
                 yield Violation(column.name, rule.label, rule.severity, f"({predicate}){unless_absent}", reason)
 
 
+def _holds(contract: Contract) -> Iterator[str]:
+    """What is true of a row that breaks no error rule: `violations` the other way round.
+
+    Said of the typed values wherever that will do, since looking at the text again costs as much as typing it.
+    """
+    operation = contract.operation
+    if operation is not None:
+        words = ", ".join(literal(word.upper()) for word in (*operation.upsert, *operation.delete))
+        yield f"coalesce(upper({_text(contract.column(operation.column))}) IN ({words}), FALSE)"
+    for column in contract.columns:
+        name = quoted(column.name)
+        errors = [rule for rule in column.rules if rule.severity == Severity.ERROR]
+        effective = column.name == contract.effective_column
+        terms = []
+        if effective or any(rule.rule == "not_null" for rule in errors):
+            terms.append(f"{name} IS NOT NULL")
+        elif column.type != "text" or any(rule.rule == "accepted_values" for rule in errors):
+            terms.append(f"({name} IS NOT NULL OR {_text(column)} IS NULL)")
+        for rule in errors:
+            found = _rule_violation(column, rule) if rule.rule in {"range", "pattern"} else None
+            if found is not None:
+                terms.append(f"NOT coalesce({found[0]}, FALSE)")
+        if terms:
+            holds = " AND ".join(terms)
+            always = operation is None or effective or column.name in contract.key
+            yield holds if always else f"(_absent OR ({holds}))"
+
+
 def rules_over_rows(contract: Contract, kind: str, severity: Severity) -> Iterator[tuple[Column, Rule]]:
     """The `unique` or `relationship` rules of one severity."""
     for column in contract.columns:
@@ -182,7 +214,7 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
         "absent": f"coalesce(upper({_text(contract.column(operation.column))}) IN ({deletions}), FALSE)"
         if operation
         else "FALSE",
-        "valid": " AND ".join(f"NOT coalesce({violation.predicate}, FALSE)" for violation in errors) or "TRUE",
+        "valid": " AND ".join(_holds(contract)) or "TRUE",
         "column_cases": " ".join(
             f"WHEN {violation.predicate} THEN {literal(violation.column)}" for violation in errors
         ),
