@@ -1,5 +1,7 @@
 """`dropledger demo`: the sample drops through a fresh root."""
 
+import shutil
+import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
@@ -60,8 +62,16 @@ def demo(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -
         for name, rows in marts.items():
             columns = [column for column in rows[0] if not column.endswith("drop_id")]
             render.table(f"outputs/{name}.csv", columns, [[row[column] for column in columns] for row in rows])
-        columns = ["balance", "valid_from", "valid_to", "drop_id", "line", "file"]
+        columns = ["balance", "valid_from", "valid_to", "line", "file"]
         render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
         render.line(f"Everything is in {fresh}. Now ask why a figure is what it is:")
-        render.line(f"  dropledger explain 1001 --root {fresh}")
+        render.line(f"  {_command()} explain 1001 --root {fresh}")
     return exit_code(outcomes)
+
+
+def _command() -> str:
+    """How people can call the program from where they are."""
+    if shutil.which("dropledger"):
+        return "dropledger"
+    called = Path(sys.argv[0]).absolute()
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

@@ -58,33 +58,21 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 def show(outcomes: Sequence[Outcome]) -> None:
     """The outcomes as a table, and below it what was refused and what to do about it."""
+    columns = ("file", "outcome", "as_of", "read", "rejected", "duplicate", "opened", "closed", "mart rows", "drop_id")
     render.table(
         "",
-        (
-            "file",
-            "outcome",
-            "as_of",
-            "read",
-            "accepted",
-            "rejected",
-            "duplicate",
-            "opened",
-            "closed",
-            "recomputed",
-            "drop_id",
-        ),
+        columns,
         [
             (
                 outcome.drop.name,
                 str(outcome.delivered),
                 outcome.drop.as_of.moment,
                 outcome.rows_read,
-                outcome.rows_accepted,
                 outcome.rows_rejected,
                 outcome.rows_duplicate,
                 outcome.versions_opened,
                 outcome.versions_closed,
-                ", ".join(f"{mart} {count:,}" for mart, count in outcome.recomputed.items() if count),
+                sum(outcome.recomputed.values()),
                 outcome.drop.drop_id,
             )
             for outcome in outcomes
