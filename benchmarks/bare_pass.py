@@ -68,8 +68,9 @@ connection.execute(f'''
         interest AS annual_interest, CAST(Balance + interest AS DECIMAL(18, 2)) AS new_balance
     FROM earned
 ''')
-connection.execute(f"COPY (SELECT * FROM summary ORDER BY account_id) TO '{out}/account_summary.csv' (HEADER)")
-connection.execute(f"COPY (SELECT * FROM summary ORDER BY account_id) TO '{out}/account_summary.parquet' (FORMAT parquet)")
+summary = "SELECT * FROM summary ORDER BY account_id"
+connection.execute(f"COPY ({summary}) TO '{out}/account_summary.csv' (HEADER)")
+connection.execute(f"COPY ({summary}) TO '{out}/account_summary.parquet' (FORMAT parquet)")
 """
 
 
@@ -95,7 +96,9 @@ def main() -> None:
             shutil.rmtree(root, ignore_errors=True)
             bare = seconds([sys.executable, "-c", BARE, str(customers), str(accounts), str(bare_out)])
             ours = seconds([dropledger, "process", str(customers), str(accounts), "--root", str(root), "--quiet"])
-            if not filecmp.cmp(bare_out / "account_summary.csv", root / "outputs" / "account_summary.csv", shallow=False):
+            if not filecmp.cmp(
+                bare_out / "account_summary.csv", root / "outputs" / "account_summary.csv", shallow=False
+            ):
                 sys.exit("the two gave different summaries")
             if round_number:  # the first round warms the file cache
                 times["bare pass"].append(bare)

@@ -109,7 +109,9 @@ def main() -> None:
         print(f"{f'late full extract, {later} later drops':45} {late_full:6.2f} s   {late_full / base:5.2f}")
         began = time.perf_counter()
         subprocess.run(
-            ["env", f"DROPLEDGER_PIPELINE={pipeline}", dropledger, "verify", "--root", str(shallow)], check=True, stdout=subprocess.DEVNULL
+            ["env", f"DROPLEDGER_PIPELINE={pipeline}", dropledger, "verify", "--root", str(shallow)],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         print(f"{'verify':45} {time.perf_counter() - began:6.2f} s")
 

@@ -60,7 +60,7 @@ def admit(
 
 
 def stage_changes(runtime: Runtime, session: Session, drop: Drop) -> None:
-    """Write what the last refresh of the marts changed into the drop's workspace, to be published once it is committed."""
+    """Write what the last refresh of the marts changed into the drop's workspace, to be published after the commit."""
     for table in runtime.pipeline.marts:
         if table.file.changes:
             session.export(mart.changes_select(table), runtime.store.workspace(drop.claim) / CHANGES, "csv")

@@ -66,7 +66,7 @@ def read_archived(session: Session, extract: Extract) -> bool:
 
 
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
-    """Add to scratch `woven_observation` what the extracts, each with its sequence, observed of the keys in `concerned`."""
+    """Add to `woven_observation` what the extracts, each with its sequence, observed of the `concerned` keys."""
     fragments = feed_fragments(contract)
     into = (
         f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"

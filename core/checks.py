@@ -67,7 +67,10 @@ def check_staging(
         for place, (violation, _) in enumerate(predicates)
     )
     row = session.query(
-        f"SELECT {counts}{',' if counts else ''} count(*) - (SELECT count(*) FROM ({distinct_observations(contract, 'observation')}) AS d) AS repeated FROM observation"
+        f"""SELECT
+            {counts}{"," if counts else ""}
+            count(*) - (SELECT count(*) FROM ({distinct_observations(contract, "observation")}) AS d) AS repeated
+        FROM observation"""
     )[0]
     results = [
         _result(

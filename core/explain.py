@@ -102,7 +102,10 @@ def _figure(account: Mapping[str, Any], card: Records) -> dict[str, Any] | None:
         "interest_rate": slices[-1]["rate"],
         "annual_interest": interest,
         "new_balance": balance + interest,
-        "arithmetic": f"{sums} = {exact.normalize():f}, rounded half up to {interest}; {balance} + {interest} = {balance + interest}",
+        "arithmetic": (
+            f"{sums} = {exact.normalize():f}, rounded half up to {interest}; "
+            f"{balance} + {interest} = {balance + interest}"
+        ),
     }
 
 

@@ -126,7 +126,9 @@ def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
         fragments = feed_fragments(contract)
         session.scratch(
             f"changed_{contract.feed}",
-            f"SELECT {fragments['key']}, min(valid_from) AS changed_from FROM {fragments['history']} GROUP BY {fragments['key']}",
+            f"""SELECT {fragments["key"]}, min(valid_from) AS changed_from
+            FROM {fragments["history"]}
+            GROUP BY {fragments["key"]}""",
         )
 
 
@@ -149,7 +151,8 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
     values = [column.name for column in contract.values]
     fragments = feed_fragments(contract)
     fragments["before_columns"] = "".join(
-        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at) AS {quoted('_before_' + name)}"
+        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at)"
+        f" AS {quoted('_before_' + name)}"
         for name in values
     )
     compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)

@@ -258,7 +258,10 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
         raise DataRefused(
             "missing_column",
             f"the header lacks {', '.join(spelled[name] for name in missing)}",
-            hint=f"the header must be {contract.delimiters[0].join(spelled.values())} in any order, spelled with or without spaces and underscores",
+            hint=(
+                f"the header must be {contract.delimiters[0].join(spelled.values())} in any order, "
+                "spelled with or without spaces and underscores"
+            ),
         )
     layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike)
     return Extract(drop_id, contract, path, layout, as_of, tuple(unexpected))

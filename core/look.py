@@ -28,7 +28,8 @@ def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
             {"feed": feed},
         )[0]
         counts = session.query(
-            f"SELECT count(*) AS versions, coalesce(sum(CASE WHEN is_current THEN 1 ELSE 0 END), 0) AS current FROM {quoted(f'history_{feed}')}"
+            f"""SELECT count(*) AS versions, coalesce(sum(CASE WHEN is_current THEN 1 ELSE 0 END), 0) AS current
+            FROM {quoted(f"history_{feed}")}"""
         )[0]
         feeds[feed] = {**newest, "versions": counts["versions"], "current": int(counts["current"])}
     marts = {

@@ -107,6 +107,9 @@ def _effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict
         "total_after": _total(session, mart),
         "changes": {row["change"]: row["row_count"] for row in counts},
         "largest_changes": session.query(
-            f"SELECT * FROM effect ORDER BY abs({after} - {earlier}) DESC, {quoted(mart.file.key[0])} LIMIT {int(largest)}"
+            f"""SELECT *
+            FROM effect
+            ORDER BY abs({after} - {earlier}) DESC, {quoted(mart.file.key[0])}
+            LIMIT {int(largest)}"""
         ),
     }

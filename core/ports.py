@@ -60,7 +60,9 @@ class Store(Protocol):
         ...
 
     def temporary(self) -> AbstractContextManager[Path]:
-        """A local folder for files on their way to `put`; gone when the block ends or, after a crash, at the next start."""
+        """A local folder for files on their way to `put`; gone when the block ends or, after a crash, at the next
+        start.
+        """
         ...
 
     def put(self, source: Path, name: str) -> None:

@@ -36,7 +36,10 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
 def stage_rejects(session: Session, store: Store, drop: Drop) -> None:
     """Write the refused rows of the drop, in order of line, into the claim's workspace."""
     session.export(
-        f"SELECT line, column_name, rule, reason, raw FROM rejected_row WHERE drop_id = {literal(drop.drop_id)} ORDER BY line",
+        f"""SELECT line, column_name, rule, reason, raw
+        FROM rejected_row
+        WHERE drop_id = {literal(drop.drop_id)}
+        ORDER BY line""",
         store.workspace(drop.claim) / REJECTS,
         "csv",
     )

@@ -182,7 +182,8 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
             ON k.drop_id = l.drop_id"""
     return ledger.rows(
         session,
-        f"""SELECT l.drop_id, coalesce(l.feed, '') AS feed, l.name, l.as_of, l.as_of_source, {source} AS sequence, l.status, l.sha256, l.error
+        f"""SELECT l.drop_id, coalesce(l.feed, '') AS feed, l.name, l.as_of, l.as_of_source,
+            {source} AS sequence, l.status, l.sha256, l.error
         FROM {live}drop_ledger AS l
         {knowledge}
         WHERE {condition}

@@ -53,7 +53,11 @@ def _retractable(session: Session, drop_id: str) -> LedgerRow:
         return row
     if row is not None and row.status == Status.RETRACTED:
         fact = session.query(
-            "SELECT retracted_at, retracted_by, reason FROM retraction WHERE drop_id = :drop_id ORDER BY retracted_at DESC LIMIT 1",
+            """SELECT retracted_at, retracted_by, reason
+            FROM retraction
+            WHERE drop_id = :drop_id
+            ORDER BY retracted_at DESC
+            LIMIT 1""",
             {"drop_id": drop_id},
         )[0]
         raise ConfigurationError(

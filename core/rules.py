@@ -84,7 +84,8 @@ def _type_reason(column: Column) -> str:
 
 def _because(column: Column, words: str) -> str:
     """A reason that repeats the start of the offending cell."""
-    return f"concat({literal(column.name + ' ')}, '''', substr({_text(column)}, 1, {_SHOWN}), {literal(chr(39) + ' ' + words)})"
+    start = f"substr(coalesce({_text(column)}, ''), 1, {_SHOWN})"
+    return f"concat({literal(column.name + ' ')}, '''', {start}, {literal(chr(39) + ' ' + words)})"
 
 
 def _rule_violation(column: Column, rule: Rule) -> tuple[str, str] | None:
@@ -124,14 +125,15 @@ def violations(contract: Contract) -> Iterator[Violation]:
     """What a row can break by itself, in the order in which reasons are given: column by column, type first."""
     operation = contract.operation
     if operation is not None:
-        spellings = [*operation.upsert, *operation.delete]
+        spellings = (*operation.upsert, *operation.delete)
+        words = ", ".join(literal(word.upper()) for word in spellings)
         column = contract.column(operation.column)
         yield Violation(
             column.name,
             "operation",
             Severity.ERROR,
-            f"{_text(column)} IS NULL OR upper({_text(column)}) NOT IN ({', '.join(literal(word.upper()) for word in spellings)})",
-            f"concat({literal(column.name + ' ')}, '''', coalesce({_text(column)}, ''), {literal(chr(39) + ' is none of: ' + ', '.join(spellings))})",
+            f"{_text(column)} IS NULL OR upper({_text(column)}) NOT IN ({words})",
+            _because(column, f"is none of: {', '.join(spellings)}"),
         )
     for column in contract.columns:
         # A deletion names the key alone; what its other cells hold does not matter.

@@ -80,7 +80,11 @@ def _refuse_other_columns(session: Session, contract: Contract) -> None:
     there = [
         row["column_name"]
         for row in session.query(
-            "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = :name ORDER BY ordinal_position",
+            """SELECT column_name
+            FROM information_schema.columns
+            WHERE table_schema = current_schema()
+                AND table_name = :name
+            ORDER BY ordinal_position""",
             {"name": table},
         )
     ]
@@ -113,7 +117,10 @@ def _layer_relations(session: Session, contract: Contract) -> None:
         )
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
     session.execute(
-        f"CREATE OR REPLACE VIEW {quoted('stg_' + contract.feed)} AS\nSELECT\n    s._drop_id,\n    s._line,\n    {typed}\nFROM {source} AS s\nWHERE s._accepted"
+        f"""CREATE OR REPLACE VIEW {quoted("stg_" + contract.feed)} AS
+        SELECT s._drop_id, s._line, {typed}
+        FROM {source} AS s
+        WHERE s._accepted"""
     )
 
 

@@ -40,11 +40,13 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     session.scratch("parsed", statement("parse", fragments), times)
     _set_apart(session, contract, fragments, times, source)
     left_out = session.query(
-        "SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates FROM left_out"
+        """SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates
+        FROM left_out"""
     )[0]
     session.view("observation", statement("observation") if left_out["all_rows"] else "SELECT * FROM parsed")
     accepted = session.query(
-        "SELECT count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective FROM observation"
+        """SELECT count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective
+        FROM observation"""
     )[0]
     rejected = int(left_out["all_rows"] - left_out["duplicates"])
     return Validated(
@@ -80,7 +82,8 @@ def _set_apart(
     found = session.query(
         f"""SELECT
             count(*) - sum(CASE WHEN _valid THEN 1 ELSE 0 END) AS invalid,
-            sum(CASE WHEN _valid THEN 1 ELSE 0 END) - (SELECT count(*) FROM ({distinct_observations(contract, "parsed")}) AS d) AS repeated
+            sum(CASE WHEN _valid THEN 1 ELSE 0 END)
+                - (SELECT count(*) FROM ({distinct_observations(contract, "parsed")}) AS d) AS repeated
         FROM parsed"""
     )[0]
     if found["invalid"]:
@@ -164,6 +167,7 @@ def refuse_beyond_limit(contract: Contract, validated: Validated) -> None:
     if validated.rows_rejected > contract.max_rejected * validated.rows_read:
         raise DataRefused(
             "too_many_rejected",
-            f"{validated.rows_rejected} of {validated.rows_read} rows break a rule, more than the contract's max_rejected of {contract.max_rejected}",
+            f"{validated.rows_rejected} of {validated.rows_read} rows break a rule, "
+            f"more than the contract's max_rejected of {contract.max_rejected}",
             hint="read the reasons in the .rejects.csv beside the file, correct the extract and drop it again",
         )

@@ -60,7 +60,8 @@ def _sentence(location: Sequence[int | str], kind: str, message: str) -> str:
 
 def _fix(kind: str, model: type[BaseModel]) -> str:
     if kind in {"extra_forbidden", "missing"}:
-        return f"the entries are: {', '.join(name for name in model.model_fields if name != 'sha256')}; see docs/contracts.md"
+        entries = ", ".join(field.alias or name for name, field in model.model_fields.items() if name != "sha256")
+        return f"the entries are: {entries}; see docs/contracts.md"
     return "correct this entry; docs/contracts.md lists what each may hold"
 
 

@@ -51,7 +51,7 @@ def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
         found.append(
             {
                 "problem": f"{waiting['quarantine']} files lie in quarantine",
-                "try": "read the .reason.json beside each, correct the file and drop it again; then delete the refused one",
+                "try": "read the .reason.json beside each, correct the file and drop it again; then delete it",
             }
         )
     if runtime.warehouse.exists():

@@ -155,9 +155,8 @@ def _show_explanation(found: dict[str, Any]) -> None:
     render.line(f"    {_source(account)}")
     if customer["drop_id"] is not None:
         loan = "has a loan" if customer["has_loan"] else "has no loan"
-        render.line(
-            f"  customer {customer['customer_id']} {customer['name'] or ''} {loan}, since {render.cell(customer['valid_from'])}"
-        )
+        name, since = customer["name"] or "", render.cell(customer["valid_from"])
+        render.line(f"  customer {customer['customer_id']} {name} {loan}, since {since}")
         render.line(f"    {_source(customer)}")
     if figure is None:
         render.line(f"  {found['verdict']}")
@@ -166,9 +165,8 @@ def _show_explanation(found: dict[str, Any]) -> None:
     render.line(f"  rate card ({figure['method']}), tier from {render.cell(tier['min_balance'])}")
     render.line(f"    {_source(tier)}")
     render.line(f"  {figure['arithmetic']}")
-    render.line(
-        f"  interest rate {figure['interest_rate']}, annual interest {render.cell(figure['annual_interest'])}, new balance {render.cell(figure['new_balance'])}"
-    )
+    interest, new = render.cell(figure["annual_interest"]), render.cell(figure["new_balance"])
+    render.line(f"  interest rate {figure['interest_rate']}, annual interest {interest}, new balance {new}")
     if found["agrees"] is not None:
         render.line(
             "  The mart says the same." if found["agrees"] else "  The mart says otherwise! Try: dropledger doctor"

@@ -56,9 +56,8 @@ def _show_plan(planned: Planned) -> None:
         columns = list(planned.rejects[0])
         render.table("refused rows", columns, [list(row.values()) for row in planned.rejects])
     for mart, effect in planned.effects.items():
-        render.line(
-            f"{mart}: total {effect['measure']} {render.cell(effect['total_before'])} -> {render.cell(effect['total_after'])}"
-        )
+        before, after = render.cell(effect["total_before"]), render.cell(effect["total_after"])
+        render.line(f"{mart}: total {effect['measure']} {before} -> {after}")
         changes = ", ".join(f"{count} {change}" for change, count in effect["changes"].items())
         render.line(f"  rows: {changes or 'none'}")
         largest: list[dict[str, Any]] = effect["largest_changes"]

@@ -83,8 +83,7 @@ def show(outcomes: Sequence[Outcome]) -> None:
             render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")
             render.line(f"  It lies in {outcome.file}. Try: {outcome.hint}")
         elif outcome.rows_rejected:
-            render.line(
-                f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused. Try: dropledger rejects {outcome.drop.drop_id}"
-            )
+            render.line(f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused.")
+            render.line(f"  Try: dropledger rejects {outcome.drop.drop_id}")
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

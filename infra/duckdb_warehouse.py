@@ -149,8 +149,12 @@ class DuckDBSession:
         received, kept = quoted(f"received_{source}"), f"received_{name}"
         if left_out is not None:
             self._connection.execute(
-                f"UPDATE {received} SET _accepted = FALSE WHERE rowid IN "
-                f"(SELECT r._row FROM ({_with_lines(f'received_{source}')}) AS r WHERE r._line IN (SELECT _line FROM {quoted(left_out)}))"
+                f"""UPDATE {received} SET _accepted = FALSE
+                WHERE rowid IN (
+                    SELECT r._row
+                    FROM ({_with_lines(f"received_{source}")}) AS r
+                    WHERE r._line IN (SELECT _line FROM {quoted(left_out)})
+                )"""
             )
         self._connection.execute(f"DROP TABLE IF EXISTS {quoted(kept)}")
         self._connection.execute(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
@@ -218,7 +222,9 @@ class DuckDBSession:
             self.scratch(kept, "SELECT _line, text AS raw FROM line")
         self.scratch(
             into,
-            f"SELECT r._line, r.raw FROM {quoted(kept)} AS r WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)",
+            f"""SELECT r._line, r.raw
+            FROM {quoted(kept)} AS r
+            WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)""",
         )
 
     def export(self, select: str, path: Path, kind: str) -> None:
