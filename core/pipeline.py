@@ -31,7 +31,11 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
     """
     with runtime.store.exclusive(runtime.wait_seconds):
-        return settle(runtime, dropped, tell)
+        outcomes = settle(runtime, dropped, tell)
+        if not outcomes and runtime.warehouse.exists():
+            with runtime.session() as session:
+                publish_committed(runtime, session)
+        return outcomes
 
 
 def settle(

@@ -96,6 +96,8 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
             raise ConfigurationError(
                 f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
             )
+        with live.session():
+            pass  # folds in what a killed process left in the write-ahead log, which would not fit the new file
         target = live if into is None else live.at(into)
         if into is not None and target.exists():
             raise ConfigurationError(
