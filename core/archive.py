@@ -5,44 +5,42 @@ The version tables forget that an unchanged row was seen again; the archived fil
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from core import ledger
 from core.contract import Contract
-from core.definition import Pipeline
-from core.drop import AsOf, AsOfSource
+from core.drop import AsOf
 from core.errors import Unavailable
-from core.history import LaterObservations
-from core.intake import Extract, read_again
+from core.history import INITIAL_SEQUENCE, LaterObservations
+from core.intake import Extract, initial_extract, read_again
 from core.ledger import LedgerRow
-from core.ports import Session, Store
+from core.ports import Session
 from core.rules import parse_fragments
+from core.runtime import Runtime
 from core.sql import engine_type, feed_fragments, quoted, statement
 from core.validate import effective_times
 
-INITIAL_SEQUENCE = 0
 _SOURCE = "source_again"
 
 
-def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
-    """A feed's initial rows as an extract, with the drop_id that their bytes give them."""
-    return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
-
-
-def archived_extract(store: Store, contract: Contract, row: LedgerRow) -> Extract:
-    """The archived file of a drop.
+def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
+    """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
         Unavailable: it is missing, or its bytes are no longer those that were received.
     """
     name = row.archive_name
-    if not store.exists(name):
+    claim = runtime.waiting.get(row.drop_id)
+    if claim is not None and claim.exists():
+        path = claim
+    elif runtime.store.exists(name):
+        path = runtime.store.local_copy(name)
+    else:
         raise Unavailable(
             f"the archived file of drop {row.drop_id} is missing",
             why=f"{name} is not there",
             hint="restore it from a backup of the archive",
         )
-    extract, sha256 = read_again(store.local_copy(name), contract, AsOf(row.as_of, row.as_of_source))
+    extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source))
     if sha256 != row.sha256:
         raise Unavailable(
             f"the archived file of drop {row.drop_id} was changed",
@@ -97,24 +95,22 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
     )
 
 
-def archived_observations(
-    session: Session, store: Store, pipeline: Pipeline, *, but: Collection[str]
-) -> LaterObservations:
+def archived_observations(session: Session, runtime: Runtime, *, but: Collection[str]) -> LaterObservations:
     """How a late drop learns what every other drop in history observed."""
 
     def observe(contract: Contract, since: datetime) -> None:
-        observe_again(session, contract, _others(session, store, pipeline, contract, since, but))
+        observe_again(session, contract, _others(session, runtime, contract, since, but))
 
     return observe
 
 
 def _others(
-    session: Session, store: Store, pipeline: Pipeline, contract: Contract, since: datetime, but: Collection[str]
+    session: Session, runtime: Runtime, contract: Contract, since: datetime, but: Collection[str]
 ) -> list[tuple[Extract, int]]:
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
-        for initial, path, as_of in pipeline.initial_rows()
+        for initial, path, as_of in runtime.pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
     rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id not in but]
-    return found + [(archived_extract(store, contract, row), row.sequence) for row in rows]
+    return found + [(archived_extract(runtime, contract, row), row.sequence) for row in rows]

@@ -6,20 +6,21 @@ archived ones are folded again in order of as_of, each a plain step; the marts a
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from core import checks, ledger, mart
 from core.admit import admit, stage_changes
-from core.archive import INITIAL_SEQUENCE, archived_extract, initial_extract
+from core.archive import archived_extract
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
 from core.errors import DataRefused
-from core.history import fold, no_changes
-from core.intake import Drop, Extract
+from core.history import INITIAL_SEQUENCE, fold, no_changes
+from core.intake import Drop, Extract, initial_extract
 from core.ledger import Delivered
 from core.outcome import Outcome
-from core.pipeline import complete, in_batches, take_one_by_one
+from core.pipeline import batches, claimed, complete, take_one_by_one
 from core.ports import Session
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted
@@ -34,7 +35,9 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
     """
     outcomes = []
     with runtime.store.exclusive(runtime.wait_seconds):
-        for batch in in_batches(runtime, dropped):
+        drops = claimed(runtime, dropped)
+        runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
+        for batch in batches(drops):
             with runtime.session() as session:
                 for outcome in _fold_together(runtime, session, batch):
                     outcomes.append(outcome)
@@ -108,8 +111,7 @@ def _wind_back(
         if initial.feed == feed and as_of >= since
     ]
     archived += [
-        (archived_extract(runtime.store, contract, row), row.sequence)
-        for row in ledger.in_history(session, feed, since)
+        (archived_extract(runtime, contract, row), row.sequence) for row in ledger.in_history(session, feed, since)
     ]
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)

@@ -29,6 +29,9 @@ class Folded:
     last_effective: datetime | None = None
 
 
+INITIAL_SEQUENCE = 0
+"""The place of a feed's initial rows in the order of receipt: before all drops."""
+
 LaterObservations = Callable[[Contract, datetime], None]
 """Adds to scratch `woven_observation` what other drops observed of the keys in `concerned` since a moment."""
 

@@ -104,6 +104,11 @@ def read_again(path: Path, contract: Contract, as_of: AsOf) -> tuple[Extract, st
     return _extract(path, identity.drop_id, contract, as_of, text), identity.sha256
 
 
+def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
+    """A feed's initial rows as an extract, with the drop_id that their bytes give them."""
+    return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
+
+
 def _read_through(path: Path, feed: str, as_of: datetime) -> tuple[DropHash, "_Text"]:
     identity, text = DropHash(feed, as_of), _Text()
     with path.open("rb") as file:

@@ -43,7 +43,9 @@ def settle(
 ) -> list[Outcome]:
     """What `process` does, for a caller who holds the root."""
     outcomes = []
-    for batch in in_batches(runtime, dropped):
+    drops = claimed(runtime, dropped)
+    runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
+    for batch in batches(drops):
         with runtime.session() as session:
             for outcome in _work_off(runtime, session, batch):
                 outcomes.append(outcome)
@@ -51,12 +53,11 @@ def settle(
     return outcomes
 
 
-def in_batches(runtime: Runtime, dropped: Sequence[FileDropped]) -> Iterator[list[Drop]]:
-    """Claim what dropped and what was left unfinished, in order, in batches that are folded in one transaction."""
+def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:
+    """Claim what dropped, and what was left unfinished, in the order in which it is to be taken."""
     claims = runtime.store.unfinished()
     claims += [claim for fact in dropped if (claim := runtime.store.claim(fact)) is not None]
-    drops = (identify(claim, runtime.pipeline) for claim in claims)
-    return _batches(sorted(drops, key=lambda drop: _order(runtime, drop)))
+    return sorted((identify(claim, runtime.pipeline) for claim in claims), key=lambda drop: _order(runtime, drop))
 
 
 def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
@@ -69,7 +70,7 @@ def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
     )
 
 
-def _batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
+def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
     """Drops that are folded in one transaction: bounded in number and bytes, so that memory stays flat."""
     batch: list[Drop] = []
     size = 0

@@ -199,7 +199,7 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
 
 def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -> None:
     contract = runtime.pipeline.contract(row.feed)
-    extract = archived_extract(runtime.store, contract, row)
+    extract = archived_extract(runtime, contract, row)
     try:
         session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "incoming")
@@ -216,7 +216,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
         validated,
         row.sequence,
         observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
-        later_observations=archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id}),
+        later_observations=archived_observations(session, runtime, but={row.drop_id}),
     )
     session.keep_loaded(
         "incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None

@@ -77,7 +77,7 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
     contract = pipeline.contract(row.feed)
     moment_before = mart.moment(session)
     no_changes(session, pipeline.contracts.values())
-    extract = archived_extract(runtime.store, contract, row)
+    extract = archived_extract(runtime, contract, row)
     complete = read_archived(session, extract)
     shares = ledger.shares_moments(session, row, pipeline)
     session.scratch(
@@ -118,7 +118,7 @@ def _weave_without(runtime: Runtime, session: Session, row: LedgerRow, since: da
         FROM {fragments["history"]}
         WHERE FALSE""",
     )
-    archived_observations(session, runtime.store, runtime.pipeline, but={row.drop_id})(contract, since)
+    archived_observations(session, runtime, but={row.drop_id})(contract, since)
     return weave(session, contract)
 
 
@@ -132,7 +132,7 @@ def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> 
         session.clear_kept(name)
         return
     contract = runtime.pipeline.contract(row.feed)
-    extract = archived_extract(runtime.store, contract, left[-1])
+    extract = archived_extract(runtime, contract, left[-1])
     session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
     session.scratch(
         "left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id}

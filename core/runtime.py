@@ -1,8 +1,9 @@
 """What the pipeline runs on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.definition import Pipeline
 from core.ports import Clock, Session, Store, Warehouse
@@ -11,13 +12,17 @@ from core.schema import prepare
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the pipeline runs on; put together by handlers.wiring."""
+    """What the pipeline runs on; put together by handlers.wiring.
+
+    `waiting` has the claimed files, by drop_id, that are not in the archive yet.
+    """
 
     pipeline: Pipeline
     store: Store
     warehouse: Warehouse
     clock: Clock
     wait_seconds: float = 30.0
+    waiting: Mapping[str, Path] = field(default_factory=dict)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

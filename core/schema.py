@@ -2,13 +2,12 @@
 
 from datetime import datetime
 
-from core.archive import INITIAL_SEQUENCE, initial_extract
 from core.checks import check_staging, refuse_failed
 from core.contract import Contract
 from core.definition import Pipeline
 from core.errors import ConfigurationError
-from core.history import all_changed, fold, history_table, no_changes
-from core.intake import Extract
+from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
+from core.intake import Extract, initial_extract
 from core.mart import refresh
 from core.ports import Session
 from core.rules import typed_cell

@@ -118,17 +118,17 @@ class LocalStore:
     def arrivals(self) -> list[FileDropped]:
         found = []
         for folder, feed in [(self.inbox, None), *((path, path.name) for path in self._feed_folders())]:
-            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-                if not is_temporary(entry.name) and entry.is_file(follow_symlinks=False):
-                    with suppress(FileNotFoundError):  # taken by its owner between the listing and now
-                        found.append(dropped_file(Path(entry.path), feed=feed))
+            for path in sorted(folder.iterdir()):
+                with suppress(FileNotFoundError):  # taken by its owner between the listing and now
+                    if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
+                        found.append(dropped_file(path, feed=feed))
         return found
 
     def _feed_folders(self) -> list[Path]:
         return sorted(
-            Path(entry.path)
-            for entry in os.scandir(self.inbox)
-            if entry.is_dir(follow_symlinks=False) and not is_temporary(entry.name)
+            path
+            for path in self.inbox.iterdir()
+            if path.is_dir() and not path.is_symlink() and not is_temporary(path.name)
         )
 
     def claim(self, dropped: FileDropped) -> Claim | None:
@@ -162,10 +162,8 @@ class LocalStore:
         if dropped.keep_original:
             return Path(dropped.uri)
         folder = self.inbox / dropped.feed if dropped.feed else self.inbox
-        return next(
-            (Path(entry.path) for entry in os.scandir(folder) if _readable(entry.name) == dropped.name),
-            folder / dropped.name,
-        )
+        names = (name for name in os.listdir(folder) if _readable(name) == dropped.name)
+        return folder / next(names, dropped.name)
 
     def unfinished(self) -> list[Claim]:
         found = []
@@ -262,12 +260,12 @@ class LocalStore:
             if not os.access(self._root / folder, os.W_OK | os.X_OK)
         ]
         for folder in [self.inbox, *self._feed_folders()]:
-            for entry in os.scandir(folder):
-                mode = entry.stat(follow_symlinks=False).st_mode
+            for path in sorted(folder.iterdir()):
+                mode = path.lstat().st_mode
                 nested = folder != self.inbox and stat.S_ISDIR(mode)
                 if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     found.append(
-                        (f"{_readable(entry.path)} is no regular file and will never be taken", "drop the file itself")
+                        (f"{_readable(str(path))} is no regular file and will never be taken", "drop the file itself")
                     )
         return found
 

@@ -248,9 +248,7 @@ def _account_summary(
         if account_type == "Savings" and customer is not None:  # an orphan has no mart row
             tier, rate, earned = interest(balance, customer.values[1], card)
             drop_ids = account.drop_id, customer.drop_id, tier.drop_id
-            rows.append(
-                AccountSummary(customer_id, *account.key, balance, rate, earned, balance + earned, *drop_ids)
-            )
+            rows.append(AccountSummary(customer_id, *account.key, balance, rate, earned, balance + earned, *drop_ids))
     return rows
 
 

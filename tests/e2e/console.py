@@ -1,0 +1,141 @@
+"""The installed console script, run as a child process in a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(sys.executable).with_name("dropledger")
+
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara Okafor,Yes\n2,Jonas Berg,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,9999.99,Savings\n1002,2,10000.00,Savings\n"
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Ours, without what would configure dropledger; `settings` go by their names without the prefix."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DROPLEDGER_")}
+    given = {f"DROPLEDGER_{name.upper()}": str(value) for name, value in settings.items()}
+    return {**inherited, "PYTHONUTF8": "1", "PYTHONWARNINGS": "error", **given}
+
+
+def until(found: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """What `found` gives once it gives something; a failure after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (result := found()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not so within {seconds} seconds")
+        time.sleep(0.02)
+    return result
+
+
+def holds_for(seconds: float, condition: Callable[[], Any]) -> bool:
+    """Whether `condition` stays true for so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not condition():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _no_float(text: str) -> float:
+    raise AssertionError(f"a float stands in the output: {text}")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """Standard output as the one JSON object that it must be, without a single float."""
+        document = json.loads(self.out, parse_float=_no_float)
+        assert isinstance(document, dict)
+        return document
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A `dropledger watch` that runs, with its log."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    root: Path
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far; a line that is still being written is left out."""
+        whole = self.log.read_text(encoding="utf-8").rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def line(self, name: str, seconds: float = 15.0) -> dict[str, Any]:
+        """The log line of the file with this name, once it is there."""
+        found = until(lambda: [line for line in self.lines if line.get("name") == name], seconds)
+        return dict(found[0])
+
+    def logged(self, event: str, seconds: float = 15.0) -> None:
+        """Wait for a log line with this event."""
+        until(lambda: any(line["event"] == event for line in self.lines), seconds)
+
+    def stop(self, number: int) -> int:
+        """Send a signal to this process alone, and give the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+
+@dataclass(frozen=True)
+class Console:
+    """A folder to run commands in; `root` is where they work unless they are told otherwise."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "ledger"
+
+    def file(self, name: str, text: str) -> Path:
+        """A file outside the root."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8", newline="")
+        return path
+
+    def run(self, *arguments: object, **settings: object) -> Done:
+        """Run a command to its end."""
+        command = [str(SCRIPT), *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment(**settings), capture_output=True, timeout=60, check=False
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    @contextmanager
+    def watch(self, *options: str, **settings: object) -> Iterator[Watching]:
+        """`dropledger watch`, ready to see what lands; it is gone when the block ends."""
+        log = self.folder / "watch.log"
+        command = [str(SCRIPT), "watch", *options]
+        # One test looks for warnings on purpose; here they would only garble the log.
+        env = environment(**{"wait_seconds": 0.2, **settings}) | {"PYTHONWARNINGS": "ignore"}
+        with log.open("wb") as errors:
+            process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        watching = Watching(process, log, self.root)
+        try:
+            until(lambda: '"watching"' in log.read_text(encoding="utf-8") or process.poll() is not None)
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            yield watching
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()

@@ -1,0 +1,210 @@
+"""Plans of what happens to a ledger, and their run on a real one beside the model.
+
+A plan is a list of steps: files that arrive one by one or together, the same file once more, a backfill, a
+retraction, a replay. After any plan, tables and model must agree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import model
+from hypothesis import strategies as st
+from ledger import Ledger, Record, fetch
+
+from core.backfill import backfill
+from core.pipeline import process
+from core.rebuild import Selection, replay
+from core.retract import retract
+
+
+def day(number: int) -> datetime:
+    return datetime(2025, 1, number, tzinfo=UTC)
+
+
+@dataclass(frozen=True, repr=False)
+class File:
+    """A file about to be dropped: its text, and the same rows as the model takes them."""
+
+    feed: str
+    as_of: datetime
+    header: str
+    lines: tuple[str, ...]
+    rows: tuple[model.Row, ...]
+    by_option: bool = False
+
+    def __repr__(self) -> str:
+        return f"{self.feed} {self.as_of:%Y-%m-%d}{' by option' if self.by_option else ''}: {' / '.join(self.lines)}"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # what Hypothesis shows of a failing plan
+        printer.text(repr(self))
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in (self.header, *self.lines))
+
+
+@dataclass(frozen=True)
+class Again:
+    """The same file under another name: the `nth` of those delivered before."""
+
+    nth: int
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Files that wait together; `backfilled` ones are old extracts folded in bulk."""
+
+    files: Sequence[File | Again]
+    backfilled: bool = False
+
+
+@dataclass(frozen=True)
+class Retraction:
+    """The `nth` of the drops in history is taken back."""
+
+    nth: int
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The warehouse is rebuilt from the archive, and the rebuilt one takes its place."""
+
+
+Step = Arrival | Retraction | Replay
+
+
+def plans(files: st.SearchStrategy[File]) -> st.SearchStrategy[list[Step]]:
+    """Plans for the files of a strategy."""
+    single = st.builds(Arrival, st.tuples(files))
+    deliveries = files | files | files | st.builds(Again, st.integers(0, 4))
+    together = st.builds(Arrival, st.lists(deliveries, min_size=1, max_size=3), backfilled=st.booleans())
+    retraction = st.builds(Retraction, st.integers(0, 4))
+    steps = st.sampled_from([single] * 5 + [together] * 3 + [retraction] * 2 + [st.just(Replay())])
+    return st.lists(steps.flatmap(lambda step: step), min_size=1, max_size=8)
+
+
+class Run:
+    """A ledger and the set of drops that the model takes, fed with the same files.
+
+    `initial` holds the drops that stand for a feed's initial rows.
+    """
+
+    def __init__(
+        self, ledger: Ledger, feeds: Mapping[str, model.Feed], initial: Mapping[str, model.Drop] | None = None
+    ):
+        self.ledger = ledger
+        self.feeds = feeds
+        self.initial = initial or {}
+        self.delivered: list[File] = []
+        self.drops: dict[str, tuple[str, model.Drop]] = {}
+
+    def take(self, plan: Iterable[Step]) -> None:
+        for step in plan:
+            match step:
+                case Arrival():
+                    self._arrive(step)
+                case Retraction() if self.drops:
+                    self._take_back(list(self.drops)[step.nth % len(self.drops)])
+                case Replay() if self.drops:
+                    replay(self.ledger.runtime, Selection(), None, lambda *_: None)
+
+    def take_one_by_one(self, files: Iterable[File]) -> None:
+        self.take(Arrival([file]) for file in files)
+
+    def retract(self, file: File) -> None:
+        """Take the drop of this file back."""
+        self._take_back(_identity(file))
+
+    def _take_back(self, identity: str) -> None:
+        retract(self.ledger.runtime, identity, "sent by mistake", "the tests")
+        del self.drops[identity]
+
+    def _arrive(self, arrival: Arrival) -> None:
+        arrived = {}
+        for delivery in arrival.files:
+            if isinstance(delivery, File):
+                file = delivery
+            elif self.delivered:
+                file = self.delivered[delivery.nth % len(self.delivered)]
+            else:
+                continue
+            self.delivered.append(file)
+            dated = "" if file.by_option else f"_{file.as_of:%Y-%m-%d}"
+            name = f"{file.feed}s-{len(self.delivered)}{dated}.csv"
+            fact = self.ledger.put(name, file.text, as_of=file.as_of if file.by_option else None)
+            arrived[name] = file, fact
+        take = backfill if arrival.backfilled else process
+        outcomes = take(self.ledger.runtime, [fact for _, fact in arrived.values()], lambda _: None)
+        assert sorted(outcome.drop.name for outcome in outcomes) == sorted(arrived)
+        for outcome in outcomes:  # in order of receipt
+            file, _ = arrived[outcome.drop.name]
+            assert (outcome.drop.drop_id, outcome.delivered) == (_identity(file), self._receive(file))
+
+    def _receive(self, file: File) -> str:
+        identity = _identity(file)
+        if identity in self.drops:
+            return "duplicate"
+        last = max((drop.sequence for _, drop in self.drops.values()), default=0)
+        drop = model.Drop(identity, file.as_of, last + 1, file.rows, as_of_given=file.by_option)
+        if model.is_quarantined(self.feeds[file.feed], drop):
+            return "quarantined"
+        self.drops[identity] = file.feed, drop
+        return "accepted"
+
+    def drops_of(self, feed: str) -> list[model.Drop]:
+        initial = [self.initial[feed]] if feed in self.initial else []
+        return initial + [drop for name, drop in self.drops.values() if name == feed]
+
+    def tables(self, *marts: str) -> dict[str, list[Record]]:
+        """The history tables and the marts named, each in order."""
+        with self.ledger.connection() as connection:
+            names = [f"history_{feed}" for feed in self.feeds] + list(marts)
+            return {name: fetch(connection, f'SELECT * FROM "{name}" ORDER BY ALL') for name in names}
+
+    def expected_history(self) -> dict[str, list[Record]]:
+        """What the model makes of the drops, for each history table."""
+        return {
+            f"history_{name}": in_order(map(_row, model.history(feed, self.drops_of(name))))
+            for name, feed in self.feeds.items()
+        }
+
+    def expected_marts(self) -> dict[str, list[Record]]:
+        """What the model makes of the drops, for each mart of the lending pipeline."""
+        marts = model.marts(self.feeds, {name: self.drops_of(name) for name in self.feeds})
+        return {
+            "account_summary": in_order(map(astuple, marts.account_summary)),
+            "customer_profile": in_order(map(astuple, marts.customer_profile)),
+        }
+
+
+def _identity(file: File) -> str:
+    return model.drop_id(file.feed, file.as_of, file.text.encode())
+
+
+def _row(v: model.Version) -> Record:
+    return (*v.key, *v.values, v.valid_from, v.valid_to, v.is_current, v.drop_id, v.line)
+
+
+def in_order(rows: Iterable[Record]) -> list[Record]:
+    """As ORDER BY ALL has them, nulls last."""
+    return sorted(rows, key=lambda row: [(cell is None, cell) for cell in row])
+
+
+def assert_sound_timelines(rows: Iterable[Record], key_columns: int) -> None:
+    """Periods of a key do not overlap, the last alone may be current, and equal ones never touch."""
+    timelines = defaultdict(list)
+    for row in rows:
+        key, values, (valid_from, valid_to, is_current) = row[:key_columns], row[key_columns:-5], row[-5:-2]
+        assert is_current == (valid_to is None)
+        assert valid_to is None or valid_from < valid_to
+        timelines[key].append((valid_from, valid_to, values))
+    for timeline in timelines.values():
+        in_time = sorted(timeline, key=lambda version: version[0])
+        for (_, until, before), (since, _, after) in pairwise(in_time):
+            assert until is not None
+            assert until <= since
+            assert until < since or before != after
