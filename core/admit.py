@@ -36,12 +36,13 @@ def admit(
     """
     recorded = ledger.delivered_as(session, drop.claim.claim_id)
     if recorded is not None:  # the process died between commit and the last move
-        return Outcome(drop, recorded, "", resumed=True)
+        row = ledger.find(session, drop.drop_id)
+        return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
     admission = _Admission(runtime, session, drop, runtime.clock())
     known = ledger.find(session, drop.drop_id)
     if known is not None and known.status in ledger.IN_HISTORY:
         ledger.record_delivery(session, drop, Delivered.DUPLICATE, admission.received_at)
-        return Outcome(drop, Delivered.DUPLICATE, "")
+        return Outcome(drop, Delivered.DUPLICATE, known.archive_name)
     refusal = refusal or drop.refusal
     validated = _NOTHING_READ
     if drop.extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):

@@ -11,7 +11,7 @@ from core.intake import Extract
 from core.ledger import insert_rows
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
-from core.sql import feed_fragments, statement
+from core.sql import feed_fragments, quoted, statement
 from core.validate import Validated, distinct_observations, parent_fragments
 
 
@@ -113,6 +113,17 @@ def check_staging(
             "the drop's as_of lies in the future",
         )
     )
+    for column, rule in rules_over_rows(contract, "unique", Severity.WARN):
+        name = quoted(column.name)
+        shared = session.query(
+            f"""SELECT count(*) AS failing
+            FROM observation
+            WHERE {name} IN (SELECT {name} FROM observation GROUP BY {name} HAVING count(*) > 1)"""
+        )[0]["failing"]
+        message = rule.message or f"{column.name} stands in several rows"
+        results.append(
+            _result("staging", model, rule.name or f"unique_{column.name}", Severity.WARN, int(shared), message)
+        )
     if contract.missing_keys == "close":
         results.append(
             _result(

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from core.drop import AsOfSource
+from core.errors import ContractError
 from core.yaml_file import load_yaml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -57,11 +58,15 @@ class Rule(BaseModel):
         value, what = needs.get(self.rule, (True, ""))
         if value is None:
             raise ValueError(f"the rule {self.rule} needs {what}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max, so that no value would do")
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
             except re.error as error:
                 raise ValueError(f"the pattern does not compile: {error}") from error
+            if re.search(r"\(\?(=|!|<=|<!)|\\[1-9]", self.pattern):
+                raise ValueError("the pattern looks around or back, which the engines cannot; write it without")
         return self
 
     @property
@@ -72,8 +77,8 @@ class Rule(BaseModel):
     def accepted(self) -> dict[str, str | bool]:
         """Accepted spellings in lower case, each with the value that is stored for it."""
         if isinstance(self.values, dict):
-            return {spelling.casefold(): value for spelling, value in self.values.items()}
-        return {value.casefold(): value for value in self.values or ()}
+            return {spelling.lower(): value for spelling, value in self.values.items()}
+        return {value.lower(): value for value in self.values or ()}
 
 
 def _rule_shorthand(rules: object) -> object:
@@ -118,6 +123,19 @@ class Column(BaseModel):
     def _boolean_has_values(self) -> Self:
         if self.type == "boolean" and self.accepted_values is None:
             raise ValueError("a boolean column needs an accepted_values rule that maps each spelling to true or false")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_the_type(self) -> Self:
+        for rule in self.rules:
+            if rule.rule == "range" and self.decimal is None and self.type != "bigint":
+                raise ValueError("the rule range goes with bigint and decimal columns")
+            if rule.rule == "accepted_values":
+                if self.type not in {"text", "boolean"}:
+                    raise ValueError("the rule accepted_values goes with text and boolean columns")
+                wanted, words = (bool, "true or false") if self.type == "boolean" else (str, "texts")
+                if not all(isinstance(value, wanted) for value in rule.accepted.values()):
+                    raise ValueError(f"the accepted values of a {self.type} column stand for {words}")
         return self
 
     @property
@@ -177,6 +195,13 @@ class Contract(BaseModel):
     initial: str | None = None
     sha256: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sha256_is_computed(cls, document: object) -> object:
+        if isinstance(document, dict) and "sha256" in document:
+            raise ValueError("unknown entry 'sha256'")
+        return document
+
     @field_validator("max_rejected", mode="before")
     @classmethod
     def _no_float(cls, share: object) -> object:
@@ -188,6 +213,8 @@ class Contract(BaseModel):
         headers = [header for column in self.columns for header in column.headers]
         if len(set(names)) < len(names):
             raise ValueError("two columns have the same name")
+        if len(set(self.key)) < len(self.key):
+            raise ValueError("the key names a column twice")
         if len(set(headers)) < len(headers):
             raise ValueError("two columns answer to the same header; change an alias")
         for what, wanted in (("key", self.key), ("effective_column", self._effective), ("operation", self._operation)):
@@ -260,5 +287,13 @@ def load_contract(path: Path) -> Contract:
     contract = load_yaml(path, Contract)
     digest = hashlib.sha256(path.read_bytes())
     if contract.initial is not None:
-        digest.update(b"\0" + (path.parent / contract.initial).read_bytes())
+        try:
+            digest.update(b"\0" + (path.parent / contract.initial).read_bytes())
+        except OSError as error:
+            raise ContractError(
+                path,
+                1,
+                f"the initial file '{contract.initial}' cannot be read: {error.strerror}",
+                hint="put it beside the contract",
+            ) from error
     return contract.model_copy(update={"sha256": digest.hexdigest()})

@@ -161,12 +161,21 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
             )
     for contract in contracts.values():
         _check_relationships(folder, contract, contracts)
+    marts = _marts(folder)
+    told = [mart.name for mart in marts if mart.file.changes]
+    if len(told) > 1:
+        raise ContractError(
+            folder / "marts" / f"{told[-1]}.yaml",
+            1,
+            f"changes: true stands in {' and '.join(told)}, and a drop has one change file",
+            hint="leave it in one mart",
+        )
     return Pipeline(
         folder=folder,
         file=file,
         contracts=contracts,
         intermediate=_intermediate(folder),
-        marts=_marts(folder),
+        marts=marts,
         feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
     )
 

@@ -90,34 +90,47 @@ class DropHash:
         return self._content.hexdigest()
 
 
+# A time of day stands behind a T, or as six digits behind an underscore or a blank.
 _STAMP = re.compile(
-    r"""(?<!\d)
-    (?P<year>\d{4})(?P<dash>-?)(?P<month>\d{2})(?P=dash)(?P<day>\d{2})
-    (?:[T_ ](?P<hour>\d{2})[:-]?(?P<minute>\d{2})[:-]?(?P<second>\d{2})Z?)?
-    (?!\d)""",
-    re.VERBOSE,
+    r"""(?<!\d)(\d{4})(-?)(\d{2})\2(\d{2})
+    (?:T(\d{2})[:-]?(\d{2})(?:[:-]?(\d{2}))?|[_ ](\d{2}):?(\d{2}):?(\d{2}))
+    Z?(?!\d|:|[+.,-]\d)""",
+    re.VERBOSE | re.IGNORECASE,
 )
+_DAY = re.compile(r"(?<!\d)(\d{4})(-?)(\d{2})\2(\d{2})(?!-?\d|T\d)", re.IGNORECASE)
+_OTHER_STAMP = re.compile(r"(?<!\d)\d{4}(-?)\d{2}\1\d{2}(?:T\d|\d{6}(?!\d))", re.IGNORECASE)
 
 
 def as_of_in_name(name: str) -> datetime | None:
-    """The date or timestamp (UTC) in a file name; None where there is none.
+    """The date, or the timestamp (UTC), in a file name; None where there is none.
 
     Raises:
-        DataRefused: the name holds two different dates; none is picked at random.
+        DataRefused: the name holds two different moments, or a timestamp in a form that is not read here; none
+            is picked at random.
     """
-    found = set()
-    for match in _STAMP.finditer(name):
-        year, month, day, hour, minute, second = (
-            int(match[part] or 0) for part in ("year", "month", "day", "hour", "minute", "second")
-        )
+    found: set[datetime] = set()
+
+    def take(match: re.Match[str]) -> str:
+        year, month, day, hour, minute, second = (*match.group(1, 3, 4), *_time_of(match))
         try:
-            found.add(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+            found.add(datetime(*map(int, (year, month, day, hour, minute, second)), tzinfo=UTC))  # type: ignore[arg-type,misc]
         except ValueError:
-            continue  # eight digits that are no date, such as an account number
-    if len(found) > 1:
+            return match[0]  # digits that are no moment, such as an account number
+        return "|"
+
+    rest = _DAY.sub(take, _STAMP.sub(take, name))
+    if len(found) > 1 or _OTHER_STAMP.search(rest):
+        several = f"{len(found)} different dates" if len(found) > 1 else "a timestamp of another form"
         raise DataRefused(
             "ambiguous_as_of",
-            f"the file name holds {len(found)} different dates",
-            hint="leave one date in the name, or give the right one with --as-of",
+            f"the file name holds {several}",
+            hint="leave one date in the name, like 2025-10-31 or 20251031T103000Z (UTC), or give it with --as-of",
         )
     return found.pop() if found else None
+
+
+def _time_of(match: re.Match[str]) -> tuple[str, str, str]:
+    if match.re is _DAY:
+        return "0", "0", "0"
+    hour, minute, second = match.group(5, 6, 7) if match[5] else match.group(8, 9, 10)
+    return hour, minute, second or "0"

@@ -243,7 +243,7 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
     candidates = [_cells(header_text, delimiter) for delimiter in contract.delimiters]
     best = max(range(len(candidates)), key=lambda place: (_known(candidates[place], contract), -place))
     header, delimiter = candidates[best], contract.delimiters[best]
-    positions: dict[str, int] = {}
+    positions: dict[str, int | None] = {}
     unexpected = []
     for place, cell in enumerate(header):
         column = next((column for column in contract.columns if normalise_header(cell) in column.headers), None)
@@ -257,7 +257,7 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
             )
         else:
             positions[column.name] = place
-    missing = [column.name for column in contract.columns if column.name not in positions]
+    missing = [column.name for column in contract.columns if column.name not in positions and column.default is None]
     if missing:
         spelled = {column.name: column.aliases[0] if column.aliases else column.name for column in contract.columns}
         raise DataRefused(
@@ -268,6 +268,7 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
                 "spelled with or without spaces and underscores"
             ),
         )
+    positions.update({column.name: None for column in contract.columns if column.name not in positions})
     layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike)
     return Extract(drop_id, contract, path, layout, as_of, tuple(unexpected))
 

@@ -200,12 +200,14 @@ def mark_published(session: Session, drop_ids: Iterable[str], published_at: date
         )
 
 
-def mark_unpublished(session: Session, drop_id: str | None) -> None:
-    """Let the next publication take in a drop that was published before."""
-    session.execute(
-        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id",
-        {"status": Status.COMMITTED, "drop_id": drop_id},
-    )
+def artifacts_current(session: Session) -> bool:
+    """Whether the marts' artifacts were written since the marts last changed otherwise than by a drop."""
+    return bool(session.query("SELECT artifacts_current FROM pipeline_state")[0]["artifacts_current"])
+
+
+def mark_artifacts(session: Session, *, current: bool) -> None:
+    """Note whether the marts' artifacts are in line with the tables, in the transaction that makes it so."""
+    session.execute("UPDATE pipeline_state SET artifacts_current = :current", {"current": current})
 
 
 def retracted(session: Session) -> list[str]:

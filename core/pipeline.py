@@ -14,7 +14,7 @@ from core.intake import Drop, identify
 from core.ledger import Delivered
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import Publication, publish
+from core.publish import Publication, publish, republish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
@@ -42,8 +42,12 @@ def settle(
     runtime: Runtime, dropped: Sequence[FileDropped] = (), tell: Callable[[Outcome], None] = lambda _: None
 ) -> list[Outcome]:
     """What `process` does, for a caller who holds the root."""
-    outcomes = []
-    drops = claimed(runtime, dropped)
+    if not dropped and not runtime.store.unfinished():
+        return []
+    outcomes: list[Outcome] = []
+    with runtime.session():
+        # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
+        drops = claimed(runtime, dropped)
     runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
     for batch in batches(drops):
         with runtime.session() as session:
@@ -51,6 +55,12 @@ def settle(
                 outcomes.append(outcome)
                 tell(outcome)
     return outcomes
+
+
+def with_waiting(runtime: Runtime) -> Runtime:
+    """The runtime, aware of the claims that an earlier process left; they are not processed by this."""
+    drops = claimed(runtime, ())
+    return replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
 
 
 def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:
@@ -121,18 +131,21 @@ def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Out
         outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED
     }
     rows = ledger.unpublished(session)
+    newest = ledger.newest(session)
+    stale = not ledger.artifacts_current(session) and (newest or runtime.store.exists("outputs/manifest.json"))
+    if not rows and not stale:
+        return
+    for drop_id in ledger.retracted(session):
+        for name in artifacts_of(drop_id):
+            runtime.store.remove(f"outputs/{name}")
     if rows:
-        for drop_id in ledger.retracted(session):
-            for name in artifacts_of(drop_id):
-                runtime.store.remove(f"outputs/{name}")
-        publish(
-            session,
-            runtime.store,
-            runtime.pipeline,
-            [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows],
-        )
-        with session.transaction():
-            ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())
+        publications = [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows]
+        publish(session, runtime.store, runtime.pipeline, publications)
+    else:
+        republish(session, runtime.store, runtime.pipeline, newest)
+    with session.transaction():
+        ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())
+        ledger.mark_artifacts(session, current=True)
 
 
 def _put_away(runtime: Runtime, outcome: Outcome) -> Outcome:
@@ -146,7 +159,7 @@ def _put_away(runtime: Runtime, outcome: Outcome) -> Outcome:
             quarantine.place_rejects(store, drop, quarantine.file_name(store, drop))
             store.keep(drop.claim, file)
         case Delivered.DUPLICATE:
-            file = drop.archive_name
+            file = outcome.file
             if not store.exists(file):
                 store.keep(drop.claim, file)
     store.release(drop.claim)

@@ -104,14 +104,15 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a delimited file is read: `positions` maps column names to 0-based places, of `width`.
+    """How a delimited file is read: `positions` maps column names to 0-based places, of `width`;
+    None for a column that the file lacks and the contract has a default for.
 
     `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way.
     """
 
     delimiter: str
     width: int
-    positions: Mapping[str, int]
+    positions: Mapping[str, int | None]
     physical_lines: int
     lines_end_alike: bool
 

@@ -12,9 +12,8 @@ from core.errors import ConfigurationError, DropledgerError
 from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
-from core.pipeline import publish_committed, settle
+from core.pipeline import publish_committed, settle, with_waiting
 from core.ports import Session, Warehouse
-from core.publish import republish
 from core.runtime import Runtime
 from core.schema import prepare
 from core.sql import quoted, statement
@@ -90,7 +89,7 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
             hint="say where the result goes: --into PATH",
         )
     with runtime.store.exclusive(runtime.wait_seconds):
-        settle(runtime)
+        runtime = with_waiting(runtime)
         live = runtime.warehouse
         if not live.exists():
             raise ConfigurationError(
@@ -111,8 +110,8 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
         previous = live.put_in_place(rebuilt, "previous")
         with runtime.session() as session:
             publish_committed(runtime, session)
-            republish(session, runtime.store, runtime.pipeline, ledger.newest(session))
         previous.remove()
+        settle(runtime)
     return Replayed(drops, live.location, in_place=True)
 
 
@@ -123,7 +122,7 @@ def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
         Unavailable: an archived file is missing or was changed.
     """
     with runtime.store.exclusive(runtime.wait_seconds):
-        settle(runtime)
+        runtime = with_waiting(runtime)
         if not runtime.warehouse.exists():
             return Verified(0, (), (), ())
         rebuilt = runtime.warehouse.aside("verifying")
@@ -199,8 +198,8 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
 
 def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -> None:
     contract = runtime.pipeline.contract(row.feed)
-    extract = archived_extract(runtime, contract, row)
     try:
+        extract = archived_extract(runtime, contract, row)
         session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "incoming")
         refuse_beyond_limit(contract, validated)

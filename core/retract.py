@@ -12,7 +12,6 @@ from core.ledger import LedgerRow, Status
 from core.look import find_drop
 from core.pipeline import publish_committed, settle
 from core.ports import Session
-from core.publish import republish
 from core.runtime import Runtime
 from core.sql import feed_fragments, statement
 
@@ -42,8 +41,6 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
             with session.transaction():
                 retracted = _take_back(runtime, session, row, reason, who)
             publish_committed(runtime, session)
-            if ledger.newest(session) is None:
-                republish(session, runtime.store, runtime.pipeline, None)
     return retracted
 
 
@@ -88,8 +85,8 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
     opened, closed = _weave_without(runtime, session, row, _first_concerned(session))
     at = runtime.clock()
     ledger.record_retraction(session, row, at=at, who=who, reason=reason)
-    # The newest drop that is left is to be published again: should the process die now, the next start does it.
-    ledger.mark_unpublished(session, ledger.newest(session))
+    # Should the process die before it has published, the next start does it.
+    ledger.mark_artifacts(session, current=False)
     recomputed = mart.refresh(session, pipeline, moment_before)
     checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, pipeline))
     _restore_newest_rows(runtime, session, row)

@@ -52,7 +52,7 @@ def typed_cell(column: Column) -> str:
     if column.decimal is not None:
         precision, scale = column.decimal
         fraction = f"([.][0-9]{{1,{scale}}})?" if scale else ""
-        pattern = f"[+-]?[0-9]{{1,{precision - scale}}}{fraction}"
+        pattern = f"[+-]?[0-9]{{1,{max(precision - scale, 1)}}}{fraction}"
     else:
         pattern = {
             "bigint": "[+-]?[0-9]{1,19}",

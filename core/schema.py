@@ -60,7 +60,8 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
     _make_marts(session, pipeline)
     session.execute("DELETE FROM pipeline_state")
-    session.execute("INSERT INTO pipeline_state VALUES (:sha256)", {"sha256": pipeline.sha256})
+    # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
+    session.execute("INSERT INTO pipeline_state VALUES (:sha256, FALSE)", {"sha256": pipeline.sha256})
 
 
 def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:

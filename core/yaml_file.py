@@ -31,9 +31,10 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader, in C where there is one)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ContractError(
-            path, line, f"not valid YAML: {error.problem}", hint="mend the YAML at this line"
-        ) from error
+        raise ContractError(path, line, f"not valid YAML: {error.problem}", hint="mend the YAML here") from error
+    except (yaml.YAMLError, TypeError, ValueError) as error:  # control characters, lists as keys, dates that are none
+        reason = str(error).splitlines()[0]
+        raise ContractError(path, 1, f"not valid YAML: {reason}", hint="quote the value, or mend the YAML") from error
     if not isinstance(document, dict):
         raise ContractError(path, 1, "holds no mapping", hint="start with `feed:`, see docs/contracts.md")
     try:

@@ -259,15 +259,14 @@ def doctor() -> None:
 def main() -> None:
     """The console script; errors leave with the exit code of docs/operating.md."""
     try:
-        cli.main(standalone_mode=False)
+        sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as wrong:
-        wrong.show()
-        if not isinstance(wrong, click.UsageError):
-            sys.stderr.write("Try: dropledger --help\n")
+        command = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
+        sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help\n")
         sys.exit(2)
     except DropledgerError as failure:
         from handlers import render

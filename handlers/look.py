@@ -110,13 +110,13 @@ def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, js
     runtime.pipeline.contract(feed)
     with runtime.warehouse.session(read_only=True) as session:
         found = look.timeline(session, runtime.pipeline, feed, key)
+    if not found:
+        raise ConfigurationError(
+            f"the feed {feed} never had the key {key}", hint="dropledger drops lists what was dropped"
+        )
     if json:
         render.as_json({"command": "history", "feed": feed, "key": key, "versions": found})
     elif not quiet:
-        if not found:
-            raise ConfigurationError(
-                f"the feed {feed} never had the key {key}", hint="dropledger drops lists what was dropped"
-            )
         columns = (
             "valid_from",
             "valid_to",

@@ -1,11 +1,15 @@
 """`dropledger watch`: the folder handler.
 
 A file is taken when the platform says that it was closed after writing, or moved in. Where nothing says so
-(files that lay there before, network mounts, lost events) it is taken once its size and time stay still.
+(files that lay there before, network mounts, lost events) it is taken once its size and time stay still; for
+long, where an event is to be expected.
 """
 
+import fcntl
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +21,7 @@ from watchdog.events import (
     DirCreatedEvent,
     DirMovedEvent,
     FileClosedEvent,
+    FileCreatedEvent,
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
@@ -37,17 +42,18 @@ from handlers.wiring import wire
 SETTLE_SECONDS = 0.5
 POLL_SECONDS = 1.0
 RESCAN_SECONDS = 30.0
-_CHUNK = 1000
+_CHUNK = 100
 
 log = structlog.get_logger("dropledger.watch")
 
 
 class Settling:
-    """Tells which files are complete: those announced as closed, and those that stay still between two looks."""
+    """Tells which files are complete: those announced as closed, and those that stay still for `patience` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = SETTLE_SECONDS) -> None:
+        self.patience = patience
         self._announced: set[str] = set()
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._lock = threading.Lock()
 
     def announce(self, path: str) -> None:
@@ -57,7 +63,7 @@ class Settling:
 
     def complete(self, arrivals: Iterable[FileDropped]) -> list[FileDropped]:
         """Those of the arrivals that may be taken; the others are remembered for the next look."""
-        taken, seen = [], {}
+        taken, seen, now = [], {}, time.monotonic()
         with self._lock:
             announced, self._announced = self._announced, set()
         for fact in arrivals:
@@ -66,10 +72,12 @@ class Settling:
             except FileNotFoundError:
                 continue
             look = (found.st_size, found.st_mtime_ns)
-            if fact.uri in announced or self._seen.get(fact.uri) == look:
+            before, since = self._seen.get(fact.uri, (look, now))
+            still = now - since if before == look else 0.0
+            if fact.uri in announced or still >= self.patience:
                 taken.append(fact)
             else:
-                seen[fact.uri] = look
+                seen[fact.uri] = (look, now - still)
         self._seen = seen
         return taken
 
@@ -92,11 +100,33 @@ class _Listener(FileSystemEventHandler):
                 self._settling.announce(str(event.src_path))
             case FileMovedEvent():
                 self._settling.announce(str(event.dest_path))
+            case FileCreatedEvent() if _written_by_nobody(str(event.src_path)):
+                # moved in from a folder that is not watched, which comes as if it were made here
+                self._settling.announce(str(event.src_path))
             case DirCreatedEvent() | DirMovedEvent():
                 pass
             case _:
                 return
         self._wake.set()
+
+
+def _written_by_nobody(path: str) -> bool:
+    """Whether Linux grants a read lease, which it does only while nobody has the file open for writing."""
+    lease = getattr(fcntl, "F_SETLEASE", None)
+    if lease is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, lease, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
@@ -119,7 +149,7 @@ def _catch_up(runtime: Runtime) -> list[Outcome]:
     settling, stop = Settling(), threading.Event()
     taken = settling.complete(runtime.store.arrivals())
     while settling.waiting:
-        stop.wait(SETTLE_SECONDS)
+        stop.wait(SETTLE_SECONDS / 2)
         taken += settling.complete([fact for fact in runtime.store.arrivals() if fact not in taken])
     return process(runtime, taken, _log_outcome)
 
@@ -128,21 +158,25 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
     settling, wake, stop = Settling(), threading.Event(), threading.Event()
     with _stopped_by_signals(stop, wake), _observed(runtime, settling, wake, poll=poll):
         log.info("watching", root=runtime.store.root, poll=poll)
-        process(runtime, [], _log_outcome)
+        behind = not _take(runtime, settling, [], stop)
         while not stop.is_set():
             wake.clear()
             ready = settling.complete(runtime.store.arrivals())
-            if ready:
-                _take(runtime, settling, ready, stop)
+            if ready or behind:
+                behind = not _take(runtime, settling, ready, stop)
                 continue
-            wake.wait(SETTLE_SECONDS if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS)
+            if not settling.waiting and not poll:
+                # What lay there before is taken; of files that come now the platform tells when they are closed.
+                settling.patience = RESCAN_SECONDS
+            wake.wait(SETTLE_SECONDS / 2 if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS)
         log.info("stopped")
 
 
-def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event) -> None:
-    for start in range(0, len(ready), _CHUNK):
+def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event) -> bool:
+    """Process what is ready, and whatever an earlier attempt left; False if it must be tried again."""
+    for start in range(0, max(len(ready), 1), _CHUNK):
         if stop.is_set():
-            return
+            return True
         chunk = ready[start : start + _CHUNK]
         try:
             process(runtime, chunk, _log_outcome)
@@ -151,7 +185,8 @@ def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: 
             for fact in ready[start:]:
                 settling.announce(fact.uri)
             stop.wait(POLL_SECONDS)
-            return
+            return False
+    return True
 
 
 def _log_outcome(outcome: Outcome) -> None:

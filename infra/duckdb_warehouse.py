@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ from core.intake import MAX_LINE_BYTES
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 
-_MARKER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+# What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
+_MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
 _MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
-_HOLDER = re.compile(r"held in (.+?)(?:\.|$)", re.MULTILINE)
+_HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
 @cache
@@ -36,6 +38,23 @@ def _bound(value: Any) -> Any:
 
 def _read(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _cells(layout: Layout, cell: str) -> str:
+    """The contract's columns, each by the `cell` at its place; NULL for those that the file lacks."""
+    return ",\n    ".join(
+        f"{'CAST(NULL AS VARCHAR)' if place is None else cell.format(place=place)} AS {quoted(name)}"
+        for name, place in layout.positions.items()
+    )
+
+
+def _with_line_feeds(source: Path, target: Path) -> None:
+    """Copy a text file, all its lines ended by line feeds."""
+    with (
+        source.open(encoding="utf-8-sig", newline=None) as lines,
+        target.open("w", encoding="utf-8", newline="") as plain,
+    ):
+        shutil.copyfileobj(lines, plain, 1 << 20)
 
 
 def _with_lines(received: str) -> str:
@@ -64,29 +83,47 @@ class DuckDBSession:
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one."""
         if create:
-            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._qualified}")
-        self._connection.execute(f"USE {self._qualified}")
+            self._engine(f"CREATE SCHEMA IF NOT EXISTS {self._qualified}")
+        try:
+            self._connection.execute(f"USE {self._qualified}")
+        except duckdb.CatalogException as error:
+            raise ConfigurationError(
+                f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
+            ) from error
         if create:
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-            self._connection.execute(
-                "CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)"
-            )
+            self._engine("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
 
     def _run(self, sql: str, parameters: Parameters | None) -> duckdb.DuckDBPyConnection:
         used: dict[str, Any] = {}
 
         def marker(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0]
             used[match[1]] = _bound((parameters or {})[match[1]])
             return f"${match[1]}"
 
-        statement = _MARKER.sub(marker, sql)
+        return self._engine(_MARKER.sub(marker, sql), used)
+
+    def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run a statement of the engine's own dialect; its errors become ours, by what to do next."""
         try:
-            return self._connection.execute(statement, used)
-        except (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException) as error:
+            return self._connection.execute(sql, parameters or {})
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
+            raise ConfigurationError(
+                f"a statement of the pipeline does not work: {str(error).splitlines()[0]}",
+                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+            ) from error
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise Unavailable(
+                f"the warehouse cannot go on: {str(error).splitlines()[0]}",
+                hint="free memory or disk space, and try again; what was taken is completed then",
+            ) from error
+        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.IntegrityError) as error:
             raise DataRefused(
                 "not_computable",
-                f"the engine cannot work with the values of this drop: {str(error).splitlines()[0]}",
-                hint="look for values at the limits of their types; tighten the contract's range rules",
+                f"the engine cannot work with this file or its values: {str(error).splitlines()[0]}",
+                hint="look for values at the limits of their types, and for odd line ends or quotes",
             ) from error
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
@@ -102,7 +139,7 @@ class DuckDBSession:
         return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
 
     def view(self, name: str, select: str) -> None:
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
+        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -112,7 +149,7 @@ class DuckDBSession:
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        self._engine("COMMIT")
 
     def has_table(self, name: str) -> bool:
         return bool(
@@ -124,16 +161,16 @@ class DuckDBSession:
 
     @contextmanager
     def attached(self, other: Warehouse) -> Iterator[str]:
-        self._connection.execute(f"ATTACH {literal(other.location)} AS other_warehouse (READ_ONLY)")
+        self._engine(f"ATTACH {literal(other.location)} AS other_warehouse (READ_ONLY)")
         try:
             yield f"other_warehouse.{quoted(self._schema)}."
         finally:
-            self._connection.execute("DETACH other_warehouse")
+            self._engine("DETACH other_warehouse")
 
     def load(self, path: Path, layout: Layout, into: str, *, drop_id: str) -> int:
         misshapen = quoted(f"misshapen_{into}")
         self._kept_raw.discard(f"raw_{into}")
-        self._connection.execute(
+        self._engine(
             f"CREATE OR REPLACE TEMP TABLE {misshapen} (_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
         received = f"received_{into}"
@@ -148,7 +185,7 @@ class DuckDBSession:
     def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
         received, kept = quoted(f"received_{source}"), f"received_{name}"
         if left_out is not None:
-            self._connection.execute(
+            self._engine(
                 f"""UPDATE {received} SET _accepted = FALSE
                 WHERE rowid IN (
                     SELECT r._row
@@ -156,25 +193,23 @@ class DuckDBSession:
                     WHERE r._line IN (SELECT _line FROM {quoted(left_out)})
                 )"""
             )
-        self._connection.execute(f"DROP TABLE IF EXISTS {quoted(kept)}")
-        self._connection.execute(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
-        self._connection.execute(
-            f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}"
-        )
+        self._engine(f"DROP TABLE IF EXISTS {quoted(kept)}")
+        self._engine(f"ALTER TABLE {received} RENAME TO {quoted(kept)}")
+        self._engine(f"CREATE OR REPLACE VIEW {quoted(name)} AS {_with_lines(kept).replace('r.rowid AS _row, ', '')}")
 
     def clear_kept(self, name: str) -> None:
-        self._connection.execute(f"DELETE FROM {quoted(f'received_{name}')}")
+        self._engine(f"DELETE FROM {quoted(f'received_{name}')}")
 
     def discard_loaded(self, source: str) -> None:
-        self._connection.execute(f"DROP TABLE IF EXISTS {quoted(f'received_{source}')}")
+        self._engine(f"DROP TABLE IF EXISTS {quoted(f'received_{source}')}")
 
     def _load_clean(self, path: Path, layout: Layout, into: str, drop_id: str) -> int:
         columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
-        cells = ",\n    ".join(f"c{place} AS {quoted(name)}" for name, place in layout.positions.items())
+        cells = _cells(layout, "c{place}")
         sql = _text("load_clean").substitute(
             into=quoted(into), clean_cells=cells, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter)
         )
-        row = self._connection.execute(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
+        row = self._engine(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
         return int(row[0]) if row else 0
 
     def _load_carefully(self, path: Path, layout: Layout, into: str, drop_id: str, misshapen: str) -> int:
@@ -189,12 +224,10 @@ class DuckDBSession:
             "width": layout.width,
             "into": quoted(into),
             "misshapen": misshapen,
-            "record_cells": ",\n    ".join(
-                f"nullif(cells[{place + 1}], '') AS {quoted(name)}" for name, place in layout.positions.items()
-            ),
+            "record_cells": _cells(layout, "nullif(cells[{place} + 1], '')"),
         }
         self._lines(path, "line")
-        self._connection.execute(_text("records").substitute(fragments))
+        self._engine(_text("records").substitute(fragments))
         unclosed = self.query("SELECT min(_line) AS first_line FROM record WHERE unclosed")[0]["first_line"]
         if unclosed is not None:
             raise DataRefused(
@@ -202,9 +235,9 @@ class DuckDBSession:
                 f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
                 hint="close the quote, or double it if it belongs to the text, and drop the file again",
             )
-        self._connection.execute(_text("cells").substitute(fragments))
-        self._connection.execute(_text("load_cells").substitute(fragments), {"drop_id": drop_id})
-        self._connection.execute(_text("load_misshapen").substitute(fragments))
+        self._engine(_text("cells").substitute(fragments))
+        self._engine(_text("load_cells").substitute(fragments), {"drop_id": drop_id})
+        self._engine(_text("load_misshapen").substitute(fragments))
         kept = into.replace("received_", "raw_", 1)
         self.scratch(kept, "SELECT _line, raw FROM record")
         self._kept_raw.add(kept)
@@ -213,7 +246,11 @@ class DuckDBSession:
 
     def _lines(self, path: Path, into: str) -> None:
         sql = _text("lines").substitute(into=quoted(into), max_line_bytes=_MAX_LINE_BYTES)
-        self._connection.execute(sql, {"path": str(path)})
+        with tempfile.TemporaryDirectory(prefix="dropledger-") as folder:
+            # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
+            plain = Path(folder) / "lines"
+            _with_line_feeds(path, plain)
+            self._engine(sql, {"path": str(plain)})
 
     def raw_rows(self, path: Path, source: str, lines: str, into: str) -> None:
         kept = f"raw_{source}"
@@ -229,11 +266,16 @@ class DuckDBSession:
 
     def export(self, select: str, path: Path, kind: str) -> None:
         options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
-        self._connection.execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+        self._engine(f"COPY ({select}) TO {literal(str(path))} ({options})")
 
 
 def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
 
 
 class DuckDBWarehouse:
@@ -293,6 +335,7 @@ class DuckDBWarehouse:
                 f"there is no warehouse at {self._path}",
                 hint="drop a file first (dropledger process FILE), or point --root or --warehouse at an existing one",
             )
+        self._refuse_other_files()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect(read_only)
         try:
@@ -303,6 +346,14 @@ class DuckDBWarehouse:
             yield session
         finally:
             connection.close()
+
+    def _refuse_other_files(self) -> None:
+        # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
+        if self._path.is_file() and self._path.stat().st_size and not _is_database(self._path):
+            raise ConfigurationError(
+                f"{self._path} is no DuckDB file",
+                hint="name the warehouse's own file with --warehouse, or leave it out",
+            )
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         attempts = Retrying(

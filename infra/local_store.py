@@ -162,8 +162,7 @@ class LocalStore:
         if dropped.keep_original:
             return Path(dropped.uri)
         folder = self.inbox / dropped.feed if dropped.feed else self.inbox
-        names = (name for name in os.listdir(folder) if _readable(name) == dropped.name)
-        return folder / next(names, dropped.name)
+        return next((path for path in folder.iterdir() if _readable(path.name) == dropped.name), folder / dropped.name)
 
     def unfinished(self) -> list[Claim]:
         found = []

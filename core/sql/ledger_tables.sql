@@ -57,5 +57,6 @@ CREATE TABLE IF NOT EXISTS check_result (
     message STRING NOT NULL
 );
 CREATE TABLE IF NOT EXISTS pipeline_state (
-    definition_sha256 STRING NOT NULL
+    definition_sha256 STRING NOT NULL,
+    artifacts_current BOOLEAN NOT NULL
 );

@@ -1,4 +1,4 @@
--- The records that have the header's shape; one empty cell behind the last is let pass, as spreadsheets add it.
+-- The records that have the header's shape; empty cells behind the last are let pass, as spreadsheets add it.
 CREATE OR REPLACE TABLE ${into} AS
 SELECT
     $$drop_id AS _drop_id,
@@ -7,5 +7,5 @@ SELECT
     TRUE AS _accepted
 FROM split_record
 WHERE well_quoted
-    AND (len(cells) = ${width} OR (len(cells) = ${width} + 1 AND trim(cells[-1]) = ''))
+    AND (len(cells) = ${width} OR (len(cells) > ${width} AND trim(array_to_string(cells[${width} + 1:], '')) = ''))
 ORDER BY _line

@@ -9,4 +9,4 @@ SELECT
     raw
 FROM split_record
 WHERE NOT well_quoted
-    OR NOT (len(cells) = ${width} OR (len(cells) = ${width} + 1 AND trim(cells[-1]) = ''))
+    OR NOT (len(cells) = ${width} OR (len(cells) > ${width} AND trim(array_to_string(cells[${width} + 1:], '')) = ''))

@@ -75,9 +75,6 @@ def warehouse_held(console: Console) -> Iterator[None]:
         yield
 
 
-exit_code_is_lost = pytest.mark.xfail(reason="click gives the exit code back to main, which drops it: all becomes 0")
-
-
 # Help and version
 
 
@@ -247,7 +244,6 @@ def test_wrong_usage_exits_2_and_points_to_the_help(console: Console, arguments:
     assert re.search(r"Try.*dropledger.* --help", done.err)
 
 
-@pytest.mark.xfail(reason="usage errors say `Try 'dropledger ...' for help.`, without the colon that all others have")
 def test_wrong_usage_says_what_to_try_as_other_errors_do(console: Console):
     assert "Try:" in console.run("process", "--no-such-option").err
 
@@ -306,7 +302,6 @@ def test_error_is_one_object_for_programs_and_text_on_standard_error(console: Co
 # Exit codes: 3, data refused
 
 
-@exit_code_is_lost
 @pytest.mark.parametrize(
     ("how", "name", "text"),
     [
@@ -386,7 +381,6 @@ def test_busy_root_names_its_holder(console: Console):
     assert f"process {os.getpid()}" in done.err
 
 
-@pytest.mark.xfail(reason="the holder's path is cut at its first dot, and its process id with it")
 def test_busy_warehouse_names_its_holder(console: Console):
     with warehouse_held(console):
         done = console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS), wait_seconds=0.2)
@@ -479,7 +473,6 @@ def test_pipeline_may_be_a_folder(console: Console):
         assert connection.execute("SELECT count(*) FROM shop.history_customer").fetchall() == [(2,)]
 
 
-@pytest.mark.xfail(reason="DuckDB opens a data file as a database in memory: the drop is archived, its rows are lost")
 @pytest.mark.parametrize("command", ["process", "status"])
 def test_warehouse_that_is_a_data_file_is_refused(console: Console, command: str):
     path = console.file("customers_2025-10-31.csv", CUSTOMERS)
@@ -498,7 +491,6 @@ def test_warehouse_that_is_no_database_is_refused(console: Console):
     assert warehouse.read_text() == "no database\n"
 
 
-@pytest.mark.xfail(reason="the commands that look take a warehouse file for a prepared one, and end with a traceback")
 @pytest.mark.parametrize("command", ["status", "drops", "doctor"])
 def test_warehouse_that_nobody_prepared_yet_can_be_looked_at(console: Console, command: str):
     with warehouse_held(console):
@@ -635,7 +627,6 @@ def test_history_of_an_unknown_key_exits_2(filled: Console):
     assert "Try:" in done.err
 
 
-@pytest.mark.xfail(reason="an unknown key is an error to people, and an empty list with exit code 0 to programs")
 def test_exit_code_does_not_depend_on_who_reads(filled: Console):
     assert filled.run("history", "customer", "77", "--json").code == filled.run("history", "customer", "77").code
 
@@ -701,13 +692,11 @@ def test_doctor_says_that_the_warehouse_is_in_other_hands(console: Console):
     assert [sorted(problem) for problem in json.loads(done.out)["problems"]] == [["problem", "try"]]
 
 
-@exit_code_is_lost
 def test_doctor_exits_with_the_code_of_the_worst_finding(console: Console):
     with warehouse_held(console):
         assert console.run("doctor", wait_seconds=0.2).code == 4
 
 
-@pytest.mark.xfail(reason="click ends a command whose reader has left with exit code 1, before our own handler sees it")
 def test_reader_that_leaves_early_is_no_error(filled: Console):
     reader, writer = os.pipe()
     os.close(reader)

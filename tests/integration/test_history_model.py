@@ -26,7 +26,7 @@ from lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from plans import File, Run, Step, assert_sound_timelines, day, plans
+from plans import File, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core.definition import Pipeline
 
@@ -64,7 +64,7 @@ def test_history_is_what_the_model_makes_of_the_set_of_drops(holding: tuple[Mode
         run.take(plan)
         tables = run.tables()
     assert_sound_timelines(tables["history_holding"], key_columns=2)
-    assert tables == run.expected_history()
+    assert_same(tables, run.expected_history())
 
 
 @given(plan=plans(lending_files()))
@@ -78,7 +78,7 @@ def test_marts_are_what_the_model_makes_of_the_set_of_drops(
         tables = run.tables("account_summary", "customer_profile")
     for feed in feeds:
         assert_sound_timelines(tables[f"history_{feed}"], key_columns=1)
-    assert tables == {**run.expected_history(), **run.expected_marts()}
+    assert_same(tables, {**run.expected_history(), **run.expected_marts()})
 
 
 # Every timeline of four drops in every order of arrival
@@ -113,14 +113,17 @@ def states(request: pytest.FixtureRequest) -> Sequence[str | None]:
     return STATES[request.node.callspec.params["holding"]]
 
 
-def history_after(template: Template, feed: model.Feed, files: Iterable[File]) -> tuple[list[Record], list[Record]]:
+Tables = dict[str, list[Record]]
+
+
+def history_after(template: Template, feed: model.Feed, files: Iterable[File]) -> tuple[Tables, Tables]:
     """The history that the files give in this order, and the one that the model makes of them."""
     with template.ledger() as ledger:
         run = Run(ledger, {"holding": feed})
         run.take_one_by_one(files)
-        table = run.tables()["history_holding"]
-    assert_sound_timelines(table, key_columns=2)
-    return table, run.expected_history()["history_holding"]
+        tables = run.tables()
+    assert_sound_timelines(tables["history_holding"], key_columns=2)
+    return tables, run.expected_history()
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
@@ -131,8 +134,8 @@ def test_every_order_of_arrival_of_distinct_times_gives_the_same_history(
     files = every_timeline(mode, states, days=[1, 2, 3, 4])
     _, expected = history_after(template, mode.feed, files)
     for order in permutations(files):
-        table, _ = history_after(template, mode.feed, order)
-        assert table == expected, [file.as_of for file in order]
+        tables, _ = history_after(template, mode.feed, order)
+        assert_same(tables, expected)
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
@@ -142,8 +145,7 @@ def test_of_several_drops_at_one_time_the_last_received_stands(
     mode, template = holding
     files = every_timeline(mode, states, days=[1, 2, 2, 3])
     for order in ORDERS_OF_A_PAIR:
-        table, expected = history_after(template, mode.feed, [files[place] for place in order])
-        assert table == expected, order
+        assert_same(*history_after(template, mode.feed, [files[place] for place in order]))
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
@@ -158,7 +160,7 @@ def test_history_without_a_retracted_drop_is_as_if_it_had_never_come(
             run.take_one_by_one(files)
             for place in places:
                 run.retract(files[place])
-                assert run.tables() == run.expected_history(), (places, place)
+                assert_same(run.tables(), run.expected_history())
 
 
 def test_every_order_of_arrival_gives_the_same_marts(lending_ledgers: tuple[Mapping[str, model.Feed], Template]):
@@ -176,5 +178,5 @@ def test_every_order_of_arrival_gives_the_same_marts(lending_ledgers: tuple[Mapp
             run = Run(ledger, feeds, {"rate": initial_card()})
             run.take_one_by_one(order)
             tables = run.tables("account_summary", "customer_profile")
-        assert tables == {**run.expected_history(), **run.expected_marts()}, [file.as_of for file in order]
+        assert_same(tables, {**run.expected_history(), **run.expected_marts()})
         assert tables["account_summary"]

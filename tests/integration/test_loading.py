@@ -129,7 +129,6 @@ MIXED = "line ends of several kinds are left to the engine, which takes the file
 @MORE
 @given(tables(("\n", "\r\n", "\r")))
 @example(customer_table("CustomerID,Name,HasLoan\n1,Ann,No\r\n2,Bob,No\r\n"))
-@pytest.mark.xfail(reason=MIXED)
 def test_well_formed_text_with_mixed_line_ends_is_read_as_the_csv_module_reads_it(customers: Reader, table: Table):
     assert customers.read(table.text) == expected(table)
 
@@ -145,7 +144,6 @@ def test_well_formed_text_with_mixed_line_ends_is_read_as_the_csv_module_reads_i
         pytest.param("\r\r\n1,Ann,No\r\n", id="CR CR LF"),
     ],
 )
-@pytest.mark.xfail(reason=MIXED)
 def test_every_kind_of_line_end_ends_a_line_once(customers: Reader, body: str):
     table = customer_table(f"CustomerID,Name,HasLoan{body}")
 
@@ -188,21 +186,18 @@ QUICK_WAY = "the quick way leaves this to the engine, which is more lenient than
 
 
 @pytest.mark.parametrize("tail", [",,", ',"",', ",,,,"])
-@pytest.mark.xfail(reason=QUICK_WAY)
 def test_row_with_two_empty_cells_too_many_is_ragged(customers: Reader, tail: str):
     found = customers.read(f"CustomerID,Name,HasLoan\n1,Ann,No{tail}\n")
 
     assert found == Loaded(1, [], [Misshapen(2, "ragged_row", f"1,Ann,No{tail}")])
 
 
-@pytest.mark.xfail(reason=QUICK_WAY)
 def test_quotes_behind_several_blanks_are_quotes(customers: Reader):
     found = customers.read('CustomerID,Name,HasLoan\n1,  "Ann",No\n')
 
     assert found.rows == [Row(2, ("1", "Ann", "No"), '1,  "Ann",No')]
 
 
-@pytest.mark.xfail(reason=QUICK_WAY)
 def test_two_quoted_texts_in_one_cell_are_malformed(customers: Reader):
     found = customers.read('CustomerID,Name,HasLoan\n1,"Ann" "Lee",No\n')
 

@@ -215,16 +215,13 @@ SENSELESS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize(("before", "after"), SENSELESS.values(), ids=SENSELESS)
-@pytest.mark.xfail(reason="is let pass, and fails when a file is dropped or rejects every row")
 def test_contract_that_no_file_can_satisfy_is_refused_at_once(path, before, after):
     error(path, changed(before, after))
 
 
-@pytest.mark.xfail(reason="FileNotFoundError comes through")
 def test_missing_initial_file_is_an_error_with_file_and_line(path):
     assert error(path, f"{GOOD}initial: loans_1970-01-01.csv\n").line == 17
 
 
-@pytest.mark.xfail(reason="sha256 is a field of the model, and so an entry of the file")
 def test_sha256_cannot_be_claimed_in_the_file(path):
     assert error(path, f"{GOOD}sha256: abc\n").line == 17

@@ -135,12 +135,10 @@ def test_repeated_key_is_found_wherever_it_stands(path, document):
         pytest.param("title: a\x07b\n", id="a control character"),
     ],
 )
-@pytest.mark.xfail(reason="PyYAML raises something else than MarkedYAMLError here, which is let through")
 def test_whatever_yaml_cannot_read_is_an_error_with_file_and_line(path, text):
     assert error(path, text).line == 1
 
 
-@pytest.mark.xfail(reason="the hint always lists the entries of the document, not those of the place")
 def test_hint_for_an_entry_below_lists_the_entries_of_that_place(path):
     assert "name, size, kind" in error(path, GOOD.replace("    size: 2", "    weight: 2")).hint
 

@@ -2,8 +2,9 @@
 -- rounded half up by adding a half and cutting off.
 WITH tier AS (
     SELECT
-        CAST(r.min_balance * 100 AS DECIMAL(20, 0)) AS floor_cents,
-        CAST(lead(r.min_balance) OVER (ORDER BY r.min_balance) * 100 AS DECIMAL(20, 0)) AS ceiling_cents,
+        CAST(CAST(r.min_balance AS DECIMAL(28, 2)) * 100 AS DECIMAL(20, 0)) AS floor_cents,
+        CAST(CAST(lead(r.min_balance) OVER (ORDER BY r.min_balance) AS DECIMAL(28, 2)) * 100 AS DECIMAL(20, 0))
+            AS ceiling_cents,
         CAST(r.rate * 1000000 AS BIGINT) AS millionths,
         CAST(r.loan_bonus * 1000000 AS BIGINT) AS bonus_millionths,
         r.method
@@ -15,9 +16,9 @@ WITH tier AS (
 account AS (
     SELECT
         m.account_id,
-        CAST(m.original_balance * 100 AS DECIMAL(20, 0)) AS cents,
-        CAST(m.annual_interest * 100 AS DECIMAL(20, 0)) AS interest_cents,
-        CAST(m.new_balance * 100 AS DECIMAL(20, 0)) AS new_cents,
+        CAST(CAST(m.original_balance AS DECIMAL(28, 2)) * 100 AS DECIMAL(20, 0)) AS cents,
+        CAST(CAST(m.annual_interest AS DECIMAL(28, 2)) * 100 AS DECIMAL(20, 0)) AS interest_cents,
+        CAST(CAST(m.new_balance AS DECIMAL(28, 2)) * 100 AS DECIMAL(20, 0)) AS new_cents,
         c.has_loan
     FROM account_summary AS m
     INNER JOIN touched_account_summary AS t
