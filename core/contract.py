@@ -2,17 +2,18 @@
 
 import hashlib
 import re
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from core.drop import AsOfSource
 from core.errors import ContractError
-from core.yaml_file import load_yaml
+from core.yaml_file import line_of_entry, load_yaml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 _RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line"})
@@ -126,6 +127,23 @@ class Column(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _default_fits_the_type(self) -> Self:
+        if self.default is not None:
+            accepted = self.accepted_values
+            try:
+                if accepted is not None and self.default.lower() not in accepted.accepted:
+                    raise ValueError(self.default)  # noqa: TRY301 (said below, in words)
+                if self.type == "bigint":
+                    int(self.default)
+                elif self.decimal is not None:
+                    Decimal(self.default)
+                elif self.type in {"date", "timestamp"}:
+                    datetime.fromisoformat(self.default)
+            except (ValueError, ArithmeticError) as error:
+                raise ValueError(f"the default '{self.default}' is no value of the column") from error
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit_the_type(self) -> Self:
         for rule in self.rules:
             if rule.rule == "range" and self.decimal is None and self.type != "bigint":
@@ -175,7 +193,7 @@ class CheckDefinition(BaseModel):
 
 
 class Contract(BaseModel):
-    """A feed's contract. `sha256` is that of the YAML text and of the initial rows, if any."""
+    """A feed's contract."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -193,14 +211,7 @@ class Contract(BaseModel):
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
     initial: str | None = None
-    sha256: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sha256_is_computed(cls, document: object) -> object:
-        if isinstance(document, dict) and "sha256" in document:
-            raise ValueError("unknown entry 'sha256'")
-        return document
+    _sha256: str = PrivateAttr("")
 
     @field_validator("max_rejected", mode="before")
     @classmethod
@@ -248,6 +259,16 @@ class Contract(BaseModel):
     def _operation(self) -> tuple[str, ...]:
         return (self.operation.column,) if self.operation else ()
 
+    @property
+    def sha256(self) -> str:
+        """Of the YAML text and of the initial rows, if any."""
+        return self._sha256
+
+    def with_sha256(self, digest: str) -> Self:
+        """The contract, told the SHA-256 of what it was read from."""
+        self._sha256 = digest
+        return self
+
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
@@ -292,8 +313,8 @@ def load_contract(path: Path) -> Contract:
         except OSError as error:
             raise ContractError(
                 path,
-                1,
+                line_of_entry(path, "initial"),
                 f"the initial file '{contract.initial}' cannot be read: {error.strerror}",
                 hint="put it beside the contract",
             ) from error
-    return contract.model_copy(update={"sha256": digest.hexdigest()})
+    return contract.with_sha256(digest.hexdigest())

@@ -49,6 +49,12 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         ) from error
 
 
+def line_of_entry(path: Path, name: str) -> int:
+    """The 1-based line of an entry of the document."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if line.startswith(f"{name}:")), 1)
+
+
 def _sentence(location: Sequence[int | str], kind: str, message: str) -> str:
     place = ".".join(str(part) for part in location)
     message = message.removeprefix("Value error, ")
@@ -61,7 +67,7 @@ def _sentence(location: Sequence[int | str], kind: str, message: str) -> str:
 
 def _fix(kind: str, model: type[BaseModel]) -> str:
     if kind in {"extra_forbidden", "missing"}:
-        entries = ", ".join(field.alias or name for name, field in model.model_fields.items() if name != "sha256")
+        entries = ", ".join(field.alias or name for name, field in model.model_fields.items())
         return f"the entries are: {entries}; see docs/contracts.md"
     return "correct this entry; docs/contracts.md lists what each may hold"
 

@@ -111,7 +111,7 @@ class DuckDBSession:
             return self._connection.execute(sql, parameters or {})
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
             raise ConfigurationError(
-                f"a statement of the pipeline does not work: {str(error).splitlines()[0]}",
+                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             ) from error
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
