@@ -1,5 +1,6 @@
 """Logs to standard error: readable on a terminal, JSON elsewhere. No row contents, no secrets."""
 
+import logging
 import sys
 from typing import Literal
 
@@ -8,6 +9,8 @@ import structlog
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
     """Set up structlog once, for the whole process."""
+    # watchdog tells the standard library when a watch is stopped under way; that is no line of ours.
+    logging.getLogger("watchdog").addHandler(logging.NullHandler())
     readable = kind == "console" or (kind == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[

@@ -66,7 +66,7 @@ def history(database: Path) -> list[tuple[Any, ...]]:
 
 
 def main() -> None:
-    loads = ask(__doc__)
+    loads, _ = ask(__doc__)
     print(", ".join(f"{name} {version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb")))
     with tempfile.TemporaryDirectory() as folder:
         project, database = Path(folder) / "project", Path(folder) / "lake.duckdb"

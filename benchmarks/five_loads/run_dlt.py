@@ -43,7 +43,7 @@ def history(database: Path) -> list[tuple[Any, ...]]:
 
 
 def main() -> None:
-    loads = ask(__doc__)
+    loads, _ = ask(__doc__)
     print(", ".join(f"{name} {version(name)}" for name in ("dlt", "duckdb")))
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "lake.duckdb"

@@ -52,7 +52,7 @@ def history(database: Path) -> list[tuple[Any, ...]]:
 
 
 def main() -> None:
-    loads = ask(__doc__)
+    loads, _ = ask(__doc__)
     print(", ".join(f"{name} {version(name)}" for name in ("dropledger", "duckdb")))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,7 +1,7 @@
 """One account through a SQLMesh model of kind `SCD_TYPE_2_BY_TIME`, on DuckDB.
 
-The source table holds the rows of the newest load alone. Each load is run on a day of its own, since SQLMesh runs a
-daily model once for each day.
+The source table holds the rows of the newest load alone. SQLMesh runs a daily model once for each day, so each load is
+run on the day behind its newest row, or behind the run before it.
 """
 
 import os
@@ -26,12 +26,12 @@ MODEL (
     kind SCD_TYPE_2_BY_TIME (
         unique_key account_id,
         updated_at_name updated_at,
-        updated_at_as_valid_from true
+        updated_at_as_valid_from true{batch_size}
     )
 );
 
 SELECT account_id, value, updated_at
-FROM received.account
+FROM received.account{condition}
 """
 
 EXTERNAL = """
@@ -41,6 +41,13 @@ EXTERNAL = """
     value: varchar
     updated_at: timestamp
 """
+
+
+def model(*, daily: bool) -> str:
+    return MODEL.format(
+        batch_size=",\n        batch_size 1" if daily else "",
+        condition="\nWHERE updated_at BETWEEN @start_ts AND @end_ts" if daily else "",
+    )
 
 
 def receive(database: Path, load: Load) -> None:
@@ -72,17 +79,21 @@ def history(database: Path) -> list[tuple[Any, ...]]:
 
 
 def main() -> None:
-    loads = ask(__doc__)
+    loads, chosen = ask(__doc__, daily="give the model the rows of one day at a time")
     print(", ".join(f"{name} {version(name)}" for name in ("sqlmesh", "duckdb")))
     set_console(NoopConsole())
     with tempfile.TemporaryDirectory() as folder:
         project, database = Path(folder) / "project", Path(folder) / "lake.duckdb"
         (project / "models").mkdir(parents=True)
-        (project / "models" / "account.sql").write_text(MODEL, encoding="utf-8")
+        (project / "models" / "account.sql").write_text(model(daily=chosen.daily), encoding="utf-8")
         (project / "external_models.yaml").write_text(EXTERNAL, encoding="utf-8")
-        for number, load in enumerate(loads):
+        ran = None
+        for load in loads:
             receive(database, load)
-            run(project, database, date(2025, 11, 1) + timedelta(days=number), first=number == 0)
+            newest = date(2025, 10, max(day for _, day in load))
+            moment = max(newest, ran or newest) + timedelta(days=1)
+            run(project, database, moment, first=ran is None)
+            ran = moment
             show(load, history(database))
 
 

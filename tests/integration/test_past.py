@@ -1,0 +1,297 @@
+"""Retract, replay, verify, backfill, plan and export, each against a ledger that took another way to the same place."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import permutations
+from pathlib import Path
+
+import duckdb
+import pytest
+from ledger import Ledger, SettableClock
+
+from core.backfill import backfill
+from core.definition import load_pipeline
+from core.errors import ConfigurationError, Unavailable
+from core.export import export
+from core.ledger import Delivered
+from core.plan import plan
+from core.rebuild import Selection, replay, verify
+from core.retract import retract
+from infra.local_store import dropped_file
+
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
+HEADER = "AccountID,CustomerID,Balance,AccountType\n"
+DAYS = {
+    "accounts_2025-10-31.csv": HEADER + "11,1,9999.99,Savings\n12,2,500,Savings\n",
+    "accounts_2025-11-30.csv": HEADER + "11,1,20000,Savings\n12,2,500,Savings\n13,2,1,Checking\n",
+    "accounts_2025-12-31.csv": HEADER + "11,1,9999.99,Savings\n12,2,750,Savings\n13,2,1,Savings\n",
+}
+TABLES = ("history_customer", "history_account", "history_rate", "account_summary", "customer_profile", "rejected_row")
+
+
+@pytest.fixture
+def new_ledger(tmp_path: Path) -> Callable[[str], Ledger]:
+    pipeline = load_pipeline("lending")
+    return lambda name: Ledger(tmp_path / name, pipeline)
+
+
+def filled(ledger: Ledger, names: tuple[str, ...] = tuple(DAYS)) -> Ledger:
+    ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
+    for name in names:
+        ledger.drop(name, DAYS[name])
+    return ledger
+
+
+def tables(ledger: Ledger) -> dict[str, list[tuple[object, ...]]]:
+    return {name: ledger.table(name) for name in TABLES}
+
+
+def artifacts(ledger: Ledger) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (ledger.root / "outputs").glob("*.csv")}
+
+
+def quietly(_done: int, _total: int) -> None:
+    pass
+
+
+def agrees_with_its_archive(ledger: Ledger) -> bool:
+    return verify(ledger.runtime, quietly).differences == ()
+
+
+@pytest.mark.parametrize("order", list(permutations(DAYS)), ids=lambda order: "-".join(name[14:16] for name in order))
+def test_any_order_of_arrival_gives_the_same_tables_and_artifacts(new_ledger, order: tuple[str, ...]):
+    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"), order)
+    assert tables(found) == tables(expected)
+    assert artifacts(found) == artifacts(expected)
+    assert agrees_with_its_archive(found)
+
+
+@pytest.mark.parametrize("gone", DAYS)
+def test_retracted_drop_leaves_no_trace_but_in_the_ledger(new_ledger, gone: str):
+    expected = filled(new_ledger("expected"), tuple(name for name in DAYS if name != gone))
+    found = filled(new_ledger("found"))
+    drop_id = found.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [gone])[0][0]
+
+    retract(found.runtime, drop_id[:10], "wrong month", "ann")
+
+    assert tables(found) == tables(expected)
+    assert artifacts(found) == artifacts(expected)
+    assert found.table("src_account") == expected.table("src_account")
+    assert found.rows("SELECT status FROM drop_ledger WHERE drop_id = ?", [drop_id]) == [("retracted",)]
+    assert found.table("retraction", "drop_id, retracted_by, reason") == [(drop_id, "ann", "wrong month")]
+    assert not (found.root / f"outputs/changes/{drop_id}.csv").exists()
+    assert agrees_with_its_archive(found)
+    with pytest.raises(ConfigurationError, match="retracted already"):
+        retract(found.runtime, drop_id, "again", "ann")
+
+
+def test_retracted_drop_that_comes_again_is_a_new_delivery(new_ledger):
+    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"))
+    name = "accounts_2025-11-30.csv"
+    drop_id = found.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [name])[0][0]
+    retract(found.runtime, drop_id, "too early", "ann")
+
+    outcome = found.drop(name, DAYS[name])
+
+    assert (outcome.drop.drop_id, outcome.delivered) == (drop_id, Delivered.ACCEPTED)
+    assert tables(found) == tables(expected)
+    assert found.rows("SELECT status FROM drop_ledger WHERE drop_id = ?", [drop_id]) == [("published",)]
+    assert agrees_with_its_archive(found)
+
+
+def test_retracting_everything_leaves_the_ledger_as_it_began(new_ledger):
+    found = filled(new_ledger("found"))
+    for (drop_id,) in found.rows("SELECT drop_id FROM drop_ledger"):
+        retract(found.runtime, drop_id, "start again", "ann")
+    assert found.table("account_summary") == []
+    assert found.rows("SELECT DISTINCT valid_from, valid_to FROM history_rate") == [
+        (datetime(1970, 1, 1, tzinfo=UTC), None)
+    ]
+    assert artifacts(found)["account_summary.csv"].count(b"\n") == 1
+
+
+def test_moment_goes_back_with_a_retraction_and_the_rate_card_with_it(new_ledger):
+    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
+    card = "MinBalance,Rate,LoanBonus,Method\n0,0.1,0,whole_balance\n"
+    found.drop("rates_2025-11-15.csv", card)
+    before = found.table("account_summary")
+    late = found.drop("accounts_2025-12-31.csv", DAYS["accounts_2025-12-31.csv"])
+    assert found.rows("SELECT DISTINCT interest_rate FROM account_summary") == [(Decimal("0.1"),)]
+    retract(found.runtime, late.drop.drop_id, "wrong year", "ann")
+    assert found.table("account_summary") == before
+
+
+def test_quarantined_drop_cannot_be_retracted(new_ledger):
+    found = filled(new_ledger("found"))
+    refused = found.drop("accounts_2026-01-31.csv", "")
+    with pytest.raises(ConfigurationError, match="never became part of history"):
+        retract(found.runtime, refused.drop.drop_id, "bad", "ann")
+
+
+def test_replay_gives_the_same_tables_and_takes_the_place(new_ledger):
+    found = filled(new_ledger("found"), tuple(reversed(DAYS)))
+    found.drop("accounts_2026-01-31.csv", HEADER + "11,1,$5,Savings\n12,2,1,Savings\n")
+    found.drop("nothing.csv", "x")
+    before, ledger_before = (
+        tables(found),
+        found.table("drop_ledger", "drop_id, sequence, status, received_at, rows_read"),
+    )
+
+    replayed = replay(found.runtime, Selection(), None, quietly)
+
+    assert (replayed.drops, replayed.in_place) == (5, True)
+    assert tables(found) == before
+    assert found.table("drop_ledger", "drop_id, sequence, status, received_at, rows_read") == ledger_before
+    assert {path.name for path in found.database.parent.iterdir()} == {found.database.name}
+
+
+def test_replay_mends_a_damaged_mart(new_ledger):
+    found = filled(new_ledger("found"))
+    before, written = tables(found), artifacts(found)
+    with duckdb.connect(str(found.database)) as connection:
+        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 1")
+    replay(found.runtime, Selection(), None, quietly)
+    assert tables(found) == before
+    assert artifacts(found) == written
+
+
+def test_replay_of_a_part_needs_a_place_of_its_own(new_ledger, tmp_path: Path):
+    found = filled(new_ledger("found"))
+    selection = Selection(until=datetime(2025, 11, 30, tzinfo=UTC))
+    with pytest.raises(ConfigurationError, match="part of the drops"):
+        replay(found.runtime, selection, None, quietly)
+    before = tables(found)
+    replay(found.runtime, selection, str(tmp_path / "part.duckdb"), quietly)
+    assert tables(found) == before
+    with duckdb.connect(str(tmp_path / "part.duckdb"), read_only=True) as connection:
+        current = connection.execute(
+            "SELECT account_id, balance FROM lending.history_account WHERE is_current ORDER BY 1"
+        )
+        assert [(key, str(balance)) for key, balance in current.fetchall()] == [
+            (11, "20000.00"),
+            (12, "500.00"),
+            (13, "1.00"),
+        ]
+    with pytest.raises(ConfigurationError, match="exists"):
+        replay(found.runtime, selection, str(tmp_path / "part.duckdb"), quietly)
+
+
+def test_replay_of_what_was_known_leaves_out_what_came_or_was_taken_back_later(new_ledger, tmp_path: Path):
+    found = new_ledger("found")
+    clock: SettableClock = found.clock
+    filled(found, ("accounts_2025-10-31.csv", "accounts_2025-11-30.csv"))
+    known_then = tables(found)
+    then = clock()
+    drop_id = found.rows("SELECT drop_id FROM drop_ledger WHERE name = 'accounts_2025-10-31.csv'")[0][0]
+    retract(found.runtime, drop_id, "wrong", "ann")
+    found.drop("accounts_2025-12-31.csv", DAYS["accounts_2025-12-31.csv"])
+
+    replay(found.runtime, Selection(known_at=then), str(tmp_path / "then.duckdb"), quietly)
+
+    with duckdb.connect(str(tmp_path / "then.duckdb"), read_only=True) as connection:
+        for name in ("history_account", "account_summary"):
+            rows = connection.execute(f"SELECT * FROM lending.{name} ORDER BY ALL").fetchall()
+            plain = [
+                tuple(v.replace(tzinfo=None) if isinstance(v, datetime) else v for v in row) for row in known_then[name]
+            ]
+            assert rows == plain
+
+
+@pytest.mark.parametrize(
+    ("damage", "table", "only"),
+    [
+        (
+            "UPDATE lending.lending.account_summary SET annual_interest = annual_interest + 0.01 WHERE account_id = 11",
+            "account_summary",
+            "live",
+        ),
+        (
+            "DELETE FROM lending.lending.history_account WHERE account_id = 12 AND is_current",
+            "history_account",
+            "rebuilt",
+        ),
+        (
+            "INSERT INTO lending.lending.history_customer SELECT 9, 'Eve', TRUE, valid_from, NULL, TRUE, drop_id, 9 FROM lending.lending.history_customer LIMIT 1",
+            "history_customer",
+            "live",
+        ),
+    ],
+    ids=["changed", "removed", "added"],
+)
+def test_verify_finds_what_was_tampered_with(new_ledger, damage: str, table: str, only: str):
+    found = filled(new_ledger("found"))
+    assert agrees_with_its_archive(found)
+    with duckdb.connect(str(found.database)) as connection:
+        connection.execute(damage)
+    verified = verify(found.runtime, quietly)
+    assert (table, only) in [(difference.table, difference.only) for difference in verified.differences]
+
+
+def test_verify_finds_a_changed_archive(new_ledger):
+    found = filled(new_ledger("found"))
+    path = next((found.root / "archive/account").rglob("*2025-11-30.csv"))
+    path.write_bytes(path.read_bytes().replace(b"20000", b"20001"))
+    with pytest.raises(Unavailable, match="was changed"):
+        verify(found.runtime, quietly)
+
+
+def test_verify_says_when_the_contract_changed(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    shutil.copytree(Path(load_pipeline("lending").folder), folder)
+    filled(Ledger(tmp_path / "root", load_pipeline(str(folder))))
+    contract = folder / "account.yaml"
+    contract.write_text(contract.read_text() + "\n# changed\n")
+    verified = verify(Ledger(tmp_path / "root", load_pipeline(str(folder))).runtime, quietly)
+    assert (verified.differences, len(verified.other_contract)) == ((), 3)
+
+
+@pytest.mark.parametrize("already", [(), ("accounts_2025-12-31.csv",), ("accounts_2025-11-30.csv",)])
+def test_backfill_of_any_order_equals_drops_in_order(new_ledger, tmp_path: Path, already: tuple[str, ...]):
+    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"), already)
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in reversed(DAYS):
+        (old / name).write_text(DAYS[name])
+    facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir(), reverse=True)]
+
+    outcomes = backfill(found.runtime, facts, lambda _: None)
+
+    verdicts = {outcome.drop.name: outcome.delivered for outcome in outcomes}
+    assert verdicts == {name: Delivered.DUPLICATE if name in already else Delivered.ACCEPTED for name in DAYS}
+    assert tables(found) == tables(expected)
+    assert artifacts(found) == artifacts(expected)
+    assert agrees_with_its_archive(found)
+
+
+def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path: Path):
+    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
+    path = tmp_path / "accounts_2025-11-30.csv"
+    path.write_text(DAYS[path.name] + "14,2,-1,Savings\n")
+    before = {file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"}
+    folder = tmp_path / "passing"
+    folder.mkdir()
+
+    planned = plan(found.runtime, dropped_file(path), folder)
+
+    assert {
+        file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"
+    } == before
+    done = found.drop(path.name, path.read_text())
+    for fact in ("rows_read", "rows_accepted", "rows_rejected", "versions_opened", "versions_closed", "recomputed"):
+        assert getattr(planned.outcome, fact) == getattr(done, fact)
+    effect = planned.effects["account_summary"]
+    assert (str(effect["total_before"]), str(effect["total_after"])) == ("155.00", "505.00")
+    assert [row["rule"] for row in planned.rejects] == ["balance >= 0"]
+
+
+def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
+    then = filled(new_ledger("then"), ("accounts_2025-10-31.csv", "accounts_2025-11-30.csv"))
+    now = filled(new_ledger("now"))
+    written = export(now.runtime, tmp_path / "out", datetime(2025, 12, 1, tzinfo=UTC))
+    assert written["account_summary.csv"].read_bytes() == artifacts(then)["account_summary.csv"]
+    assert (
+        export(now.runtime, tmp_path / "out", None)["account_summary.csv"].read_bytes()
+        == artifacts(now)["account_summary.csv"]
+    )
