@@ -209,7 +209,12 @@ class DuckDBSession:
         sql = _text("load_clean").substitute(
             into=quoted(into), clean_cells=cells, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter)
         )
-        row = self._engine(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
+        # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
+        self._engine("SET force_compression = 'uncompressed'")
+        try:
+            row = self._engine(sql, {"path": str(path), "drop_id": drop_id}).fetchone()
+        finally:
+            self._connection.execute("SET force_compression = 'auto'")
         return int(row[0]) if row else 0
 
     def _load_carefully(self, path: Path, layout: Layout, into: str, drop_id: str, misshapen: str) -> int:

@@ -105,7 +105,9 @@ def holding_file(mode: Mode, as_of: datetime, holdings: Iterable[Holding], *, by
 def holding_files(draw: st.DrawFn, mode: Mode) -> File:
     """A file whose rows differ in key (or in key and day), with a blemish now and then."""
     by_option = draw(st.integers(0, 5)) == 5
-    blemish = draw(st.sampled_from([None, None, None, None, "repeated", "conflicting", "unsound", "unreadable key"]))
+    blemish = draw(
+        st.sampled_from([None] * 3 + ["repeated", "conflicting", "conflicting", "unsound", "unreadable key"])
+    )
     days = range(1, 6) if mode.effective and not by_option else [1]
     places = list(product("12", ["EUR", "USD"], days))
     least = 3 if blemish == "conflicting" else 1 if mode.entries["mode"] == "full" else 0

@@ -136,7 +136,7 @@ SECOND_CURRENT_AS_THE_DROP_HAS_IT = forged("2025-11-01", "NULL", "TRUE", balance
             SECOND_CURRENT,
             "history_account.one_current_version",
             marks=pytest.mark.xfail(
-                reason="DuckDB 2.0 refuses the MERGE before the check is run: not_computable, with a hint that misleads",
+                reason="DuckDB 2.0 refuses the MERGE before the check is run: not_computable",
                 strict=False,
             ),
         ),
