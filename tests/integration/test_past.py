@@ -213,7 +213,10 @@ def test_replay_of_what_was_known_leaves_out_what_came_or_was_taken_back_later(n
             "rebuilt",
         ),
         (
-            "INSERT INTO lending.lending.history_customer SELECT 9, 'Eve', TRUE, valid_from, NULL, TRUE, drop_id, 9 FROM lending.lending.history_customer LIMIT 1",
+            (
+                "INSERT INTO lending.lending.history_customer SELECT 9, 'Eve', TRUE, valid_from, NULL, TRUE, "
+                "drop_id, 9 FROM lending.lending.history_customer LIMIT 1"
+            ),
             "history_customer",
             "live",
         ),
