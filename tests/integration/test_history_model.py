@@ -7,7 +7,7 @@ of arrival.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import permutations, product
+from itertools import chain, combinations, permutations, product
 
 import model
 import pytest
@@ -26,7 +26,7 @@ from lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from plans import File, Run, Step, assert_same, assert_sound_timelines, day, plans
+from plans import Arrival, File, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core.definition import Pipeline
 
@@ -163,6 +163,22 @@ def test_history_without_a_retracted_drop_is_as_if_it_had_never_come(
                 assert_same(run.tables(), run.expected_history())
 
 
+@pytest.mark.parametrize("backfilled", [False, True], ids=["processed", "backfilled"])
+@pytest.mark.parametrize("holding", STATES, indirect=True)
+def test_drops_that_wait_together_give_the_same_history_as_one_by_one(
+    holding: tuple[Mode, Template], states: Sequence[str | None], *, backfilled: bool
+):
+    mode, template = holding
+    files = every_timeline(mode, states, days=[1, 2, 2, 3])
+    for earlier in chain.from_iterable(combinations(files, count) for count in range(3)):
+        with template.ledger() as ledger:
+            run = Run(ledger, {"holding": mode.feed})
+            run.take_one_by_one(earlier)
+            run.take([Arrival([file for file in files if file not in earlier], backfilled)])
+            assert_same(run.tables(), run.expected_history())
+
+
+@pytest.mark.parametrize("lending_ledgers", ["keep"], indirect=True)
 def test_every_order_of_arrival_gives_the_same_marts(lending_ledgers: tuple[Mapping[str, model.Feed], Template]):
     feeds, template = lending_ledgers
     accounts = [(account_id, account_id % 3 + 1, balance, "Savings") for account_id, balance in enumerate(BALANCES, 11)]
