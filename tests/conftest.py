@@ -10,6 +10,8 @@ from ledger import Ledger, Template
 
 from core.definition import Pipeline, load_pipeline
 
+pytest.register_assert_rewrite("plans")  # its assertions explain themselves as those of tests do
+
 # Examples of each property: HYPOTHESIS_PROFILE=thorough makes some 20,000 in all, by hand and over hours.
 for name, examples in (("quick", 10), ("standard", 56), ("thorough", 2250)):
     settings.register_profile(
