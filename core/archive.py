@@ -99,14 +99,15 @@ def archived_observations(session: Session, runtime: Runtime, *, but: Collection
     """How a late drop learns what every other drop in history observed."""
 
     def observe(contract: Contract, since: datetime) -> None:
-        observe_again(session, contract, _others(session, runtime, contract, since, but))
+        observe_again(session, contract, others_since(session, runtime, contract, since, but))
 
     return observe
 
 
-def _others(
+def others_since(
     session: Session, runtime: Runtime, contract: Contract, since: datetime, but: Collection[str]
 ) -> list[tuple[Extract, int]]:
+    """What observed anything at `since` (UTC) or later, each with its sequence; the drops in `but` left out."""
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
         for initial, path, as_of in runtime.pipeline.initial_rows()

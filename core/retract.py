@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import checks, ledger, mart
-from core.archive import archived_extract, archived_observations, read_archived
+from core.archive import archived_extract, archived_observations, others_since, read_archived
 from core.errors import ConfigurationError
 from core.history import no_changes, weave
 from core.ledger import LedgerRow, Status
@@ -82,6 +82,8 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
         statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
         {"drop_id": row.drop_id, "as_of": row.as_of, "shares_moments": shares},
     )
+    if complete and shares:
+        _concern_hidden_keys(runtime, session, row)
     opened, closed = _weave_without(runtime, session, row, _first_concerned(session))
     at = runtime.clock()
     ledger.record_retraction(session, row, at=at, who=who, reason=reason)
@@ -91,6 +93,25 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
     checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, pipeline))
     _restore_newest_rows(runtime, session, row)
     return Retracted(row, opened, closed, recomputed)
+
+
+def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> None:
+    """Add the keys that the drop lacked and another drop of the same moment had.
+
+    The later of the two stood, so such a key may have no version left that tells of it.
+    """
+    contract = runtime.pipeline.contract(row.feed)
+    fragments = feed_fragments(contract)
+    for extract, _ in others_since(session, runtime, contract, row.as_of, {row.drop_id}):
+        if extract.as_of.moment == row.as_of:
+            read_archived(session, extract)
+            session.execute(
+                f"""INSERT INTO concerned ({fragments["key"]}, changed_from)
+                SELECT DISTINCT {fragments["o_key"]}, o._effective_at
+                FROM parsed_again AS o
+                WHERE o._valid
+                    AND NOT EXISTS (SELECT 1 FROM concerned AS h WHERE {fragments["same_key"]})"""
+            )
 
 
 def _first_concerned(session: Session) -> datetime | None:
