@@ -33,7 +33,7 @@ demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the 
 	@$(BIN)/dropledger demo
 
 test: $(VENV)/dev ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev ## Run ruff, mypy and import-linter
 	@$(BIN)/ruff check .
