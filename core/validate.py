@@ -164,10 +164,12 @@ def refuse_beyond_limit(contract: Contract, validated: Validated) -> None:
             "the file has a header and no rows, and a full extract without rows would mean that nothing exists",
             hint="export it again; if everything is really gone, retract the drops that brought it",
         )
-    if validated.rows_rejected > contract.max_rejected * validated.rows_read:
+    # Rows alike count once here too, or repeating a refused row would let the file pass.
+    judged = validated.rows_read - validated.rows_duplicate
+    if validated.rows_rejected > contract.max_rejected * judged:
         raise DataRefused(
             "too_many_rejected",
-            f"{validated.rows_rejected} of {validated.rows_read} rows break a rule, "
+            f"{validated.rows_rejected} of {judged} rows break a rule, "
             f"more than the contract's max_rejected of {contract.max_rejected}",
             hint="read the reasons in the .rejects.csv beside the file, correct the extract and drop it again",
         )

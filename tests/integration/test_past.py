@@ -298,3 +298,17 @@ def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
         export(now.runtime, tmp_path / "out", None)["account_summary.csv"].read_bytes()
         == artifacts(now)["account_summary.csv"]
     )
+
+
+def test_complete_extract_whose_rows_are_all_refused_closes_nothing(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    shutil.copytree(Path(load_pipeline("lending").folder), folder)
+    contract = folder / "account.yaml"
+    contract.write_text(contract.read_text().replace("missing_keys: keep", "missing_keys: close"))
+    found = filled(Ledger(tmp_path / "root", load_pipeline(str(folder))), ("accounts_2025-10-31.csv",))
+    before = tables(found)["history_account"]
+
+    outcome = found.drop("accounts_2025-11-30.csv", HEADER + "13,1,-5,Savings\n" * 2)
+
+    assert (outcome.delivered, outcome.rule) == (Delivered.QUARANTINED, "too_many_rejected")
+    assert tables(found)["history_account"] == before
