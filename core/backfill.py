@@ -6,21 +6,20 @@ archived ones are folded again in order of as_of, each a plain step; the marts a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from core import checks, ledger, mart
 from core.admit import admit, stage_changes
-from core.archive import archived_extract
+from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
 from core.errors import DataRefused
-from core.history import INITIAL_SEQUENCE, fold, no_changes
-from core.intake import Drop, Extract, initial_extract
+from core.history import fold, no_changes
+from core.intake import Drop, Extract
 from core.ledger import Delivered
 from core.outcome import Outcome
-from core.pipeline import batches, claimed, complete, take_one_by_one
+from core.pipeline import complete, settle, take_one_by_one
 from core.ports import Session
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted
@@ -33,16 +32,8 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
     """
-    outcomes = []
     with runtime.store.exclusive(runtime.wait_seconds):
-        drops = claimed(runtime, dropped)
-        runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
-        for batch in batches(drops):
-            with runtime.session() as session:
-                for outcome in _fold_together(runtime, session, batch):
-                    outcomes.append(outcome)
-                    tell(outcome)
-    return outcomes
+        return settle(runtime, dropped, tell, _fold_together)
 
 
 def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
@@ -105,14 +96,7 @@ def _wind_back(
     if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
         return []
     since = min(late)
-    archived = [
-        (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
-        for initial, path, as_of in runtime.pipeline.initial_rows()
-        if initial.feed == feed and as_of >= since
-    ]
-    archived += [
-        (archived_extract(runtime, contract, row), row.sequence) for row in ledger.in_history(session, feed, since)
-    ]
+    archived = others_since(session, runtime, contract, since, but=())
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
     bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")

@@ -39,9 +39,12 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
 
 def settle(
-    runtime: Runtime, dropped: Sequence[FileDropped] = (), tell: Callable[[Outcome], None] = lambda _: None
+    runtime: Runtime,
+    dropped: Sequence[FileDropped] = (),
+    tell: Callable[[Outcome], None] = lambda _: None,
+    work_off: Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]] | None = None,
 ) -> list[Outcome]:
-    """What `process` does, for a caller who holds the root."""
+    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual."""
     if not dropped and not runtime.store.unfinished():
         return []
     outcomes: list[Outcome] = []
@@ -51,7 +54,7 @@ def settle(
     runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
     for batch in batches(drops):
         with runtime.session() as session:
-            for outcome in _work_off(runtime, session, batch):
+            for outcome in (work_off or _work_off)(runtime, session, batch):
                 outcomes.append(outcome)
                 tell(outcome)
     return outcomes

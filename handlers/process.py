@@ -8,7 +8,7 @@ from core.errors import ConfigurationError
 from core.outcome import Outcome
 from core.pipeline import process as run
 from handlers import render
-from handlers.progress import progress
+from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
 
@@ -36,14 +36,8 @@ def process(
                 hint="name files that exist",
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
-    done: list[Outcome] = []
     with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
-
-        def count(outcome: Outcome) -> None:
-            done.append(outcome)
-            tell(len(done), len(facts))
-
-        outcomes = run(runtime, facts, count)
+        outcomes = run(runtime, facts, one_by_one(tell, len(facts)))
     if json:
         render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:

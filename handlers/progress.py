@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 
 @contextmanager
@@ -31,3 +32,9 @@ def progress(task: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, in
             bar.update(shown, completed=done, total=total, rate=f"{rate:.1f} {unit}/s")
 
         yield tell
+
+
+def one_by_one(tell: Callable[[int, int], None], total: int) -> Callable[[object], None]:
+    """A function to be called once for each of `total` things that is done."""
+    done = count(1)
+    return lambda _: tell(next(done), total)

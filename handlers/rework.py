@@ -12,7 +12,7 @@ from core.outcome import Outcome
 from core.retract import retract as run_retract
 from handlers import render
 from handlers.process import exit_code, show
-from handlers.progress import progress
+from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file, is_temporary
 
@@ -94,14 +94,8 @@ def backfill(*, folder: Path, root: Path | None, warehouse: str | None, json: bo
         dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
         for path in files
     ]
-    done: list[Outcome] = []
     with progress("backfilling", "files", quiet=quiet or json) as tell:
-
-        def count(outcome: Outcome) -> None:
-            done.append(outcome)
-            tell(len(done), len(facts))
-
-        outcomes = run_backfill(runtime, facts, count)
+        outcomes = run_backfill(runtime, facts, one_by_one(tell, len(facts)))
     if json:
         render.as_json({"command": "backfill", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
