@@ -1,0 +1,68 @@
+"""Files of more rows than the engine keeps in one group, where it works in other ways than with a few."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+from ledger import Ledger, Record, custom_pipeline
+
+from core.definition import Pipeline
+from core.drop import FileDropped
+from infra.duckdb_warehouse import DuckDBWarehouse
+
+ROWS = 130_000  # DuckDB's row groups have 122,880
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
+    """A ledger whose engine has its usual threads."""
+    return _with_threads(Ledger(tmp_path / "root", lending))
+
+
+def _with_threads(ledger: Ledger) -> Ledger:
+    schema = ledger.runtime.pipeline.file.db_schema
+    ledger.runtime = replace(ledger.runtime, warehouse=DuckDBWarehouse(ledger.database, schema))
+    return ledger
+
+
+def put(ledger: Ledger, name: str, select: str) -> FileDropped:
+    path = ledger.root / "inbox" / name
+    duckdb.execute(f"COPY ({select}) TO '{path}' (HEADER)")
+    return ledger.put(name, path.read_text(encoding="utf-8"))
+
+
+def customers(ledger: Ledger, day: str, rows: int) -> FileDropped:
+    select = f"SELECT i AS CustomerID, 'Name ' || i AS Name, 'No' AS HasLoan FROM range(1, {rows} + 1) AS t(i)"
+    return put(ledger, f"customers_{day}.csv", select)
+
+
+def accounts(ledger: Ledger, day: str, rows: int) -> FileDropped:
+    select = f"""SELECT i AS AccountID, i AS CustomerID, '100.00' AS Balance, 'Savings' AS AccountType
+        FROM range(1, {rows} + 1) AS t(i)"""
+    return put(ledger, f"accounts_{day}.csv", select)
+
+
+def totals(ledger: Ledger) -> Sequence[Record]:
+    return ledger.rows("SELECT count(*), sum(savings_accounts), sum(total_annual_interest) FROM customer_profile")
+
+
+def test_a_drop_without_changes_before_one_of_many_rows_in_one_transaction(ledger: Ledger) -> None:
+    ledger.process(customers(ledger, "2026-01-01", 1), accounts(ledger, "2026-01-01", 1))
+    outcomes = ledger.process(
+        customers(ledger, "2026-01-02", 1),
+        accounts(ledger, "2026-01-02", 1),
+        customers(ledger, "2026-01-03", ROWS),
+        accounts(ledger, "2026-01-03", ROWS),
+    )
+    assert [outcome.versions_opened for outcome in outcomes] == [0, 0, ROWS - 1, ROWS - 1]
+    assert totals(ledger) == [(ROWS, ROWS, ROWS)]
+
+
+def test_marts_renewed_for_a_changed_pipeline(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.process(customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS))
+    changed = custom_pipeline(tmp_path / "changed", {"customer.yaml": {"description": "Other words."}})
+    ledger = _with_threads(Ledger(ledger.root, changed))
+    ledger.process(customers(ledger, "2026-01-02", 1))
+    assert totals(ledger) == [(ROWS, ROWS, ROWS)]
