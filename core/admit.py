@@ -12,6 +12,7 @@ from core.errors import DataRefused
 from core.history import Folded, fold, no_changes
 from core.intake import Drop, Extract
 from core.ledger import Delivered, Status
+from core.mart import Due, Refreshed
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
@@ -24,11 +25,19 @@ _NOTHING_READ = Validated(0, 0, 0, 0, 0, None, None)
 
 
 def admit(
-    runtime: Runtime, session: Session, drop: Drop, refusal: DataRefused | None = None, bulk: Bulk | None = None
+    runtime: Runtime,
+    session: Session,
+    drop: Drop,
+    refusal: DataRefused | None = None,
+    *,
+    bulk: Bulk | None = None,
+    due: Due | None = None,
+    last: bool = True,
 ) -> Outcome:
     """Admit a drop, or record it as duplicate or quarantined; `refusal` is known from an attempt rolled back.
 
-    With `bulk` the marts are left to the caller.
+    With `bulk` the marts are left to the caller. With `due` those that may wait are left to the `last` drop, or to
+    the caller where that one is not accepted.
 
     Raises:
         DataRefused: a check or the engine refused the drop when history was already touched; roll back, and
@@ -56,8 +65,21 @@ def admit(
             refusal = refusal or error
         else:
             if refusal is None:
-                return admission.accept(drop.extract, validated, bulk)
+                return admission.accept(drop.extract, validated, bulk, due, last=last)
     return admission.quarantine(refusal or DataRefused("unreadable", "the file cannot be read"), validated)
+
+
+def credit_newest(
+    session: Session, outcomes: Sequence[Outcome], refreshed: Sequence[Refreshed], results: Sequence[CheckResult]
+) -> tuple[list[Outcome], Drop | None]:
+    """Book what was computed and checked for several drops on the last one that was accepted, given beside them all."""
+    for place in reversed(range(len(outcomes))):
+        outcome = outcomes[place]
+        if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed:
+            checks.record(session, outcome.drop.drop_id, results)
+            credited = outcome.with_recomputed({**outcome.recomputed, **mart.recomputed(refreshed)})
+            return [*outcomes[:place], credited, *outcomes[place + 1 :]], outcome.drop
+    return list(outcomes), None
 
 
 def stage_changes(runtime: Runtime, session: Session, drop: Drop) -> None:
@@ -76,7 +98,9 @@ class _Admission:
     drop: Drop
     received_at: datetime
 
-    def accept(self, extract: Extract, validated: Validated, bulk: Bulk | None) -> Outcome:
+    def accept(
+        self, extract: Extract, validated: Validated, bulk: Bulk | None, due: Due | None, *, last: bool
+    ) -> Outcome:
         session, pipeline, contract = self.session, self.runtime.pipeline, extract.contract
         sequence = ledger.next_sequence(session)
         results = checks.check_staging(
@@ -103,10 +127,13 @@ class _Admission:
                 "last_effective": folded.last_effective,
             },
         )
-        recomputed: dict[str, int] = {}
+        refreshed: list[Refreshed] = []
         if bulk is None:
-            recomputed = mart.refresh(session, pipeline, moment_before)
-            results += checks.check_history(session, contract) + checks.check_marts(session, pipeline)
+            refreshed = mart.refresh(session, pipeline, moment_before, due)
+            if due is not None and last:
+                refreshed += due.refresh(session, pipeline)
+            results += checks.check_history(session, contract, folded.versions_opened)
+            results += checks.check_marts(session, refreshed)
             checks.refuse_failed(results)
             stage_changes(self.runtime, session, self.drop)
         else:
@@ -121,8 +148,8 @@ class _Admission:
             "source": {f"src_{contract.feed}": validated.rows_read},
             "staging": {f"stg_{contract.feed}": validated.rows_accepted},
             "history": {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed},
-            "intermediate": report.intermediate_counts(session, pipeline) if bulk is None else {},
-            "marts": recomputed,
+            "intermediate": report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
+            "marts": mart.recomputed(refreshed),
         }
         self._stage_report(Delivered.ACCEPTED, results, counts, layers)
         return Outcome(
@@ -135,7 +162,7 @@ class _Admission:
             rows_duplicate=validated.rows_duplicate,
             versions_opened=folded.versions_opened,
             versions_closed=folded.versions_closed,
-            recomputed=recomputed,
+            recomputed=mart.recomputed(refreshed),
             warnings=tuple(
                 f"{result.check_name} ({result.failing_rows}): {result.message}"
                 for result in results

@@ -88,7 +88,7 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
             f"""SELECT 1
             FROM rejected_row AS r
             WHERE r.drop_id = :drop_id
-                AND NOT EXISTS (SELECT 1 FROM parsed_again AS p WHERE p._line = r.line AND {key_known})
+                AND r.line NOT IN (SELECT p._line FROM parsed_again AS p WHERE {key_known})
             LIMIT 1""",
             {"drop_id": drop_id},
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core import checks, ledger, mart
-from core.admit import admit, stage_changes
+from core.admit import admit, credit_newest, stage_changes
 from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
@@ -17,7 +17,6 @@ from core.drop import FileDropped
 from core.errors import DataRefused
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
-from core.ledger import Delivered
 from core.outcome import Outcome
 from core.pipeline import complete, settle, take_one_by_one
 from core.ports import Session
@@ -64,18 +63,13 @@ def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> lis
             _fold_archived(session, extract, sequence, bulk)
     for contract in pipeline.contracts.values():
         bulk.restore_changes(session, contract)
-    recomputed = mart.refresh(session, pipeline, moment_before)
+    refreshed = mart.refresh(session, pipeline, moment_before)
     results = [result for contract in pipeline.contracts.values() for result in checks.check_history(session, contract)]
-    results += checks.check_marts(session, pipeline)
+    results += checks.check_marts(session, refreshed)
     checks.refuse_failed(results)
-    newest = next(
-        (outcome for outcome in reversed(outcomes) if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed),
-        None,
-    )
+    outcomes, newest = credit_newest(session, outcomes, refreshed, results)
     if newest is not None:
-        checks.record(session, newest.drop.drop_id, results)
-        stage_changes(runtime, session, newest.drop)
-        return [outcome.with_recomputed(recomputed) if outcome is newest else outcome for outcome in outcomes]
+        stage_changes(runtime, session, newest)
     return outcomes
 
 

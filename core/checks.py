@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from core.contract import Contract, Severity
-from core.definition import Check, Pipeline
+from core.definition import Check
 from core.errors import DataRefused
 from core.intake import Extract
 from core.ledger import insert_rows
+from core.mart import WHOLE_FROM, Refreshed
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
-from core.sql import feed_fragments, quoted, statement
+from core.sql import feed_fragments, quoted, statement, whole
 from core.validate import Validated, distinct_observations, parent_fragments
 
 
@@ -168,22 +169,28 @@ _HISTORY_CHECKS = {
 }
 
 
-def check_history(session: Session, contract: Contract) -> list[CheckResult]:
-    """What must hold for the timeline of every key that the drop changed."""
-    row = session.query(statement("check_history", feed_fragments(contract)))[0]
+def check_history(session: Session, contract: Contract, versions_opened: int = 0) -> list[CheckResult]:
+    """What must hold for the timeline of every key that changed; of all keys where most versions were just opened."""
+    fragments = feed_fragments(contract)
+    sql = statement("check_history", fragments)
+    if versions_opened >= WHOLE_FROM:
+        versions = session.query(f"SELECT count(*) AS versions FROM {fragments['history']}")[0]["versions"]
+        sql = whole(sql) if versions <= 2 * versions_opened else sql
+    row = session.query(sql)[0]
     return [
         _result("history", f"history_{contract.feed}", name, Severity.ERROR, int(row[name]), message)
         for name, message in _HISTORY_CHECKS.items()
     ]
 
 
-def check_marts(session: Session, pipeline: Pipeline) -> list[CheckResult]:
+def check_marts(session: Session, refreshed: Iterable[Refreshed]) -> list[CheckResult]:
     """The marts' own checks, on the rows just recomputed."""
-    return [_run(session, "marts", check) for mart in pipeline.marts for check in mart.checks]
+    return [_run(session, "marts", check, all_rows=found.whole) for found in refreshed for check in found.mart.checks]
 
 
-def _run(session: Session, layer: str, check: Check) -> CheckResult:
-    failing = int(session.query(f"SELECT count(*) AS failing FROM (\n{check.sql}\n) AS failed")[0]["failing"])
+def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) -> CheckResult:
+    sql = whole(check.sql) if all_rows else check.sql
+    failing = int(session.query(f"SELECT count(*) AS failing FROM (\n{sql}\n) AS failed")[0]["failing"])
     definition = check.definition
     return _result(layer, check.model, definition.name, definition.severity, failing, definition.message)
 

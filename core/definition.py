@@ -62,13 +62,17 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Mart:
-    """A business table: `touched_sql` selects the keys to recompute, `sql` their rows."""
+    """A business table: `touched_sql` selects the keys to recompute, `sql` their rows.
+
+    `waits` is whether it may be computed once for several drops: it has no change file, and no mart reads it.
+    """
 
     name: str
     file: MartFile
     sql: str
     touched_sql: str
     checks: tuple[Check, ...]
+    waits: bool
 
 
 @dataclass(frozen=True)
@@ -200,18 +204,22 @@ def _intermediate(folder: Path) -> tuple[Model, ...]:
 
 
 def _marts(folder: Path) -> tuple[Mart, ...]:
-    marts = {}
-    for path in sorted((folder / "marts").glob("*.yaml")):
-        file = load_yaml(path, MartFile)
-        marts[file.mart] = Mart(
-            name=file.mart,
-            file=file,
-            sql=_sql(folder / "marts" / f"{file.mart}.sql"),
-            touched_sql=_sql(folder / "marts" / f"{file.mart}.touched.sql"),
-            checks=_checks(folder, file.mart, file.checks),
+    files = {file.mart: file for path in (folder / "marts").glob("*.yaml") for file in [load_yaml(path, MartFile)]}
+    sql = {name: _sql(folder / "marts" / f"{name}.sql") for name in files}
+    touched_sql = {name: _sql(folder / "marts" / f"{name}.touched.sql") for name in files}
+    references = _references({name: sql[name] + touched_sql[name] for name in files})
+    read_by_others = set().union(*references.values())
+    return tuple(
+        Mart(
+            name=name,
+            file=files[name],
+            sql=sql[name],
+            touched_sql=touched_sql[name],
+            checks=_checks(folder, name, files[name].checks),
+            waits=not files[name].changes and name not in read_by_others,
         )
-    text = {name: mart.sql + mart.touched_sql for name, mart in marts.items()}
-    return tuple(marts[name] for name in _ordered(_references(text)))
+        for name in _ordered(references)
+    )
 
 
 def _checks(folder: Path, model: str, definitions: Iterable[CheckDefinition]) -> tuple[Check, ...]:

@@ -172,7 +172,11 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
         f"changed_{contract.feed}",
         f"""SELECT {fragments["o_key"]}, o.changed_from
         FROM concerned AS o
-        WHERE EXISTS (SELECT 1 FROM removed_version AS h WHERE {fragments["same_key"]})
-            OR EXISTS (SELECT 1 FROM added_version AS h WHERE {fragments["same_key"]})""",
+        INNER JOIN (
+            SELECT {fragments["key"]} FROM removed_version
+            UNION
+            SELECT {fragments["key"]} FROM added_version
+        ) AS h
+            ON {fragments["same_key"]}""",
     )
     return int(counts["opened"]), int(counts["closed"])

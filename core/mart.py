@@ -1,10 +1,51 @@
 """Marts: only the rows that a change touches are recomputed."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from core.definition import Mart, Pipeline
 from core.ports import Session
-from core.sql import differs, listed, quoted, same, statement
+from core.sql import differs, listed, quoted, same, statement, whole
+
+WHOLE_FROM = 10_000
+"""From so many touched rows on it is asked whether working on all of a table costs less than looking for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """How many rows of a mart were computed anew, and whether those were all of them."""
+
+    mart: Mart
+    rows: int
+    whole: bool
+
+
+class Due:
+    """Marts that are computed once for all drops of a transaction: those that `Mart.waits` says may wait."""
+
+    def __init__(self) -> None:
+        self._marts: set[str] = set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything is remembered."""
+        return bool(self._marts)
+
+    def add(self, session: Session, mart: Mart, bound: Mapping[str, Any]) -> None:
+        """Remember the keys that a drop touches."""
+        if mart.name in self._marts:
+            session.execute(f"INSERT INTO {quoted(f'due_{mart.name}')}\n{mart.touched_sql}", bound)
+        else:
+            session.scratch(f"due_{mart.name}", mart.touched_sql, bound)
+            self._marts.add(mart.name)
+
+    def refresh(self, session: Session, pipeline: Pipeline) -> list[Refreshed]:
+        """Compute what was remembered."""
+        marts = [mart for mart in pipeline.marts if mart.name in self._marts]
+        self._marts.clear()
+        return [_refresh(session, mart, f"SELECT DISTINCT * FROM {quoted(f'due_{mart.name}')}", {}) for mart in marts]
 
 
 def mart_fragments(mart: Mart) -> dict[str, str]:
@@ -26,22 +67,43 @@ def moment(session: Session) -> datetime | None:
     return found
 
 
-def refresh(session: Session, pipeline: Pipeline, moment_before: datetime | None) -> dict[str, int]:
+def refresh(
+    session: Session, pipeline: Pipeline, moment_before: datetime | None, due: Due | None = None
+) -> list[Refreshed]:
     """Recompute the rows that the `changed_<feed>` relations and the move of the moment touch.
 
-    Leaves `touched_<mart>` (keys) and `before_<mart>` (rows as they were). Gives the rows computed, by mart.
+    Leaves `touched_<mart>` (keys) and `before_<mart>` (rows as they were). With `due`, marts that may wait are
+    left to its `refresh`.
     """
-    recomputed = {}
+    bound = {"moment_before": moment_before or datetime.min}
+    refreshed = []
     for mart in pipeline.marts:
-        fragments = mart_fragments(mart)
-        touched = session.scratch(
-            f"touched_{mart.name}", mart.touched_sql, {"moment_before": moment_before or datetime.min}
-        )
-        before = session.scratch(f"before_{mart.name}", statement("mart_before", fragments))
-        if before:
-            session.execute(statement("mart_delete", fragments))
-        recomputed[mart.name] = session.execute(f"INSERT INTO {fragments['mart']}\n{mart.sql}") if touched else 0
-    return recomputed
+        if due is not None and mart.waits:
+            due.add(session, mart, bound)
+        else:
+            refreshed.append(_refresh(session, mart, mart.touched_sql, bound))
+    return refreshed
+
+
+def _refresh(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> Refreshed:
+    fragments = mart_fragments(mart)
+    touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
+    all_of_it = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= _row_count(session, mart)
+    rows_before = f"SELECT * FROM {fragments['mart']}" if all_of_it else statement("mart_before", fragments)
+    if session.scratch(f"before_{mart.name}", rows_before):
+        session.execute(f"DELETE FROM {fragments['mart']}" if all_of_it else statement("mart_delete", fragments))
+    sql = whole(mart.sql) if all_of_it else mart.sql
+    rows = session.execute(f"INSERT INTO {fragments['mart']}\n{sql}") if touched else 0
+    return Refreshed(mart, rows, all_of_it)
+
+
+def _row_count(session: Session, mart: Mart) -> int:
+    return int(session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"])
+
+
+def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
+    """The rows computed, by mart."""
+    return {found.mart.name: found.rows for found in refreshed}
 
 
 def changes_select(mart: Mart) -> str:

@@ -6,12 +6,13 @@ event -> FileDropped -> intake -> validate -> history -> mart -> publish -> arch
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from core import ledger, quarantine
-from core.admit import admit
+from core import checks, ledger, quarantine
+from core.admit import admit, credit_newest
 from core.drop import FileDropped
 from core.errors import DataRefused
 from core.intake import Drop, identify
 from core.ledger import Delivered
+from core.mart import Due
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import Publication, publish, republish
@@ -105,7 +106,7 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list
     """
     try:
         with session.transaction():
-            outcomes = [admit(runtime, session, drop) for drop in batch]
+            outcomes = _admit_all(runtime, session, batch)
             for drop in batch:
                 runtime.store.secure(drop.claim)
     except DataRefused as refusal:
@@ -115,6 +116,18 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list
             outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure(batch[0].claim)
     return complete(runtime, session, outcomes)
+
+
+def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit drop by drop; marts without a change file are computed once, at the end."""
+    due = Due() if len(batch) > 1 else None
+    outcomes = [admit(runtime, session, drop, due=due, last=drop is batch[-1]) for drop in batch]
+    if due is not None and due.pending:
+        refreshed = due.refresh(session, runtime.pipeline)
+        results = checks.check_marts(session, refreshed)
+        checks.refuse_failed(results)
+        outcomes, _ = credit_newest(session, outcomes, refreshed, results)
+    return outcomes
 
 
 def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

@@ -264,11 +264,11 @@ def _finish(runtime: Runtime, session: Session) -> None:
     """Compute the marts from nothing and hold everything against all checks."""
     contracts = runtime.pipeline.contracts.values()
     all_changed(session, contracts)
-    refresh(session, runtime.pipeline, None)
+    refreshed = refresh(session, runtime.pipeline, None)
     results: list[CheckResult] = []
     for contract in contracts:
         results += checks.check_history(session, contract)
-    checks.refuse_failed(results + checks.check_marts(session, runtime.pipeline))
+    checks.refuse_failed(results + checks.check_marts(session, refreshed))
 
 
 def _compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:

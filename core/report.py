@@ -14,8 +14,9 @@ from core.contract import Severity
 from core.definition import Pipeline
 from core.drop import iso
 from core.intake import Drop
+from core.mart import Refreshed
 from core.ports import Session
-from core.sql import quoted, same
+from core.sql import listed, quoted
 
 
 def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
@@ -27,7 +28,7 @@ def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
     return {row["rule"]: row["refused"] for row in rows}
 
 
-def intermediate_counts(session: Session, pipeline: Pipeline) -> dict[str, int]:
+def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequence[Refreshed]) -> dict[str, int]:
     """The rows of each model that marts read, for the keys just touched; all of them where it has no such key."""
     columns = session.query(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
@@ -40,11 +41,11 @@ def intermediate_counts(session: Session, pipeline: Pipeline) -> dict[str, int]:
     for model in pipeline.intermediate:
         if model.name not in text:
             continue  # a step on the way to another model; counting it would cost as much as computing it
-        keyed = next((mart for mart in pipeline.marts if set(mart.file.key) <= of_model.get(model.name, set())), None)
-        select = f"SELECT count(*) AS row_count FROM {quoted(model.name)} AS i"
-        if keyed:
-            touched = quoted(f"touched_{keyed.name}")
-            select += f" WHERE EXISTS (SELECT 1 FROM {touched} AS t WHERE {same(keyed.file.key, 'i', 't')})"
+        keyed = next((r for r in refreshed if set(r.mart.file.key) <= of_model.get(model.name, set())), None)
+        select = f"SELECT count(*) AS row_count FROM {quoted(model.name)}"
+        if keyed and not keyed.whole:
+            key = listed(keyed.mart.file.key)
+            select += f" WHERE ({key}) IN (SELECT {key} FROM {quoted(f'touched_{keyed.mart.name}')})"
         counts[model.name] = int(session.query(select)[0]["row_count"])
     return counts
 

@@ -89,10 +89,10 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
     ledger.record_retraction(session, row, at=at, who=who, reason=reason)
     # Should the process die before it has published, the next start does it.
     ledger.mark_artifacts(session, current=False)
-    recomputed = mart.refresh(session, pipeline, moment_before)
-    checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, pipeline))
+    refreshed = mart.refresh(session, pipeline, moment_before)
+    checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, refreshed))
     _restore_newest_rows(runtime, session, row)
-    return Retracted(row, opened, closed, recomputed)
+    return Retracted(row, opened, closed, mart.recomputed(refreshed))
 
 
 def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> None:

@@ -136,7 +136,7 @@ def _leave_out(session: Session, select: str, times: dict[str, datetime | None] 
         f"""INSERT INTO left_out
         SELECT _line, _duplicate, column_name, rule, reason
         FROM ({select}) AS found
-        WHERE NOT EXISTS (SELECT 1 FROM left_out AS l WHERE l._line = found._line)""",
+        WHERE _line NOT IN (SELECT _line FROM left_out)""",
         times,
     )
 
@@ -146,8 +146,8 @@ def _unknown_keys(session: Session, contract: Contract) -> int:
     return int(
         session.query(
             f"""SELECT count(*) AS unknown
-            FROM left_out AS l
-            WHERE NOT EXISTS (SELECT 1 FROM parsed AS p WHERE p._line = l._line AND {key_known})"""
+            FROM left_out
+            WHERE _line NOT IN (SELECT p._line FROM parsed AS p WHERE {key_known})"""
         )[0]["unknown"]
     )
 

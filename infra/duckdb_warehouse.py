@@ -281,7 +281,7 @@ class DuckDBSession:
             into,
             f"""SELECT r._line, r.raw
             FROM {quoted(kept)} AS r
-            WHERE EXISTS (SELECT 1 FROM {quoted(lines)} AS l WHERE l._line = r._line)""",
+            WHERE r._line IN (SELECT _line FROM {quoted(lines)})""",
         )
 
     def export(self, select: str, path: Path, kind: str) -> None:

@@ -4,6 +4,7 @@
 that way, they are bound as `:name`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -11,6 +12,7 @@ from string import Template
 
 from core.contract import Contract
 
+_INCREMENTAL = re.compile(r"/\* incremental \*/.*?/\* end \*/", re.DOTALL)
 _ENGINE_TYPES = {"bigint": "BIGINT", "text": "STRING", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
 
 
@@ -54,6 +56,11 @@ def _text(name: str) -> str:
 def statement(name: str, fragments: Mapping[str, str] | None = None) -> str:
     """The statement in `<name>.sql` with its `${...}` filled in."""
     return Template(_text(name)).substitute(fragments or {})
+
+
+def whole(sql: str) -> str:
+    """A statement without what keeps it to the rows touched: the text between `/* incremental */` and `/* end */`."""
+    return _INCREMENTAL.sub("", sql)
 
 
 def statements(name: str) -> list[str]:

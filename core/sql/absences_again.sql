@@ -7,9 +7,7 @@ SELECT
     CAST(:sequence AS BIGINT) AS _sequence,
     CAST(:drop_id AS STRING) AS _drop_id
 FROM concerned AS h
+LEFT JOIN parsed_again AS o
+    ON ${same_key}
 WHERE h.changed_from <= :as_of
-    AND NOT EXISTS (
-        SELECT 1
-        FROM parsed_again AS o
-        WHERE ${same_key}
-    )
+    AND o._line IS NULL

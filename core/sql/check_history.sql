@@ -6,11 +6,7 @@ WITH version AS (
         h.valid_to,
         h.is_current
     FROM ${history} AS h
-    WHERE EXISTS (
-        SELECT 1
-        FROM ${changed} AS o
-        WHERE ${same_key}
-    )
+    /* incremental */ INNER JOIN ${changed} AS o ON ${same_key} /* end */
 ),
 versioned_key AS (
     SELECT

@@ -1,9 +1,10 @@
 SELECT count(*) AS failing
 FROM observation AS o
+LEFT JOIN (
+    SELECT ${parent_key} AS known
+    FROM ${parent}
+    WHERE is_current
+) AS parent
+    ON parent.known = o.${column}
 WHERE o.${column} IS NOT NULL
-    AND NOT EXISTS (
-        SELECT 1
-        FROM ${parent} AS parent
-        WHERE parent.${parent_key} = o.${column}
-            AND parent.is_current
-    )
+    AND parent.known IS NULL

@@ -1,7 +1,7 @@
-DELETE FROM ${history} AS h
-WHERE EXISTS (
-    SELECT 1
-    FROM removed_version AS o
-    WHERE ${same_key}
-        AND o.valid_from = h.valid_from
+DELETE FROM ${history}
+WHERE (${key}, valid_from) IN (
+    SELECT
+        ${key},
+        valid_from
+    FROM removed_version
 )

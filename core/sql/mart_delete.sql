@@ -1,6 +1,5 @@
-DELETE FROM ${mart} AS m
-WHERE EXISTS (
-    SELECT 1
-    FROM ${touched} AS t
-    WHERE ${same_key}
+DELETE FROM ${mart}
+WHERE (${key}) IN (
+    SELECT ${key}
+    FROM ${touched}
 )

@@ -2,8 +2,7 @@
 SELECT p.*
 FROM parsed AS p
 WHERE p._valid
-    AND NOT EXISTS (
-        SELECT 1
-        FROM left_out AS l
-        WHERE l._line = p._line
+    AND p._line NOT IN (
+        SELECT _line
+        FROM left_out
     )

@@ -12,11 +12,10 @@ WITH numbered AS (
         ON ${same_key}
         AND o._effective_at >= h.changed_from
     WHERE o._valid
-        AND NOT EXISTS (
-            SELECT 1
-            FROM rejected_row AS r
-            WHERE r.drop_id = :drop_id
-                AND r.line = o._line
+        AND o._line NOT IN (
+            SELECT line
+            FROM rejected_row
+            WHERE drop_id = :drop_id
         )
 )
 SELECT

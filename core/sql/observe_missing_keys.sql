@@ -7,10 +7,8 @@ SELECT
     TRUE AS _absent,
     TRUE AS _valid
 FROM ${history} AS h
+LEFT JOIN parsed AS o
+    ON ${same_key}
 WHERE h.valid_from <= :as_of
     AND (h.valid_to IS NULL OR h.valid_to >= :as_of)
-    AND NOT EXISTS (
-        SELECT 1
-        FROM parsed AS o
-        WHERE ${same_key}
-    )
+    AND o._line IS NULL

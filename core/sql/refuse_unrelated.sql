@@ -6,11 +6,12 @@ SELECT
     ${rule_name} AS rule,
     ${reason} AS reason
 FROM parsed AS p
+LEFT JOIN (
+    SELECT ${parent_key} AS known
+    FROM ${parent}
+    WHERE is_current
+) AS parent
+    ON parent.known = p.${column}
 WHERE p._valid
     AND p.${column} IS NOT NULL
-    AND NOT EXISTS (
-        SELECT 1
-        FROM ${parent} AS parent
-        WHERE parent.${parent_key} = p.${column}
-            AND parent.is_current
-    )
+    AND parent.known IS NULL

@@ -7,24 +7,21 @@ WITH observed AS (
         o._effective_at
     FROM parsed_again AS o
     WHERE o._valid
-        AND NOT EXISTS (
-            SELECT 1
-            FROM rejected_row AS r
-            WHERE r.drop_id = :drop_id
-                AND r.line = o._line
+        AND o._line NOT IN (
+            SELECT line
+            FROM rejected_row
+            WHERE drop_id = :drop_id
         )
     UNION
     SELECT
         ${h_key},
         CAST(:as_of AS TIMESTAMP)
     FROM ${history} AS h
+    LEFT JOIN parsed_again AS o
+        ON ${same_key}
     WHERE ${closes_missing}
         AND (h.valid_from = :as_of OR h.valid_to = :as_of)
-        AND NOT EXISTS (
-            SELECT 1
-            FROM parsed_again AS o
-            WHERE ${same_key}
-        )
+        AND o._line IS NULL
 )
 SELECT
     ${o_key},

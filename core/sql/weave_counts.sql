@@ -3,23 +3,19 @@ SELECT
     (
         SELECT count(*)
         FROM woven AS o
-        WHERE NOT EXISTS (
-            SELECT 1
-            FROM superseded AS h
-            WHERE ${same_key}
-                AND h.valid_from = o.valid_from
-                AND NOT ${differs}
-        )
+        LEFT JOIN superseded AS h
+            ON ${same_key}
+            AND h.valid_from = o.valid_from
+            AND NOT ${differs}
+        WHERE h.valid_from IS NULL
     ) AS opened,
     (
         SELECT count(*)
         FROM superseded AS h
-        WHERE NOT EXISTS (
-            SELECT 1
-            FROM woven AS o
-            WHERE ${same_key}
-                AND h.valid_from = o.valid_from
-                AND NOT ${differs}
-                AND (o.valid_to IS NULL OR o.valid_to >= h.valid_to)
-        )
+        LEFT JOIN woven AS o
+            ON ${same_key}
+            AND h.valid_from = o.valid_from
+            AND NOT ${differs}
+            AND (o.valid_to IS NULL OR o.valid_to >= h.valid_to)
+        WHERE o.valid_from IS NULL
     ) AS closed

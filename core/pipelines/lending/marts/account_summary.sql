@@ -31,11 +31,7 @@ WITH earned AS (
         ON s.balance >= r.min_balance
         AND (r.next_min_balance IS NULL OR s.balance < r.next_min_balance)
     WHERE r.method = 'whole_balance'
-        AND EXISTS (
-            SELECT 1
-            FROM touched_account_summary AS t
-            WHERE t.account_id = s.account_id
-        )
+        /* incremental */ AND s.account_id IN (SELECT account_id FROM touched_account_summary) /* end */
     UNION ALL
     SELECT
         s.customer_id,
@@ -58,11 +54,7 @@ WITH earned AS (
         ON s.balance >= r.min_balance
         AND (r.next_min_balance IS NULL OR s.balance < r.next_min_balance)
     WHERE r.method = 'marginal'
-        AND EXISTS (
-            SELECT 1
-            FROM touched_account_summary AS t
-            WHERE t.account_id = s.account_id
-        )
+        /* incremental */ AND s.account_id IN (SELECT account_id FROM touched_account_summary) /* end */
 )
 SELECT
     customer_id,

@@ -6,8 +6,7 @@ WITH total AS (
         sum(s.original_balance) AS total_savings_balance,
         sum(s.annual_interest) AS total_annual_interest
     FROM account_summary AS s
-    INNER JOIN touched_customer_profile AS t
-        ON t.customer_id = s.customer_id
+    /* incremental */ INNER JOIN touched_customer_profile AS t ON t.customer_id = s.customer_id /* end */
     GROUP BY s.customer_id
 )
 SELECT
@@ -17,9 +16,8 @@ SELECT
     coalesce(total.savings_accounts, 0) AS savings_accounts,
     CAST(coalesce(total.total_savings_balance, 0) AS DECIMAL(28, 2)) AS total_savings_balance,
     CAST(coalesce(total.total_annual_interest, 0) AS DECIMAL(28, 2)) AS total_annual_interest
-FROM touched_customer_profile AS t
-INNER JOIN history_customer AS c
-    ON c.customer_id = t.customer_id
-    AND c.is_current
+FROM history_customer AS c
 LEFT JOIN total
     ON total.customer_id = c.customer_id
+WHERE c.is_current
+    /* incremental */ AND c.customer_id IN (SELECT customer_id FROM touched_customer_profile) /* end */

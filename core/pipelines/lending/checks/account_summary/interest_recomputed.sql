@@ -25,11 +25,7 @@ account AS (
     LEFT JOIN history_customer AS c
         ON c.customer_id = m.customer_id
         AND c.is_current
-    WHERE EXISTS (
-        SELECT 1
-        FROM touched_account_summary AS t
-        WHERE t.account_id = m.account_id
-    )
+    /* incremental */ WHERE m.account_id IN (SELECT account_id FROM touched_account_summary) /* end */
 ),
 narrow AS (
     SELECT

@@ -9,8 +9,7 @@ WITH bounds AS (
 )
 SELECT m.account_id
 FROM account_summary AS m
-INNER JOIN touched_account_summary AS t
-    ON t.account_id = m.account_id
+/* incremental */ INNER JOIN touched_account_summary AS t ON t.account_id = m.account_id /* end */
 CROSS JOIN bounds
 WHERE m.interest_rate < bounds.lowest
     OR m.interest_rate > bounds.highest

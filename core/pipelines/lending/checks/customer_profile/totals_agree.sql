@@ -5,14 +5,12 @@ WITH total AS (
         sum(s.new_balance - s.annual_interest) AS balance,
         sum(s.new_balance - s.original_balance) AS interest
     FROM account_summary AS s
-    INNER JOIN touched_customer_profile AS t
-        ON t.customer_id = s.customer_id
+    /* incremental */ INNER JOIN touched_customer_profile AS t ON t.customer_id = s.customer_id /* end */
     GROUP BY s.customer_id
 )
 SELECT p.customer_id
 FROM customer_profile AS p
-INNER JOIN touched_customer_profile AS t
-    ON t.customer_id = p.customer_id
+/* incremental */ INNER JOIN touched_customer_profile AS t ON t.customer_id = p.customer_id /* end */
 LEFT JOIN total
     ON total.customer_id = p.customer_id
 WHERE p.savings_accounts <> coalesce(total.savings_accounts, 0)
