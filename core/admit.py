@@ -185,7 +185,6 @@ class _Admission:
             Status.QUARANTINED, ledger.next_sequence(session), {**counts, "error": f"{refusal.rule}: {refusal.what}"}
         )
         self._record_rejects(validated)
-        session.discard_loaded(_SOURCE)
         checks.record(session, self.drop.drop_id, results)
         ledger.record_delivery(session, self.drop, Delivered.QUARANTINED, self.received_at)
         quarantine.stage_reason(self.runtime.store, self.drop, refusal, self.received_at)
@@ -225,7 +224,7 @@ class _Admission:
     def _record_rejects(self, validated: Validated) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""
         if validated.rows_rejected:
-            self.session.raw_rows(self.drop.claim.path, _SOURCE, "left_out", "raw_row")
+            self.session.raw_rows(_SOURCE, "left_out", "raw_row")
             self.session.execute(statement("record_rejected_rows"), {"drop_id": self.drop.drop_id})
             quarantine.stage_rejects(self.session, self.runtime.store, self.drop)
 

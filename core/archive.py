@@ -58,8 +58,7 @@ def read_archived(session: Session, extract: Extract) -> bool:
     contract = extract.contract
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
-    session.scratch("parsed_again", statement("parse", fragments), effective_times(extract.as_of))
-    session.discard_loaded(_SOURCE)
+    session.select_rows(_SOURCE, "parsed_again", statement("parse", fragments), effective_times(extract.as_of))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id)
 
 

@@ -115,6 +115,5 @@ def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk
     feed = extract.contract.feed
     session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
     validated = validate(session, extract, "source_again")
-    session.discard_loaded("source_again")
     folded = fold(session, extract, validated, sequence, observed_until=bulk.observed_until.get(feed))
     bulk.note(session, extract.contract, folded)

@@ -67,12 +67,10 @@ def check_staging(
         f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place}"
         for place, (violation, _) in enumerate(predicates)
     )
-    row = session.query(
-        f"""SELECT
-            {counts}{"," if counts else ""}
-            count(*) - (SELECT count(*) FROM ({distinct_observations(contract, "observation")}) AS d) AS repeated
-        FROM observation"""
-    )[0]
+    # Where nothing was set apart, validation has found that no key stands twice.
+    some_left_out = validated.rows_accepted < validated.rows_read
+    repeated = f"count(*) - ({distinct_observations(contract, 'observation')})" if some_left_out else "0"
+    row = session.query(f"SELECT {counts}{',' if counts else ''} {repeated} AS repeated FROM observation")[0]
     results = [
         _result(
             "staging",

@@ -67,7 +67,7 @@ def fold(
         return Folded(0, 0)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
-        opened, closed = _step(session, contract, extract.drop_id)
+        opened, closed = _step(session, contract, extract.drop_id, is_first=observed_until is None)
     else:
         _concern(session, contract, extract.drop_id, sequence)
         if observed_until is not None and first < observed_until:
@@ -135,10 +135,15 @@ def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
         )
 
 
-def _step(session: Session, contract: Contract, drop_id: str) -> tuple[int, int]:
+def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool) -> tuple[int, int]:
     fragments = feed_fragments(contract)
-    session.scratch("change", statement("fold_step", fragments))
-    closed = session.execute(statement("close_versions", fragments))
+    closed = 0
+    if is_first:  # there is no history to compare with
+        session.view("change", "SELECT *, TRUE AS opens FROM observation WHERE NOT _absent")
+    else:
+        session.scratch("step", statement("fold_step", fragments))
+        session.view("change", "SELECT * FROM step")
+        closed = session.execute(statement("close_versions", fragments))
     opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
     session.scratch(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
     return opened, closed

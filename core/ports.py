@@ -140,37 +140,40 @@ class Session(Protocol):
         """What happens inside becomes visible together at the end, or not at all if it raises."""
         ...
 
-    def load(self, path: Path, layout: Layout, into: str, *, drop_id: str) -> int:
-        """Read a delimited file as text into scratch relations; the number of rows read.
+    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+        """Take a delimited file as the relation `source`, whose columns are text: those of `layout.positions`, and
+        `_line`, which `select_rows` fills in.
+        """
+        ...
 
-        `into` gets `_drop_id`, `_line` (1-based line of the file, where the row begins) and the columns of
-        `layout.positions`; `misshapen_<into>` gets `_line, rule, reason, raw` of the rows that have no such shape.
-        A file that cannot be read leaves an open transaction usable.
+    def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
+        """Put a select over the rows of `source`, one for one, in scratch `into`; the number of rows read.
+
+        The select passes `_line` on, which then is the 1-based line of the file where the row begins. Scratch
+        `misshapen_<source>` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
+        that cannot be read leaves an open transaction usable.
 
         Raises:
             DataRefused: nothing can be read as rows, such as when a quote is never closed.
         """
         ...
 
-    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
-        """Make the rows of `source`, loaded before, those of `name` in the schema, in place of what it held.
+    def with_lines(self, source: str) -> None:
+        """Make `source` itself tell each row's `_line`, which takes another reading of the file."""
+        ...
 
-        `name` has the columns of `source` and `_accepted`, false for the lines that are in scratch `left_out`.
+    def raw_rows(self, source: str, lines: str, into: str) -> None:
+        """Fill scratch `into` with `_line, raw`: the text, as received, of the rows of `source` named by `lines`.
+
+        `lines` is a scratch relation with a column `_line`.
         """
         ...
 
-    def clear_kept(self, name: str) -> None:
-        """Leave `name`, kept before, without rows."""
-        ...
+    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+        """Make the rows of `source` those of `name` in the schema, in place of what it held.
 
-    def discard_loaded(self, source: str) -> None:
-        """Forget the rows of `source`."""
-        ...
-
-    def raw_rows(self, path: Path, source: str, lines: str, into: str) -> None:
-        """Fill scratch `into` with `_line, raw`: the text, as received, of the rows of `source` named by `lines`.
-
-        `source` was loaded from `path`; `lines` is a scratch relation with a column `_line`.
+        `name` has `_drop_id`, `_line`, the columns of `layout.positions` and `_accepted`, false for the lines that
+        are in scratch `left_out`.
         """
         ...
 

@@ -207,7 +207,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
         error.hint = f"drop {row.drop_id} ({row.name}) was accepted before; has the contract changed? {error.hint}"
         raise
     if validated.rows_rejected:
-        session.raw_rows(extract.path, "incoming", "left_out", "raw_row")
+        session.raw_rows("incoming", "left_out", "raw_row")
         session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id})
     folded = fold(
         session,

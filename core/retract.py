@@ -13,6 +13,7 @@ from core.look import find_drop
 from core.pipeline import publish_committed, settle
 from core.ports import Session
 from core.runtime import Runtime
+from core.schema import empty_source
 from core.sql import feed_fragments, statement
 
 
@@ -146,10 +147,10 @@ def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> 
     if not session.query(f"SELECT 1 FROM {name} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
         return
     left = ledger.in_history(session, row.feed, datetime.min)
-    if not left:
-        session.clear_kept(name)
-        return
     contract = runtime.pipeline.contract(row.feed)
+    if not left:
+        empty_source(session, contract)
+        return
     extract = archived_extract(runtime, contract, left[-1])
     session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
     session.scratch(

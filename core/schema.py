@@ -72,7 +72,6 @@ def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -
         check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment)
     )
     fold(session, extract, validated, INITIAL_SEQUENCE)
-    session.discard_loaded("initial")
 
 
 def _refuse_other_columns(session: Session, contract: Contract) -> None:
@@ -107,20 +106,24 @@ def _refuse_other_columns(session: Session, contract: Contract) -> None:
 
 def _layer_relations(session: Session, contract: Contract) -> None:
     """`src_<feed>`: the newest drop's rows as text. `stg_<feed>`: the accepted ones of them, typed."""
-    source = quoted(f"src_{contract.feed}")
     if not session.has_table(f"src_{contract.feed}"):
-        cells = ", ".join(f"CAST(NULL AS STRING) AS {quoted(column.name)}" for column in contract.columns)
-        session.execute(
-            f"""CREATE VIEW {source} AS
-            SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
-            WHERE FALSE"""
-        )
+        empty_source(session, contract)
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
     session.execute(
         f"""CREATE OR REPLACE VIEW {quoted("stg_" + contract.feed)} AS
         SELECT s._drop_id, s._line, {typed}
-        FROM {source} AS s
+        FROM {quoted("src_" + contract.feed)} AS s
         WHERE s._accepted"""
+    )
+
+
+def empty_source(session: Session, contract: Contract) -> None:
+    """Let `src_<feed>` show no rows."""
+    cells = ", ".join(f"CAST(NULL AS STRING) AS {quoted(column.name)}" for column in contract.columns)
+    session.execute(
+        f"""CREATE OR REPLACE VIEW {quoted(f"src_{contract.feed}")} AS
+        SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
+        WHERE FALSE"""
     )
 
 

@@ -1,18 +1,9 @@
--- Records split into cells; quoted cells lose their quotes.
-CREATE OR REPLACE TEMP TABLE split_record AS
+-- The records that have the header's shape; empty cells behind the last are let pass, as spreadsheets add it.
 SELECT
     _line,
-    raw,
-    NOT contains(raw, '"') OR regexp_full_match(raw, ${record}) AS well_quoted,
-    CASE
-        WHEN NOT contains(raw, '"') THEN string_split(raw, ${delimiter})
-        ELSE list_transform(
-            regexp_extract_all(raw || ${delimiter}, ${cell_with_delimiter}, 1),
-            lambda cell: CASE
-                WHEN starts_with(ltrim(cell, ' '), '"')
-                    THEN replace(substr(trim(cell, ' '), 2, length(trim(cell, ' ')) - 2), '""', '"')
-                ELSE cell
-            END
-        )
-    END AS cells
-FROM record
+    ${cells}
+FROM (
+    ${split}
+) AS split
+WHERE well_quoted
+    AND (len(cells) = ${width} OR (len(cells) > ${width} AND trim(array_to_string(cells[${width} + 1:], '')) = ''))

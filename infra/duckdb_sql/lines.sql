@@ -1,13 +1,11 @@
--- A file's lines with their numbers, blank ones included. The separator is a control character that no text
--- holds (intake refuses those that do), so that each line is one cell.
-CREATE OR REPLACE TEMP TABLE ${into} AS
-SELECT
-    row_number() OVER () AS _line,
-    coalesce(text, '') AS text
+-- A file's lines, blank ones included. The separator is a control character that no text holds (intake refuses
+-- those that do), so that each line is one cell.
+SELECT text AS raw
 FROM read_csv(
-    $$path,
+    ${path},
     columns = {'text': 'VARCHAR'},
     header = FALSE,
+    skip = ${skip},
     auto_detect = FALSE,
     delim = e'\x1f',
     quote = '',

@@ -1,7 +1,7 @@
 -- Lines joined into records where a quoted cell spans several. Each line that holds a quote maps "outside a
 -- quoted cell" and "inside one" to what holds behind it; the maps are composed by windows: the last line that
 -- leads to one state from both, then the parity of the lines that swap the two.
-CREATE OR REPLACE TEMP TABLE record AS
+CREATE OR REPLACE TEMP TABLE ${into} AS
 WITH mapped AS (
     SELECT
         _line,

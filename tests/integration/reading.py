@@ -70,17 +70,21 @@ class Reader:
             pass
 
     def load(self, extract: Extract) -> int:
-        return self._session.load(extract.path, extract.layout, "loaded", drop_id=extract.drop_id)
+        """Read a file; its rows are then in `loaded_row`."""
+        self._session.load(extract.path, extract.layout, "loaded", drop_id=extract.drop_id)
+        return self._session.select_rows("loaded", "loaded_row", "SELECT * FROM loaded")
 
     def read(self, text: str | bytes, *, carefully: bool = False) -> Loaded:
         extract = self.extract(text, carefully=carefully)
         names = [column.name for column in self._contract.columns]
         with self.transaction() as session:
             read = self.load(extract)
-            rows = session.query("SELECT * FROM loaded ORDER BY _line")
+            rows = session.query("SELECT * FROM loaded_row ORDER BY _line")
             misshapen = session.query("SELECT * FROM misshapen_loaded ORDER BY _line")
-            session.scratch("wanted", "SELECT _line FROM loaded")
-            session.raw_rows(extract.path, "loaded", "wanted", "raw_row")
+            session.keep_loaded("loaded", "src_loaded", None)
+            assert session.query("SELECT * EXCLUDE (_drop_id, _accepted) FROM src_loaded ORDER BY _line") == rows
+            session.scratch("wanted", "SELECT _line FROM loaded_row")
+            session.raw_rows("loaded", "wanted", "raw_row")
             raw = {row["_line"]: row["raw"] for row in session.query("SELECT _line, raw FROM raw_row")}
         return Loaded(
             read,

@@ -227,7 +227,7 @@ def test_any_text_is_read_or_refused_and_the_transaction_lives_on(customers: Rea
         else:
             lines = [
                 row["_line"]
-                for name in ("loaded", "misshapen_loaded")
+                for name in ("loaded_row", "misshapen_loaded")
                 for row in session.query(f"SELECT _line FROM {name}")
             ]
             assert len(lines) == len(set(lines)) == read
@@ -272,7 +272,7 @@ def test_lines_of_a_large_file_are_numbered_as_they_stand(customers: Reader, odd
 
     with customers.transaction() as session:
         assert customers.load(extract) == 59_999
-        in_place = session.query("SELECT count(DISTINCT _line) AS lines FROM loaded WHERE customer_id = _line")
+        in_place = session.query("SELECT count(DISTINCT _line) AS lines FROM loaded_row WHERE customer_id = _line")
         misshapen = session.query("SELECT _line FROM misshapen_loaded")
 
     assert [row["_line"] for row in misshapen] == ([] if odd_line is None else [odd_line])

@@ -1,4 +1,4 @@
-CREATE OR REPLACE TEMP TABLE ${misshapen} AS
+CREATE OR REPLACE TEMP TABLE ${into} AS
 SELECT
     _line,
     CASE WHEN well_quoted THEN 'ragged_row' ELSE 'malformed_quotes' END AS rule,
@@ -7,6 +7,6 @@ SELECT
         ELSE 'text stands behind the closing quote of a cell; double the quotes inside a quoted cell'
     END AS reason,
     raw
-FROM split_record
+FROM ${split}
 WHERE NOT well_quoted
     OR NOT (len(cells) = ${width} OR (len(cells) > ${width} AND trim(array_to_string(cells[${width} + 1:], '')) = ''))

@@ -1,12 +1,9 @@
--- The rows of a file in which each line is a row; see _with_lines for their numbers.
-CREATE OR REPLACE TABLE ${into} AS
+-- The cells of a file in which each line is a row; their lines are known once they are in a table.
 SELECT
-    $$drop_id AS _drop_id,
     CAST(NULL AS BIGINT) AS _line,
-    ${clean_cells},
-    TRUE AS _accepted
+    ${cells}
 FROM read_csv(
-    $$path,
+    ${path},
     columns = ${columns},
     header = FALSE,
     skip = 1,

@@ -1,0 +1,243 @@
+"""How DuckDB reads a delimited file: straight through where each line is a row, record by record where any is odd."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import duckdb
+
+from core.errors import DataRefused
+from core.intake import MAX_LINE_BYTES
+from core.ports import Layout, Parameters
+from core.sql import literal, quoted
+
+_MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
+
+Engine = Callable[..., duckdb.DuckDBPyConnection]
+"""Runs a statement of the engine's dialect with its bound values."""
+
+
+@cache
+def _text(name: str) -> Template:
+    return Template(files("infra").joinpath("duckdb_sql", f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _columns(layout: Layout, cell: str) -> str:
+    """The contract's columns, each by the `cell` at its place; NULL for those that the file lacks."""
+    return ",\n    ".join(
+        f"{'CAST(NULL AS VARCHAR)' if place is None else cell.format(place=place)} AS {quoted(name)}"
+        for name, place in layout.positions.items()
+    )
+
+
+def _with_line_feeds(source: Path, target: Path) -> None:
+    """Copy a text file, all its lines ended by line feeds."""
+    with (
+        source.open(encoding="utf-8-sig", newline=None) as lines,
+        target.open("w", encoding="utf-8", newline="") as plain,
+    ):
+        shutil.copyfileobj(lines, plain, 1 << 20)
+
+
+def _fragments(layout: Layout) -> dict[str, object]:
+    """What the statements that take records apart are filled in with."""
+    delimiter = f"[{layout.delimiter}]"
+    cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
+    return {
+        "opens": literal(f'(?:{cell}{delimiter})* *"(?:[^"]|"")*'),
+        "stays": literal(f'(?:[^"]|"")*|(?:[^"]|"")*" *(?:{delimiter}{cell})*{delimiter} *"(?:[^"]|"")*'),
+        "record": literal(f"(?:{cell}{delimiter})*{cell}"),
+        "cell_with_delimiter": literal(f"({cell}){delimiter}"),
+        "delimiter": literal(layout.delimiter),
+        "width": layout.width,
+    }
+
+
+@dataclass
+class _Source:
+    """A file that was loaded. `straight` is whether each of its lines may be a row; `records` whether scratch
+    `record_<source>` has its records with their lines.
+    """
+
+    path: Path
+    layout: Layout
+    drop_id: str
+    straight: bool
+    records: bool = False
+
+
+class DelimitedFiles:
+    """The delimited files that a session has loaded, each by the name of its source."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sources: dict[str, _Source] = {}
+
+    def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
+        """Make the file's cells readable as the view `source`; what reads them is `select`."""
+        self._engine(
+            f"CREATE OR REPLACE TEMP TABLE {quoted(f'misshapen_{source}')} "
+            "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
+        )
+        # Lines that end in different ways make the engine raise, which would abort the transaction.
+        loaded = _Source(path, layout, drop_id, straight=layout.lines_end_alike)
+        self._sources[source] = loaded
+        if loaded.straight:
+            columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
+            cells = _text("cells_straight").substitute(
+                cells=_columns(layout, "c{place}"),
+                path=literal(str(path)),
+                columns=f"{{{columns}}}",
+                delimiter=literal(layout.delimiter),
+            )
+            self._view(source, cells)
+
+    def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
+        """Put the select over the rows of `source` in the view `into`; the number of rows read."""
+        loaded = self._sources[source]
+        table = quoted(f"selected_{into}")
+        if loaded.straight:
+            # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
+            # each line is a row, none was.
+            with self._in_order_of_the_file():
+                rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+            if rows == loaded.layout.physical_lines - 1:
+                # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
+                # in the order of the file.
+                self._view(into, f"SELECT * REPLACE ({self._line_by_place(table)} AS _line) FROM {table}")
+                return rows
+            loaded.straight = False
+        if not loaded.records:
+            self._take_apart(source)
+        self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+        self._view(into, f"SELECT * FROM {table}")
+        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'misshapen_{source}')})"
+        return int(self._value(f"SELECT {counts}"))
+
+    def with_lines(self, source: str) -> None:
+        """Make the view `source` tell the line of each row, for who has to read the file's text again."""
+        loaded = self._sources[source]
+        if loaded.records:
+            return
+        if loaded.straight:
+            table = quoted(f"line_of_{source}")
+            with self._in_order_of_the_file():
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
+            self._view(
+                f"record_{source}",
+                f"SELECT {self._line_by_place(table)} AS _line, coalesce(raw, '') AS raw FROM {table}",
+            )
+            loaded.records = True
+            self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'record_{source}')}"))
+        else:
+            self._take_apart(source)
+
+    def raw(self, source: str, lines: str, into: str) -> None:
+        """Put the text of the rows of `source` that `lines` names in scratch `into`."""
+        self.with_lines(source)
+        self._engine(
+            f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
+            SELECT _line, raw
+            FROM {quoted(f"record_{source}")}
+            WHERE _line IN (SELECT _line FROM {quoted(lines)})"""
+        )
+
+    def keep(self, source: str, name: str, left_out: str | None) -> None:
+        """Keep the records of `source` in the table `received_<name>`, and their cells as the view `name`."""
+        loaded, received = self._sources[source], quoted(f"received_{name}")
+        if left_out is not None:
+            self.with_lines(source)
+        if loaded.records:
+            accepted = f"_line NOT IN (SELECT _line FROM {quoted(left_out)})" if left_out is not None else "TRUE"
+            record = quoted(f"record_{source}")
+            records = f"SELECT _line, raw, {accepted} AS _accepted FROM {record} ORDER BY _line"
+        else:
+            records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
+        # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
+        self._engine("SET force_compression = 'uncompressed'")
+        try:
+            with self._in_order_of_the_file():
+                self._engine(f"CREATE OR REPLACE TABLE {received} AS\n{records}")
+        finally:
+            self._engine("SET force_compression = 'auto'")
+        numbered = (
+            "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
+            f"FROM {received} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {received}) AS first_row"
+        )
+        self._engine(
+            f"""CREATE OR REPLACE VIEW {quoted(name)} AS
+            SELECT {literal(loaded.drop_id)} AS _drop_id, *
+            FROM ({self._cells(loaded.layout, numbered, "_accepted")}) AS cell"""
+        )
+
+    def _take_apart(self, source: str) -> None:
+        """Read a file that may have rows of several lines or of another shape than its header."""
+        loaded = self._sources[source]
+        fragments = _fragments(loaded.layout)
+        with tempfile.TemporaryDirectory(prefix="dropledger-") as folder, self._in_order_of_the_file():
+            # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
+            plain = Path(folder) / "lines"
+            _with_line_feeds(loaded.path, plain)
+            self._engine(_text("numbered_lines").substitute(lines=self._lines(plain, header=True)))
+        record, split = quoted(f"record_{source}"), quoted(f"split_{source}")
+        self._engine(f"DROP VIEW IF EXISTS {record}")
+        self._engine(_text("records").substitute(fragments, into=quoted(f"unchecked_{source}")))
+        unclosed = self._value(f"SELECT min(_line) FROM {quoted(f'unchecked_{source}')} WHERE unclosed")
+        if unclosed is not None:
+            raise DataRefused(
+                "unbalanced_quotes",
+                f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
+                hint="close the quote, or double it if it belongs to the text, and drop the file again",
+            )
+        self._view(f"record_{source}", f"SELECT _line, raw FROM {quoted(f'unchecked_{source}')}")
+        loaded.records, loaded.straight = True, False
+        cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
+        self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
+        self._engine(_text("misshapen").substitute(fragments, into=quoted(f"misshapen_{source}"), split=split))
+        self._view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
+
+    def _cells(self, layout: Layout, records: str, *others: str) -> str:
+        """The cells of records that are given with their lines, and other columns of theirs."""
+        return self._shaped(layout, _text("split").substitute(_fragments(layout), records=records), *others)
+
+    def _shaped(self, layout: Layout, split: str, *others: str) -> str:
+        cells = ",\n    ".join([_columns(layout, "nullif(cells[{place} + 1], '')"), *others])
+        return _text("cells").substitute(_fragments(layout), cells=cells, split=split)
+
+    def _lines(self, path: Path, *, header: bool = False) -> str:
+        return _text("lines").substitute(
+            path=literal(str(path)), skip=0 if header else 1, max_line_bytes=_MAX_LINE_BYTES
+        )
+
+    def _line_by_place(self, table: str) -> str:
+        """A row's line in the file, by its place in a table that was filled in the order of the file."""
+        first = self._value(f"SELECT min(rowid) FROM {table}")
+        return f"rowid - {first or 0} + 2"
+
+    @contextmanager
+    def _in_order_of_the_file(self) -> Iterator[None]:
+        # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of
+        # more than 122,879 rows until the file is opened again, if one of no rows went before it in the transaction.
+        self._engine("SET preserve_insertion_order = TRUE")
+        try:
+            yield
+        finally:
+            self._engine("SET preserve_insertion_order = FALSE")
+
+    def _view(self, name: str, select: str) -> None:
+        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
+
+    def _value(self, sql: str) -> Any:
+        row = self._engine(sql).fetchone()
+        return row[0] if row else None
+
+    def _count(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        row = self._engine(sql, parameters).fetchone()
+        return int(row[0]) if row else 0
