@@ -82,11 +82,12 @@ def credit_newest(
     return list(outcomes), None
 
 
-def stage_changes(runtime: Runtime, session: Session, drop: Drop) -> None:
-    """Write what the last refresh of the marts changed into the drop's workspace, to be published after the commit."""
-    for table in runtime.pipeline.marts:
-        if table.file.changes:
-            session.export(mart.changes_select(table), runtime.store.workspace(drop.claim) / CHANGES, "csv")
+def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Sequence[Refreshed]) -> None:
+    """Write what the refresh of the marts changed into the drop's workspace, to be published after the commit."""
+    for found in refreshed:
+        if found.mart.file.changes:
+            select = mart.changes_select(found.mart, all_rows=found.whole)
+            session.export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class _Admission:
             results += checks.check_history(session, contract, folded.versions_opened)
             results += checks.check_marts(session, refreshed)
             checks.refuse_failed(results)
-            stage_changes(self.runtime, session, self.drop)
+            stage_changes(self.runtime, session, self.drop, refreshed)
         else:
             bulk.note(session, contract, folded)
         checks.record(session, self.drop.drop_id, results)

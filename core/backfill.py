@@ -69,7 +69,7 @@ def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> lis
     checks.refuse_failed(results)
     outcomes, newest = credit_newest(session, outcomes, refreshed, results)
     if newest is not None:
-        stage_changes(runtime, session, newest)
+        stage_changes(runtime, session, newest, refreshed)
     return outcomes
 
 

@@ -106,19 +106,22 @@ def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
     return {found.mart.name: found.rows for found in refreshed}
 
 
-def changes_select(mart: Mart) -> str:
-    """The SELECT behind a change file: key, change, and each other column before and after."""
+def changes_select(mart: Mart, *, all_rows: bool = False) -> str:
+    """The SELECT behind a change file: key, change, and each other column before and after.
+
+    With `all_rows` it is for a mart that was computed whole.
+    """
     key, others = mart.file.key, [name for name in mart.file.columns if name not in mart.file.key]
     fragments = mart_fragments(mart)
     fragments |= {
-        "t_key": listed(key, "t"),
+        "either_key": ", ".join(f"coalesce(b.{quoted(name)}, a.{quoted(name)}) AS {quoted(name)}" for name in key),
         "first_key": quoted(key[0]),
         "before_and_after": ",\n    ".join(
             f"b.{quoted(name)} AS {quoted(name + '_before')},\n    a.{quoted(name)} AS {quoted(name + '_after')}"
             for name in others
         ),
-        "same_before": same(key, "t", "b"),
-        "same_after": same(key, "t", "a"),
+        "same_row": same(key, "a", "b"),
         "differs": differs(others, "a", "b"),
     }
-    return statement("mart_changes", fragments)
+    sql = statement("mart_changes", fragments)
+    return whole(sql) if all_rows else sql

@@ -20,6 +20,7 @@ from core.sql import literal, quoted
 
 _MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
 
+
 Engine = Callable[..., duckdb.DuckDBPyConnection]
 """Runs a statement of the engine's dialect with its bound values."""
 
@@ -185,7 +186,13 @@ class DelimitedFiles:
             # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
             plain = Path(folder) / "lines"
             _with_line_feeds(loaded.path, plain)
-            self._engine(_text("numbered_lines").substitute(lines=self._lines(plain, header=True)))
+            self._engine(
+                _text("numbered_lines").substitute(
+                    lines=_text("lines").substitute(
+                        path=literal(str(plain)), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
+                    )
+                )
+            )
         record, split = quoted(f"record_{source}"), quoted(f"split_{source}")
         self._engine(f"DROP VIEW IF EXISTS {record}")
         self._engine(_text("records").substitute(fragments, into=quoted(f"unchecked_{source}")))
@@ -211,10 +218,9 @@ class DelimitedFiles:
         cells = ",\n    ".join([_columns(layout, "nullif(cells[{place} + 1], '')"), *others])
         return _text("cells").substitute(_fragments(layout), cells=cells, split=split)
 
-    def _lines(self, path: Path, *, header: bool = False) -> str:
-        return _text("lines").substitute(
-            path=literal(str(path)), skip=0 if header else 1, max_line_bytes=_MAX_LINE_BYTES
-        )
+    def _lines(self, path: Path) -> str:
+        """The lines behind the header, of a file that was read straight through."""
+        return _text("lines").substitute(path=literal(str(path)), skip=1, options="")
 
     def _line_by_place(self, table: str) -> str:
         """A row's line in the file, by its place in a table that was filled in the order of the file."""

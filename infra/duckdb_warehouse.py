@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from core.errors import Busy, ConfigurationError, DataRefused, Unavailable
+from core.patience import patiently
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
@@ -167,7 +168,7 @@ class DuckDBWarehouse:
         self._path = path
         self._schema = schema
         self._wait_seconds = wait_seconds
-        self._settings = dict(settings or {})
+        self._settings: dict[str, Any] = dict(settings or {})
 
     @property
     def location(self) -> str:
@@ -237,23 +238,18 @@ class DuckDBWarehouse:
             )
 
     def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        attempts = Retrying(
-            retry=retry_if_exception_type(duckdb.IOException),
-            stop=stop_after_delay(self._wait_seconds),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-        )
+        connect = partial(duckdb.connect, str(self._path), read_only=read_only, config=self._settings)
         try:
-            return attempts(duckdb.connect, str(self._path), read_only=read_only, config=self._settings)
-        except RetryError as error:
-            cause = error.last_attempt.exception()
-            text = str(cause)
+            return patiently(connect, duckdb.IOException, self._wait_seconds)
+        except duckdb.IOException as error:
+            text = str(error)
             if "lock" in text.casefold():
                 holder = _HOLDER.search(text)
                 raise Busy(
                     f"the warehouse {self._path} is open elsewhere",
                     holder=holder[1] if holder else "",
                     hint="close the other program, or try again when it is done",
-                ) from cause
+                ) from error
             raise Unavailable(
                 f"the warehouse {self._path} cannot be opened", why=text.splitlines()[0], hint="run dropledger doctor"
-            ) from cause
+            ) from error

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
-
 from core.drop import Claim, FileDropped, iso, parse_moment
 from core.errors import Busy, ConfigurationError
+from core.patience import patiently
 from core.ports import Clock
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
@@ -96,15 +96,11 @@ class LocalStore:
     def exclusive(self, wait_seconds: float) -> Iterator[None]:
         self.prepare()
         descriptor = os.open(self._root / "work" / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        attempts = Retrying(
-            retry=retry_if_exception_type(BlockingIOError),
-            stop=stop_after_delay(wait_seconds),
-            wait=wait_random_exponential(multiplier=0.01, max=0.25),
-        )
+        lock = partial(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             try:
-                attempts(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except RetryError as error:
+                patiently(lock, BlockingIOError, wait_seconds)
+            except BlockingIOError as error:
                 holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
                 raise Busy(
                     f"the root {self._root} is in use", holder=holder, hint="try again when that process is done"

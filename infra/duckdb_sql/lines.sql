@@ -10,6 +10,5 @@ FROM read_csv(
     delim = e'\x1f',
     quote = '',
     escape = '',
-    strict_mode = FALSE,
-    max_line_size = ${max_line_bytes}
+    strict_mode = FALSE${options}
 )
