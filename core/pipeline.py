@@ -3,6 +3,7 @@
 event -> FileDropped -> intake -> validate -> history -> mart -> publish -> archive
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -49,15 +50,22 @@ def settle(
     if not dropped and not runtime.store.unfinished():
         return []
     outcomes: list[Outcome] = []
-    with runtime.session():
+
+    def take(session: Session, batch: Sequence[Drop]) -> None:
+        for outcome in (work_off or _work_off)(runtime, session, batch):
+            outcomes.append(outcome)
+            tell(outcome)
+
+    with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
         drops = claimed(runtime, dropped)
-    runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
-    for batch in batches(drops):
+        runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
+        ahead = batches(drops)
+        for batch in itertools.islice(ahead, 1):
+            take(session, batch)
+    for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
-            for outcome in (work_off or _work_off)(runtime, session, batch):
-                outcomes.append(outcome)
-                tell(outcome)
+            take(session, batch)
     return outcomes
 
 

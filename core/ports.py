@@ -181,6 +181,10 @@ class Session(Protocol):
         """Make another warehouse's tables readable in this session; the SQL prefix for their names."""
         ...
 
+    def columns(self, name: str) -> frozenset[str]:
+        """The columns of a table or view."""
+        ...
+
     def has_table(self, name: str) -> bool:
         """Whether the pipeline's schema has this table."""
         ...

@@ -30,18 +30,13 @@ def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
 
 def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequence[Refreshed]) -> dict[str, int]:
     """The rows of each model that marts read, for the keys just touched; all of them where it has no such key."""
-    columns = session.query(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
-    )
-    of_model: dict[str, set[str]] = {}
-    for column in columns:
-        of_model.setdefault(column["table_name"], set()).add(column["column_name"])
     counts = {}
     text = "\n".join(mart.sql for mart in pipeline.marts)
     for model in pipeline.intermediate:
         if model.name not in text:
             continue  # a step on the way to another model; counting it would cost as much as computing it
-        keyed = next((r for r in refreshed if set(r.mart.file.key) <= of_model.get(model.name, set())), None)
+        columns = session.columns(model.name)
+        keyed = next((found for found in refreshed if columns.issuperset(found.mart.file.key)), None)
         select = f"SELECT count(*) AS row_count FROM {quoted(model.name)}"
         if keyed and not keyed.whole:
             key = listed(keyed.mart.file.key)

@@ -20,6 +20,7 @@ from infra.duckdb_csv import DelimitedFiles
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
+_ATTACHED_AS = "warehouse"
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
@@ -47,26 +48,25 @@ def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
         self._connection = connection
         self._schema = schema
-        # The file is called like the schema, and DuckDB takes a lone name for either: name both.
-        self._qualified = f"{quoted(database)}.{quoted(schema)}"
+        self._qualified = f"{_ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine)
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one."""
-        if create:
-            self._engine(f"CREATE SCHEMA IF NOT EXISTS {self._qualified}")
         try:
             self._connection.execute(f"USE {self._qualified}")
         except duckdb.CatalogException as error:
-            raise ConfigurationError(
-                f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
-            ) from error
-        if create:
+            if not create:
+                raise ConfigurationError(
+                    f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
+                ) from error
+            self._engine(f"CREATE SCHEMA {self._qualified}")
+            self._engine(f"USE {self._qualified}")
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-            self._engine("CREATE MACRO IF NOT EXISTS regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+            self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect; its errors become ours, by what to do next."""
@@ -114,10 +114,17 @@ class DuckDBSession:
             raise
         self._engine("COMMIT")
 
+    def columns(self, name: str) -> frozenset[str]:
+        result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
+        return frozenset(column[0] for column in result.description or ())
+
     def has_table(self, name: str) -> bool:
+        there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
+            UNION ALL
+            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = current_database()"""
         return bool(
             self.query(
-                "SELECT 1 FROM information_schema.tables WHERE table_schema = :schema AND table_name = :name",
+                f"SELECT 1 FROM ({there}) AS there WHERE schema_name = :schema AND table_name = :name",
                 {"schema": self._schema, "name": name},
             )
         )
@@ -169,6 +176,7 @@ class DuckDBWarehouse:
         self._schema = schema
         self._wait_seconds = wait_seconds
         self._settings: dict[str, Any] = dict(settings or {})
+        self._instance: duckdb.DuckDBPyConnection | None = None
 
     @property
     def location(self) -> str:
@@ -218,16 +226,30 @@ class DuckDBWarehouse:
             )
         self._refuse_other_files()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._connect(read_only)
+        with self._engine().cursor() as connection:
+            self._attach(connection, read_only)
+            try:
+                session = DuckDBSession(connection, self._schema)
+                session.enter_schema(create=not read_only)
+                yield session
+            finally:
+                self._detach(connection)
+
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
+        if self._instance is None:
+            spill = {"temp_directory": f"{self._path}.tmp"}
+            self._instance = duckdb.connect(config={"preserve_insertion_order": False, **spill, **self._settings})
+            self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
+        return self._instance
+
+    def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET preserve_insertion_order = FALSE")
-            row = connection.execute("SELECT current_database()").fetchone()
-            session = DuckDBSession(connection, row[0] if row else self._path.stem, self._schema)
-            session.enter_schema(create=not read_only)
-            yield session
-        finally:
-            connection.close()
+            connection.execute("USE memory.main")
+            connection.execute(f"DETACH {_ATTACHED_AS}")
+        except duckdb.Error:  # an engine that has failed badly does nothing more; its end lets go of the file
+            self._engine().close()
+            self._instance = None
 
     def _refuse_other_files(self) -> None:
         # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
@@ -237,10 +259,10 @@ class DuckDBWarehouse:
                 hint="name the warehouse's own file with --warehouse, or leave it out",
             )
 
-    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        connect = partial(duckdb.connect, str(self._path), read_only=read_only, config=self._settings)
+    def _attach(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+        attach = f"ATTACH {literal(str(self._path))} AS {_ATTACHED_AS} (READ_ONLY {read_only})"
         try:
-            return patiently(connect, duckdb.IOException, self._wait_seconds)
+            patiently(partial(connection.execute, attach), duckdb.IOException, self._wait_seconds)
         except duckdb.IOException as error:
             text = str(error)
             if "lock" in text.casefold():
