@@ -51,10 +51,13 @@ def fold(
     *,
     observed_until: datetime | None = None,
     later_observations: LaterObservations = lambda *_: None,
+    received_last: bool = True,
 ) -> Folded:
     """Fold scratch `observation` into the feed's history.
 
     `observed_until` is the latest effective time that drops of the feed observed before; None for the first.
+    `received_last` is whether this drop comes behind those in history by its sequence: of one effective time it
+    then stands.
     """
     contract = extract.contract
     closes_missing = contract.missing_keys == "close" and validated.unknown_keys == 0
@@ -70,7 +73,7 @@ def fold(
         opened, closed = _step(session, contract, extract.drop_id, is_first=observed_until is None)
     else:
         _concern(session, contract, extract.drop_id, sequence)
-        if observed_until is not None and first < observed_until:
+        if observed_until is not None and (first < observed_until or not received_last):
             later_observations(contract, first)
         opened, closed = weave(session, contract)
     return Folded(opened, closed, first, last)

@@ -216,6 +216,8 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
         row.sequence,
         observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
         later_observations=archived_observations(session, runtime, but={row.drop_id}),
+        # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
+        received_last=contract.effective_column is None,
     )
     session.keep_loaded(
         "incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None

@@ -26,7 +26,7 @@ from lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from plans import Arrival, File, Run, Step, assert_same, assert_sound_timelines, day, plans
+from plans import Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core.definition import Pipeline
 
@@ -79,6 +79,17 @@ def test_marts_are_what_the_model_makes_of_the_set_of_drops(
     for feed in feeds:
         assert_sound_timelines(tables[f"history_{feed}"], key_columns=1)
     assert_same(tables, {**run.expected_history(), **run.expected_marts()})
+
+
+@pytest.mark.parametrize("holding", ["delta with operation and effective column"], indirect=True)
+def test_replay_lets_the_last_received_stand_where_another_has_the_later_as_of(holding: tuple[Mode, Template]):
+    mode, template = holding
+    deleted = holding_file(mode, day(2), [Holding("1", "EUR", operation="D", changed_on=1)])
+    upserted = holding_file(mode, day(1), [Holding("1", "EUR", operation="U", changed_on=1)])
+    with template.ledger() as ledger:
+        run = Run(ledger, {"holding": mode.feed})
+        run.take([Arrival((deleted,)), Arrival((upserted,)), Replay()])
+        assert_same(run.tables(), run.expected_history())
 
 
 # Every timeline of four drops in every order of arrival
