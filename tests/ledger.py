@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pytest
 import yaml
 
+from core import checks, mart
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -107,6 +109,15 @@ class Template:
             root = Path(folder) / "root"
             shutil.copytree(self._root, root)
             yield Ledger(root, self._pipeline)
+
+
+@contextmanager
+def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
+    """Let marts be computed, and tables be checked, as a whole for so few rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mart, "WHOLE_FROM", rows)
+        patch.setattr(checks, "WHOLE_FROM", rows)
+        yield
 
 
 def custom_pipeline(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.definition import Pipeline
-from core.sql import differs, engine_type, feed_fragments, listed, literal, quoted, same, statement, statements
+from core.sql import differs, engine_type, feed_fragments, listed, literal, quoted, same, statement, statements, whole
 
 Row = tuple[str | None, str | None]
 # An identifier of DuckDB holds any character but NUL.
@@ -146,3 +146,10 @@ def test_history_table_is_that_of_the_contract(engine, lending: Pipeline):
         "drop_id",
         "line",
     ]
+
+
+def test_what_keeps_a_statement_to_the_rows_touched_can_be_left_out():
+    sql = "SELECT a FROM t\n/* incremental */ JOIN x USING (a) /* end */\nWHERE b /* incremental */ AND\nc /* end */"
+
+    assert whole(sql).split() == ["SELECT", "a", "FROM", "t", "WHERE", "b"]
+    assert whole("SELECT a FROM t /* all */") == "SELECT a FROM t /* all */"

@@ -1,0 +1,81 @@
+"""Marts: computed for the rows touched or as a whole, drop by drop or once for several."""
+
+from pathlib import Path
+
+import pytest
+from ledger import Ledger, work_on_tables_as_a_whole_from
+
+from core.definition import Pipeline
+from core.ledger import Delivered
+from core.mart import WHOLE_FROM
+from core.outcome import Outcome
+
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n3,Cy,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,9,5.00,Savings\n"
+LATER = (
+    "AccountID,CustomerID,Balance,AccountType\n"
+    "11,2,100.00,Savings\n12,2,1.00,Checking\n13,9,5.00,Savings\n14,3,7.00,Savings\n"
+)
+
+
+@pytest.fixture
+def published(tmp_path: Path, lending: Pipeline, request: pytest.FixtureRequest) -> dict[str, bytes]:
+    """The marts' artifacts and change files after a few drops."""
+    ledger = Ledger(tmp_path / "root", lending)
+    with work_on_tables_as_a_whole_from(request.param):
+        ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+        ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)
+        ledger.drop("accounts_2026-01-02.csv", LATER)
+        ledger.drop("customers_2026-01-03.csv", CUSTOMERS.replace("Bo,No", "Bo,Yes"))
+    outputs = ledger.root / "outputs"
+    return {path.name: path.read_bytes() for path in outputs.rglob("*.csv")}
+
+
+@pytest.mark.parametrize("published", [0, WHOLE_FROM], ids=["tables as a whole", "rows touched"], indirect=True)
+def test_change_files_tell_what_was_added_changed_and_removed(published: dict[str, bytes]):
+    changes = sorted(
+        [*line.split(",")[:2], line.split(",")[-1]]
+        for name, content in published.items()
+        if name not in {"account_summary.csv", "customer_profile.csv"}
+        for line in content.decode().splitlines()[1:]
+    )
+
+    assert changes == [
+        ["11", "added", "101.50"],
+        ["11", "changed", "101.00"],
+        ["11", "changed", "101.50"],
+        ["12", "added", "20400.00"],
+        ["12", "removed", ""],
+        ["14", "added", "7.07"],
+    ]
+    assert published["account_summary.csv"].decode().splitlines()[1:] == [
+        "2,11,100.00,0.015000,1.50,101.50",
+        "3,14,7.00,0.010000,0.07,7.07",
+    ]
+
+
+def checked(ledger: Ledger, outcome: Outcome) -> set[str]:
+    found = ledger.rows("SELECT model FROM check_result WHERE drop_id = ?", [outcome.drop.drop_id])
+    return {model for (model,) in found}
+
+
+def test_mart_without_change_file_is_computed_once_for_files_that_wait_together(ledger: Ledger):
+    first, last = ledger.process(
+        ledger.put("customers_2026-01-01.csv", CUSTOMERS), ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
+    )
+
+    assert first.recomputed == {"account_summary": 0}
+    assert last.recomputed == {"account_summary": 2, "customer_profile": 3}
+    assert "customer_profile" in checked(ledger, last) - checked(ledger, first)
+    assert ledger.table("customer_profile", "customer_id, savings_accounts") == [(1, 1), (2, 1), (3, 0)]
+
+
+def test_mart_that_waits_is_computed_though_the_last_file_is_refused(ledger: Ledger):
+    accepted, refused = ledger.process(
+        ledger.put("customers_2026-01-01.csv", CUSTOMERS), ledger.put("accounts_2026-01-02.csv", "AccountID\n1\n")
+    )
+
+    assert refused.delivered == Delivered.QUARANTINED
+    assert accepted.recomputed == {"account_summary": 0, "customer_profile": 3}
+    assert "customer_profile" in checked(ledger, accepted)
+    assert ledger.table("customer_profile", "customer_id, savings_accounts") == [(1, 0), (2, 0), (3, 0)]
