@@ -1,0 +1,91 @@
+"""The real `dropledger` in a child process that dies, by SIGKILL from its own hand, at a step of its way.
+
+A step is what leaves a trace outside the process: a file made, written through, renamed or removed, and a statement
+that begins, ends or writes something of the warehouse. The child counts them, before and after each, and dies at
+the one it was told.
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from handlers import cli, process, watch
+from infra import duckdb_warehouse
+
+_ = process, watch  # loaded before the fork, so that each child starts at once
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["crash"])
+
+_FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")
+_STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "COPY", "CREATE TABLE", "INSERT", "DELETE", "MERGE")
+
+
+class _Fuse:
+    def __init__(self, dies_at: int | None) -> None:
+        self._dies_at = dies_at
+        self.steps: list[str] = []
+
+    def step(self, name: str) -> None:
+        if len(self.steps) == self._dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.steps.append(name)
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def stepped(*arguments: Any, **options: Any) -> Any:
+            self.step(f"before {name}")
+            result = function(*arguments, **options)
+            self.step(f"after {name}")
+            return result
+
+        return stepped
+
+    def around_statement(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(connection: Any, sql: str, *others: Any) -> Any:
+            statement = next((known for known in _STATEMENTS if sql.lstrip().startswith(known)), None)
+            return self.around(statement, run)(connection, sql, *others) if statement else run(connection, sql, *others)
+
+        return stepped
+
+    def install(self) -> None:
+        for name in _FILE_STEPS:
+            setattr(os, name, self.around(name, getattr(os, name)))
+        shutil.copyfile = self.around("copyfile", shutil.copyfile)
+        connection = duckdb_warehouse.duckdb.DuckDBPyConnection
+        connection.execute = self.around_statement(connection.execute)
+
+
+def _child(arguments: Sequence[str], dies_at: int | None, steps: Path | None) -> None:
+    sys.argv = ["dropledger", *arguments]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    fuse = _Fuse(dies_at)
+    fuse.install()
+    try:
+        cli.main()
+    finally:
+        if steps is not None:
+            steps.write_text(json.dumps(fuse.steps), encoding="utf-8")
+
+
+def dropledger(*arguments: str, dies_at: int | None = None, steps: Path | None = None) -> int:
+    """Run a command; its exit code, or -9 if it died at the step. `steps` is where their names are written."""
+    child = _processes.Process(target=_child, args=(arguments, dies_at, steps))
+    child.start()
+    child.join(60)
+    assert child.exitcode is not None, "the child hangs"
+    return child.exitcode
+
+
+def steps_of(*arguments: str, steps: Path) -> list[str]:
+    """The names of the steps that a command takes."""
+    dropledger(*arguments, steps=steps)
+    names: list[str] = json.loads(steps.read_text(encoding="utf-8"))
+    return names
