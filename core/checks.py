@@ -13,7 +13,7 @@ from core.mart import WHOLE_FROM, Refreshed
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, quoted, statement, whole
-from core.validate import Validated, distinct_observations, parent_fragments
+from core.validate import Validated, distinct_count, parent_fragments
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def check_staging(
     )
     # Where nothing was set apart, validation has found that no key stands twice.
     some_left_out = validated.rows_accepted < validated.rows_read
-    repeated = f"count(*) - ({distinct_observations(contract, 'observation')})" if some_left_out else "0"
+    repeated = f"count(*) - ({distinct_count(contract, 'observation')})" if some_left_out else "0"
     row = session.query(f"SELECT {counts}{',' if counts else ''} {repeated} AS repeated FROM observation")[0]
     results = [
         _result(

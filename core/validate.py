@@ -83,7 +83,7 @@ def _set_apart(
         f"""SELECT
             count(*) - sum(CASE WHEN _valid THEN 1 ELSE 0 END) AS invalid,
             sum(CASE WHEN _valid THEN 1 ELSE 0 END)
-                - ({distinct_observations(contract, "parsed")}) AS repeated
+                - ({distinct_count(contract, "parsed")}) AS repeated
         FROM parsed"""
     )[0]
     if found["invalid"]:
@@ -125,8 +125,8 @@ def parent_fragments(column: str, to: str) -> dict[str, str]:
     return {"column": quoted(column), "parent": quoted(f"history_{feed}"), "parent_key": quoted(key)}
 
 
-def distinct_observations(contract: Contract, relation: str) -> str:
-    """SQL that counts the keys of the valid rows, each with its effective times."""
+def distinct_count(contract: Contract, relation: str) -> str:
+    """SQL for the number of keys among the valid rows, each with its effective times."""
     # Where all rows share one effective time, the engine need not compare it.
     time = ", _effective_at" if contract.effective_column else ""
     if len(contract.key) == 1 and not time:  # what the engine counts fastest
