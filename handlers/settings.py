@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     pipeline: str = "lending"
     log: Literal["auto", "console", "json"] = "auto"
     wait_seconds: float = Field(default=30.0, ge=0)
+    memory_limit: str = Field(default="", pattern=r"^(\d+ ?[KMGT]i?B)?$")
 
     @classmethod
     def settings_customise_sources(

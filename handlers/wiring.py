@@ -46,4 +46,5 @@ def _warehouse(settings: Settings, name: str, schema: str) -> Warehouse:
             hint="give the path of a DuckDB file with --warehouse, or none",
         )
     path = Path(settings.warehouse) if settings.warehouse else settings.root / "warehouse" / f"{name}.duckdb"
-    return DuckDBWarehouse(path.resolve(), schema, wait_seconds=settings.wait_seconds)
+    engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
+    return DuckDBWarehouse(path.resolve(), schema, wait_seconds=settings.wait_seconds, settings=engine)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -77,8 +77,9 @@ class _Source:
 class DelimitedFiles:
     """The delimited files that a session has loaded, each by the name of its source."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection) -> None:
         self._engine = engine
+        self._connection = connection
         self._sources: dict[str, _Source] = {}
 
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
@@ -162,12 +163,8 @@ class DelimitedFiles:
         else:
             records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
         # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
-        self._engine("SET force_compression = 'uncompressed'")
-        try:
-            with self._in_order_of_the_file():
-                self._engine(f"CREATE OR REPLACE TABLE {received} AS\n{records}")
-        finally:
-            self._engine("SET force_compression = 'auto'")
+        with self._in_order_of_the_file(), self._set("force_compression", "'uncompressed'", "'auto'"):
+            self._engine(f"CREATE OR REPLACE TABLE {received} AS\n{records}")
         numbered = (
             "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
             f"FROM {received} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {received}) AS first_row"
@@ -227,15 +224,21 @@ class DelimitedFiles:
         first = self._value(f"SELECT min(rowid) FROM {table}")
         return f"rowid - {first or 0} + 2"
 
-    @contextmanager
-    def _in_order_of_the_file(self) -> Iterator[None]:
+    def _in_order_of_the_file(self) -> AbstractContextManager[None]:
         # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of
         # more than 122,879 rows until the file is opened again, if one of no rows went before it in the transaction.
-        self._engine("SET preserve_insertion_order = TRUE")
-        try:
-            yield
-        finally:
-            self._engine("SET preserve_insertion_order = FALSE")
+        return self._set("preserve_insertion_order", "TRUE", "FALSE")
+
+    @contextmanager
+    def _set(self, name: str, value: str, otherwise: str) -> Iterator[None]:
+        """A setting of the engine, for as long as the block lasts."""
+        # Set beside the connection, whose transaction may have been aborted when the block ends.
+        with self._connection.cursor() as beside:
+            beside.execute(f"SET GLOBAL {name} = {value}")
+            try:
+                yield
+            finally:
+                beside.execute(f"SET GLOBAL {name} = {otherwise}")
 
     def _view(self, name: str, select: str) -> None:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class DuckDBSession:
         self._connection = connection
         self._schema = schema
         self._qualified = f"{_ATTACHED_AS}.{quoted(schema)}"
-        self._files = DelimitedFiles(self._engine)
+        self._files = DelimitedFiles(self._engine, connection)
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one."""
@@ -161,6 +162,16 @@ def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _is_database(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
@@ -238,10 +249,17 @@ class DuckDBWarehouse:
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
         if self._instance is None:
-            spill = {"temp_directory": f"{self._path}.tmp"}
+            self._remove_spilled()
+            spill = {"temp_directory": f"{self._path}.tmp-{os.getpid()}"}
             self._instance = duckdb.connect(config={"preserve_insertion_order": False, **spill, **self._settings})
             self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
         return self._instance
+
+    def _remove_spilled(self) -> None:
+        """Remove what processes that were killed had moved out of memory."""
+        for folder in self._path.parent.glob(f"{escape(self._path.name)}.tmp-*"):
+            if not _is_alive(int(folder.name.rpartition("-")[2])):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
         try:

@@ -262,6 +262,7 @@ def test_no_command_at_all_shows_the_help(console: Console):
         (["process", "customers_2025-10-31.csv", "--feed", "loan"], {}, "customer"),
         (["history", "loan", "1"], {}, "customer"),
         (["status"], {"wait_seconds": "-1"}, "DROPLEDGER_WAIT_SECONDS"),
+        (["status"], {"memory_limit": "lots"}, "DROPLEDGER_MEMORY_LIMIT"),
         (["status"], {"log": "loud"}, "DROPLEDGER_LOG"),
         (["status"], {"pipeline": "nowhere"}, "DROPLEDGER_PIPELINE"),
         (["process", "customers_2025-10-31.csv", "--root", "customers_2025-10-31.csv"], {}, "--root"),

@@ -1,5 +1,8 @@
 """Files of more rows than the engine keeps in one group, where it works in other ways than with a few."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from ledger import Ledger, Record, custom_pipeline
 
 from core.definition import Pipeline
 from core.drop import FileDropped
+from core.errors import Unavailable
 from infra.duckdb_warehouse import DuckDBWarehouse
 
 ROWS = 130_000  # DuckDB's row groups have 122,880
@@ -18,12 +22,12 @@ ROWS = 130_000  # DuckDB's row groups have 122,880
 @pytest.fixture
 def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
     """A ledger whose engine has its usual threads."""
-    return _with_threads(Ledger(tmp_path / "root", lending))
+    return with_settings(Ledger(tmp_path / "root", lending))
 
 
-def _with_threads(ledger: Ledger) -> Ledger:
+def with_settings(ledger: Ledger, **settings: str) -> Ledger:
     schema = ledger.runtime.pipeline.file.db_schema
-    ledger.runtime = replace(ledger.runtime, warehouse=DuckDBWarehouse(ledger.database, schema))
+    ledger.runtime = replace(ledger.runtime, warehouse=DuckDBWarehouse(ledger.database, schema, settings=settings))
     return ledger
 
 
@@ -63,6 +67,36 @@ def test_a_drop_without_changes_before_one_of_many_rows_in_one_transaction(ledge
 def test_marts_renewed_for_a_changed_pipeline(ledger: Ledger, tmp_path: Path) -> None:
     ledger.process(customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS))
     changed = custom_pipeline(tmp_path / "changed", {"customer.yaml": {"description": "Other words."}})
-    ledger = _with_threads(Ledger(ledger.root, changed))
+    ledger = with_settings(Ledger(ledger.root, changed))
     ledger.process(customers(ledger, "2026-01-02", 1))
+    assert totals(ledger) == [(ROWS, ROWS, ROWS)]
+
+
+def test_what_a_killed_process_moved_out_of_memory_is_removed(ledger: Ledger):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in (ended.pid, os.getppid()):
+        spilled = ledger.database.with_name(f"{ledger.database.name}.tmp-{process}")
+        spilled.mkdir()
+        (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"rows")
+
+    ledger.process(customers(ledger, "2026-01-01", 1))
+
+    assert sorted(path.name for path in ledger.database.parent.iterdir()) == [
+        ledger.database.name,
+        f"{ledger.database.name}.tmp-{os.getppid()}",
+    ]
+
+
+def test_little_memory_will_do(ledger: Ledger):
+    with_settings(ledger, memory_limit="40MB", threads="1")
+    ledger.process(customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS))
+    assert totals(ledger) == [(ROWS, ROWS, ROWS)]
+
+
+def test_too_little_memory_is_said_and_nothing_is_lost(ledger: Ledger):
+    facts = [customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS)]
+    with pytest.raises(Unavailable, match="cannot go on"):
+        with_settings(ledger, memory_limit="8MB", threads="1").process(*facts)
+    with_settings(ledger).process()
     assert totals(ledger) == [(ROWS, ROWS, ROWS)]
