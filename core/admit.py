@@ -86,7 +86,8 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
     """Write what the refresh of the marts changed into the drop's workspace, to be published after the commit."""
     for found in refreshed:
         if found.mart.file.changes:
-            select = mart.changes_select(found.mart, all_rows=found.whole)
+            texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
+            select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
             session.export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")
 
 
@@ -227,7 +228,7 @@ class _Admission:
         if validated.rows_rejected:
             self.session.raw_rows(_SOURCE, "left_out", "raw_row")
             self.session.execute(statement("record_rejected_rows"), {"drop_id": self.drop.drop_id})
-            quarantine.stage_rejects(self.session, self.runtime.store, self.drop)
+            quarantine.stage_rejects(self.session, self.runtime.store, self.drop, self.runtime.pipeline)
 
     def _stage_report(
         self,

@@ -20,13 +20,16 @@ BUILT_IN = Path(__file__).parent / "pipelines"
 
 
 class PipelineFile(BaseModel):
-    """`pipeline.yaml`: the name, the schema of the tables and the feeds that move the mart's moment."""
+    """`pipeline.yaml`: the name, the schema of the tables, the feeds that move the mart's moment, and what becomes of
+    texts in CSV files that a spreadsheet program would run.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pipeline: Identifier
     db_schema: Annotated[Identifier, Field(alias="schema")]
     moment: tuple[Identifier, ...] = Field(min_length=1)
+    csv_formulas: Literal["harmless", "as_they_are"] = "harmless"
 
 
 class MartFile(BaseModel):

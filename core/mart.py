@@ -1,13 +1,13 @@
 """Marts: only the rows that a change touches are recomputed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from core.definition import Mart, Pipeline
 from core.ports import Session
-from core.sql import differs, listed, quoted, same, statement, whole
+from core.sql import differs, harmless, listed, quoted, same, statement, whole
 
 WHOLE_FROM = 10_000
 """From so many touched rows on it is asked whether working on all of a table costs less than looking for them."""
@@ -106,18 +106,32 @@ def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
     return {found.mart.name: found.rows for found in refreshed}
 
 
-def changes_select(mart: Mart, *, all_rows: bool = False) -> str:
+def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> frozenset[str]:
+    """The columns of a mart whose texts a spreadsheet program might run as formulas."""
+    if pipeline.file.csv_formulas == "as_they_are":
+        return frozenset()
+    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in {"VARCHAR", "STRING"})
+
+
+def changes_select(mart: Mart, *, all_rows: bool = False, texts: Collection[str] = ()) -> str:
     """The SELECT behind a change file: key, change, and each other column before and after.
 
-    With `all_rows` it is for a mart that was computed whole.
+    With `all_rows` it is for a mart that was computed whole; the columns in `texts` are made harmless.
     """
+
+    def shown(expression: str, name: str) -> str:
+        return harmless(expression) if name in texts else expression
+
     key, others = mart.file.key, [name for name in mart.file.columns if name not in mart.file.key]
     fragments = mart_fragments(mart)
     fragments |= {
-        "either_key": ", ".join(f"coalesce(b.{quoted(name)}, a.{quoted(name)}) AS {quoted(name)}" for name in key),
+        "either_key": ", ".join(
+            f"{shown(f'coalesce(b.{quoted(name)}, a.{quoted(name)})', name)} AS {quoted(name)}" for name in key
+        ),
         "first_key": quoted(key[0]),
         "before_and_after": ",\n    ".join(
-            f"b.{quoted(name)} AS {quoted(name + '_before')},\n    a.{quoted(name)} AS {quoted(name + '_after')}"
+            f"{shown(f'b.{quoted(name)}', name)} AS {quoted(name + '_before')},\n    "
+            f"{shown(f'a.{quoted(name)}', name)} AS {quoted(name + '_after')}"
             for name in others
         ),
         "same_row": same(key, "a", "b"),

@@ -181,8 +181,8 @@ class Session(Protocol):
         """Make another warehouse's tables readable in this session; the SQL prefix for their names."""
         ...
 
-    def columns(self, name: str) -> frozenset[str]:
-        """The columns of a table or view."""
+    def columns(self, name: str) -> Mapping[str, str]:
+        """The columns of a table or view, each with its type as the engine calls it."""
         ...
 
     def has_table(self, name: str) -> bool:

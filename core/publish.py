@@ -9,9 +9,10 @@ from typing import Any
 
 from core.definition import Pipeline
 from core.drop import Claim
+from core.mart import texts_to_make_harmless
 from core.ports import Session, Store
 from core.report import artifacts_of
-from core.sql import listed, quoted
+from core.sql import harmless, listed, quoted
 
 CHANGES = "changes.csv"
 REPORT = "quality_report.json"
@@ -62,10 +63,16 @@ def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str
     """Write the marts' artifacts into a local folder; the path of each by name."""
     written = {}
     for mart in pipeline.marts:
-        select = f"SELECT {listed(mart.file.columns)} FROM {quoted(mart.name)} ORDER BY {listed(mart.file.key)}"
         for kind in mart.file.artifacts:
+            texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
+            columns = ", ".join(
+                f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
+                for name in mart.file.columns
+            )
             path = folder / f"{mart.name}.{kind}"
-            session.export(select, path, kind)
+            session.export(
+                f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}", path, kind
+            )
             written[path.name] = path
     return written
 

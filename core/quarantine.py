@@ -4,13 +4,14 @@ import json
 from datetime import datetime
 from typing import Any
 
+from core.definition import Pipeline
 from core.drop import iso
 from core.errors import DataRefused
 from core.intake import Drop, fitting
 from core.ports import Session, Store
 from core.publish import REASON, REJECTS, REPORT
 from core.report import artifacts_of
-from core.sql import literal
+from core.sql import harmless, literal
 
 _ROOM = len(".reason.json")
 
@@ -33,10 +34,11 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
-def stage_rejects(session: Session, store: Store, drop: Drop) -> None:
+def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline) -> None:
     """Write the refused rows of the drop, in order of line, into the claim's workspace."""
+    raw = "raw" if pipeline.file.csv_formulas == "as_they_are" else harmless("raw")
     session.export(
-        f"""SELECT line, column_name, rule, reason, raw
+        f"""SELECT line, column_name, rule, reason, {raw} AS raw
         FROM rejected_row
         WHERE drop_id = {literal(drop.drop_id)}
         ORDER BY line""",

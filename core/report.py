@@ -36,7 +36,7 @@ def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequenc
         if model.name not in text:
             continue  # a step on the way to another model; counting it would cost as much as computing it
         columns = session.columns(model.name)
-        keyed = next((found for found in refreshed if columns.issuperset(found.mart.file.key)), None)
+        keyed = next((found for found in refreshed if columns.keys() >= set(found.mart.file.key)), None)
         select = f"SELECT count(*) AS row_count FROM {quoted(model.name)}"
         if keyed and not keyed.whole:
             key = listed(keyed.mart.file.key)

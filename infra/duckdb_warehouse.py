@@ -115,9 +115,9 @@ class DuckDBSession:
             raise
         self._engine("COMMIT")
 
-    def columns(self, name: str) -> frozenset[str]:
+    def columns(self, name: str) -> Mapping[str, str]:
         result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
-        return frozenset(column[0] for column in result.description or ())
+        return {column[0]: str(column[1]) for column in result.description or ()}
 
     def has_table(self, name: str) -> bool:
         there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()

@@ -43,6 +43,12 @@ def differs(names: Iterable[str], left: str, right: str) -> str:
     return f"({pairs})" if pairs else "FALSE"
 
 
+def harmless(text: str) -> str:
+    """A text that no spreadsheet program runs as a formula: behind an apostrophe where it begins like one."""
+    begins_like_one = literal("^[-=+@\t\r]")
+    return f"CASE WHEN regexp_like({text}, {begins_like_one}) THEN concat({literal(chr(39))}, {text}) ELSE {text} END"
+
+
 def engine_type(contract_type: str) -> str:
     """A contract's type as both engines spell it."""
     return _ENGINE_TYPES.get(contract_type, contract_type.upper())

@@ -1,9 +1,10 @@
 """Marts: computed for the rows touched or as a whole, drop by drop or once for several."""
 
+import csv
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, work_on_tables_as_a_whole_from
+from ledger import Ledger, custom_pipeline, work_on_tables_as_a_whole_from
 
 from core.definition import Pipeline
 from core.ledger import Delivered
@@ -79,3 +80,34 @@ def test_mart_that_waits_is_computed_though_the_last_file_is_refused(ledger: Led
     assert accepted.recomputed == {"account_summary": 0, "customer_profile": 3}
     assert "customer_profile" in checked(ledger, accepted)
     assert ledger.table("customer_profile", "customer_id, savings_accounts") == [(1, 0), (2, 0), (3, 0)]
+
+
+FORMULAS = ("=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "Ann=1", "'quoted")
+
+
+@pytest.mark.parametrize(
+    ("csv_formulas", "names"),
+    [
+        ("harmless", ["'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(A1)", "Ann=1", "'quoted"]),
+        ("as_they_are", list(FORMULAS)),
+    ],
+)
+def test_texts_that_spreadsheets_would_run_are_made_harmless_in_csv(
+    tmp_path: Path, csv_formulas: str, names: list[str]
+):
+    ledger = Ledger(
+        tmp_path / "root", custom_pipeline(tmp_path / "pipeline", {"pipeline.yaml": {"csv_formulas": csv_formulas}})
+    )
+    rows = "".join(f"{number},{name},No\n" for number, name in enumerate(FORMULAS, 1))
+    outcome = ledger.drop("customers_2026-01-01.csv", f"CustomerID,Name,HasLoan\n{rows}-x,=1,No\n")
+
+    def column(path: str, name: str) -> list[str]:
+        with (ledger.root / path).open(newline="", encoding="utf-8") as file:
+            return [row[name] for row in csv.DictReader(file)]
+
+    assert column("outputs/customer_profile.csv", "customer_name") == names
+    refused = column(f"quarantine/{outcome.drop.name}.rejects.csv", "raw")
+    assert refused == ["'-x,=1,No" if csv_formulas == "harmless" else "-x,=1,No"]
+    assert [name for (name,) in ledger.rows("SELECT customer_name FROM customer_profile ORDER BY customer_id")] == list(
+        FORMULAS
+    )
