@@ -48,16 +48,24 @@ def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline
 
 
 def file_name(store: Store, drop: Drop) -> str:
-    """The drop's name under `quarantine/`: its own, unless another drop has that already."""
-    name = fitting(drop.name, _ROOM)
-    reason = f"quarantine/{name}.reason.json"
-    if store.exists(reason):
-        with store.open(reason) as file:
-            if json.load(file).get("drop_id") == drop.drop_id:
-                return f"quarantine/{name}"
-    if store.exists(reason) or store.exists(f"quarantine/{name}.rejects.csv"):
+    """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
+    name = f"quarantine/{fitting(drop.name, _ROOM)}"
+    taken = any(store.exists(f"{name}{ending}") for ending in ("", ".reason.json", ".rejects.csv"))
+    if taken and not _tells_of(store, f"{name}.reason.json", drop):
         return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
-    return f"quarantine/{name}"
+    return name
+
+
+def _tells_of(store: Store, reason: str, drop: Drop) -> bool:
+    """Whether a file is the reason of this drop; a dropped file may bear such a name too, and hold anything."""
+    if not store.exists(reason):
+        return False
+    with store.open(reason) as file:
+        try:
+            document = json.load(file)
+        except ValueError:
+            return False
+    return isinstance(document, dict) and document.get("drop_id") == drop.drop_id
 
 
 def place_rejects(store: Store, drop: Drop, name: str) -> None:
