@@ -63,14 +63,15 @@ def _fragments(layout: Layout) -> dict[str, object]:
 
 @dataclass
 class _Source:
-    """A file that was loaded. `straight` is whether each of its lines may be a row; `records` whether scratch
-    `record_<source>` has its records with their lines.
+    """A file that was loaded. `straight` is whether each of its lines may be a row, which is known once it was `read`;
+    `records` whether scratch `record_<source>` has its records with their lines.
     """
 
     path: Path
     layout: Layout
     drop_id: str
     straight: bool
+    read: bool = False
     records: bool = False
 
 
@@ -104,6 +105,7 @@ class DelimitedFiles:
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """Put the select over the rows of `source` in the view `into`; the number of rows read."""
         loaded = self._sources[source]
+        loaded.read = True
         table = quoted(f"selected_{into}")
         if loaded.straight:
             # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
@@ -125,7 +127,7 @@ class DelimitedFiles:
 
     def with_lines(self, source: str) -> None:
         """Make the view `source` tell the line of each row, for who has to read the file's text again."""
-        loaded = self._sources[source]
+        loaded = self._read(source)
         if loaded.records:
             return
         if loaded.straight:
@@ -153,7 +155,7 @@ class DelimitedFiles:
 
     def keep(self, source: str, name: str, left_out: str | None) -> None:
         """Keep the records of `source` in the table `received_<name>`, and their cells as the view `name`."""
-        loaded, received = self._sources[source], quoted(f"received_{name}")
+        loaded, received = self._read(source), quoted(f"received_{name}")
         if left_out is not None:
             self.with_lines(source)
         if loaded.records:
@@ -174,6 +176,12 @@ class DelimitedFiles:
             SELECT {literal(loaded.drop_id)} AS _drop_id, *
             FROM ({self._cells(loaded.layout, numbered, "_accepted")}) AS cell"""
         )
+
+    def _read(self, source: str) -> _Source:
+        """The source, once it is known how it can be read."""
+        if not self._sources[source].read:
+            self.select(source, f"row_of_{source}", f"SELECT * FROM {quoted(source)}", {})
+        return self._sources[source]
 
     def _take_apart(self, source: str) -> None:
         """Read a file that may have rows of several lines or of another shape than its header."""

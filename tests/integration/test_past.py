@@ -312,3 +312,14 @@ def test_complete_extract_whose_rows_are_all_refused_closes_nothing(tmp_path: Pa
 
     assert (outcome.delivered, outcome.rule) == (Delivered.QUARANTINED, "too_many_rejected")
     assert tables(found)["history_account"] == before
+
+
+def test_rows_of_several_lines_are_shown_again_when_the_drop_behind_them_is_retracted(ledger: Ledger):
+    header = "CustomerID,Name,HasLoan\n"
+    ledger.drop("customers_2026-01-01.csv", header + '1,"Ann\nLee",Yes\n2,"Bo ""the"" Berg",No\n')
+    shown = ledger.table("src_customer", "_line, customer_name, _accepted")
+    later = ledger.drop("customers_2026-01-02.csv", header + "1,Ann,Yes\n")
+    retract(ledger.runtime, later.drop.drop_id, "sent by mistake", "the tests")
+
+    assert shown == [(2, "Ann\nLee", True), (4, 'Bo "the" Berg', True)]
+    assert ledger.table("src_customer", "_line, customer_name, _accepted") == shown
