@@ -89,7 +89,7 @@ def test_what_a_killed_process_moved_out_of_memory_is_removed(ledger: Ledger):
 
 
 def test_little_memory_will_do(ledger: Ledger):
-    with_settings(ledger, memory_limit="40MB", threads="1")
+    with_settings(ledger, memory_limit="100MB", threads="1")
     ledger.process(customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS))
     assert totals(ledger) == [(ROWS, ROWS, ROWS)]
 
@@ -98,5 +98,5 @@ def test_too_little_memory_is_said_and_nothing_is_lost(ledger: Ledger):
     facts = [customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS)]
     with pytest.raises(Unavailable, match="cannot go on"):
         with_settings(ledger, memory_limit="8MB", threads="1").process(*facts)
-    with_settings(ledger).process()
+    with_settings(ledger).process(*ledger.runtime.store.arrivals())
     assert totals(ledger) == [(ROWS, ROWS, ROWS)]
