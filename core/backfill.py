@@ -39,8 +39,7 @@ def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) ->
     try:
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
-            for drop in batch:
-                runtime.store.secure(drop.claim)
+            runtime.store.secure([drop.claim for drop in batch])
     except DataRefused:
         return take_one_by_one(runtime, session, batch)
     return complete(runtime, session, outcomes)

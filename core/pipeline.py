@@ -77,8 +77,7 @@ def with_waiting(runtime: Runtime) -> Runtime:
 
 def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:
     """Claim what dropped, and what was left unfinished, in the order in which it is to be taken."""
-    claims = runtime.store.unfinished()
-    claims += [claim for fact in dropped if (claim := runtime.store.claim(fact)) is not None]
+    claims = [*runtime.store.unfinished(), *runtime.store.claim(dropped)]
     return sorted((identify(claim, runtime.pipeline) for claim in claims), key=lambda drop: _order(runtime, drop))
 
 
@@ -115,14 +114,13 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list
     try:
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
-            for drop in batch:
-                runtime.store.secure(drop.claim)
+            runtime.store.secure([drop.claim for drop in batch])
     except DataRefused as refusal:
         if len(batch) > 1:
             return take_one_by_one(runtime, session, batch)
         with session.transaction():
             outcomes = [admit(runtime, session, batch[0], refusal)]
-            runtime.store.secure(batch[0].claim)
+            runtime.store.secure([batch[0].claim])
     return complete(runtime, session, outcomes)
 
 
@@ -146,7 +144,7 @@ def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -
 def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Publish what was committed, then put the files in their place."""
     publish_committed(runtime, session, outcomes)
-    return [_put_away(runtime, outcome) for outcome in outcomes]
+    return _put_away(runtime, outcomes)
 
 
 def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = ()) -> None:
@@ -172,19 +170,22 @@ def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Out
         ledger.mark_artifacts(session, current=True)
 
 
-def _put_away(runtime: Runtime, outcome: Outcome) -> Outcome:
-    """Move the file to archive or quarantine. The bytes of a duplicate are in the archive already."""
-    store, drop = runtime.store, outcome.drop
-    match outcome.delivered:
-        case Delivered.QUARANTINED:
-            file = quarantine.set_apart(store, drop)
-        case Delivered.ACCEPTED:
-            file = drop.archive_name
-            quarantine.place_rejects(store, drop, quarantine.file_name(store, drop))
-            store.keep(drop.claim, file)
-        case Delivered.DUPLICATE:
-            file = outcome.file
-            if not store.exists(file):
-                store.keep(drop.claim, file)
-    store.release(drop.claim)
-    return replace(outcome, file=file)
+def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Move the files to archive or quarantine. The bytes of a duplicate are in the archive already."""
+    store = runtime.store
+    placed, kept = [], {}
+    for outcome in outcomes:
+        drop, file = outcome.drop, outcome.file
+        match outcome.delivered:
+            case Delivered.QUARANTINED:
+                file = quarantine.set_apart(store, drop)
+            case Delivered.ACCEPTED:
+                file = drop.archive_name
+                quarantine.place_rejects(store, drop)
+                kept[file] = drop.claim
+            case Delivered.DUPLICATE if not store.exists(file):
+                kept[file] = drop.claim
+        placed.append(replace(outcome, file=file))
+    store.keep(kept)
+    store.release([outcome.drop.claim for outcome in placed])
+    return placed

@@ -40,10 +40,10 @@ class Store(Protocol):
         """What lies in the inbox, temporary names left out, in order of name."""
         ...
 
-    def claim(self, dropped: FileDropped) -> Claim | None:
-        """Take a drop into work, atomically and durably; None if it is gone.
+    def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
+        """Take drops into work, each atomically and durably; those that are gone are left out.
 
-        After a crash at any point the file is either where it was or among `unfinished`.
+        After a crash at any point a file is either where it was or among `unfinished`.
         """
         ...
 
@@ -55,8 +55,8 @@ class Store(Protocol):
         """A local folder for files that belong to the claim; it lasts until `release`."""
         ...
 
-    def secure(self, claim: Claim) -> None:
-        """Make what lies in the claim's workspace survive a crash."""
+    def secure(self, claims: Sequence[Claim]) -> None:
+        """Make what lies in the workspaces of claims survive a crash."""
         ...
 
     def temporary(self) -> AbstractContextManager[Path]:
@@ -65,16 +65,16 @@ class Store(Protocol):
         """
         ...
 
-    def put(self, source: Path, name: str) -> None:
-        """Move a local file to `name` under the root: durable, and seen whole or not at all."""
+    def put(self, files: Mapping[str, Path]) -> None:
+        """Move local files to names under the root, in any order: durable, each seen whole or not at all."""
         ...
 
-    def keep(self, claim: Claim, name: str) -> None:
-        """Move the claimed bytes to `name` under the root; a repeated call changes nothing."""
+    def keep(self, claims: Mapping[str, Claim]) -> None:
+        """Move claimed bytes to names under the root; a repeated call changes nothing."""
         ...
 
-    def release(self, claim: Claim) -> None:
-        """Forget the claim and its workspace."""
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Forget claims and their workspaces."""
         ...
 
     def remove(self, name: str) -> None:

@@ -33,15 +33,16 @@ def publish(session: Session, store: Store, pipeline: Pipeline, publications: Se
 
     A repeated call for the same drops ends the same: this is how a crash between commit and publish is mended.
     """
-    entries = []
+    entries, files = [], {}
     for publication in publications:
         for staged, name in zip((CHANGES, REPORT), artifacts_of(publication.drop_id), strict=True):
             path = store.workspace(publication.claim) / staged if publication.claim else None
             if path is not None and path.exists():
                 entries.append(_entry(path, name, publication.drop_id))
-                store.put(path, f"outputs/{name}")
+                files[f"outputs/{name}"] = path
             elif store.exists(f"outputs/{name}"):  # put there before a crash
                 entries.append(_entry(store.local_copy(f"outputs/{name}"), name, publication.drop_id))
+    store.put(files)
     republish(session, store, pipeline, publications[-1].drop_id, entries)
 
 
@@ -50,13 +51,12 @@ def republish(
 ) -> None:
     """Write the marts' artifacts as the tables are now, and a manifest that lists them and the `entries`."""
     with store.temporary() as folder:
-        listing = list(entries)
-        for name, path in export_marts(session, pipeline, folder).items():
-            listing.append(_entry(path, name, newest))
-            store.put(path, f"outputs/{name}")
+        exported = export_marts(session, pipeline, folder)
+        listing = [*entries, *(_entry(path, name, newest) for name, path in exported.items())]
+        store.put({f"outputs/{name}": path for name, path in exported.items()})
         manifest = folder / "manifest.json"
         manifest.write_text(json.dumps({"drop_id": newest, "artifacts": listing}, indent=2) + "\n", encoding="utf-8")
-        store.put(manifest, "outputs/manifest.json")
+        store.put({"outputs/manifest.json": manifest})
 
 
 def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:

@@ -68,22 +68,18 @@ def _tells_of(store: Store, reason: str, drop: Drop) -> bool:
     return isinstance(document, dict) and document.get("drop_id") == drop.drop_id
 
 
-def place_rejects(store: Store, drop: Drop, name: str) -> None:
-    """Put the staged refused rows beside where the file is, or would be, in quarantine."""
+def place_rejects(store: Store, drop: Drop) -> None:
+    """Put the staged refused rows where those of a file of this name would be in quarantine."""
     path = store.workspace(drop.claim) / REJECTS
     if path.exists():
-        store.put(path, f"{name}.rejects.csv")
+        store.put({f"{file_name(store, drop)}.rejects.csv": path})
 
 
 def set_apart(store: Store, drop: Drop) -> str:
     """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
-    name = file_name(store, drop)
-    report = store.workspace(drop.claim) / REPORT
-    if report.exists():
-        store.put(report, f"outputs/{artifacts_of(drop.drop_id)[1]}")
-    reason = store.workspace(drop.claim) / REASON
-    if reason.exists():
-        store.put(reason, f"{name}.reason.json")
-    place_rejects(store, drop, name)
-    store.keep(drop.claim, name)
+    name, workspace = file_name(store, drop), store.workspace(drop.claim)
+    staged = {f"{name}.reason.json": workspace / REASON, f"outputs/{artifacts_of(drop.drop_id)[1]}": workspace / REPORT}
+    store.put({target: path for target, path in staged.items() if path.exists()})
+    place_rejects(store, drop)
+    store.keep({name: drop.claim})
     return name

@@ -3,6 +3,9 @@
 A claim is a folder `work/<claim_id>/` with `claim.json`, which says what was claimed, and `content`, the
 bytes. `claim.json` is made durable first; the move of the file to `content` is the claim, and the move of
 `content` to its last place ends it.
+
+What is done to many files is done by some threads: the file system then makes several durable in one go, where
+one by one each would wait for a turn of the disk.
 """
 
 import errno
@@ -12,13 +15,13 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from core.drop import Claim, FileDropped, iso, parse_moment
 from core.errors import Busy, ConfigurationError
@@ -26,7 +29,21 @@ from core.patience import patiently
 from core.ports import Clock
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
+_THREADS = 16
 _TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The function's results, in order, several at a time."""
+    if len(items) < 2:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(function, items))
 
 
 def is_temporary(name: str) -> bool:
@@ -127,7 +144,10 @@ class LocalStore:
             if path.is_dir() and not path.is_symlink() and not is_temporary(path.name)
         )
 
-    def claim(self, dropped: FileDropped) -> Claim | None:
+    def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
+        return [claim for claim in _for_each(self._claim, dropped) if claim is not None]
+
+    def _claim(self, dropped: FileDropped) -> Claim | None:
         source = self._source(dropped)
         claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         workspace = self._root / "work" / claim_id
@@ -158,7 +178,10 @@ class LocalStore:
         if dropped.keep_original:
             return Path(dropped.uri)
         folder = self.inbox / dropped.feed if dropped.feed else self.inbox
-        return next((path for path in folder.iterdir() if _readable(path.name) == dropped.name), folder / dropped.name)
+        path = folder / dropped.name
+        if path.exists():
+            return path
+        return next((odd for odd in folder.iterdir() if _readable(odd.name) == dropped.name), path)
 
     def unfinished(self) -> list[Claim]:
         found = []
@@ -182,7 +205,10 @@ class LocalStore:
     def workspace(self, claim: Claim) -> Path:
         return self._root / "work" / claim.claim_id
 
-    def secure(self, claim: Claim) -> None:
+    def secure(self, claims: Sequence[Claim]) -> None:
+        _for_each(self._secure, claims)
+
+    def _secure(self, claim: Claim) -> None:
         workspace = self.workspace(claim)
         for path in workspace.iterdir():
             if path != claim.path:
@@ -198,7 +224,11 @@ class LocalStore:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def put(self, source: Path, name: str) -> None:
+    def put(self, files: Mapping[str, Path]) -> None:
+        _for_each(self._put, list(files.items()))
+
+    def _put(self, file: tuple[str, Path]) -> None:
+        name, source = file
         target = self._root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         _sync_file(source)
@@ -214,12 +244,11 @@ class LocalStore:
             source.unlink()
         _sync_folder(target.parent)
 
-    def keep(self, claim: Claim, name: str) -> None:
-        if claim.path.exists():
-            self.put(claim.path, name)
+    def keep(self, claims: Mapping[str, Claim]) -> None:
+        self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
 
-    def release(self, claim: Claim) -> None:
-        shutil.rmtree(self.workspace(claim), ignore_errors=True)
+    def release(self, claims: Sequence[Claim]) -> None:
+        _for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim) for claim in claims])
 
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
