@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from core import checks, ledger, mart, quarantine, report
 from core.archive import archived_observations
@@ -76,10 +78,31 @@ def credit_newest(
     for place in reversed(range(len(outcomes))):
         outcome = outcomes[place]
         if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed:
-            checks.record(session, outcome.drop.drop_id, results)
+            checks.record(session, {outcome.drop.drop_id: results})
             credited = outcome.with_recomputed({**outcome.recomputed, **mart.recomputed(refreshed)})
             return [*outcomes[:place], credited, *outcomes[place + 1 :]], outcome.drop
     return list(outcomes), None
+
+
+def compute_marts(
+    runtime: Runtime, session: Session, bulk: Bulk, outcomes: Sequence[Outcome], moment_before: datetime | None
+) -> list[Outcome]:
+    """Compute and check the marts once for all that `bulk` folded; the last accepted drop stands for all of them.
+
+    Raises:
+        CheckFailed: a check refused what they made together.
+    """
+    contracts = runtime.pipeline.contracts.values()
+    for contract in contracts:
+        bulk.restore_changes(session, contract)
+    refreshed = mart.refresh(session, runtime.pipeline, moment_before)
+    results = [result for contract in contracts for result in checks.check_history(session, contract)]
+    results += checks.check_marts(session, refreshed)
+    checks.refuse_failed(results)
+    credited, newest = credit_newest(session, outcomes, refreshed, results)
+    if newest is not None:
+        stage_changes(runtime, session, newest, refreshed)
+    return credited
 
 
 def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Sequence[Refreshed]) -> None:
@@ -89,6 +112,76 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
             session.export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")
+
+
+def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:
+    """What `drop_ledger` says of a drop that is accepted."""
+    return {
+        **_row_counts(validated),
+        "versions_opened": folded.versions_opened,
+        "versions_closed": folded.versions_closed,
+        "first_effective": folded.first_effective,
+        "last_effective": folded.last_effective,
+        "committed_at": committed_at,
+    }
+
+
+def _row_counts(validated: Validated) -> dict[str, int]:
+    return {
+        "rows_read": validated.rows_read,
+        "rows_accepted": validated.rows_accepted,
+        "rows_rejected": validated.rows_rejected,
+        "rows_duplicate": validated.rows_duplicate,
+    }
+
+
+def conclude(
+    runtime: Runtime,
+    drop: Drop,
+    validated: Validated,
+    folded: Folded,
+    results: Sequence[CheckResult],
+    received_at: datetime,
+    *,
+    rejects: Mapping[str, int] = MappingProxyType({}),
+    intermediate: Mapping[str, int] = MappingProxyType({}),
+    marts: Mapping[str, int] = MappingProxyType({}),
+) -> Outcome:
+    """Stage the report of a drop that was accepted; its outcome."""
+    versions = {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed}
+    report.write_report(
+        runtime.store.workspace(drop.claim) / REPORT,
+        drop,
+        outcome=Delivered.ACCEPTED,
+        generated_at=received_at,
+        engine=runtime.warehouse.versions(),
+        results=results,
+        rows=_row_counts(validated),
+        row_counts={
+            "source": {f"src_{drop.feed}": validated.rows_read},
+            "staging": {f"stg_{drop.feed}": validated.rows_accepted},
+            "history": versions,
+            "intermediate": intermediate,
+            "marts": marts,
+        },
+        rejects=rejects,
+    )
+    warnings = (
+        f"{result.check_name} ({result.failing_rows}): {result.message}" for result in results if not result.passed
+    )
+    return Outcome(
+        drop,
+        Delivered.ACCEPTED,
+        drop.archive_name,
+        rows_read=validated.rows_read,
+        rows_accepted=validated.rows_accepted,
+        rows_rejected=validated.rows_rejected,
+        rows_duplicate=validated.rows_duplicate,
+        versions_opened=folded.versions_opened,
+        versions_closed=folded.versions_closed,
+        recomputed=marts,
+        warnings=tuple(warnings),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +205,7 @@ class _Admission:
         moment_before = mart.moment(session)
         folded = self._fold(extract, validated, sequence, bulk)
         results += checks.check_relationships(session, contract)
-        counts = {
-            "rows_read": validated.rows_read,
-            "rows_accepted": validated.rows_accepted,
-            "rows_rejected": validated.rows_rejected,
-            "rows_duplicate": validated.rows_duplicate,
-        }
-        self._record(
-            Status.COMMITTED,
-            sequence,
-            {
-                **counts,
-                "versions_opened": folded.versions_opened,
-                "versions_closed": folded.versions_closed,
-                "first_effective": folded.first_effective,
-                "last_effective": folded.last_effective,
-            },
-        )
+        self._record(Status.COMMITTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []
         if bulk is None:
             refreshed = mart.refresh(session, pipeline, moment_before, due)
@@ -140,36 +217,22 @@ class _Admission:
             stage_changes(self.runtime, session, self.drop, refreshed)
         else:
             bulk.note(session, contract, folded)
-        checks.record(session, self.drop.drop_id, results)
+        checks.record(session, {self.drop.drop_id: results})
         self._record_rejects(validated)
         session.keep_loaded(
             _SOURCE, f"src_{contract.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None
         )
         ledger.record_delivery(session, self.drop, Delivered.ACCEPTED, self.received_at, sequence)
-        layers = {
-            "source": {f"src_{contract.feed}": validated.rows_read},
-            "staging": {f"stg_{contract.feed}": validated.rows_accepted},
-            "history": {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed},
-            "intermediate": report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
-            "marts": mart.recomputed(refreshed),
-        }
-        self._stage_report(Delivered.ACCEPTED, results, counts, layers)
-        return Outcome(
+        return conclude(
+            self.runtime,
             self.drop,
-            Delivered.ACCEPTED,
-            self.drop.archive_name,
-            rows_read=validated.rows_read,
-            rows_accepted=validated.rows_accepted,
-            rows_rejected=validated.rows_rejected,
-            rows_duplicate=validated.rows_duplicate,
-            versions_opened=folded.versions_opened,
-            versions_closed=folded.versions_closed,
-            recomputed=mart.recomputed(refreshed),
-            warnings=tuple(
-                f"{result.check_name} ({result.failing_rows}): {result.message}"
-                for result in results
-                if not result.passed
-            ),
+            validated,
+            folded,
+            results,
+            self.received_at,
+            rejects=report.rejects_by_rule(session, self.drop.drop_id),
+            intermediate=report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
+            marts=mart.recomputed(refreshed),
         )
 
     def quarantine(self, refusal: DataRefused, validated: Validated) -> Outcome:
@@ -183,14 +246,24 @@ class _Admission:
             "rows_rejected": refused,
             "rows_duplicate": validated.rows_duplicate,
         }
-        self._record(
-            Status.QUARANTINED, ledger.next_sequence(session), {**counts, "error": f"{refusal.rule}: {refusal.what}"}
-        )
+        fields = {**counts, "error": f"{refusal.rule}: {refusal.what}", "committed_at": self.runtime.clock()}
+        self._record(Status.QUARANTINED, ledger.next_sequence(session), fields)
         self._record_rejects(validated)
-        checks.record(session, self.drop.drop_id, results)
+        checks.record(session, {self.drop.drop_id: results})
         ledger.record_delivery(session, self.drop, Delivered.QUARANTINED, self.received_at)
         quarantine.stage_reason(self.runtime.store, self.drop, refusal, self.received_at)
-        self._stage_report(Delivered.QUARANTINED, results, counts, {}, refusal.what)
+        report.write_report(
+            self.runtime.store.workspace(self.drop.claim) / REPORT,
+            self.drop,
+            outcome=Delivered.QUARANTINED,
+            generated_at=self.received_at,
+            engine=self.runtime.warehouse.versions(),
+            results=results,
+            rows=counts,
+            row_counts={},
+            rejects=report.rejects_by_rule(session, self.drop.drop_id),
+            error=refusal.what,
+        )
         return Outcome(
             self.drop,
             Delivered.QUARANTINED,
@@ -214,14 +287,7 @@ class _Admission:
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 
     def _record(self, status: Status, sequence: int, fields: Mapping[str, object]) -> None:
-        ledger.record_drop(
-            self.session,
-            self.drop,
-            received_at=self.received_at,
-            sequence=sequence,
-            status=status,
-            fields={**fields, "committed_at": self.runtime.clock()},
-        )
+        ledger.record_drop(self.session, ledger.drop_row(self.drop, self.received_at, sequence, status, fields))
 
     def _record_rejects(self, validated: Validated) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""
@@ -229,24 +295,3 @@ class _Admission:
             self.session.raw_rows(_SOURCE, "left_out", "raw_row")
             self.session.execute(statement("record_rejected_rows"), {"drop_id": self.drop.drop_id})
             quarantine.stage_rejects(self.session, self.runtime.store, self.drop, self.runtime.pipeline)
-
-    def _stage_report(
-        self,
-        outcome: Delivered,
-        results: Sequence[CheckResult],
-        rows: Mapping[str, int],
-        layers: Mapping[str, Mapping[str, int]],
-        error: str | None = None,
-    ) -> None:
-        report.write_report(
-            self.runtime.store.workspace(self.drop.claim) / REPORT,
-            self.drop,
-            outcome=outcome,
-            generated_at=self.received_at,
-            engine=self.runtime.warehouse.versions(),
-            results=results,
-            rows=rows,
-            row_counts=layers,
-            rejects=report.rejects_by_rule(self.session, self.drop.drop_id),
-            error=error,
-        )

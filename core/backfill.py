@@ -8,8 +8,8 @@ archived ones are folded again in order of as_of, each a plain step; the marts a
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from core import checks, ledger, mart
-from core.admit import admit, credit_newest, stage_changes
+from core import ledger, mart
+from core.admit import admit, compute_marts
 from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
@@ -60,16 +60,7 @@ def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> lis
     for waiting in archived.values():
         for extract, sequence in waiting:
             _fold_archived(session, extract, sequence, bulk)
-    for contract in pipeline.contracts.values():
-        bulk.restore_changes(session, contract)
-    refreshed = mart.refresh(session, pipeline, moment_before)
-    results = [result for contract in pipeline.contracts.values() for result in checks.check_history(session, contract)]
-    results += checks.check_marts(session, refreshed)
-    checks.refuse_failed(results)
-    outcomes, newest = credit_newest(session, outcomes, refreshed, results)
-    if newest is not None:
-        stage_changes(runtime, session, newest, refreshed)
-    return outcomes
+    return compute_marts(runtime, session, bulk, outcomes, moment_before)
 
 
 def _wind_back(

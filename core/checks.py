@@ -1,14 +1,13 @@
 """Quality gates: after each layer its checks run on what the drop touched, and their results are kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from core.contract import Contract, Severity
+from core.contract import Column, Contract, Rule, Severity
 from core.definition import Check
 from core.errors import DataRefused
 from core.intake import Extract
-from core.ledger import insert_rows
 from core.mart import WHOLE_FROM, Refreshed
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
@@ -62,56 +61,11 @@ def check_staging(
     """Rules of the contract on `observation`, rows that share a key, and the feed's own checks."""
     contract = extract.contract
     model = f"stg_{contract.feed}"
-    predicates = staging_predicates(contract)
-    counts = ",\n    ".join(
-        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place}"
-        for place, (violation, _) in enumerate(predicates)
-    )
     # Where nothing was set apart, validation has found that no key stands twice.
     some_left_out = validated.rows_accepted < validated.rows_read
     repeated = f"count(*) - ({distinct_count(contract, 'observation')})" if some_left_out else "0"
-    row = session.query(f"SELECT {counts}{',' if counts else ''} {repeated} AS repeated FROM observation")[0]
-    results = [
-        _result(
-            "staging",
-            model,
-            name,
-            violation.severity,
-            int(row[f"rule_{place}"]),
-            violation.reason or f"{violation.column} breaks the rule {violation.rule}",
-        )
-        for place, (violation, name) in enumerate(predicates)
-    ]
-    results.append(
-        _result(
-            "staging",
-            model,
-            "unique_key",
-            Severity.ERROR,
-            int(row["repeated"]),
-            "a key stands twice at one effective time",
-        )
-    )
-    results.append(
-        _result(
-            "staging",
-            model,
-            "expected_columns",
-            Severity.WARN,
-            len(extract.unexpected_columns),
-            "the header names columns that the contract does not know; they are ignored",
-        )
-    )
-    results.append(
-        _result(
-            "staging",
-            model,
-            "as_of_in_the_past",
-            Severity.WARN,
-            int(extract.as_of.moment > received_at),
-            "the drop's as_of lies in the future",
-        )
-    )
+    counts = session.query(f"SELECT {staging_counts(contract)} {repeated} AS repeated FROM observation")[0]
+    results = staging_results(extract, counts, received_at)
     for column, rule in rules_over_rows(contract, "unique", Severity.WARN):
         name = quoted(column.name)
         shared = session.query(
@@ -137,26 +91,60 @@ def check_staging(
     return results + [_run(session, "staging", check) for check in checks]
 
 
+def staging_counts(contract: Contract) -> str:
+    """SQL for how many rows break each rule, every count followed by a comma."""
+    return "".join(
+        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place},\n    "
+        for place, (violation, _) in enumerate(staging_predicates(contract))
+    )
+
+
+def staging_results(extract: Extract, counts: Mapping[str, int], received_at: datetime) -> list[CheckResult]:
+    """What the `staging_counts` of a drop, and its count of `repeated` keys, say of it."""
+    model = f"stg_{extract.contract.feed}"
+    results = [
+        _result(
+            "staging",
+            model,
+            name,
+            violation.severity,
+            int(counts[f"rule_{place}"]),
+            violation.reason or f"{violation.column} breaks the rule {violation.rule}",
+        )
+        for place, (violation, name) in enumerate(staging_predicates(extract.contract))
+    ]
+    repeated, unexpected = int(counts["repeated"]), len(extract.unexpected_columns)
+    ahead = int(extract.as_of.moment > received_at)
+    for name, severity, failing, message in (
+        ("unique_key", Severity.ERROR, repeated, "a key stands twice at one effective time"),
+        (
+            "expected_columns",
+            Severity.WARN,
+            unexpected,
+            "the header names columns that the contract does not know; they are ignored",
+        ),
+        ("as_of_in_the_past", Severity.WARN, ahead, "the drop's as_of lies in the future"),
+    ):
+        results.append(_result("staging", model, name, severity, failing, message))
+    return results
+
+
 def check_relationships(session: Session, contract: Contract) -> list[CheckResult]:
     """The relationship rules, after the fold, so that rows may refer to keys of their own drop."""
     results = []
     for severity in Severity:
         for column, rule in rules_over_rows(contract, "relationship", severity):
-            failing = session.query(statement("check_relationship", parent_fragments(column.name, rule.to or "")))[0][
-                "failing"
-            ]
-            name = rule.name or f"relationship_{column.name}"
-            results.append(
-                _result(
-                    "staging",
-                    f"stg_{contract.feed}",
-                    name,
-                    severity,
-                    int(failing),
-                    rule.message or f"{column.name} is not known in {rule.to}",
-                )
-            )
+            orphans = statement("orphans", parent_fragments(column.name, rule.to or ""))
+            failing = session.query(f"SELECT count(*) AS failing FROM (\n{orphans}\n) AS orphan")[0]["failing"]
+            results.append(relationship_result(contract, column, rule, int(failing)))
     return results
+
+
+def relationship_result(contract: Contract, column: Column, rule: Rule, failing: int) -> CheckResult:
+    """What so many rows without a parent mean for a drop."""
+    message = rule.message or f"{column.name} is not known in {rule.to}"
+    name = rule.name or f"relationship_{column.name}"
+    return _result("staging", f"stg_{contract.feed}", name, rule.severity, failing, message)
 
 
 _HISTORY_CHECKS = {
@@ -193,8 +181,12 @@ def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) 
     return _result(layer, check.model, definition.name, definition.severity, failing, definition.message)
 
 
-def record(session: Session, drop_id: str, results: Iterable[CheckResult]) -> None:
-    insert_rows(session, "check_result", [{"drop_id": drop_id, **asdict(result)} for result in results])
+def record(session: Session, results: Mapping[str, Iterable[CheckResult]]) -> None:
+    """Keep the results, by the drop_id of their drop."""
+    session.insert(
+        "check_result",
+        [{"drop_id": drop_id, **asdict(result)} for drop_id, of_one in results.items() for result in of_one],
+    )
 
 
 def refuse_failed(results: Sequence[CheckResult]) -> None:

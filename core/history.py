@@ -83,10 +83,6 @@ def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) 
     """Set up `concerned` and `woven_observation` with what the drop itself observed."""
     fragments = feed_fragments(contract)
     session.scratch(
-        "concerned",
-        f"SELECT {fragments['key']}, min(_effective_at) AS changed_from FROM observation GROUP BY {fragments['key']}",
-    )
-    session.scratch(
         "woven_observation",
         f"""SELECT
             {fragments["columns"]},
@@ -97,6 +93,15 @@ def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) 
             CAST(:drop_id AS STRING) AS _drop_id
         FROM observation""",
         {"sequence": sequence, "drop_id": drop_id},
+    )
+    _concern_observed(session, contract)
+
+
+def _concern_observed(session: Session, contract: Contract) -> None:
+    """Set up `concerned` with the keys in `woven_observation`."""
+    key = feed_fragments(contract)["key"]
+    session.scratch(
+        "concerned", f"SELECT {key}, min(_effective_at) AS changed_from FROM woven_observation GROUP BY {key}"
     )
 
 
@@ -150,6 +155,12 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
     opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
     session.scratch(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
     return opened, closed
+
+
+def weave_observed(session: Session, contract: Contract) -> tuple[int, int]:
+    """`weave` the keys in `woven_observation`, which is all that was observed of them since it begins."""
+    _concern_observed(session, contract)
+    return weave(session, contract)
 
 
 def weave(session: Session, contract: Contract) -> tuple[int, int]:

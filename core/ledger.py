@@ -4,7 +4,7 @@ A drop has one row, whatever number of times it is delivered; a delivery has one
 quarantined or retracted and comes again is taken anew: its row is replaced, its deliveries tell the story.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from core.definition import Pipeline
 from core.drop import AsOfSource
 from core.intake import Drop, archive_name
 from core.ports import Parameters, Session
-from core.sql import literal, quoted
+from core.sql import literal
 
 
 class Status(StrEnum):
@@ -71,21 +71,19 @@ def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRo
     return [_row(record) for record in session.query(select, parameters)]
 
 
-def insert_rows(session: Session, table: str, records: Iterable[Mapping[str, Any]]) -> None:
-    """Append a handful of rows, their values bound."""
-    listed = list(records)
-    if not listed:
-        return
-    names = list(listed[0])
-    markers = ", ".join("(" + ", ".join(f":{name}_{place}" for name in names) + ")" for place in range(len(listed)))
-    bound = {f"{name}_{place}": record[name] for place, record in enumerate(listed) for name in names}
-    session.execute(f"INSERT INTO {quoted(table)} ({', '.join(map(quoted, names))}) VALUES {markers}", bound)
-
-
 def find(session: Session, drop_id: str) -> LedgerRow | None:
     """The drop with this id, if it was ever delivered."""
     found = session.query(f"SELECT {_COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
     return _row(found[0]) if found else None
+
+
+def statuses(session: Session, drop_ids: Sequence[str]) -> dict[str, Status]:
+    """The status of those of the drops that were ever delivered."""
+    some = _some(drop_ids)
+    found = session.query(
+        f"SELECT drop_id, status FROM drop_ledger WHERE drop_id IN ({', '.join(f':{name}' for name in some)})", some
+    )
+    return {row["drop_id"]: Status(row["status"]) for row in found}
 
 
 def delivered_as(session: Session, claim_id: str) -> Delivered | None:
@@ -147,29 +145,33 @@ def unpublished(session: Session) -> list[LedgerRow]:
 def record_delivery(
     session: Session, drop: Drop, outcome: Delivered, received_at: datetime, sequence: int | None = None
 ) -> None:
-    insert_rows(
-        session,
-        "delivery",
-        [
-            {
-                "drop_id": drop.drop_id,
-                "uri": drop.claim.dropped.uri,
-                "received_at": received_at,
-                "outcome": outcome,
-                "sequence": sequence,
-                "claim_id": drop.claim.claim_id,
-            }
-        ],
-    )
+    session.insert("delivery", [delivery_row(drop, outcome, received_at, sequence)])
 
 
-def record_drop(
-    session: Session, drop: Drop, *, received_at: datetime, sequence: int, status: Status, fields: Mapping[str, Any]
-) -> None:
+def delivery_row(drop: Drop, outcome: Delivered, received_at: datetime, sequence: int | None) -> dict[str, Any]:
+    """A row of `delivery`."""
+    return {
+        "drop_id": drop.drop_id,
+        "uri": drop.claim.dropped.uri,
+        "received_at": received_at,
+        "outcome": outcome,
+        "sequence": sequence,
+        "claim_id": drop.claim.claim_id,
+    }
+
+
+def record_drop(session: Session, row: Mapping[str, Any]) -> None:
     """Write the drop's one row, in place of an earlier refused or retracted one."""
     for table in ("drop_ledger", "rejected_row", "check_result"):
-        session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": drop.drop_id})
-    row = {
+        session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
+    session.insert("drop_ledger", [row])
+
+
+def drop_row(
+    drop: Drop, received_at: datetime, sequence: int, status: Status, fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A row of `drop_ledger`; `fields` are the columns that only the outcome tells."""
+    return {
         "drop_id": drop.drop_id,
         "feed": drop.feed or None,
         "uri": drop.claim.dropped.uri,
@@ -181,23 +183,28 @@ def record_drop(
         "sequence": sequence,
         "received_at": received_at,
         "status": status,
-        "rows_read": 0,
-        "rows_accepted": 0,
-        "rows_rejected": 0,
-        "rows_duplicate": 0,
         "versions_opened": 0,
         "versions_closed": 0,
         "contract_sha256": drop.contract.sha256 if drop.contract else None,
+        **fields,
     }
-    insert_rows(session, "drop_ledger", [{**row, **fields}])
 
 
-def mark_published(session: Session, drop_ids: Iterable[str], published_at: datetime) -> None:
-    for drop_id in drop_ids:
+def mark_published(session: Session, drop_ids: Sequence[str], published_at: datetime) -> None:
+    if drop_ids:
+        some = _some(drop_ids)
         session.execute(
-            "UPDATE drop_ledger SET status = :status, published_at = :published_at WHERE drop_id = :drop_id",
-            {"status": Status.PUBLISHED, "published_at": published_at.astimezone(UTC), "drop_id": drop_id},
+            f"""UPDATE drop_ledger SET
+                status = :status,
+                published_at = :published_at
+            WHERE drop_id IN ({", ".join(f":{name}" for name in some)})""",
+            {**some, "status": Status.PUBLISHED, "published_at": published_at},
         )
+
+
+def _some(drop_ids: Sequence[str]) -> dict[str, str]:
+    """Parameters for some drops."""
+    return {f"drop_{place}": drop_id for place, drop_id in enumerate(drop_ids)}
 
 
 def artifacts_current(session: Session) -> bool:
@@ -246,8 +253,7 @@ def shares_moments(session: Session, row: LedgerRow, pipeline: Pipeline) -> bool
 
 def record_retraction(session: Session, row: LedgerRow, *, at: datetime, who: str, reason: str) -> None:
     """Keep the fact that a drop was taken back, with who and why."""
-    insert_rows(
-        session,
+    session.insert(
         "retraction",
         [{"drop_id": row.drop_id, "sequence": row.sequence, "retracted_at": at, "retracted_by": who, "reason": reason}],
     )

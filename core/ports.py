@@ -128,6 +128,10 @@ class Session(Protocol):
         """The rows of a small result, by column name; timestamps are aware UTC."""
         ...
 
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a table, as the values by column name that each record has; all name the same columns."""
+        ...
+
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
         """Put a result in a relation of this session's own, in place of one of that name; its row count."""
         ...
@@ -143,6 +147,14 @@ class Session(Protocol):
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
         """Take a delimited file as the relation `source`, whose columns are text: those of `layout.positions`, and
         `_line`, which `select_rows` fills in.
+        """
+        ...
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        """Take one or more small delimited files of the same columns as scratch `source`.
+
+        It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
+        which some line is no row is left out; those whose lines end in different ways must not be given.
         """
         ...
 

@@ -205,6 +205,7 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
             f"{_cleaned(column)} AS {_text(column)},\n        {typed_cell(column)} AS {quoted(column.name)}"
             for column in contract.columns
         ),
+        "file": "",
         # Every column is in `parsed`, the effective and operation ones too, so that checks can see them.
         "columns": listed(column.name for column in contract.columns),
         "text_columns": listed((column.name for column in contract.columns), "s"),

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +35,14 @@ def _columns(layout: Layout, cell: str) -> str:
     return ",\n    ".join(
         f"{'CAST(NULL AS VARCHAR)' if place is None else cell.format(place=place)} AS {quoted(name)}"
         for name, place in layout.positions.items()
+    )
+
+
+def _straight(layout: Layout, paths: str, options: str = "") -> str:
+    """The cells, from c0 on, of files in which each line is a row; their lines are known once they are in a table."""
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
+    return _text("read_straight").substitute(
+        paths=paths, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter), options=options
     )
 
 
@@ -93,14 +101,24 @@ class DelimitedFiles:
         loaded = _Source(path, layout, drop_id, straight=layout.lines_end_alike)
         self._sources[source] = loaded
         if loaded.straight:
-            columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
-            cells = _text("cells_straight").substitute(
-                cells=_columns(layout, "c{place}"),
-                path=literal(str(path)),
-                columns=f"{{{columns}}}",
-                delimiter=literal(layout.delimiter),
-            )
-            self._view(source, cells)
+            read = _straight(layout, literal(str(path)))
+            self._view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        """Read files in which each line is a row into scratch `source`, and leave out those in which one is not."""
+        shapes: dict[tuple[object, ...], list[int]] = {}
+        for place, (_, layout) in enumerate(files):
+            shapes.setdefault((layout.delimiter, layout.width, *layout.positions.items()), []).append(place)
+        for number, places in enumerate(shapes.values()):
+            layout, read = files[places[0]][1], quoted(f"read_{source}")
+            paths = [str(files[place][0]) for place in places]
+            straight = _straight(layout, "$paths", ", filename = TRUE")
+            with self._in_order_of_the_file():
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {straight}", {"paths": paths})
+            into = f"INSERT INTO {quoted(source)}" if number else f"CREATE OR REPLACE TEMP TABLE {quoted(source)} AS"
+            rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
+            lines = [files[place][1].physical_lines for place in places]
+            self._engine(f"{into}\n{rows}", {"files": places, "paths": paths, "lines": lines})
 
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """Put the select over the rows of `source` in the view `into`; the number of rows read."""

@@ -99,6 +99,12 @@ class DuckDBSession:
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
 
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        if records:
+            bound = [{name: _bound(value) for name, value in record.items()} for record in records]
+            rows = "SELECT unnest($records, max_depth := 2)"
+            self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
+
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
         return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
 
@@ -140,6 +146,9 @@ class DuckDBSession:
 
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
         self._files.load(path, layout, source, drop_id)
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        self._files.load_together(files, source)
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
         return self._files.select(source, into, *_marked(select, parameters))

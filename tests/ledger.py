@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, mart
+from core import checks, mart, micro_batch
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -117,6 +117,14 @@ def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mart, "WHOLE_FROM", rows)
         patch.setattr(checks, "WHOLE_FROM", rows)
+        yield
+
+
+@contextmanager
+def micro_batches_from(drops: int) -> Iterator[None]:
+    """Let so few drops of a feed that wait together be folded together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(micro_batch, "FEWEST", drops)
         yield
 
 

@@ -81,7 +81,7 @@ def plans(files: st.SearchStrategy[File]) -> st.SearchStrategy[list[Step]]:
     """Plans for the files of a strategy."""
     single = st.builds(Arrival, st.tuples(files))
     deliveries = files | files | files | files | st.builds(Again, st.integers(0, 4))
-    together = st.builds(Arrival, st.lists(deliveries, min_size=1, max_size=3), backfilled=st.booleans())
+    together = st.builds(Arrival, st.lists(deliveries, min_size=1, max_size=4), backfilled=st.booleans())
     retraction = st.builds(Retraction, st.integers(0, 4))
     steps = st.sampled_from([single] * 8 + [together] * 4 + [retraction] * 2 + [st.just(Replay())])
     return st.lists(steps.flatmap(lambda step: step), min_size=1, max_size=10)

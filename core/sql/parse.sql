@@ -1,7 +1,8 @@
--- The rows of a drop with their cells typed by the contract; _valid is whether a row breaks no error rule.
+-- The rows of a drop, or of several by their file, with their cells typed by the contract; _valid is whether a row breaks no error rule.
 WITH typed AS (
     SELECT
         s._line,
+        ${file}
         ${typed_columns}
     FROM ${source} AS s
 ),
@@ -14,6 +15,7 @@ operated AS (
 )
 SELECT
     _line,
+    ${file}
     ${columns},
     _effective_at,
     _absent,

@@ -14,7 +14,7 @@ import pytest
 from holding_feed import MODES, Holding, Mode, holding_file, holding_files, holding_pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ledger import Record, Template, work_on_tables_as_a_whole_from
+from ledger import Record, Template, micro_batches_from, work_on_tables_as_a_whole_from
 from lending_feeds import (
     BALANCES,
     CARDS,
@@ -28,11 +28,14 @@ from lending_feeds import (
 )
 from plans import Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
+from core import micro_batch
 from core.definition import Pipeline
 from core.mart import WHOLE_FROM
 
 # A failure is shrunk for up to 300 seconds.
 pytestmark = pytest.mark.timeout(400 + 5 * settings().max_examples)
+
+FEWEST = st.sampled_from([1, micro_batch.FEWEST])
 
 Templates = Callable[[Pipeline], Template]
 
@@ -60,7 +63,7 @@ def lending_ledgers(
 def test_history_is_what_the_model_makes_of_the_set_of_drops(holding: tuple[Mode, Template], data: st.DataObject):
     mode, template = holding
     plan = data.draw(plans(holding_files(mode)), label="plan")
-    with template.ledger() as ledger:
+    with template.ledger() as ledger, micro_batches_from(data.draw(FEWEST, label="fewest drops of a micro-batch")):
         run = Run(ledger, {"holding": mode.feed})
         run.take(plan)
         tables = run.tables()
@@ -69,12 +72,12 @@ def test_history_is_what_the_model_makes_of_the_set_of_drops(holding: tuple[Mode
 
 
 @pytest.mark.parametrize("whole_from", [0, WHOLE_FROM], ids=["tables as a whole", "rows touched"])
-@given(plan=plans(lending_files()))
+@given(plan=plans(lending_files()), fewest=FEWEST)
 def test_marts_are_what_the_model_makes_of_the_set_of_drops(
-    lending_ledgers: tuple[Mapping[str, model.Feed], Template], whole_from: int, plan: list[Step]
+    lending_ledgers: tuple[Mapping[str, model.Feed], Template], whole_from: int, plan: list[Step], fewest: int
 ):
     feeds, template = lending_ledgers
-    with template.ledger() as ledger, work_on_tables_as_a_whole_from(whole_from):
+    with template.ledger() as ledger, work_on_tables_as_a_whole_from(whole_from), micro_batches_from(fewest):
         run = Run(ledger, feeds, {"rate": initial_card()})
         run.take(plan)
         tables = run.tables("account_summary", "customer_profile")

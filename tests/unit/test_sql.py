@@ -121,7 +121,7 @@ def test_statement_that_lacks_a_fragment_is_not_run():
 def test_fragment_is_put_in_as_it_is(engine):
     """What a contract says may hold `$`, which marks fragments in the statements."""
     sql = statement(
-        "check_relationship",
+        "orphans",
         {"column": "x", "parent": "(SELECT '${column} $$ $1' AS y, TRUE AS is_current)", "parent_key": "y"},
     )
     engine.execute("CREATE OR REPLACE TEMP TABLE observation AS SELECT '${column} $$ $1' AS x UNION ALL SELECT 'other'")

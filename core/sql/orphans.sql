@@ -1,4 +1,5 @@
-SELECT count(*) AS failing
+-- The observed rows whose value is no current key of the parent feed.
+SELECT o.*
 FROM observation AS o
 LEFT JOIN (
     SELECT ${parent_key} AS known

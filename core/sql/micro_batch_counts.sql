@@ -1,0 +1,15 @@
+-- How many of the woven versions each drop of a micro-batch opened, and how many it closed. All of its drops are later
+-- than what was there before, so that a version which ends at the as_of of one was closed by it.
+SELECT
+    m.drop_id,
+    (
+        SELECT count(*)
+        FROM woven AS opened
+        WHERE opened.drop_id = m.drop_id
+    ) AS opened,
+    (
+        SELECT count(*)
+        FROM woven AS closed
+        WHERE closed.valid_to = m.as_of
+    ) AS closed
+FROM micro_batch AS m

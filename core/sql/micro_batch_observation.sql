@@ -1,0 +1,11 @@
+-- What the drops of a micro-batch observed, each at its as_of.
+SELECT
+    ${o_columns},
+    m.as_of AS _effective_at,
+    o._absent,
+    o._line,
+    m.sequence AS _sequence,
+    m.drop_id AS _drop_id
+FROM ${together} AS o
+INNER JOIN micro_batch AS m
+    ON m._file = o._file

@@ -1,0 +1,11 @@
+read_csv(
+    ${paths},
+    columns = ${columns},
+    header = FALSE,
+    skip = 1,
+    auto_detect = FALSE,
+    delim = ${delimiter},
+    quote = '"',
+    escape = '"',
+    ignore_errors = TRUE${options}
+)

@@ -1,0 +1,154 @@
+"""Files that wait together are folded together, and come out as if they had been taken one by one."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ledger import Ledger, micro_batches_from
+
+from core import micro_batch
+from core.definition import Pipeline
+from core.ledger import Delivered
+
+ONE_BY_ONE = 10**9
+MODIFIED_AT = datetime(2026, 3, 1, tzinfo=UTC)
+PER_DROP = (
+    "drop_id, name, sequence, status, rows_read, rows_accepted, rows_rejected, rows_duplicate, "
+    "versions_opened, versions_closed, first_effective, last_effective, contract_sha256, error"
+)
+TABLES = {
+    **dict.fromkeys(("src_customer", "src_account", "history_customer", "history_account"), "*"),
+    **dict.fromkeys(("account_summary", "customer_profile", "rejected_row"), "*"),
+    "delivery": "drop_id, outcome",
+}
+
+
+def accounts(*rows: str, delimiter: str = ",", end: str = "\n") -> str:
+    lines = ["AccountID,CustomerID,Balance,AccountType", *rows]
+    return end.join(line.replace(",", delimiter) for line in lines) + end
+
+
+def odd_files() -> Iterator[tuple[str, str]]:
+    """Files of which some are late, repeated, spoilt, of another shape, or of an unknown feed."""
+    for number in range(3, 15):
+        stamp = f"2026-01-{1 + number // 2:02}T{number % 2:02}0000Z"
+        yield f"customers_{stamp}.csv", f"CustomerID,Name,HasLoan\n1,Ann,{'Yes' if number % 3 else 'No'}\n2,Bo,No\n"
+        yield (
+            f"accounts_{stamp}.csv",
+            accounts(f"11,1,{number // 4}.00,Savings", f"{12 + number % 5},2,{number}.50,Savings", "99,9,1.00,Savings"),
+        )
+    yield "accounts_2026-02-01.csv", accounts("11,1,1.00,Savings", "12,x,1.00,Savings")
+    yield "accounts_2026-02-02.csv", accounts("11,1,1.00,Savings", "11,1,2.00,Savings", "12,1,3.00,Savings")
+    yield "accounts_2026-02-03.csv", accounts('11,1,"5.00",Savings', '12,1,6.00,"Savings"')
+    yield "accounts_2026-02-04.csv", accounts('11,1,7.00,"Savings\n"', "12,1,8.00,Savings")
+    yield "accounts_2026-02-05.csv", accounts("11,1,9.00,Savings", delimiter=";")
+    yield "accounts_2026-02-06.csv", accounts("11,1,10.00,Savings", "12,1,10.00,Savings", end="\r\n")
+    yield "accounts_2026-02-07.csv", accounts("11,1,11.00,Savings", "", "12,1,10.00,Savings")
+    yield "accounts_2026-02-08.csv", accounts("11,1,12.00,Savings", "12,1,10.00,Savings,more")
+    yield "accounts_2026-02-09.csv", accounts()
+    yield "accounts_2026-02-10.csv", "AccountType,Remark,AccountID,Balance,CustomerID\nSavings,new,11,13.00,1\n"
+    yield "accounts_2026-02-11.csv", accounts("11,1,1.00,Savings")[:-1]
+    yield "accounts_2026-02-11 again.csv", accounts("11,1,1.00,Savings")[:-1]
+    yield "accounts_2026-02-11 corrected.csv", accounts("11,1,2.00,Savings")
+    yield "accounts_2026-02-12.csv", "AccountID\n1\n"
+    yield "accounts_2026-02-13.csv", accounts("11,1,\xff,Savings")
+    yield "loans_2026-02-14.csv", accounts("11,1,1.00,Savings")
+    yield "accounts_2026-02-15.csv", accounts("11,1,14.00,Savings", "12,1,15.00,Checking")
+    for number in range(16, 28):
+        yield f"accounts_2026-02-{number}.csv", accounts(f"11,1,{number}.00,Savings", "12,1,15.00,Savings")
+
+
+def taken(root: Path, pipeline: Pipeline, batches: list[dict[str, str]], fewest: int) -> tuple[Ledger, dict[str, Any]]:
+    ledger = Ledger(root, pipeline)
+    outcomes: list[Any] = []
+    with micro_batches_from(fewest):
+        for batch in batches:
+            facts = [replace(ledger.put(name, text), modified_at=MODIFIED_AT) for name, text in batch.items()]
+            outcomes += ledger.process(*facts)
+    found: dict[str, Any] = {name: ledger.table(name, columns) for name, columns in TABLES.items()}
+    # The order of receipt of files that wait together is their own within a feed alone.
+    found["ledger"] = sorted(
+        (row[:2] + row[3:] for row in ledger.table("drop_ledger", PER_DROP)), key=lambda row: str(row[:2])
+    )
+    found["order"] = {
+        feed: [name for (name,) in ledger.rows(f"SELECT name FROM drop_ledger WHERE feed = '{feed}' ORDER BY sequence")]
+        for feed in pipeline.contracts
+    }
+    found["checks"] = ledger.rows("SELECT * EXCLUDE (message) FROM check_result WHERE layer = 'staging' ORDER BY ALL")
+    found["outcomes"] = {outcome.drop.name: comparable(outcome.as_json()) for outcome in outcomes}
+    found["files"] = {
+        str(path.relative_to(root)): path.read_bytes()
+        for folder in ("archive", "quarantine", "outputs")
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "changes" not in path.parts and path.suffix != ".json"
+    }
+    found["reports"] = {
+        path.name: comparable(json.loads(path.read_bytes()))
+        for path in (root / "outputs" / "quality_reports").iterdir()
+    }
+    return ledger, found
+
+
+def comparable(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the time of day, and what stands in the entry of the last drop for all of its batch."""
+    of_the_batch = {"generated_at", "recomputed", "warnings", "totals", "by_layer", "failed_checks", "file"}
+    kept = {name: value for name, value in entries.items() if name not in of_the_batch}
+    if "row_counts" in kept:
+        kept["row_counts"] = {
+            layer: rows for layer, rows in kept["row_counts"].items() if layer in {"source", "staging", "history"}
+        }
+    return kept
+
+
+def test_all_is_as_if_taken_one_by_one(tmp_path: Path, lending: Pipeline):
+    files = dict(odd_files())
+    chance = random.Random(1)
+    late = dict(chance.sample(sorted(files.items()), 6))
+    batches = [{name: text for name, text in files.items() if name not in late}]
+    again = dict(chance.sample(sorted(batches[0].items()), 3))
+    batches.append({**late, **{f"again {name}": text for name, text in again.items()}})
+
+    ledger, together = taken(tmp_path / "together", lending, batches, 2)
+    _, one_by_one = taken(tmp_path / "one by one", lending, batches, ONE_BY_ONE)
+
+    for name, found in one_by_one.items():
+        assert together[name] == found, name
+    assert ledger.process() == []
+
+
+def test_change_file_of_a_micro_batch_is_that_of_its_last_drop(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
+    names = [f"accounts_2026-01-{day:02}.csv" for day in range(1, 1 + micro_batch.FEWEST)]
+
+    outcomes = ledger.process(
+        *(ledger.put(name, accounts(f"11,1,{place}00.00,Savings")) for place, name in enumerate(names))
+    )
+
+    assert [(outcome.delivered, dict(outcome.recomputed)) for outcome in outcomes] == [
+        *[(Delivered.ACCEPTED, {})] * (len(names) - 1),
+        (Delivered.ACCEPTED, {"account_summary": 1, "customer_profile": 1}),
+    ]
+    changes = [path.read_text() for path in (ledger.root / "outputs" / "changes").iterdir()]
+    assert [len(text.splitlines()) for text in changes if "added" in text] == [2]
+
+
+def test_drop_that_a_check_refuses_is_refused_alone(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
+    # A balance of 16 digits is valid; with its interest it no longer fits.
+    balances = ["1.00", "2.00", "9999999999999999.99", "4.00", "5.00", "6.00"]
+
+    outcomes = ledger.process(
+        *(
+            ledger.put(f"accounts_2026-01-0{place}.csv", accounts(f"{place},1,{balance},Savings"))
+            for place, balance in enumerate(balances, 1)
+        )
+    )
+
+    assert [outcome.delivered for outcome in outcomes] == [
+        Delivered.QUARANTINED if balance.startswith("9") else Delivered.ACCEPTED for balance in balances
+    ]
+    assert ledger.rows("SELECT account_id FROM history_account ORDER BY 1") == [(1,), (2,), (4,), (5,), (6,)]
