@@ -74,15 +74,7 @@ def fitting(name: str, room: int = 0) -> str:
 
 def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
-    dropped = claim.dropped
-    refusal: DataRefused | None = None
-    contract: Contract | None = None
-    try:
-        contract = _feed_of(dropped, pipeline)
-        as_of = _as_of(dropped, contract)
-    except DataRefused as error:
-        refusal = error
-        as_of = AsOf(dropped.as_of or dropped.modified_at, AsOfSource.OPTION if dropped.as_of else AsOfSource.MODIFIED)
+    contract, as_of, refusal = addressed(claim.dropped, pipeline)
     feed = contract.feed if contract else ""
     identity, text = _read_through(claim.path, feed, as_of.moment)
     extract = None
@@ -92,6 +84,17 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
         except DataRefused as error:
             refusal = error
     return Drop(claim, identity.drop_id, feed, contract, as_of, text.size, identity.sha256, extract, refusal)
+
+
+def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None, AsOf, DataRefused | None]:
+    """Whose a file is and as of when, or the refusal where that cannot be told."""
+    contract: Contract | None = None
+    try:
+        contract = _feed_of(dropped, pipeline)
+        return contract, _as_of(dropped, contract), None
+    except DataRefused as refusal:
+        source = AsOfSource.OPTION if dropped.as_of else AsOfSource.MODIFIED
+        return contract, AsOf(dropped.as_of or dropped.modified_at, source), refusal
 
 
 def read_again(path: Path, contract: Contract, as_of: AsOf) -> tuple[Extract, str]:

@@ -6,14 +6,16 @@ event -> FileDropped -> intake -> validate -> history -> mart -> publish -> arch
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from core import checks, ledger, mart, micro_batch, quarantine
 from core.admit import admit, compute_marts, credit_newest
 from core.bulk import Bulk
+from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import DataRefused
 from core.history import no_changes
-from core.intake import Drop, identify
+from core.intake import Drop, addressed, identify
 from core.ledger import Delivered
 from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
@@ -81,17 +83,23 @@ def with_waiting(runtime: Runtime) -> Runtime:
 def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:
     """Claim what dropped, and what was left unfinished, in the order in which it is to be taken."""
     claims = [*runtime.store.unfinished(), *runtime.store.claim(dropped)]
-    return sorted((identify(claim, runtime.pipeline) for claim in claims), key=lambda drop: _order(runtime, drop))
+    drops = [identify(claim, runtime.pipeline) for claim in sorted(claims, key=lambda claim: claim.claim_id)]
+    return sorted(drops, key=lambda drop: _order(runtime.pipeline, drop.as_of.moment, drop.feed, drop.name))
 
 
-def _order(runtime: Runtime, drop: Drop) -> tuple[object, ...]:
-    feeds = runtime.pipeline.feed_order
-    return (
-        drop.as_of.moment,
-        feeds.index(drop.feed) if drop.feed in feeds else len(feeds),
-        drop.name,
-        drop.claim.claim_id,
-    )
+def in_order(dropped: Sequence[FileDropped], pipeline: Pipeline) -> list[FileDropped]:
+    """Files in the order in which they are taken where they wait together: by as_of, parents before children."""
+
+    def order(fact: FileDropped) -> tuple[object, ...]:
+        contract, as_of, _ = addressed(fact, pipeline)
+        return _order(pipeline, as_of.moment, contract.feed if contract else "", fact.name)
+
+    return sorted(dropped, key=order)
+
+
+def _order(pipeline: Pipeline, as_of: datetime, feed: str, name: str) -> tuple[object, ...]:
+    feeds = pipeline.feed_order
+    return as_of, feeds.index(feed) if feed in feeds else len(feeds), name
 
 
 def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:

@@ -31,7 +31,7 @@ from watchdog.observers import Observer
 from core.drop import FileDropped
 from core.errors import Busy
 from core.outcome import Outcome
-from core.pipeline import process
+from core.pipeline import in_order, process
 from core.runtime import Runtime
 from handlers import render
 from handlers.logs import configure_logs
@@ -42,7 +42,7 @@ from handlers.wiring import wire
 SETTLE_SECONDS = 0.5
 POLL_SECONDS = 1.0
 RESCAN_SECONDS = 30.0
-_CHUNK = 100
+_CHUNK = 400
 
 log = structlog.get_logger("dropledger.watch")
 
@@ -174,15 +174,16 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
 
 def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event) -> bool:
     """Process what is ready, and whatever an earlier attempt left; False if it must be tried again."""
-    for start in range(0, max(len(ready), 1), _CHUNK):
+    waiting = in_order(ready, runtime.pipeline)
+    for start in range(0, max(len(waiting), 1), _CHUNK):
         if stop.is_set():
             return True
-        chunk = ready[start : start + _CHUNK]
+        chunk = waiting[start : start + _CHUNK]
         try:
             process(runtime, chunk, _log_outcome)
         except Busy as busy:
             log.warning("busy", what=busy.what, holder=busy.holder)
-            for fact in ready[start:]:
+            for fact in waiting[start:]:
                 settling.announce(fact.uri)
             stop.wait(POLL_SECONDS)
             return False

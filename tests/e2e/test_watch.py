@@ -62,6 +62,7 @@ def test_file_written_slowly_is_taken_whole_once_it_is_closed(console: Console):
 
 def test_file_that_pauses_in_its_writing_is_not_taken_because_another_lands(console: Console):
     with console.watch() as watching:
+        assert holds_for(0.7, lambda: True)  # as above
         path = watching.inbox / "accounts_2025-10-31.csv"
         header, first, second = ACCOUNTS.splitlines(keepends=True)
         with path.open("w") as file:
