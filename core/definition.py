@@ -31,6 +31,11 @@ class PipelineFile(BaseModel):
     moment: tuple[Identifier, ...] = Field(min_length=1)
     csv_formulas: Literal["harmless", "as_they_are"] = "harmless"
 
+    @property
+    def makes_texts_harmless(self) -> bool:
+        """Whether CSV files get texts that no spreadsheet program runs."""
+        return self.csv_formulas == "harmless"
+
 
 class MartFile(BaseModel):
     """`marts/<mart>.yaml`: its key, what its artifacts hold, and its checks."""

@@ -88,13 +88,18 @@ def refresh(
 def _refresh(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> Refreshed:
     fragments = mart_fragments(mart)
     touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
-    all_of_it = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= _row_count(session, mart)
-    rows_before = f"SELECT * FROM {fragments['mart']}" if all_of_it else statement("mart_before", fragments)
-    if session.scratch(f"before_{mart.name}", rows_before):
-        session.execute(f"DELETE FROM {fragments['mart']}" if all_of_it else statement("mart_delete", fragments))
-    sql = whole(mart.sql) if all_of_it else mart.sql
-    rows = session.execute(f"INSERT INTO {fragments['mart']}\n{sql}") if touched else 0
-    return Refreshed(mart, rows, all_of_it)
+    all_rows = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= _row_count(session, mart)
+    before, delete, insert = (
+        whole(sql) if all_rows else sql
+        for sql in (
+            statement("mart_before", fragments),
+            statement("mart_delete", fragments),
+            f"INSERT INTO {fragments['mart']}\n{mart.sql}",
+        )
+    )
+    if session.scratch(f"before_{mart.name}", before):
+        session.execute(delete)
+    return Refreshed(mart, session.execute(insert) if touched else 0, all_rows)
 
 
 def _row_count(session: Session, mart: Mart) -> int:
@@ -108,7 +113,7 @@ def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
 
 def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> frozenset[str]:
     """The columns of a mart whose texts a spreadsheet program might run as formulas."""
-    if pipeline.file.csv_formulas == "as_they_are":
+    if not pipeline.file.makes_texts_harmless:
         return frozenset()
     return frozenset(name for name, kind in session.columns(mart.name).items() if kind in {"VARCHAR", "STRING"})
 

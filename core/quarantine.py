@@ -36,7 +36,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
 
 def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline) -> None:
     """Write the refused rows of the drop, in order of line, into the claim's workspace."""
-    raw = "raw" if pipeline.file.csv_formulas == "as_they_are" else harmless("raw")
+    raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
     session.export(
         f"""SELECT line, column_name, rule, reason, {raw} AS raw
         FROM rejected_row

@@ -1,5 +1,5 @@
 DELETE FROM ${mart}
-WHERE (${key}) IN (
+/* incremental */ WHERE (${key}) IN (
     SELECT ${key}
     FROM ${touched}
-)
+) /* end */

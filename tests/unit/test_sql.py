@@ -126,7 +126,7 @@ def test_fragment_is_put_in_as_it_is(engine):
     )
     engine.execute("CREATE OR REPLACE TEMP TABLE observation AS SELECT '${column} $$ $1' AS x UNION ALL SELECT 'other'")
 
-    assert engine.execute(sql).fetchone() == (1,)
+    assert engine.execute(sql).fetchall() == [("other",)]
 
 
 def test_history_table_is_that_of_the_contract(engine, lending: Pipeline):
