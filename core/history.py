@@ -29,6 +29,9 @@ class Folded:
     last_effective: datetime | None = None
 
 
+UPDATED_IN_PLACE = 1_000_000
+"""Up to so many versions are closed by an update, which keeps in memory how each was; more are put in anew."""
+
 INITIAL_SEQUENCE = 0
 """The place of a feed's initial rows in the order of receipt: before all drops."""
 
@@ -149,9 +152,15 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
     if is_first:  # there is no history to compare with
         session.view("change", "SELECT *, TRUE AS opens FROM observation WHERE NOT _absent")
     else:
-        session.scratch("step", statement("fold_step", fragments))
+        changes = session.scratch("step", statement("fold_step", fragments))
         session.view("change", "SELECT * FROM step")
-        closed = session.execute(statement("close_versions", fragments))
+        if changes <= UPDATED_IN_PLACE:
+            closed = session.execute(statement("close_versions", fragments))
+        else:
+            closed = session.scratch("added_version", statement("closed_versions", fragments))
+            session.scratch("removed_version", f"SELECT {fragments['key']}, valid_from FROM added_version")
+            session.execute(statement("delete_versions", fragments))
+            session.execute(statement("insert_versions", fragments))
     opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
     session.scratch(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
     return opened, closed

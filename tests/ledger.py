@@ -13,7 +13,7 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, mart, micro_batch
+from core import checks, history, mart, micro_batch
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -113,10 +113,11 @@ class Template:
 
 @contextmanager
 def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
-    """Let marts be computed, and tables be checked, as a whole for so few rows."""
+    """Let marts be computed, tables be checked and closed versions be put in anew for so few rows."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mart, "WHOLE_FROM", rows)
         patch.setattr(checks, "WHOLE_FROM", rows)
+        patch.setattr(history, "UPDATED_IN_PLACE", rows)
         yield
 
 
