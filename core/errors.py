@@ -44,13 +44,18 @@ class ContractError(ConfigurationError):
 
 
 class DataRefused(DropledgerError):
-    """A file that cannot go in. `rule` is a short stable word such as `missing_column`."""
+    """A file that cannot go in.
+
+    `rule` is a short stable word such as `missing_column`. `detail` may quote what the file holds, so it goes into the
+    reason beside the file and nowhere else.
+    """
 
     exit_code = 3
 
-    def __init__(self, rule: str, what: str, *, hint: str = "") -> None:
+    def __init__(self, rule: str, what: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(what, hint=hint)
         self.rule = rule
+        self.detail = detail
 
 
 class Unavailable(DropledgerError):

@@ -13,7 +13,7 @@ from core.sql import literal, quoted
 
 
 def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, Path]:
-    """Write the marts' artifacts into `folder`; as of a moment (UTC), or as they are.
+    """Write the marts' artifacts into an existing `folder`; as of a moment (UTC), or as they are.
 
     The same SQL computes them: on a copy whose histories end at the moment.
 
@@ -25,7 +25,6 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
         raise ConfigurationError(
             f"there is no warehouse at {runtime.warehouse.location}", hint="drop a file first: dropledger process FILE"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     if as_of is None:
         with runtime.warehouse.session(read_only=True) as session:
             return export_marts(session, runtime.pipeline, folder)

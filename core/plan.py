@@ -50,16 +50,16 @@ class _CopyStore:
         return self._store.local_copy(name)
 
 
-def plan(runtime: Runtime, dropped: FileDropped, folder: Path, largest: int = 10) -> Planned:
+def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
     """Take the file through a copy of the warehouse; the root and its ledger stay as they are.
 
-    `folder` is an empty folder for passing files; `largest` is how many changes of each mart are shown.
+    `largest` is how many changes of each mart are shown.
 
     Raises:
         Busy: somebody else holds the root.
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
-    with runtime.store.exclusive(runtime.wait_seconds):
+    with runtime.store.exclusive(runtime.wait_seconds), runtime.store.temporary() as folder:
         copy = runtime.warehouse.aside("planning", copied=True)
         beside = replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
         try:

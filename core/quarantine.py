@@ -27,7 +27,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
         "size_bytes": drop.size_bytes,
         "quarantined_at": iso(at),
         "rule": refusal.rule,
-        "error": refusal.what,
+        "error": f"{refusal.what}: {refusal.detail}" if refusal.detail else refusal.what,
         "fix": refusal.hint,
     }
     path = store.workspace(drop.claim) / REASON

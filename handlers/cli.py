@@ -1,15 +1,17 @@
 """The command line. Commands import what they need when they run, so that help and version are instant."""
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from core import __version__
-from core.errors import DropledgerError
+from core.errors import ConfigurationError, DropledgerError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -256,8 +258,34 @@ def doctor() -> None:
     _run(body)
 
 
+def _report_bug(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    from handlers import bugs
+
+    bugs.report(kind, error, frames)
+
+
+def _leave(failure: DropledgerError) -> NoReturn:
+    from handlers import render
+
+    if "--json" in sys.argv:
+        render.as_json(
+            {
+                "error": {
+                    "what": failure.what,
+                    "why": failure.why,
+                    "try": failure.hint,
+                    "exit_code": failure.exit_code,
+                }
+            }
+        )
+    render.error(failure)
+    sys.exit(failure.exit_code)
+
+
 def main() -> None:
     """The console script; errors leave with the exit code of docs/operating.md."""
+    os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
+    sys.excepthook = _report_bug
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as leave:
@@ -269,21 +297,10 @@ def main() -> None:
         sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help\n")
         sys.exit(2)
     except DropledgerError as failure:
-        from handlers import render
-
-        if "--json" in sys.argv:
-            render.as_json(
-                {
-                    "error": {
-                        "what": failure.what,
-                        "why": failure.why,
-                        "try": failure.hint,
-                        "exit_code": failure.exit_code,
-                    }
-                }
-            )
-        render.error(failure)
-        sys.exit(failure.exit_code)
+        _leave(failure)
+    except PermissionError as denied:
+        hint = "run it as the user that owns the root; docs/operating.md says how to let others read"
+        _leave(ConfigurationError(f"this user may not use {denied.filename}", why=denied.strerror or "", hint=hint))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
         sys.exit(0)

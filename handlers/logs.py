@@ -18,9 +18,19 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(
-                [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+                # What both would do unless told otherwise is to show local variables, and rows are among them.
+                [
+                    structlog.dev.ConsoleRenderer(
+                        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                    )
+                ]
                 if readable
-                else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+                else [
+                    structlog.processors.ExceptionRenderer(
+                        structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+                    ),
+                    structlog.processors.JSONRenderer(),
+                ]
             ),
         ],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),

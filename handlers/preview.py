@@ -1,6 +1,5 @@
 """The commands that show what would be, or what was: plan and export."""
 
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from core.plan import plan as run_plan
 from handlers import render
 from handlers.process import exit_code, show
 from handlers.wiring import wire
+from infra.folders import filled
 from infra.local_store import dropped_file
 
 
@@ -33,8 +33,7 @@ def plan(
         raise ConfigurationError(
             f"{file} cannot be planned", why="it is no regular file", hint="name a file that exists"
         )
-    with tempfile.TemporaryDirectory(prefix="dropledger-plan-") as folder:
-        planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of), Path(folder))
+    planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of))
     if json:
         render.as_json(
             {
@@ -70,7 +69,9 @@ def export(
 ) -> int:
     """Write the artifacts as of a moment into a folder."""
     runtime = wire(root=root, warehouse=warehouse)
-    written = run_export(runtime, to, as_of)
+    with filled(to) as folder:
+        names = list(run_export(runtime, folder, as_of))
+    written = {name: to / name for name in names}
     if json:
         render.as_json(
             {"command": "export", "as_of": as_of, "artifacts": {name: str(path) for name, path in written.items()}}

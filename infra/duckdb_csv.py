@@ -1,7 +1,6 @@
 """How DuckDB reads a delimited file: straight through where each line is a row, record by record where any is odd."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from core.errors import DataRefused
 from core.intake import MAX_LINE_BYTES
 from core.ports import Layout, Parameters
 from core.sql import literal, quoted
+from infra.folders import PRIVATE
 
 _MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
 
@@ -84,11 +84,15 @@ class _Source:
 
 
 class DelimitedFiles:
-    """The delimited files that a session has loaded, each by the name of its source."""
+    """The delimited files that a session has loaded, each by the name of its source.
 
-    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection) -> None:
+    `passing` is a folder of this process, there while a file is rewritten into it.
+    """
+
+    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
         self._engine = engine
         self._connection = connection
+        self._passing = passing
         self._sources: dict[str, _Source] = {}
 
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
@@ -205,9 +209,9 @@ class DelimitedFiles:
         """Read a file that may have rows of several lines or of another shape than its header."""
         loaded = self._sources[source]
         fragments = _fragments(loaded.layout)
-        with tempfile.TemporaryDirectory(prefix="dropledger-") as folder, self._in_order_of_the_file():
+        with self._passing_folder() as folder, self._in_order_of_the_file():
             # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
-            plain = Path(folder) / "lines"
+            plain = folder / "lines"
             _with_line_feeds(loaded.path, plain)
             self._engine(
                 _text("numbered_lines").substitute(
@@ -249,6 +253,14 @@ class DelimitedFiles:
         """A row's line in the file, by its place in a table that was filled in the order of the file."""
         first = self._value(f"SELECT min(rowid) FROM {table}")
         return f"rowid - {first or 0} + 2"
+
+    @contextmanager
+    def _passing_folder(self) -> Iterator[Path]:
+        self._passing.mkdir(PRIVATE, exist_ok=True)
+        try:
+            yield self._passing
+        finally:
+            shutil.rmtree(self._passing)
 
     def _in_order_of_the_file(self) -> AbstractContextManager[None]:
         # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of

@@ -13,11 +13,12 @@ from typing import Any
 
 import duckdb
 
-from core.errors import Busy, ConfigurationError, DataRefused, Unavailable
+from core.errors import Busy, ConfigurationError, DataRefused, DropledgerError, Unavailable
 from core.patience import patiently
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
+from infra.folders import share
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
@@ -46,14 +47,45 @@ def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     return _MARKER.sub(marker, sql), used
 
 
+def _by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
+    """The engine's error as one of ours; None if there is nothing that anybody could do."""
+    text = str(error).partition("\n")[0]
+    if "Corrupt" in text or "Could not read enough bytes" in text:
+        return ConfigurationError(
+            "the warehouse is damaged",
+            why=text,
+            hint="restore archive/ and warehouse/ from a backup, and drop again what came after it",
+        )
+    match error:
+        case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
+            return ConfigurationError(
+                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
+                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+            )
+        case duckdb.OutOfMemoryException() | duckdb.IOException():
+            return Unavailable(
+                f"the warehouse cannot go on: {text}",
+                hint="free memory or disk space, and try again; what was taken is completed then",
+            )
+        case duckdb.DataError() | duckdb.ProgrammingError() | duckdb.IntegrityError():
+            return DataRefused(
+                "not_computable",
+                f"the engine cannot work with this file or its values ({type(error).__name__})",
+                hint="look for values at the limits of their types, and for odd line ends or quotes",
+                detail=text,
+            )
+        case _:
+            return None
+
+
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str, passing: Path) -> None:
         self._connection = connection
         self._schema = schema
         self._qualified = f"{_ATTACHED_AS}.{quoted(schema)}"
-        self._files = DelimitedFiles(self._engine, connection)
+        self._files = DelimitedFiles(self._engine, connection, passing)
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one."""
@@ -70,25 +102,14 @@ class DuckDBSession:
             self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
-        """Run a statement of the engine's own dialect; its errors become ours, by what to do next."""
+        """Run a statement of the engine's own dialect."""
         try:
             return self._connection.execute(sql, parameters or {})
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
-            raise ConfigurationError(
-                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
-                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
-            ) from error
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            raise Unavailable(
-                f"the warehouse cannot go on: {str(error).splitlines()[0]}",
-                hint="free memory or disk space, and try again; what was taken is completed then",
-            ) from error
-        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.IntegrityError) as error:
-            raise DataRefused(
-                "not_computable",
-                f"the engine cannot work with this file or its values: {str(error).splitlines()[0]}",
-                hint="look for values at the limits of their types, and for odd line ends or quotes",
-            ) from error
+        except duckdb.Error as error:
+            ours = _by_what_to_do(error, sql)
+            if ours is None:
+                raise
+            raise ours from error
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         row = self._engine(*_marked(sql, parameters)).fetchone()
@@ -246,14 +267,18 @@ class DuckDBWarehouse:
             )
         self._refuse_other_files()
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self._path.exists()
         with self._engine().cursor() as connection:
             self._attach(connection, read_only)
             try:
-                session = DuckDBSession(connection, self._schema)
+                passing = self._path.with_name(f"{self._path.name}.tmp-lines-{os.getpid()}")
+                session = DuckDBSession(connection, self._schema, passing)
                 session.enter_schema(create=not read_only)
                 yield session
             finally:
                 self._detach(connection)
+                if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
+                    share(self._path, self._path.parent)
 
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
@@ -265,7 +290,7 @@ class DuckDBWarehouse:
         return self._instance
 
     def _remove_spilled(self) -> None:
-        """Remove what processes that were killed had moved out of memory."""
+        """Remove what processes that were killed had moved out of memory, or rewrote to read it."""
         for folder in self._path.parent.glob(f"{escape(self._path.name)}.tmp-*"):
             if not _is_alive(int(folder.name.rpartition("-")[2])):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -290,15 +315,17 @@ class DuckDBWarehouse:
         attach = f"ATTACH {literal(str(self._path))} AS {_ATTACHED_AS} (READ_ONLY {read_only})"
         try:
             patiently(partial(connection.execute, attach), duckdb.IOException, self._wait_seconds)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             text = str(error)
-            if "lock" in text.casefold():
+            if isinstance(error, duckdb.IOException) and "lock" in text.casefold():
                 holder = _HOLDER.search(text)
                 raise Busy(
                     f"the warehouse {self._path} is open elsewhere",
                     holder=holder[1] if holder else "",
                     hint="close the other program, or try again when it is done",
                 ) from error
-            raise Unavailable(
-                f"the warehouse {self._path} cannot be opened", why=text.splitlines()[0], hint="run dropledger doctor"
-            ) from error
+            ours = _by_what_to_do(error, attach)
+            if not isinstance(ours, ConfigurationError):
+                hint = "run dropledger doctor"
+                ours = Unavailable(f"the warehouse {self._path} cannot be opened", why=text.splitlines()[0], hint=hint)
+            raise ours from error

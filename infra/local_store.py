@@ -25,8 +25,10 @@ from typing import BinaryIO, TypeVar
 
 from core.drop import Claim, FileDropped, iso, parse_moment
 from core.errors import Busy, ConfigurationError
+from core.intake import fitting
 from core.patience import patiently
 from core.ports import Clock
+from infra.folders import PRIVATE, folder_of, share, share_open
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 _THREADS = 16
@@ -100,8 +102,9 @@ class LocalStore:
             ConfigurationError: the root cannot be written to.
         """
         try:
+            self._root.mkdir(PRIVATE, parents=True, exist_ok=True)
             for folder in FOLDERS:
-                (self._root / folder).mkdir(parents=True, exist_ok=True)
+                (self._root / folder).mkdir(PRIVATE, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
                 f"the root {self._root} cannot be used",
@@ -112,7 +115,8 @@ class LocalStore:
     @contextmanager
     def exclusive(self, wait_seconds: float) -> Iterator[None]:
         self.prepare()
-        descriptor = os.open(self._root / "work" / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._root / "work" / ".lock", flags, 0o600)
         lock = partial(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             try:
@@ -151,7 +155,7 @@ class LocalStore:
         source = self._source(dropped)
         claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         workspace = self._root / "work" / claim_id
-        workspace.mkdir()
+        workspace.mkdir(PRIVATE)
         fields = {
             "uri": dropped.uri,
             "name": dropped.name,
@@ -218,7 +222,7 @@ class LocalStore:
     @contextmanager
     def temporary(self) -> Iterator[Path]:
         folder = self._root / "work" / f"temporary-{secrets.token_hex(4)}"
-        folder.mkdir()
+        folder.mkdir(PRIVATE)
         try:
             yield folder
         finally:
@@ -229,20 +233,18 @@ class LocalStore:
 
     def _put(self, file: tuple[str, Path]) -> None:
         name, source = file
-        target = self._root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _sync_file(source)
-        try:
-            os.replace(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            # outputs/ may be a mount of its own: copy beside the target first, so that the rename stays atomic
-            beside = target.with_name(f".{target.name}.tmp")
-            _copy_durably(source, beside)
-            os.replace(beside, target)
-            source.unlink()
-        _sync_folder(target.parent)
+        with folder_of(self._root, name) as (folder, last):
+            share(source, folder)
+            try:
+                os.replace(source, last, dst_dir_fd=folder)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                # outputs/ may be a mount of its own: copy beside the target first, so that the rename stays atomic
+                beside = _copy_beside(source, folder, last)
+                os.replace(beside, last, src_dir_fd=folder, dst_dir_fd=folder)
+                source.unlink()
+            os.fsync(folder)
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
@@ -260,7 +262,8 @@ class LocalStore:
         return self._root / name
 
     def remove(self, name: str) -> None:
-        (self._root / name).unlink(missing_ok=True)
+        with folder_of(self._root, name) as (folder, last), suppress(FileNotFoundError):
+            os.unlink(last, dir_fd=folder)
 
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
@@ -306,6 +309,21 @@ def _copy_durably(source: Path, target: Path) -> None:
     shutil.copyfile(source, beside)
     _sync_file(beside)
     os.replace(beside, target)
+
+
+def _copy_beside(source: Path, folder: int, name: str) -> str:
+    """Copy a file into a folder of another file system, under a name that nobody takes for complete."""
+    beside = fitting(f".{name}.tmp")
+    with suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=folder)
+    with (
+        source.open("rb") as content,
+        open(beside, "xb", opener=partial(os.open, mode=0o600, dir_fd=folder)) as copy,
+    ):
+        shutil.copyfileobj(content, copy, 1 << 20)
+        copy.flush()
+        share_open(copy.fileno(), folder)
+    return beside
 
 
 def _sync_file(path: Path) -> None:

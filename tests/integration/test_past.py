@@ -273,10 +273,8 @@ def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path:
     path = tmp_path / "accounts_2025-11-30.csv"
     path.write_text(DAYS[path.name] + "14,2,-1,Savings\n")
     before = {file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"}
-    folder = tmp_path / "passing"
-    folder.mkdir()
 
-    planned = plan(found.runtime, dropped_file(path), folder)
+    planned = plan(found.runtime, dropped_file(path))
 
     assert {
         file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"
@@ -292,6 +290,7 @@ def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path:
 def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
     then = filled(new_ledger("then"), ("accounts_2025-10-31.csv", "accounts_2025-11-30.csv"))
     now = filled(new_ledger("now"))
+    (tmp_path / "out").mkdir()
     written = export(now.runtime, tmp_path / "out", datetime(2025, 12, 1, tzinfo=UTC))
     assert written["account_summary.csv"].read_bytes() == artifacts(then)["account_summary.csv"]
     assert (

@@ -1,0 +1,34 @@
+"""What is told of an error that nobody foresaw: where it came about, and nothing of the values that were at hand."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+from core.errors import DropledgerError
+from handlers import render
+
+_LEFT_OUT = "(the message may quote rows: it is left out here, and shown on a terminal)"
+
+
+def report(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    """An `excepthook`: a traceback without local variables on standard error, and the error object for `--json`."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, frames)
+        return
+    if "--json" in sys.argv:
+        bug = {"what": "a bug", "why": kind.__name__, "try": "report it with the traceback", "exit_code": 1}
+        render.as_json({"error": bug})
+    sys.stderr.write("".join(_lines(error, messages=sys.stderr.isatty())))
+
+
+def _lines(error: BaseException, *, messages: bool) -> Iterator[str]:
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        yield from _lines(before, messages=messages)
+        yield "\nThat led to:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    # Errors of the system and our own name files, folders and counts alone.
+    told = str(error) if messages or isinstance(error, OSError | DropledgerError) else _LEFT_OUT
+    yield f"{type(error).__qualname__}: {told}\n"

@@ -1,0 +1,102 @@
+"""Folders that files are put into: reached without following links, and telling who may read what lies in them.
+
+What dropledger makes is private, 0700 and 0600. Where a folder lets its group or others read, so do the files that are
+put into it and the folders that are made in it.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from threading import Lock
+
+from core.errors import ConfigurationError
+
+PRIVATE = 0o700
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_making = Lock()
+
+
+@contextmanager
+def folder_of(root: Path, name: str) -> Iterator[tuple[int, str]]:
+    """The folder of `name` under the root, made if it is not there: its descriptor, and the name within it.
+
+    Folders right in the root may be links, which an operator makes; those below them may not.
+
+    Raises:
+        ConfigurationError: a link, or something else than a folder, stands in the way.
+    """
+    top, *below, last = PurePosixPath(name).parts
+    with suppress(FileExistsError):
+        (root / top).mkdir(PRIVATE, parents=True)
+    folder = os.open(root / top, _OPEN)
+    try:
+        for place, part in enumerate(below, 1):
+            inner = _inner(folder, part, root.joinpath(top, *below[:place]))
+            os.close(folder)
+            folder = inner
+        yield folder, last
+    finally:
+        os.close(folder)
+
+
+def _inner(folder: int, name: str, path: Path) -> int:
+    with _making:  # a folder is not used by one thread while another has yet to say who may read it
+        try:
+            os.mkdir(name, PRIVATE, dir_fd=folder)
+            made = True
+        except FileExistsError:
+            made = False
+        try:
+            inner = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
+        except NotADirectoryError as error:
+            raise ConfigurationError(
+                f"{path} is a link, or no folder",
+                why="links below the folders of the root are not followed, so that nothing is written elsewhere",
+                hint="remove it, or put the folder itself in its place",
+            ) from error
+        if made:
+            above = os.fstat(folder)
+            with suppress(PermissionError):
+                os.fchown(inner, -1, above.st_gid)
+                os.fchmod(inner, PRIVATE | above.st_mode & 0o2055)
+            os.fsync(folder)
+        return inner
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """A private folder whose files move into `folder`, made if it is not there, when the block ends.
+
+    Each takes the place of what bore its name, links included, and is seen whole or not at all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".dropledger-", dir=folder) as passing:
+        yield Path(passing)
+        for path in sorted(Path(passing).iterdir()):
+            share(path, folder)
+            os.replace(path, folder / path.name)
+
+
+def share(path: Path, folder: int | Path) -> None:
+    """Let those read a file who may read `folder`, and nobody else, and make it durable.
+
+    A file of another owner stays as that one left it. A group that this user is not in gets nothing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        share_open(descriptor, folder)
+    finally:
+        os.close(descriptor)
+
+
+def share_open(descriptor: int, folder: int | Path) -> None:
+    """What `share` does, for a file that is open."""
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        readers = os.stat(folder)  # noqa: PTH116 (it may be a descriptor)
+        os.fchmod(descriptor, 0o600)
+        with suppress(PermissionError):
+            os.fchown(descriptor, -1, readers.st_gid)
+            os.fchmod(descriptor, 0o600 | readers.st_mode & 0o044)
+    os.fsync(descriptor)
