@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +100,14 @@ class Watching:
 
 @dataclass(frozen=True)
 class Console:
-    """A folder to run commands in; `root` is where they work unless they are told otherwise."""
+    """A folder to run commands in; `root` is where they work unless they are told otherwise.
+
+    `variables` go into the environment as they are; `umask` is what the commands are started with.
+    """
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    umask: int = -1
 
     @property
     def root(self) -> Path:
@@ -117,8 +122,9 @@ class Console:
     def run(self, *arguments: object, **settings: object) -> Done:
         """Run a command to its end."""
         command = [str(SCRIPT), *map(str, arguments)]
+        env = environment(**settings) | self.variables
         done = subprocess.run(
-            command, cwd=self.folder, env=environment(**settings), capture_output=True, timeout=60, check=False
+            command, cwd=self.folder, env=env, umask=self.umask, capture_output=True, timeout=60, check=False
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -128,9 +134,11 @@ class Console:
         log = self.folder / "watch.log"
         command = [str(SCRIPT), "watch", *options]
         # One test looks for warnings on purpose; here they would only garble the log.
-        env = environment(**{"wait_seconds": 0.2, **settings}) | {"PYTHONWARNINGS": "ignore"}
+        env = environment(**{"wait_seconds": 0.2, **settings}) | {"PYTHONWARNINGS": "ignore"} | self.variables
         with log.open("wb") as errors:
-            process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=env, umask=self.umask, stdout=subprocess.DEVNULL, stderr=errors
+            )
         watching = Watching(process, log, self.root)
         try:
             until(lambda: '"watching"' in log.read_text(encoding="utf-8") or process.poll() is not None)

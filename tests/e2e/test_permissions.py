@@ -1,0 +1,185 @@
+"""Who may read what is written: the owner alone, whatever the umask, unless a folder says otherwise."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+
+import pytest
+from console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, environment
+
+NOBODY = 65534
+ODD = 'CustomerID,Name,HasLoan\n1,"Amara\nOkafor",Yes\n2,Jonas,perhaps\n'
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Console:
+    """Commands that start with the laxest umask there is, and a folder for temporary files that is all theirs."""
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "working").mkdir()
+    return Console(tmp_path / "working", {"TMPDIR": str(tmp_path / "temporary")}, umask=0)
+
+
+def permissions(*folders: Path) -> dict[str, int]:
+    """The permissions of all that lies below the folders, by path."""
+    found = {}
+    for folder in folders:
+        for where, folders_here, files in os.walk(folder):
+            for path in (f"{where}/{name}" for name in (*folders_here, *files)):
+                with suppress(FileNotFoundError):
+                    found[path] = stat.S_IMODE(os.lstat(path).st_mode)
+    return found
+
+
+def readable_by_others(*folders: Path) -> dict[str, str]:
+    """What lies below the folders and is open to anybody but its owner."""
+    return {path: f"{mode:04o}" for path, mode in permissions(*folders).items() if mode & 0o077}
+
+
+def temporary(console: Console) -> Path:
+    return Path(console.variables["TMPDIR"])
+
+
+def private_file(console: Console, name: str, text: str) -> Path:
+    path = console.file(name, text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.slow
+def test_all_that_commands_write_is_private_whatever_the_umask(console: Console):
+    files = [
+        private_file(console, name, text)
+        for name, text in {
+            "customers_2025-10-31.csv": CUSTOMERS,
+            "customers_2025-11-30.csv": ODD,
+            "accounts_2025-10-31.csv": ACCOUNTS,
+            "accounts_2025-11-30.csv": ACCOUNTS + "1003,1,$5,Savings\n",
+            "stray.csv": "a\n1\n",
+        }.items()
+    ]
+    assert console.run("process", *files).code == 3
+    shutil.copy(files[2], console.root / "inbox" / "accounts_2025-12-31.csv")
+    os.chmod(console.root / "inbox" / "accounts_2025-12-31.csv", 0o666)  # noqa: PTH101
+    late = private_file(console, "accounts_2025-11-15.csv", ACCOUNTS.replace("9999", "8888"))
+    drop_id = console.run("drops", "--json").json["drops"][-1]["drop_id"]
+    for command in (
+        ["watch", "--once"],
+        ["plan", late],
+        ["export", "--to", "exported/now"],
+        ["export", "--to", "exported/then", "--as-of", "2025-11-01"],
+        ["replay", "--quiet"],
+        ["replay", "--into", "rebuilt/other.duckdb"],
+        ["verify"],
+        ["retract", drop_id, "--reason", "wrong"],
+        ["doctor"],
+        ["process", late, "--root", "far/off/ledger", "--warehouse", "apart/one.duckdb"],
+        ["demo"],
+    ):
+        assert console.run(*command).code in {0, 3}, command
+    assert readable_by_others(console.folder, temporary(console)) == {}
+    for name in (
+        "ledger/warehouse/lending.duckdb",
+        "ledger/work/.lock",
+        "ledger/outputs/account_summary.parquet",
+        "exported/then/account_summary.csv",
+        "apart/one.duckdb",
+        "rebuilt/other.duckdb",
+    ):
+        assert stat.S_IMODE((console.folder / name).stat().st_mode) == 0o600
+    assert [path.name[:16] for path in temporary(console).iterdir()] == ["dropledger-demo-"]
+
+
+@pytest.mark.slow
+def test_nothing_is_readable_for_a_moment_not_even_what_moves_out_of_memory(console: Console):
+    rows = "".join(f"{key},{key % 9},{key}.00,Savings\n" for key in range(400_000))
+    first = private_file(console, "accounts_2025-10-31.csv", "AccountID,CustomerID,Balance,AccountType\n" + rows)
+    odd = private_file(
+        console, "customers_2025-10-31.csv", ODD + "".join(f'{key},"A\nB",No\n' for key in range(3, 30_000))
+    )
+    seen: set[str] = set()
+    with subprocess.Popen(
+        [SCRIPT, "process", "--quiet", odd, first],
+        cwd=console.folder,
+        env=environment(memory_limit="60MB") | console.variables,
+        umask=console.umask,
+    ) as process:
+        while process.poll() is None:
+            found = permissions(console.folder, temporary(console))
+            assert [path for path, mode in found.items() if mode & 0o077] == []
+            seen |= found.keys()
+    assert process.returncode in {0, 3}
+    kinds = ("claim.json", "content", "lending.duckdb", ".wal", f".tmp-{process.pid}", f".tmp-lines-{process.pid}")
+    assert [kind for kind in kinds if not any(name.endswith(kind) for name in seen)] == []
+    assert list(temporary(console).iterdir()) == []
+
+
+def other_group() -> int:
+    """A group that this user may give files to, and not the one that they get by themselves if there is another."""
+    if os.geteuid() == 0:
+        return 54321
+    return next((group for group in os.getgroups() if group != os.getegid()), os.getegid())
+
+
+@pytest.mark.parametrize("mode", [0o2750, 0o750])
+def test_folder_that_its_group_may_read_is_filled_for_the_group(console: Console, mode: int):
+    group, outputs = other_group(), console.root / "outputs"
+    outputs.mkdir(parents=True)
+    console.root.chmod(0o710)
+    os.chown(outputs, -1, group)
+    outputs.chmod(mode)
+
+    console.run("process", private_file(console, "accounts_2025-10-31.csv", ACCOUNTS + "1003,1,$5,Savings\n"))
+
+    for path in (outputs, *outputs.rglob("*")):
+        found = path.stat()
+        assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (group, mode if path.is_dir() else 0o640), path
+    assert {path.name for path in outputs.rglob("*")} >= {"manifest.json", "account_summary.csv", "changes"}
+    for name in ("archive", "quarantine", "warehouse", "work", "inbox"):
+        assert stat.S_IMODE((console.root / name).stat().st_mode) == 0o700
+        assert readable_by_others(console.root / name) == {}
+
+
+def test_warehouse_and_its_rebuilt_successor_are_as_readable_as_their_folder(console: Console):
+    path = private_file(console, "accounts_2025-10-31.csv", ACCOUNTS)
+    folder = console.folder / "shared"
+    folder.mkdir()
+    folder.chmod(0o755)
+    for command in (["process", path], ["replay"]):
+        assert console.run(*command, "--warehouse", "shared/one.duckdb", "--quiet").code == 0
+        assert stat.S_IMODE((folder / "one.duckdb").stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_other_users_are_told_that_the_root_is_not_theirs(console: Console):
+    with TemporaryDirectory(dir=Path(gettempdir())) as folder:
+        root = Path(folder) / "ledger"
+        console.run("process", private_file(console, "accounts_2025-10-31.csv", ACCOUNTS), "--root", root)
+        Path(folder).chmod(0o711)
+        for command in ("status", "watch --once"):
+            done = subprocess.run(
+                [sys.executable, "-c", AS_A_STRANGER, *command.split(), "--root", root],
+                cwd=folder,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 2, done
+            assert re.match(rf"Error: (this user may not use|the root) {root}.*\n  Because: .*\n  Try: ", done.stderr)
+
+
+AS_A_STRANGER = f"""
+import os
+import handlers.doctor, handlers.preview, handlers.watch  # which another user may not be allowed to read
+from core.definition import load_pipeline
+from handlers.cli import main
+load_pipeline("lending")
+os.setegid({NOBODY}), os.setgroups([]), os.seteuid({NOBODY})
+main()
+"""
