@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock bench clean
+.PHONY: help demo test lint audit lock bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,11 +35,15 @@ demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the 
 test: $(VENV)/dev ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-lint: $(VENV)/dev ## Run ruff, mypy and import-linter
+lint: $(VENV)/dev ## Run ruff, mypy, import-linter and bandit
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive core handlers infra
+
+audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
+	@$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt

@@ -28,7 +28,7 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     try:
         root = yaml.compose(text, Loader=_Loader)
         _refuse_repeated_keys(path, root)
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader, in C where there is one)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader, in C where there is one) # nosec B506
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ContractError(path, line, f"not valid YAML: {error.problem}", hint="mend the YAML here") from error

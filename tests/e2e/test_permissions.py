@@ -99,9 +99,8 @@ def test_all_that_commands_write_is_private_whatever_the_umask(console: Console)
 def test_nothing_is_readable_for_a_moment_not_even_what_moves_out_of_memory(console: Console):
     rows = "".join(f"{key},{key % 9},{key}.00,Savings\n" for key in range(400_000))
     first = private_file(console, "accounts_2025-10-31.csv", "AccountID,CustomerID,Balance,AccountType\n" + rows)
-    odd = private_file(
-        console, "customers_2025-10-31.csv", ODD + "".join(f'{key},"A\nB",No\n' for key in range(3, 30_000))
-    )
+    lines = "".join(f'{key},"A\nB",No\n' for key in range(3, 30_000))
+    odd = private_file(console, "customers_2025-10-31.csv", ODD + lines)
     seen: set[str] = set()
     with subprocess.Popen(
         [SCRIPT, "process", "--quiet", odd, first],
