@@ -285,7 +285,9 @@ class DuckDBWarehouse:
         if self._instance is None:
             self._remove_spilled()
             spill = {"temp_directory": f"{self._path}.tmp-{os.getpid()}"}
-            self._instance = duckdb.connect(config={"preserve_insertion_order": False, **spill, **self._settings})
+            unasked = {"autoinstall_known_extensions": False}  # which would fetch code while data is worked on
+            config = {"preserve_insertion_order": False, **unasked, **spill, **self._settings}
+            self._instance = duckdb.connect(config=config)
             self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
         return self._instance
 

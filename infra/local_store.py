@@ -286,6 +286,14 @@ class LocalStore:
             for folder in FOLDERS
             if not os.access(self._root / folder, os.W_OK | os.X_OK)
         ]
+        found += [
+            (
+                f"{path} is for the group {path.stat().st_gid}, which this user is not in, so its files are not",
+                "add this user to the group",
+            )
+            for path in (self._root / folder for folder in FOLDERS)
+            if path.stat().st_mode & 0o040 and not _in_group(path.stat().st_gid)
+        ]
         for folder in [self.inbox, *self._feed_folders()]:
             for path in sorted(folder.iterdir()):
                 mode = path.lstat().st_mode
@@ -295,6 +303,10 @@ class LocalStore:
                         (f"{_readable(str(path))} is no regular file and will never be taken", "drop the file itself")
                     )
         return found
+
+
+def _in_group(group: int) -> bool:
+    return os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}
 
 
 def _write_durably(path: Path, content: bytes) -> None:

@@ -100,6 +100,12 @@ def test_what_is_no_regular_file_is_left_where_it_is(ledger: Ledger, tmp_path: P
     assert len(ledger.runtime.store.problems()) == 6
 
 
+def test_engine_fetches_no_code_for_what_it_meets(ledger: Ledger):
+    with ledger.runtime.warehouse.session() as session:
+        settings = session.query("SELECT current_setting('autoinstall_known_extensions') AS autoinstall")
+    assert settings == [{"autoinstall": False}]
+
+
 def test_folder_called_like_a_file_is_a_folder(ledger: Ledger):
     folder = ledger.root / "inbox" / "accounts_2026-01-01.csv"
     folder.mkdir()

@@ -72,13 +72,16 @@ def test_marts_renewed_for_a_changed_pipeline(ledger: Ledger, tmp_path: Path) ->
     assert totals(ledger) == [(ROWS, ROWS, ROWS)]
 
 
-def test_what_a_killed_process_moved_out_of_memory_is_removed(ledger: Ledger):
+def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger: Ledger):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     for process in (ended.pid, os.getppid()):
         spilled = ledger.database.with_name(f"{ledger.database.name}.tmp-{process}")
         spilled.mkdir()
         (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"rows")
+    rewritten = ledger.database.with_name(f"{ledger.database.name}.tmp-lines-{ended.pid}")
+    rewritten.mkdir()
+    (rewritten / "lines").write_bytes(b"rows")
 
     ledger.process(customers(ledger, "2026-01-01", 1))
 
