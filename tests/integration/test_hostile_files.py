@@ -100,6 +100,17 @@ def test_what_is_no_regular_file_is_left_where_it_is(ledger: Ledger, tmp_path: P
     assert len(ledger.runtime.store.problems()) == 6
 
 
+def test_sql_in_header_and_cells_stays_text(ledger: Ledger):
+    attack = "'); DROP TABLE drop_ledger; --"
+    header = f'CustomerID,Name,HasLoan,"x""{attack}"'
+    text = f'{header}\n1,"{attack}",No,"{attack}"\n2,"""; SELECT 1",No,\n'
+    land(ledger, b"customers_2026-01-01.csv", text.encode())
+    (outcome,) = ledger.process(*ledger.runtime.store.arrivals())
+    assert outcome.rows_accepted == 2
+    assert ledger.table("history_customer", "customer_name") == [('"; SELECT 1',), (attack,)]
+    assert ledger.rows("SELECT status FROM drop_ledger") == [("published",)]
+
+
 def test_engine_fetches_no_code_for_what_it_meets(ledger: Ledger):
     with ledger.runtime.warehouse.session() as session:
         settings = session.query("SELECT current_setting('autoinstall_known_extensions') AS autoinstall")
