@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from core.compression import unpacked_name
 from core.drop import AsOfSource
 from core.errors import ContractError
 from core.yaml_file import line_of_entry, load_yaml
@@ -283,8 +284,9 @@ class Contract(BaseModel):
         return tuple(self.column(name) for name in self.key)
 
     def takes(self, name: str) -> bool:
-        """Whether a file of this name belongs to the feed, without regard to case."""
-        return any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in self.files)
+        """Whether a file of this name belongs to the feed, without regard to case and to being packed."""
+        names = {name.casefold(), unpacked_name(name).casefold()}
+        return any(fnmatchcase(spelled, pattern.casefold()) for pattern in self.files for spelled in names)
 
     @property
     def parents(self) -> frozenset[str]:

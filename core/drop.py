@@ -68,7 +68,7 @@ def parse_moment(text: str) -> datetime:
 
 
 class DropHash:
-    """Folds a file's bytes, chunk by chunk, into its `drop_id` and its SHA-256.
+    """Folds a file's bytes, chunk by chunk, into its `drop_id`, its SHA-256 and its size.
 
     The drop_id is the first 16 hex digits of SHA-256 over feed, NUL, as_of (`iso`), NUL, bytes.
     """
@@ -76,8 +76,10 @@ class DropHash:
     def __init__(self, feed: str, as_of: datetime) -> None:
         self._content = hashlib.sha256()
         self._identity = hashlib.sha256(f"{feed}\0{iso(as_of)}\0".encode())
+        self.size = 0
 
     def update(self, chunk: bytes) -> None:
+        self.size += len(chunk)
         self._content.update(chunk)
         self._identity.update(chunk)
 

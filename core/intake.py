@@ -2,11 +2,13 @@
 
 import codecs
 import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from core.compression import Compression, compression_of, unpacked
 from core.contract import Contract, normalise_header
 from core.definition import Pipeline
 from core.drop import AsOf, AsOfSource, Claim, DropHash, FileDropped, as_of_in_name
@@ -16,18 +18,23 @@ from core.ports import Layout
 MAX_LINE_BYTES = 32 << 20
 _CHUNK = 1 << 20
 _MAX_HEADER = 1 << 20
+_LINE_END = re.compile(r"\r|\n")
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
 
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows."""
+    """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows.
+
+    `text_bytes` is the size of its text, which is more than that of the file where it is packed.
+    """
 
     drop_id: str
     contract: Contract
     path: Path
     layout: Layout
     as_of: AsOf
+    text_bytes: int
     unexpected_columns: tuple[str, ...] = ()
 
 
@@ -51,6 +58,11 @@ class Drop:
     @property
     def name(self) -> str:
         return self.claim.dropped.name
+
+    @property
+    def text_bytes(self) -> int:
+        """How much there is to read."""
+        return self.extract.text_bytes if self.extract else 0
 
     @property
     def archive_name(self) -> str:
@@ -83,7 +95,7 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
             extract = _extract(claim.path, identity.drop_id, contract, as_of, text)
         except DataRefused as error:
             refusal = error
-    return Drop(claim, identity.drop_id, feed, contract, as_of, text.size, identity.sha256, extract, refusal)
+    return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
 
 
 def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None, AsOf, DataRefused | None]:
@@ -119,6 +131,26 @@ def _read_through(path: Path, feed: str, as_of: datetime) -> tuple[DropHash, "_T
             identity.update(chunk)
             text.update(chunk)
     return identity, text
+
+
+def _unpacked_text(path: Path, compression: Compression) -> "_Text":
+    """The text in a packed file, as far as it is one.
+
+    Raises:
+        DataRefused: it cannot be unpacked, or what it unpacks to is packed again.
+    """
+    text = _Text()
+    for chunk in unpacked(path, compression):
+        text.update(chunk)
+        if text.spoiled:
+            break
+    if compression_of(text.beginning) is not None:
+        raise DataRefused(
+            "packed_twice",
+            f"the {compression} file holds another compressed file",
+            hint="pack the CSV once, or not at all",
+        )
+    return text
 
 
 def _feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
@@ -169,6 +201,7 @@ class _Text:
 
     def __init__(self) -> None:
         self.size = 0
+        self.beginning = b""
         self._line_feeds = 0
         self._returns = 0
         self._pairs = 0
@@ -181,6 +214,8 @@ class _Text:
 
     def update(self, chunk: bytes) -> None:
         self.size += len(chunk)
+        if len(self.beginning) < _MAX_HEADER:
+            self.beginning += chunk[: _MAX_HEADER - len(self.beginning)]
         self._line_feeds += chunk.count(b"\n")
         self._returns += chunk.count(b"\r")
         self._pairs += chunk.count(b"\r\n") + (self._last == b"\r" and chunk.startswith(b"\n"))
@@ -194,6 +229,11 @@ class _Text:
                 self._decoder.decode(chunk)
             except UnicodeDecodeError:
                 self._not_utf8 = True
+
+    @property
+    def spoiled(self) -> bool:
+        """Whether it will be refused, whatever comes."""
+        return self._not_utf8 or self._has_controls or self._too_long
 
     @property
     def lines(self) -> int:
@@ -239,10 +279,17 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
     Raises:
         DataRefused: it is no text, or the header lacks a column or has one twice.
     """
+    compression = compression_of(text.beginning)
+    if compression is not None:
+        text = _unpacked_text(path, compression)
     text.refuse_unless_text()
-    with path.open("rb") as file:
-        first_line = file.read(_MAX_HEADER).decode("utf-8-sig", "ignore").splitlines()[:1]
-    header_text = first_line[0] if first_line else ""
+    header_text, *rows = _LINE_END.split(text.beginning.decode("utf-8-sig", "ignore"), maxsplit=1)
+    if not rows and text.size > _MAX_HEADER:
+        raise DataRefused(
+            "line_too_long",
+            f"the header is longer than {_MAX_HEADER >> 20} MiB",
+            hint="check that the file begins with a header, and that the header has a line end",
+        )
     candidates = [_cells(header_text, delimiter) for delimiter in contract.delimiters]
     best = max(range(len(candidates)), key=lambda place: (_known(candidates[place], contract), -place))
     header, delimiter = candidates[best], contract.delimiters[best]
@@ -272,8 +319,8 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
             ),
         )
     positions.update({column.name: None for column in contract.columns if column.name not in positions})
-    layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike)
-    return Extract(drop_id, contract, path, layout, as_of, tuple(unexpected))
+    layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike, compression)
+    return Extract(drop_id, contract, path, layout, as_of, text.size, tuple(unexpected))
 
 
 def _cells(header: str, delimiter: str) -> list[str]:

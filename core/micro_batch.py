@@ -119,7 +119,7 @@ def _plain(session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[
         if drop.extract is not None
         and drop.refusal is None
         and drop.extract.layout.lines_end_alike
-        and drop.size_bytes <= _LARGEST_BYTES
+        and drop.text_bytes <= _LARGEST_BYTES
     ]
     if not small:
         return {}

@@ -107,11 +107,11 @@ def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
     batch: list[Drop] = []
     size = 0
     for drop in drops:
-        if batch and (len(batch) >= _BATCH_DROPS or size + drop.size_bytes > _BATCH_BYTES):
+        if batch and (len(batch) >= _BATCH_DROPS or size + drop.text_bytes > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(drop)
-        size += drop.size_bytes
+        size += drop.text_bytes
     if batch:
         yield batch
 

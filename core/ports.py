@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from core.compression import Compression
 from core.drop import Claim, FileDropped
 
 Parameters = Mapping[str, Any]
@@ -108,6 +109,7 @@ class Layout:
     None for a column that the file lacks and the contract has a default for.
 
     `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way.
+    `compression` is how the file is packed, if it is; all else is said of its text.
     """
 
     delimiter: str
@@ -115,6 +117,7 @@ class Layout:
     positions: Mapping[str, int | None]
     physical_lines: int
     lines_end_alike: bool
+    compression: Compression | None = None
 
 
 class Session(Protocol):

@@ -6,13 +6,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import duckdb
 
-from core.errors import DataRefused
+from core.compression import unpacked
+from core.errors import DataRefused, Unavailable
 from core.intake import MAX_LINE_BYTES
 from core.ports import Layout, Parameters
 from core.sql import literal, quoted
@@ -44,6 +46,10 @@ def _straight(layout: Layout, paths: str, options: str = "") -> str:
     return _text("read_straight").substitute(
         paths=paths, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter), options=options
     )
+
+
+def _path(path: Path) -> str:
+    return literal(str(path))
 
 
 def _with_line_feeds(source: Path, target: Path) -> None:
@@ -86,7 +92,7 @@ class _Source:
 class DelimitedFiles:
     """The delimited files that a session has loaded, each by the name of its source.
 
-    `passing` is a folder of this process, there while a file is rewritten into it.
+    `passing` is a folder of this process, there once a file is unpacked or rewritten into it until the session ends.
     """
 
     def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
@@ -94,6 +100,8 @@ class DelimitedFiles:
         self._connection = connection
         self._passing = passing
         self._sources: dict[str, _Source] = {}
+        self._unpacked: dict[str, Path] = {}
+        self._numbers = count()
 
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
         """Make the file's cells readable as the view `source`; what reads them is `select`."""
@@ -102,10 +110,10 @@ class DelimitedFiles:
             "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
         # Lines that end in different ways make the engine raise, which would abort the transaction.
-        loaded = _Source(path, layout, drop_id, straight=layout.lines_end_alike)
+        loaded = _Source(self._plain(path, layout, source), layout, drop_id, straight=layout.lines_end_alike)
         self._sources[source] = loaded
         if loaded.straight:
-            read = _straight(layout, literal(str(path)))
+            read = _straight(layout, _path(loaded.path))
             self._view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
 
     def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
@@ -115,7 +123,7 @@ class DelimitedFiles:
             shapes.setdefault((layout.delimiter, layout.width, *layout.positions.items()), []).append(place)
         for number, places in enumerate(shapes.values()):
             layout, read = files[places[0]][1], quoted(f"read_{source}")
-            paths = [str(files[place][0]) for place in places]
+            paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
             straight = _straight(layout, "$paths", ", filename = TRUE")
             with self._in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {straight}", {"paths": paths})
@@ -123,6 +131,26 @@ class DelimitedFiles:
             rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
             lines = [files[place][1].physical_lines for place in places]
             self._engine(f"{into}\n{rows}", {"files": places, "paths": paths, "lines": lines})
+
+    def _plain(self, path: Path, layout: Layout, source: str) -> Path:
+        """The file, or what it unpacks to, which stays until the source is another or the folder is removed."""
+        before = self._unpacked.pop(source, None)
+        if before is not None:
+            before.unlink(missing_ok=True)
+        if layout.compression is None:
+            return path
+        # The engine's own unpacking would keep it to one thread, at each of several readings.
+        try:
+            target = self._unpacked[source] = self._passing_path()
+            with target.open("wb") as file:
+                file.writelines(unpacked(path, layout.compression))
+        except OSError as error:
+            raise Unavailable(
+                f"{path} cannot be unpacked into {self._passing}",
+                why=str(error),
+                hint="free disk space there, and try again; what was taken is completed then",
+            ) from error
+        return target
 
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """Put the select over the rows of `source` in the view `into`; the number of rows read."""
@@ -209,14 +237,13 @@ class DelimitedFiles:
         """Read a file that may have rows of several lines or of another shape than its header."""
         loaded = self._sources[source]
         fragments = _fragments(loaded.layout)
-        with self._passing_folder() as folder, self._in_order_of_the_file():
+        with self._passing_file() as plain, self._in_order_of_the_file():
             # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
-            plain = folder / "lines"
             _with_line_feeds(loaded.path, plain)
             self._engine(
                 _text("numbered_lines").substitute(
                     lines=_text("lines").substitute(
-                        path=literal(str(plain)), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
+                        path=_path(plain), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
                     )
                 )
             )
@@ -247,7 +274,7 @@ class DelimitedFiles:
 
     def _lines(self, path: Path) -> str:
         """The lines behind the header, of a file that was read straight through."""
-        return _text("lines").substitute(path=literal(str(path)), skip=1, options="")
+        return _text("lines").substitute(path=_path(path), skip=1, options="")
 
     def _line_by_place(self, table: str) -> str:
         """A row's line in the file, by its place in a table that was filled in the order of the file."""
@@ -255,12 +282,16 @@ class DelimitedFiles:
         return f"rowid - {first or 0} + 2"
 
     @contextmanager
-    def _passing_folder(self) -> Iterator[Path]:
-        self._passing.mkdir(PRIVATE, exist_ok=True)
+    def _passing_file(self) -> Iterator[Path]:
+        path = self._passing_path()
         try:
-            yield self._passing
+            yield path
         finally:
-            shutil.rmtree(self._passing)
+            path.unlink(missing_ok=True)
+
+    def _passing_path(self) -> Path:
+        self._passing.mkdir(PRIVATE, exist_ok=True)
+        return self._passing / str(next(self._numbers))
 
     def _in_order_of_the_file(self) -> AbstractContextManager[None]:
         # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of

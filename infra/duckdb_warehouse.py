@@ -271,14 +271,18 @@ class DuckDBWarehouse:
         with self._engine().cursor() as connection:
             self._attach(connection, read_only)
             try:
-                passing = self._path.with_name(f"{self._path.name}.tmp-lines-{os.getpid()}")
-                session = DuckDBSession(connection, self._schema, passing)
+                session = DuckDBSession(connection, self._schema, self._passing)
                 session.enter_schema(create=not read_only)
                 yield session
             finally:
+                shutil.rmtree(self._passing, ignore_errors=True)
                 self._detach(connection)
                 if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
                     share(self._path, self._path.parent)
+
+    @property
+    def _passing(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.tmp-lines-{os.getpid()}")
 
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
@@ -292,7 +296,7 @@ class DuckDBWarehouse:
         return self._instance
 
     def _remove_spilled(self) -> None:
-        """Remove what processes that were killed had moved out of memory, or rewrote to read it."""
+        """Remove what processes that were killed had moved out of memory, or unpacked or rewrote to read it."""
         for folder in self._path.parent.glob(f"{escape(self._path.name)}.tmp-*"):
             if not _is_alive(int(folder.name.rpartition("-")[2])):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -50,18 +50,20 @@ class Ledger:
         warehouse = DuckDBWarehouse(self.database, self._schema, wait_seconds=5.0, settings={"threads": "1"})
         self.runtime = Runtime(pipeline, store, warehouse, self.clock, wait_seconds=5.0)
 
-    def put(self, name: str, text: str, *, feed: str | None = None, as_of: datetime | None = None) -> FileDropped:
+    def put(
+        self, name: str, text: str | bytes, *, feed: str | None = None, as_of: datetime | None = None
+    ) -> FileDropped:
         """Let a file land in the inbox; `feed` goes by its folder there, `as_of` by option."""
         path = self.root / "inbox" / (feed or "") / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="")
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return dropped_file(path, feed=feed, as_of=as_of)
 
     def process(self, *dropped: FileDropped) -> list[Outcome]:
         """Take files that landed through the pipeline as one batch."""
         return process(self.runtime, dropped, lambda _: None)
 
-    def drop(self, name: str, text: str, *, feed: str | None = None, as_of: datetime | None = None) -> Outcome:
+    def drop(self, name: str, text: str | bytes, *, feed: str | None = None, as_of: datetime | None = None) -> Outcome:
         """Let one file land and take it through the pipeline."""
         return self.process(self.put(name, text, feed=feed, as_of=as_of))[0]
 

@@ -7,6 +7,7 @@ FROM read_csv(
     header = FALSE,
     skip = ${skip},
     auto_detect = FALSE,
+    compression = 'none',
     delim = e'\x1f',
     quote = '',
     escape = '',

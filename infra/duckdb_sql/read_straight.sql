@@ -4,6 +4,7 @@ read_csv(
     header = FALSE,
     skip = 1,
     auto_detect = FALSE,
+    compression = 'none',
     delim = ${delimiter},
     quote = '"',
     escape = '"',

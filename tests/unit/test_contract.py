@@ -97,12 +97,12 @@ def test_values_are_the_columns_without_key_effective_time_and_operation(path):
     assert [column.name for column in contract(path, DELTA).key_columns] == ["loan_id"]
 
 
-@pytest.mark.parametrize("name", ["loans.csv", "loans_2025-10-31.csv", "LOANS_7.CSV"])
-def test_file_names_match_without_regard_to_case(path, name):
+@pytest.mark.parametrize("name", ["loans.csv", "loans_2025-10-31.csv", "LOANS_7.CSV", "loans.csv.gz", "LOANS.CSV.ZST"])
+def test_file_names_match_without_regard_to_case_and_packing(path, name):
     assert contract(path).takes(name)
 
 
-@pytest.mark.parametrize("name", ["loan.csv", "loans.csv.gz", "my_loans.csv", "loans.xlsx"])
+@pytest.mark.parametrize("name", ["loan.csv", "loans.csv.gz.gz", "loans.gz", "my_loans.csv", "loans.xlsx"])
 def test_other_file_names_do_not_match(path, name):
     assert not contract(path).takes(name)
 
