@@ -18,6 +18,7 @@ from core.ports import Layout
 MAX_LINE_BYTES = 32 << 20
 _CHUNK = 1 << 20
 _MAX_HEADER = 1 << 20
+_MOST_COLUMNS = 16_384
 _LINE_END = re.compile(r"\r|\n")
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
 
@@ -293,6 +294,12 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
     candidates = [_cells(header_text, delimiter) for delimiter in contract.delimiters]
     best = max(range(len(candidates)), key=lambda place: (_known(candidates[place], contract), -place))
     header, delimiter = candidates[best], contract.delimiters[best]
+    if len(header) > _MOST_COLUMNS:
+        raise DataRefused(
+            "too_many_columns",
+            f"the header has {len(header):,} columns, more than {_MOST_COLUMNS:,}",
+            hint="export the columns of the contract alone",
+        )
     positions: dict[str, int | None] = {}
     unexpected = []
     for place, cell in enumerate(header):

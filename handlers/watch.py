@@ -5,8 +5,6 @@ A file is taken when the platform says that it was closed after writing, or move
 long, where an event is to be expected.
 """
 
-import fcntl
-import os
 import signal
 import threading
 import time
@@ -38,6 +36,7 @@ from handlers.logs import configure_logs
 from handlers.process import exit_code, show
 from handlers.settings import read_settings
 from handlers.wiring import wire
+from infra.private_file import written_by_nobody
 
 SETTLE_SECONDS = 0.5
 POLL_SECONDS = 1.0
@@ -100,7 +99,7 @@ class _Listener(FileSystemEventHandler):
                 self._settling.announce(str(event.src_path))
             case FileMovedEvent():
                 self._settling.announce(str(event.dest_path))
-            case FileCreatedEvent() if _written_by_nobody(str(event.src_path)):
+            case FileCreatedEvent() if written_by_nobody(Path(str(event.src_path))):
                 # moved in from a folder that is not watched, which comes as if it were made here
                 self._settling.announce(str(event.src_path))
             case DirCreatedEvent() | DirMovedEvent():
@@ -108,25 +107,6 @@ class _Listener(FileSystemEventHandler):
             case _:
                 return
         self._wake.set()
-
-
-def _written_by_nobody(path: str) -> bool:
-    """Whether Linux grants a read lease, which it does only while nobody has the file open for writing."""
-    lease = getattr(fcntl, "F_SETLEASE", None)
-    if lease is None:
-        return False
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.fcntl(descriptor, lease, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:

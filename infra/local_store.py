@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from core.drop import Claim, FileDropped, iso, parse_moment
-from core.errors import Busy, ConfigurationError
+from core.errors import Busy, ConfigurationError, Unavailable
 from core.intake import fitting
 from core.patience import patiently
 from core.ports import Clock
 from infra.folders import PRIVATE, folder_of, share, share_open
+from infra.private_file import copy_at_rest, make_private
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 _THREADS = 16
@@ -61,18 +62,20 @@ def dropped_file(
     Raises:
         FileNotFoundError: it is gone.
     """
-    modified_ns = path.stat().st_mtime_ns
-    modified_at = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC).replace(
-        microsecond=modified_ns // 1000 % 1_000_000
-    )
     return FileDropped(
         uri=_readable(str(path)),
         name=_readable(path.name),
-        modified_at=modified_at,
+        modified_at=_modified_at(path),
         feed=feed,
         as_of=as_of,
         keep_original=keep_original,
     )
+
+
+def _modified_at(path: Path) -> datetime:
+    modified_ns = path.stat().st_mtime_ns
+    moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
+    return moment.replace(microsecond=modified_ns // 1000 % 1_000_000)
 
 
 def _readable(name: str) -> str:
@@ -159,7 +162,6 @@ class LocalStore:
         fields = {
             "uri": dropped.uri,
             "name": dropped.name,
-            "modified_at": iso(dropped.modified_at),
             "feed": dropped.feed,
             "as_of": iso(dropped.as_of) if dropped.as_of else None,
         }
@@ -167,16 +169,26 @@ class LocalStore:
         content = workspace / "content"
         try:
             if dropped.keep_original:
-                _copy_durably(source, content)
+                copy_at_rest(source, content)
             else:
                 os.rename(source, content)
                 _sync_folder(source.parent)
         except FileNotFoundError:
             shutil.rmtree(workspace)
             return None
+        except Unavailable:
+            shutil.rmtree(workspace)
+            raise
+        if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox
+            with suppress(OSError):
+                os.rename(content, source)
+            shutil.rmtree(workspace)
+            return None
+        make_private(content)
         _sync_folder(workspace)
         _sync_folder(workspace.parent)
-        return Claim(claim_id, content, replace(dropped, keep_original=False))
+        # Another file may have taken the place of the one that landed.
+        return Claim(claim_id, content, replace(dropped, modified_at=_modified_at(content), keep_original=False))
 
     def _source(self, dropped: FileDropped) -> Path:
         if dropped.keep_original:
@@ -195,11 +207,12 @@ class LocalStore:
                 # Either the claim never happened and the file is where it was, or it is kept and all is done.
                 shutil.rmtree(workspace)
                 continue
+            make_private(content)
             fields = json.loads((workspace / "claim.json").read_bytes())
             dropped = FileDropped(
                 uri=fields["uri"],
                 name=fields["name"],
-                modified_at=parse_moment(fields["modified_at"]),
+                modified_at=_modified_at(content),
                 feed=fields["feed"],
                 as_of=parse_moment(fields["as_of"]) if fields["as_of"] else None,
             )
@@ -314,13 +327,6 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _copy_durably(source: Path, target: Path) -> None:
-    beside = target.with_name(f"{target.name}.tmp")
-    shutil.copyfile(source, beside)
-    _sync_file(beside)
-    os.replace(beside, target)
 
 
 def _copy_beside(source: Path, folder: int, name: str) -> str:

@@ -1,13 +1,26 @@
-"""Names and kinds of files that nobody in their right mind would drop."""
+"""Names, kinds and contents of files that nobody in their right mind would drop."""
 
+import codecs
+import csv
+import encodings.aliases
+import hashlib
+import itertools
 import os
+import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ledger import Ledger
+from reading import Reader, attempt
 
+from core.errors import Unavailable
 from core.ledger import Delivered
+from core.rebuild import verify
+from infra import private_file
+from infra.local_store import dropped_file
 
 ACCOUNTS = b"AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n"
 
@@ -162,3 +175,259 @@ def test_dropped_file_called_like_a_reason_leaves_the_reason_alone(ledger: Ledge
     assert quarantined["even.csv.reason.json"] == b"[]"
     assert list(quarantined.values()).count(ACCOUNTS) == 2
     assert b"no JSON" in quarantined.values()
+
+
+# Contents
+
+SQL = [
+    "'); DROP TABLE drop_ledger; --",
+    "Robert'); DELETE FROM history_customer; --",
+    '" OR ""="',
+    "${cells} {0} %s :drop_id $1 ?",
+    "x' UNION SELECT sha256 FROM drop_ledger --",
+    "\\'; ATTACH 'victim.duckdb' AS victim; --",
+    "/* incremental */",
+]
+
+
+def test_sql_in_values_is_text(ledger: Ledger):
+    rows = [[str(number), text, "No"] for number, text in enumerate(SQL, 1)]
+    rows += [["0", text, text] for text in SQL]  # which are rejected, and quoted in the reasons
+    cells = "\n".join(",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows)
+
+    outcome = ledger.drop("customers_2026-01-01.csv", f"CustomerID,Name,HasLoan\n{cells}\n")
+
+    assert (outcome.rows_accepted, outcome.rows_rejected) == (len(SQL), len(SQL))
+    assert ledger.table("history_customer", "customer_id, customer_name") == list(enumerate(SQL, 1))
+    with (ledger.root / "outputs" / "customer_profile.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["customer_name"] for row in csv.DictReader(file)] == SQL
+    assert ledger.rows("SELECT status FROM drop_ledger") == [("published",)]
+    assert verify(ledger.runtime, lambda *_: None).differences == ()
+
+
+def test_sql_in_headers_is_text(ledger: Ledger):
+    odd = ",".join(f'"{text.replace(chr(34), chr(34) * 2)}"' for text in SQL)
+    names = '"Account""ID","CustomerID","Balance","AccountType"'
+
+    refused = ledger.drop("accounts_2026-01-01.csv", f"{names},{odd}\n11,1,1.00,Savings{',x' * len(SQL)}\n")
+    outcome = ledger.drop(
+        "accounts_2026-01-02.csv",
+        f"{odd},AccountID,CustomerID,Balance,AccountType\n{'x,' * len(SQL)}11,1,1.00,Savings\n",
+    )
+
+    assert refused.rule == "missing_column"
+    assert outcome.rows_accepted == 1
+    assert outcome.warnings[0].startswith(f"expected_columns ({len(SQL)})")
+    assert ledger.table("history_account", "account_id, customer_id, balance") == [(11, 1, 1)]
+    assert ledger.rows("SELECT count(*) FROM drop_ledger") == [(2,)]
+
+
+def wide(columns: int) -> bytes:
+    header, row = ACCOUNTS.splitlines()
+    more = columns - 4
+    return header + b"".join(b",column %d" % place for place in range(more)) + b"\n" + row + b",x" * more + b"\n"
+
+
+def test_columns_by_the_thousand_are_read(ledger: Ledger):
+    outcome = ledger.drop("accounts_2026-01-01.csv", wide(3_000))
+
+    assert outcome.rows_accepted == 1
+    assert ledger.table("history_account", "account_id, balance") == [(11, 100)]
+
+
+@pytest.mark.parametrize(("columns", "rule"), [(16_385, "too_many_columns"), (200_000, "line_too_long")])
+def test_more_columns_than_a_spreadsheet_has_are_refused(ledger: Ledger, columns: int, rule: str):
+    assert ledger.drop("accounts_2026-01-01.csv", wide(columns)).rule == rule
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_cell_of_ten_megabytes_is_read(ledger: Ledger, quote: str):
+    cell = "a" * (10 << 20)
+
+    outcome = ledger.drop("customers_2026-01-01.csv", f"CustomerID,Name,HasLoan\n1,{quote}{cell}{quote},No\n2,Ben,No\n")
+
+    assert outcome.rows_accepted == 2
+    assert ledger.rows("SELECT customer_id FROM history_customer WHERE customer_name = ?", [cell]) == [(1,)]
+    assert ledger.rows("SELECT line FROM history_customer ORDER BY line") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("place", [0, 5, 41, 45, len(ACCOUNTS)])
+def test_nul_byte_anywhere_is_refused(ledger: Ledger, place: int):
+    assert ledger.drop("accounts_2026-01-01.csv", ACCOUNTS[:place] + b"\0" + ACCOUNTS[place:]).rule == (
+        "control_characters"
+    )
+
+
+TEXTS = ["Zoë", "Łódź", "Юлия", "Ωmega", "דוד", "日本", "한국", "\U0001f4a5", "plain"]
+# Encodings that write other letters as plain ones, so that nothing tells them from text as it stands.
+NOT_TOLD_APART = {"hz", "punycode", "raw_unicode_escape", "unicode_escape", "utf_7"}
+
+
+def text_codecs() -> list[str]:
+    found = {*encodings.aliases.aliases.values(), *NOT_TOLD_APART, "cp720", "cp737", "cp856", "utf_8_sig"}
+    return sorted(name for name in found if _is_text_codec(name))
+
+
+def _is_text_codec(name: str) -> bool:
+    try:
+        return codecs.lookup(name)._is_text_encoding
+    except LookupError:  # those of another system
+        return False
+
+
+def _has(codec: str, text: str) -> bool:
+    try:
+        text.encode(codec)
+    except UnicodeError:
+        return False
+    return True
+
+
+def test_text_in_any_of_python_s_codecs_is_read_as_utf_8_or_refused(ledger: Ledger, tmp_path: Path):
+    contract = ledger.runtime.pipeline.contract("customer")
+    seen, rules, misread = set(), set(), set()
+    with ledger.runtime.session() as session:
+        reader = Reader(session, contract, tmp_path / "customers.csv")
+        for codec in text_codecs():
+            for texts in (["plain"], [text for text in TEXTS if _has(codec, text)]):
+                lines = [f"{number},{text},No" for number, text in enumerate(texts, 1)]
+                content = "".join(f"{line}\n" for line in ["CustomerID,Name,HasLoan", *lines]).encode(codec)
+                if content in seen:
+                    continue
+                seen.add(content)
+                found = attempt(lambda content=content: reader.read(content))
+                if isinstance(found, str):
+                    rules.add(found)
+                    continue
+                as_utf_8 = content.decode("utf-8-sig").splitlines()[1:]
+                assert [row.raw for row in found.rows] + [row.raw for row in found.misshapen] == as_utf_8
+                assert [",".join(cell or "" for cell in row.cells) for row in found.rows] == [
+                    row.raw for row in found.rows
+                ]
+                if as_utf_8 != lines:
+                    misread.add(codec)
+
+    assert len(text_codecs()) > 90
+    assert rules == {"not_utf8", "control_characters", "missing_column"}
+    assert misread <= NOT_TOLD_APART
+
+
+# Files that change while they are taken
+
+
+@contextmanager
+def written_to_all_along(path: Path) -> Iterator[None]:
+    """A program that adds a row, through a handle from before, whenever the file is copied."""
+    copyfile = shutil.copyfile
+    numbers = itertools.count(100)
+
+    def copy_meanwhile(source: Path, target: Path) -> None:
+        copyfile(source, target)
+        handle.write(b"%d,1,1.00,Savings\n" % next(numbers))
+
+    with path.open("ab", buffering=0) as handle, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copy_meanwhile)
+        patch.setattr(private_file, "_PATIENCE_SECONDS", 0.2)
+        yield
+
+
+def assert_archived_as_it_was_read(ledger: Ledger) -> None:
+    (archived,) = [path for path in (ledger.root / "archive").rglob("*") if path.is_file()]
+    content = archived.read_bytes()
+    assert ledger.rows("SELECT sha256, size_bytes FROM drop_ledger") == [
+        (hashlib.sha256(content).hexdigest(), len(content))
+    ]
+    assert ledger.rows("SELECT count(*) FROM history_account") == [(content.count(b"\n") - 1,)]
+    assert verify(ledger.runtime, lambda *_: None).differences == ()
+
+
+def test_writer_who_keeps_a_file_open_changes_nothing_that_was_taken(ledger: Ledger):
+    fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
+    with Path(fact.uri).open("ab", buffering=0) as handle:
+        (claim,) = ledger.runtime.store.claim([fact])
+        handle.write(b"12,1,1.00,Savings\n")
+        assert claim.path.read_bytes() == ACCOUNTS
+        (outcome,) = ledger.process()
+        handle.write(b"13,1,1.00,Savings\n")
+
+    assert outcome.rows_accepted == 1
+    assert_archived_as_it_was_read(ledger)
+
+
+def test_other_name_of_a_dropped_file_leads_elsewhere(ledger: Ledger, tmp_path: Path):
+    export = tmp_path / "export.csv"
+    export.write_bytes(ACCOUNTS)
+    os.link(export, ledger.root / "inbox" / "accounts_2026-01-01.csv")
+
+    (outcome,) = ledger.process(*ledger.runtime.store.arrivals())
+    export.write_bytes(b"the export of the next day, written into the same file")
+
+    assert outcome.rows_accepted == 1
+    assert_archived_as_it_was_read(ledger)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_owner_of_a_dropped_file_owns_nothing_in_the_archive(ledger: Ledger):
+    fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
+    os.chown(fact.uri, 54321, 54321)
+
+    (outcome,) = ledger.process(fact)
+
+    archived = (ledger.root / outcome.file).stat()
+    assert (archived.st_uid, archived.st_mode & 0o022) == (os.geteuid(), 0)
+
+
+def test_file_that_keeps_changing_in_the_inbox_is_taken_when_it_holds_still(ledger: Ledger):
+    fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
+
+    with written_to_all_along(Path(fact.uri)), pytest.raises(Unavailable, match="it changes while it is copied"):
+        ledger.process(fact)
+    assert ledger.rows("SELECT 1 FROM drop_ledger") == []
+    ((content,),) = [list(path.glob("content*")) for path in (ledger.root / "work").iterdir() if path.is_dir()]
+    written = content.read_bytes().splitlines()[1:]
+
+    (outcome,) = ledger.process()
+
+    assert outcome.rows_accepted == len(written) > 1
+    assert_archived_as_it_was_read(ledger)
+    assert [path.name for path in (ledger.root / "work").iterdir()] == [".lock"]
+
+
+def test_file_named_by_hand_that_keeps_changing_is_not_taken(ledger: Ledger, tmp_path: Path):
+    path = tmp_path / "accounts_2026-01-01.csv"
+    path.write_bytes(ACCOUNTS)
+    fact = dropped_file(path, keep_original=True)
+
+    with written_to_all_along(path), pytest.raises(Unavailable):
+        ledger.process(fact)
+
+    assert [path.name for path in (ledger.root / "work").iterdir()] == [".lock"]
+    assert ledger.process(fact)[0].rows_accepted == len(path.read_bytes().splitlines()) - 1
+    assert_archived_as_it_was_read(ledger)
+
+
+def test_file_that_takes_the_place_of_one_that_landed_has_its_own_as_of(ledger: Ledger):
+    fact = ledger.put("accounts.csv", ACCOUNTS)
+    path = Path(fact.uri)
+    other = path.with_name("other.tmp")
+    other.write_bytes(ACCOUNTS.replace(b"100.00", b"200.00"))
+    os.utime(other, (1_767_225_600, 1_767_225_600))  # 2026-01-01
+    other.replace(path)
+
+    (outcome,) = ledger.process(fact)
+
+    assert f"{outcome.drop.as_of.moment:%Y-%m-%d}" == "2026-01-01"
+    assert ledger.table("history_account", "balance") == [(200,)]
+
+
+def test_link_that_takes_the_place_of_a_file_that_landed_is_left_where_it_is(ledger: Ledger, tmp_path: Path):
+    secret = tmp_path / "secret.csv"
+    secret.write_bytes(ACCOUNTS)
+    fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
+    Path(fact.uri).unlink()
+    Path(fact.uri).symlink_to(secret)
+
+    assert ledger.process(fact) == []
+
+    assert Path(fact.uri).is_symlink()
+    assert [path.name for path in (ledger.root / "work").iterdir()] == [".lock"]

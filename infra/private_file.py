@@ -1,0 +1,88 @@
+"""Files that nobody else can change while they are worked on, nor in the archive.
+
+Whoever opened a file before it was moved, has another name for it or owns it, can go on writing to it.
+"""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+from core.errors import Unavailable
+from core.patience import patiently
+
+_PATIENCE_SECONDS = 5.0
+
+
+class _Moved(Exception):
+    """A file was written to, or another took its place, while it was copied."""
+
+
+def written_by_nobody(path: Path) -> bool:
+    """Whether Linux grants a read lease, which it does only while nobody has the file open for writing.
+
+    It does so for the file's owner, and on this machine's own disks.
+    """
+    lease = getattr(fcntl, "F_SETLEASE", None)
+    if lease is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(descriptor, lease, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def make_private(path: Path) -> None:
+    """Put a copy in the file's place, durably, unless it is certain that nobody else can write to it.
+
+    Raises:
+        Unavailable: it keeps changing.
+    """
+    found = path.stat()
+    if found.st_uid != os.geteuid() or found.st_nlink > 1 or not written_by_nobody(path):
+        copy_at_rest(path, path)
+
+
+def copy_at_rest(source: Path, target: Path) -> None:
+    """Copy a file that holds still meanwhile, with its modification time: durable, and seen whole or not at all.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        Unavailable: it keeps changing.
+    """
+    beside = target.with_name(f"{target.name}.tmp")
+
+    def copy() -> None:
+        before = source.stat()
+        shutil.copyfile(source, beside)
+        if _look(source.stat()) != _look(before):
+            raise _Moved
+        os.utime(beside, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    try:
+        patiently(copy, _Moved, _PATIENCE_SECONDS)
+    except _Moved as error:
+        beside.unlink()
+        raise Unavailable(
+            f"{source} cannot be taken",
+            why="it changes while it is copied",
+            hint="try again when the program that writes it is done",
+        ) from error
+    descriptor = os.open(beside, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(beside, target)
+
+
+def _look(found: os.stat_result) -> tuple[int, int, int, int]:
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
