@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from core.drop import Claim, FileDropped, iso, parse_moment
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import Busy, ConfigurationError
 from core.intake import fitting
 from core.patience import patiently
 from core.ports import Clock
@@ -176,7 +176,7 @@ class LocalStore:
         except FileNotFoundError:
             shutil.rmtree(workspace)
             return None
-        except Unavailable:
+        except Busy:
             shutil.rmtree(workspace)
             raise
         if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from core.errors import Unavailable
+from core.errors import Busy
 from core.patience import patiently
 
 _PATIENCE_SECONDS = 5.0
@@ -44,7 +44,7 @@ def make_private(path: Path) -> None:
     """Put a copy in the file's place, durably, unless it is certain that nobody else can write to it.
 
     Raises:
-        Unavailable: it keeps changing.
+        Busy: it keeps changing.
     """
     found = path.stat()
     if found.st_uid != os.geteuid() or found.st_nlink > 1 or not written_by_nobody(path):
@@ -56,7 +56,7 @@ def copy_at_rest(source: Path, target: Path) -> None:
 
     Raises:
         FileNotFoundError: it is gone.
-        Unavailable: it keeps changing.
+        Busy: it keeps changing.
     """
     beside = target.with_name(f"{target.name}.tmp")
 
@@ -71,9 +71,8 @@ def copy_at_rest(source: Path, target: Path) -> None:
         patiently(copy, _Moved, _PATIENCE_SECONDS)
     except _Moved as error:
         beside.unlink()
-        raise Unavailable(
-            f"{source} cannot be taken",
-            why="it changes while it is copied",
+        raise Busy(
+            f"{source} cannot be taken, as it changes while it is copied",
             hint="try again when the program that writes it is done",
         ) from error
     descriptor = os.open(beside, os.O_RDONLY)

@@ -264,9 +264,8 @@ def test_packed_files_are_read_again_for_late_drops_and_whatever_else_asks_the_a
 
     path = tmp_path / "accounts_2026-01-02.csv.zst"
     path.write_bytes(zstandard(HEADER + b"11,1,175.00,Savings\n"))
-    (tmp_path / "passing").mkdir()
     before = versions(ledger)
-    planned = plan(ledger.runtime, dropped_file(path), tmp_path / "passing")
+    planned = plan(ledger.runtime, dropped_file(path))
     assert (planned.outcome.delivered, planned.outcome.versions_opened) == (Delivered.ACCEPTED, 1)
     assert versions(ledger) == before
 
