@@ -107,14 +107,18 @@ class Layout:
     """How a delimited file is read: `positions` maps column names to 0-based places, of `width`;
     None for a column that the file lacks and the contract has a default for.
 
-    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way.
+    A row has `row_cells` cells, or `width` and more where that is None; those behind `width` must be empty.
+    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
+    `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another.
     """
 
     delimiter: str
     width: int
+    row_cells: int | None
     positions: Mapping[str, int | None]
     physical_lines: int
     lines_end_alike: bool
+    plainly_quoted: bool
 
 
 class Session(Protocol):
