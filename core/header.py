@@ -129,7 +129,8 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
     if '"' in lines[0] and not _cells(lines[0], delimiter):
         raise DataRefused(
             "malformed_header",
-            "the header has a quote that is not closed in its line, or text behind one that is",
+            "the header has a quote that is not closed in its line, or text behind one that is; "
+            f"it begins with '{lines[0][:_SHOWN]}'",
             hint=f"write the header in one line; {wanted}",
         )
     if not places:

@@ -79,9 +79,7 @@ def expected(table: Table) -> Loaded:
         if line == 1 or not raw.strip(" "):
             continue
         more = len(cells) - table.width
-        if more == 0 or (
-            more > 0 and table.may_have_empty_cells_more and not "".join(cells[table.width :]).strip(" ")
-        ):
+        if more == 0 or (more > 0 and table.may_have_empty_cells_more and not "".join(cells[table.width :]).strip(" ")):
             values = tuple(LINE_END.sub("\n", cells[place]) or None for place in table.places)
             rows.append(Row(line, values, raw))
         else:
