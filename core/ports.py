@@ -120,6 +120,11 @@ class Layout:
     lines_end_alike: bool
     plainly_quoted: bool
 
+    @property
+    def straight(self) -> bool:
+        """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
+        return self.lines_end_alike and self.plainly_quoted and self.row_cells in {None, self.width}
+
 
 class Session(Protocol):
     """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
@@ -158,7 +163,7 @@ class Session(Protocol):
         """Take one or more small delimited files of the same columns as scratch `source`.
 
         It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
-        which some line is no row is left out; those whose lines end in different ways must not be given.
+        which some line is no row is left out. All must be `straight`, and rows be let have empty cells more.
         """
         ...
 

@@ -101,8 +101,7 @@ class DelimitedFiles:
         )
         # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
         # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass.
-        straight = layout.lines_end_alike and layout.plainly_quoted and layout.row_cells in {None, layout.width}
-        loaded = _Source(path, layout, drop_id, straight)
+        loaded = _Source(path, layout, drop_id, layout.straight)
         self._sources[source] = loaded
         if loaded.straight:
             read = _straight(layout, literal(str(path)))

@@ -160,6 +160,28 @@ def test_header_once_more_hides_no_key_that_is_gone(tmp_path: Path):
     assert ledger.table("history_account", "account_id, is_current") == [(1, True), (2, False)]
 
 
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        ('CustomerID,Name,HasLoan\n9,"Bo" "Lee",No\n8,Cy,No\n', [(8, "Cy")]),
+        ('CustomerID,Name,HasLoan\n9,  "Bo",No\n', [(9, "Bo")]),
+        ("CustomerID,HasLoan,Name\n9,No,Bo,\n8,No,Cy\n", [(8, "Cy")]),
+        ("CustomerID,HasLoan,Name,\n9,No,Bo,Lee\n8,No,Cy,\n", [(8, "Cy")]),
+    ],
+    ids=["two quoted texts", "blanks before a quote", "a cell too many", "a cell below no name"],
+)
+def test_file_is_read_with_the_same_care_among_many_that_wait_together(
+    tmp_path: Path, odd: str, read: list[tuple[int, str]]
+):
+    ledger = Ledger(tmp_path / "root", without_marts(tmp_path / "lending"))
+    plain = [f"CustomerID,Name,HasLoan\n{number},Ann,No\n" for number in range(1, 7)]
+    texts = [*plain[:3], odd, *plain[3:]]
+
+    ledger.process(*(ledger.put(f"customers_2025-12-{day:02}.csv", text) for day, text in enumerate(texts, 1)))
+
+    assert ledger.table("history_customer", "customer_id, customer_name")[6:] == read
+
+
 # The page
 
 _ROW = re.compile(r"^\| (?P<kind>[^|]+?) \| (?P<outcome>[^|]+?) \| (?P<rule>[^|]+?) \| (?P<how>[^|]+?) \|$")
