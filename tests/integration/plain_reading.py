@@ -28,6 +28,7 @@ LINE_END = re.compile("\r\n|\r|\n")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SPREADSHEET_BLANKS = str.maketrans("", "", " _\t\u00a0\ufeff")
 Type = Callable[[str], Any]
+Rows = dict[int, tuple[str, list[str] | None]]  # by line: the text, and the cells unless its quotes are malformed
 
 
 class Unsound(ValueError):
@@ -132,23 +133,48 @@ def header_of(text: str, feed: str) -> tuple[str, list[str | None]] | None:
 def read_plainly(text: str, feed: str) -> Reading | None:
     """What the rows of a text with a sound header come to; None where its quotes leave a doubt."""
     header = header_of(text, feed)
-    text = text.removeprefix("\ufeff")
-    if header is None or not _is_plain(text, header[0]):
+    if header is None:
         return None
     delimiter, named = header
+    text = text.removeprefix("\ufeff")
+    rows = (_rows_by_csv if _is_plain(text, delimiter) else _rows_by_line)(text, delimiter)
+    return None if rows is None else _judged(rows, named, feed)
+
+
+def _rows_by_csv(text: str, delimiter: str) -> Rows:
     lines = LINE_END.split(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: dict[int, list[str]] = {}
+    rows: Rows = {}
     line = 1
     for cells in reader:
-        if line > 1 and "".join(lines[line - 1 : reader.line_num]).strip(BLANKS):
-            rows[line] = [LINE_END.sub("\n", cell) for cell in cells]
+        raw = "\n".join(lines[line - 1 : reader.line_num])
+        if line > 1 and raw.strip(BLANKS):
+            rows[line] = raw, [LINE_END.sub("\n", cell) for cell in cells]
         line = reader.line_num + 1
-    raw = {
-        line: "\n".join(lines[line - 1 : line + sum(cell.count("\n") for cell in cells)])
-        for line, cells in rows.items()
-    }
-    return _judged(rows, raw, named, feed)
+    return rows
+
+
+def _rows_by_line(text: str, delimiter: str) -> Rows | None:
+    """The rows where no line ends in an open quote; quotes may have blanks around them."""
+    quoted = ' *"(?:[^"]|"")*" *'
+    cell = f'(?:{quoted}|(?! *")[^{re.escape(delimiter)}]*)'
+    before = f"(?:{cell}{re.escape(delimiter)})*"
+    rows: Rows = {}
+    for line, raw in enumerate(LINE_END.split(text)[1:], 2):
+        if not raw.strip(BLANKS):
+            continue
+        if re.fullmatch(before + cell, raw):
+            cells = re.findall(f"({cell}){re.escape(delimiter)}", raw + delimiter)
+            rows[line] = raw, [_unquoted(cell) if re.fullmatch(quoted, cell) else cell for cell in cells]
+        elif re.fullmatch(before + ' *"(?:[^"]|"")*', raw):
+            return None
+        else:
+            rows[line] = raw, None
+    return rows
+
+
+def _unquoted(cell: str) -> str:
+    return cell.strip(" ")[1:-1].replace('""', '"')
 
 
 def _is_plain(text: str, delimiter: str) -> bool:
@@ -179,14 +205,14 @@ def _values(cells: dict[str, str], feed: str) -> tuple[Any, ...]:
     return tuple(typed(cells[name]) for name, typed in COLUMNS[feed].items())
 
 
-def _judged(rows: dict[int, list[str]], raw: dict[int, str], named: list[str | None], feed: str) -> Reading:
+def _judged(rows: Rows, named: list[str | None], feed: str) -> Reading:
     found = Reading({}, set(), set())
     seen: set[Any] = set()
     alike: dict[Any, dict[tuple[Any, ...], list[int]]] = defaultdict(lambda: defaultdict(list))
-    for line, cells in rows.items():
-        if not _has_shape(cells, named):
-            (found.duplicate if raw[line] in seen else found.rejected).add(line)
-            seen.add(raw[line])
+    for line, (raw, cells) in rows.items():
+        if cells is None or not _has_shape(cells, named):
+            (found.duplicate if raw in seen else found.rejected).add(line)
+            seen.add(raw)
             continue
         texts = {name: cells[named.index(name)] for name in COLUMNS[feed]}
         try:
