@@ -28,11 +28,11 @@ from core.ledger import Delivered
 from core.outcome import Outcome
 from infra.local_store import dropped_file
 
-MUTANTS = int(os.environ.get("DROPLEDGER_TEST_MUTANTS", "300"))
+MUTANTS = int(os.environ.get("DROPLEDGER_TEST_MUTANTS", "200"))
 BATCH = 25
 SECONDS_FOR_A_FILE = 5.0
 
-pytestmark = pytest.mark.timeout(120 + MUTANTS)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + MUTANTS)]
 tally: Counter[str] = Counter()
 
 

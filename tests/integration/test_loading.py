@@ -288,6 +288,17 @@ def test_letters_and_line_ends_may_lie_across_two_chunks(customers: Reader, end:
     assert [(row.line, row.cells) for row in found.rows] == [(2, ("1", name + "é", "No")), (3, ("2", "Bob", "No"))]
 
 
+@pytest.mark.parametrize("odd", ['"Ann" "Lee"', '"Ann"   "Lee"'])
+@pytest.mark.parametrize("before", range(5, 10))
+def test_odd_quotes_are_seen_across_two_chunks(customers: Reader, odd: str, before: int):
+    """The end of the first MiB falls on each place between the two quoted texts."""
+    head = "CustomerID,Name,HasLoan\n1,"
+    row = f"2,{odd},No"
+    text = f"{head}{'x' * (2**20 - before - len(head) - len(',No') - 3)},No\n{row}\n"
+
+    assert customers.read(text).misshapen == [Misshapen(3, "malformed_quotes", row)]
+
+
 @pytest.mark.parametrize("odd_line", [None, 40_000])
 def test_lines_of_a_large_file_are_numbered_as_they_stand(customers: Reader, odd_line: int | None):
     lines = ["CustomerID,Name,HasLoan", *(f"{line},Ann of line {line},No" for line in range(2, 60_001))]
