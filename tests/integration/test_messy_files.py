@@ -156,8 +156,14 @@ def test_header_once_more_hides_no_key_that_is_gone(tmp_path: Path):
     ledger.drop("accounts_2025-10-31.csv", header + one + two)
 
     ledger.drop("accounts_2025-11-30.csv", header + one + header)
-
     assert ledger.table("history_account", "account_id, is_current") == [(1, True), (2, False)]
+
+    ledger.drop("accounts_2025-11-15.csv", header + one + two.replace("2.00", "3.00"))
+    assert ledger.table("history_account", "account_id, balance::VARCHAR, is_current") == [
+        (1, "1.00", True),
+        (2, "2.00", False),
+        (2, "3.00", False),
+    ]
 
 
 @pytest.mark.parametrize(
