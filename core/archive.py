@@ -10,13 +10,14 @@ from core import ledger
 from core.contract import Contract
 from core.drop import AsOf
 from core.errors import Unavailable
+from core.header_row import REPEATED
 from core.history import INITIAL_SEQUENCE, LaterObservations
 from core.intake import Extract, initial_extract, read_again
 from core.ledger import LedgerRow
 from core.ports import Session
 from core.rules import parse_fragments
 from core.runtime import Runtime
-from core.sql import engine_type, feed_fragments, quoted, statement
+from core.sql import engine_type, feed_fragments, literal, quoted, statement
 from core.validate import effective_times
 
 _SOURCE = "source_again"
@@ -87,6 +88,7 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
             f"""SELECT 1
             FROM rejected_row AS r
             WHERE r.drop_id = :drop_id
+                AND r.rule <> {literal(REPEATED)}
                 AND r.line NOT IN (SELECT p._line FROM parsed_again AS p WHERE {key_known})
             LIMIT 1""",
             {"drop_id": drop_id},

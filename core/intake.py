@@ -1,18 +1,18 @@
 """Intake: whose drop is it, as of when, which bytes, and can they be rows at all."""
 
 import codecs
-import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from core.compression import Compression, compression_of, unpacked
-from core.contract import Contract, normalise_header
+from core.contract import Contract
 from core.definition import Pipeline
 from core.drop import AsOf, AsOfSource, Claim, DropHash, FileDropped, as_of_in_name
 from core.errors import ConfigurationError, DataRefused
+from core.header import read_header
 from core.ports import Layout
 
 MAX_LINE_BYTES = 32 << 20
@@ -21,6 +21,7 @@ _MAX_HEADER = 1 << 20
 _MOST_COLUMNS = 16_384
 _LINE_END = re.compile(r"\r|\n")
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
+_QUOTES_APART = re.compile(rb'" +"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,8 @@ class _Text:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._not_utf8 = False
         self._has_controls = False
+        self._behind_blanks = b""
+        self._odd_quotes = False
 
     def update(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -225,11 +228,17 @@ class _Text:
         self._too_long = self._too_long or self._since_line_feed + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES
         self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
+        self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
         if not self._not_utf8:
             try:
                 self._decoder.decode(chunk)
             except UnicodeDecodeError:
                 self._not_utf8 = True
+
+    def _has_odd_quotes(self, chunk: bytes) -> bool:
+        text = self._behind_blanks + chunk
+        self._behind_blanks = text[max(len(text.rstrip(b" ")) - 1, 0) :][:_CHUNK]
+        return b'  "' in text or (b' "' in text and _QUOTES_APART.search(text) is not None)
 
     @property
     def spoiled(self) -> bool:
@@ -243,6 +252,10 @@ class _Text:
     @property
     def lines_end_alike(self) -> bool:
         return self._returns == 0 or self._returns == self._pairs == self._line_feeds
+
+    @property
+    def plainly_quoted(self) -> bool:
+        return not self._odd_quotes
 
     def refuse_unless_text(self) -> None:
         if self.size == 0:
@@ -278,64 +291,34 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
     """The file's layout by its header.
 
     Raises:
-        DataRefused: it is no text, or the header lacks a column or has one twice.
+        DataRefused: it is no text, or the header does not say where all columns are.
     """
     compression = compression_of(text.beginning)
     if compression is not None:
         text = _unpacked_text(path, compression)
     text.refuse_unless_text()
-    header_text, *rows = _LINE_END.split(text.beginning.decode("utf-8-sig", "ignore"), maxsplit=1)
-    if not rows and text.size > _MAX_HEADER:
+    beginning = text.beginning.decode("utf-8-sig", "ignore")
+    if len(text.beginning) == _MAX_HEADER and not _LINE_END.search(beginning):
         raise DataRefused(
             "line_too_long",
             f"the header is longer than {_MAX_HEADER >> 20} MiB",
             hint="check that the file begins with a header, and that the header has a line end",
         )
-    candidates = [_cells(header_text, delimiter) for delimiter in contract.delimiters]
-    best = max(range(len(candidates)), key=lambda place: (_known(candidates[place], contract), -place))
-    header, delimiter = candidates[best], contract.delimiters[best]
-    if len(header) > _MOST_COLUMNS:
+    header = read_header(beginning, contract)
+    if header.width > _MOST_COLUMNS:
         raise DataRefused(
             "too_many_columns",
-            f"the header has {len(header):,} columns, more than {_MOST_COLUMNS:,}",
+            f"the header has {header.width:,} columns, more than {_MOST_COLUMNS:,}",
             hint="export the columns of the contract alone",
         )
-    positions: dict[str, int | None] = {}
-    unexpected = []
-    for place, cell in enumerate(header):
-        column = next((column for column in contract.columns if normalise_header(cell) in column.headers), None)
-        if column is None:
-            unexpected.append(cell.strip())
-        elif column.name in positions:
-            raise DataRefused(
-                "repeated_column",
-                f"the header names the column {column.name} twice",
-                hint="leave one of the two in the file",
-            )
-        else:
-            positions[column.name] = place
-    missing = [column.name for column in contract.columns if column.name not in positions and column.default is None]
-    if missing:
-        spelled = {column.name: column.aliases[0] if column.aliases else column.name for column in contract.columns}
-        raise DataRefused(
-            "missing_column",
-            f"the header lacks {', '.join(spelled[name] for name in missing)}",
-            hint=(
-                f"the header must be {contract.delimiters[0].join(spelled.values())} in any order, "
-                "spelled with or without spaces and underscores"
-            ),
-        )
-    positions.update({column.name: None for column in contract.columns if column.name not in positions})
-    layout = Layout(delimiter, len(header), positions, text.lines, text.lines_end_alike, compression)
-    return Extract(drop_id, contract, path, layout, as_of, text.size, tuple(unexpected))
-
-
-def _cells(header: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([header], delimiter=delimiter, strict=True), [])
-    except csv.Error:
-        return header.split(delimiter)
-
-
-def _known(header: Sequence[str], contract: Contract) -> int:
-    return sum(any(normalise_header(cell) in column.headers for column in contract.columns) for cell in header)
+    layout = Layout(
+        header.delimiter,
+        header.width,
+        header.row_cells,
+        header.positions,
+        text.lines,
+        text.lines_end_alike,
+        text.plainly_quoted,
+        compression,
+    )
+    return Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)

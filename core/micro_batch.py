@@ -118,7 +118,8 @@ def _plain(session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[
         for drop in drops
         if drop.extract is not None
         and drop.refusal is None
-        and drop.extract.layout.lines_end_alike
+        and drop.extract.layout.straight
+        and drop.extract.layout.row_cells is None
         and drop.text_bytes <= _LARGEST_BYTES
     ]
     if not small:

@@ -108,16 +108,25 @@ class Layout:
     """How a delimited file is read: `positions` maps column names to 0-based places, of `width`;
     None for a column that the file lacks and the contract has a default for.
 
-    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way.
+    A row has `row_cells` cells, or `width` and more where that is None; those behind `width` must be empty.
+    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
+    `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another.
     `compression` is how the file is packed, if it is; all else is said of its text.
     """
 
     delimiter: str
     width: int
+    row_cells: int | None
     positions: Mapping[str, int | None]
     physical_lines: int
     lines_end_alike: bool
+    plainly_quoted: bool
     compression: Compression | None = None
+
+    @property
+    def straight(self) -> bool:
+        """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
+        return self.lines_end_alike and self.plainly_quoted and self.row_cells in {None, self.width}
 
 
 class Session(Protocol):
@@ -157,7 +166,7 @@ class Session(Protocol):
         """Take one or more small delimited files of the same columns as scratch `source`.
 
         It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
-        which some line is no row is left out; those whose lines end in different ways must not be given.
+        which some line is no row is left out. All must be `straight`, and rows be let have empty cells more.
         """
         ...
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.contract import Column, Contract, Rule, Severity
+from core.header_row import header_cases, unless_header
 from core.sql import engine_type, listed, literal, quoted
 
 _SHOWN = 60  # characters of a cell that a reason repeats
@@ -199,7 +200,11 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
     operation = contract.operation
     deletions = ", ".join(literal(word.upper()) for word in operation.delete) if operation else ""
     effective = contract.effective_column
-    errors = [violation for violation in violations(contract) if violation.severity == Severity.ERROR]
+    refusals = [(predicate, "NULL", literal(rule), reason) for predicate, rule, reason in header_cases(contract)] + [
+        (violation.predicate, literal(violation.column), literal(violation.rule), violation.reason)
+        for violation in violations(contract)
+        if violation.severity == Severity.ERROR
+    ]
     return {
         "typed_columns": ",\n        ".join(
             f"{_cleaned(column)} AS {_text(column)},\n        {typed_cell(column)} AS {quoted(column.name)}"
@@ -217,12 +222,10 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
         "absent": f"coalesce(upper({_text(contract.column(operation.column))}) IN ({deletions}), FALSE)"
         if operation
         else "FALSE",
-        "valid": " AND ".join(_holds(contract)) or "TRUE",
-        "column_cases": " ".join(
-            f"WHEN {violation.predicate} THEN {literal(violation.column)}" for violation in errors
-        ),
-        "rule_cases": " ".join(f"WHEN {violation.predicate} THEN {literal(violation.rule)}" for violation in errors),
-        "reason_cases": " ".join(f"WHEN {violation.predicate} THEN {violation.reason}" for violation in errors),
+        "valid": " AND ".join([*_holds(contract), *unless_header(contract)]) or "TRUE",
+        "column_cases": " ".join(f"WHEN {predicate} THEN {column}" for predicate, column, _, _ in refusals),
+        "rule_cases": " ".join(f"WHEN {predicate} THEN {rule}" for predicate, _, rule, _ in refusals),
+        "reason_cases": " ".join(f"WHEN {predicate} THEN {reason}" for predicate, _, _, reason in refusals),
     }
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from core.contract import Contract, Severity
 from core.drop import AsOf, AsOfSource
 from core.errors import DataRefused
+from core.header_row import OTHER, REPEATED, misshapen_rule
 from core.intake import Extract
 from core.ports import Session
 from core.rules import parse_fragments, rules_over_rows
@@ -16,7 +17,8 @@ from core.sql import feed_fragments, literal, quoted, statement
 class Validated:
     """The outcome of validation; the accepted rows are in the scratch relation `observation`.
 
-    `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs.
+    `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs. The header once more
+    is no such row.
     """
 
     rows_read: int
@@ -33,6 +35,9 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
 
     Leaves the scratch relations `parsed` (every row whose shape is right), `left_out` (`_line, _duplicate,
     column_name, rule, reason`) and `observation`.
+
+    Raises:
+        DataRefused: nothing can be read as rows, or rows stand behind the header of another table.
     """
     contract = extract.contract
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
@@ -49,6 +54,8 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
         FROM observation"""
     )[0]
     rejected = int(left_out["all_rows"] - left_out["duplicates"])
+    if rejected:
+        _refuse_second_table(session)
     return Validated(
         rows_read=accepted["row_count"] + int(left_out["all_rows"]),
         rows_accepted=accepted["row_count"],
@@ -60,6 +67,21 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     )
 
 
+def _refuse_second_table(session: Session) -> None:
+    found = session.query(
+        f"""SELECT min(_line) AS line
+        FROM left_out
+        WHERE rule = {literal(OTHER)}
+            AND _line < (SELECT max(_line) FROM observation)"""
+    )[0]["line"]
+    if found is not None:
+        raise DataRefused(
+            "second_table",
+            f"line {found} looks like the header of another table, so the rows behind it may mean something else",
+            hint="write the header in one line, and drop each table as a file of its own",
+        )
+
+
 def effective_times(as_of: AsOf) -> dict[str, datetime | None]:
     """What the statements that type rows bind: an --as-of goes before the row's own effective column."""
     return {"as_of": as_of.moment, "given_as_of": as_of.moment if as_of.source == AsOfSource.OPTION else None}
@@ -69,14 +91,15 @@ def _set_apart(
     session: Session, contract: Contract, fragments: dict[str, str], times: dict[str, datetime | None], source: str
 ) -> None:
     misshapen = quoted(f"misshapen_{source}")
+    misshapen_as, because = misshapen_rule(contract)
     session.scratch(
         "left_out",
         f"""SELECT
             _line,
             row_number() OVER (PARTITION BY raw ORDER BY _line) > 1 AS _duplicate,
             CAST(NULL AS STRING) AS column_name,
-            rule,
-            reason
+            {misshapen_as} AS rule,
+            {because} AS reason
         FROM {misshapen}""",
     )
     found = session.query(
@@ -151,7 +174,8 @@ def _unknown_keys(session: Session, contract: Contract) -> int:
         session.query(
             f"""SELECT count(*) AS unknown
             FROM left_out
-            WHERE _line NOT IN (SELECT p._line FROM parsed AS p WHERE {key_known})"""
+            WHERE _line NOT IN (SELECT p._line FROM parsed AS p WHERE {key_known})
+                AND rule <> {literal(REPEATED)}"""
         )[0]["unknown"]
     )
 

@@ -72,6 +72,8 @@ def _fragments(layout: Layout) -> dict[str, object]:
         "cell_with_delimiter": literal(f"({cell}){delimiter}"),
         "delimiter": literal(layout.delimiter),
         "width": layout.width,
+        "shape": f"(len(cells) {f'>= {layout.width}' if layout.row_cells is None else f'= {layout.row_cells}'} "
+        f"AND trim(array_to_string(cells[{layout.width} + 1:], '')) = '')",
     }
 
 
@@ -109,8 +111,9 @@ class DelimitedFiles:
             f"CREATE OR REPLACE TEMP TABLE {quoted(f'misshapen_{source}')} "
             "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
-        # Lines that end in different ways make the engine raise, which would abort the transaction.
-        loaded = _Source(self._plain(path, layout, source), layout, drop_id, straight=layout.lines_end_alike)
+        # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
+        # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass.
+        loaded = _Source(self._plain(path, layout, source), layout, drop_id, layout.straight)
         self._sources[source] = loaded
         if loaded.straight:
             read = _straight(layout, _path(loaded.path))
@@ -162,7 +165,7 @@ class DelimitedFiles:
             # each line is a row, none was.
             with self._in_order_of_the_file():
                 rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
-            if rows == loaded.layout.physical_lines - 1:
+            if rows == loaded.layout.physical_lines - 1 and not self._has_cells_too_many(loaded):
                 # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
                 # in the order of the file.
                 self._view(into, f"SELECT * REPLACE ({self._line_by_place(table)} AS _line) FROM {table}")
@@ -271,6 +274,20 @@ class DelimitedFiles:
     def _shaped(self, layout: Layout, split: str, *others: str) -> str:
         cells = ",\n    ".join([_columns(layout, "nullif(cells[{place} + 1], '')"), *others])
         return _text("cells").substitute(_fragments(layout), cells=cells, split=split)
+
+    def _has_cells_too_many(self, loaded: _Source) -> bool:
+        """Whether a row may have empty cells behind those of the header, which the engine lets pass, and must not."""
+        if loaded.layout.row_cells is None:
+            return False
+        delimiter = literal(loaded.layout.delimiter)
+        lines = f"SELECT coalesce(raw, '') AS line FROM ({self._lines(loaded.path)})"
+        return bool(
+            self._value(
+                f"""SELECT count(*) FROM ({lines})
+                WHERE (ends_with(line, {delimiter}) OR ends_with(line, '""'))
+                    AND len(line) - len(replace(line, {delimiter}, '')) >= {loaded.layout.row_cells}"""
+            )
+        )
 
     def _lines(self, path: Path) -> str:
         """The lines behind the header, of a file that was read straight through."""

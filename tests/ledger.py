@@ -150,3 +150,9 @@ def custom_pipeline(
             before = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
             path.write_text(yaml.safe_dump({**before, **entries}), encoding="utf-8")
     return load_pipeline(str(folder))
+
+
+def without_marts(folder: Path, changes: Mapping[str, Mapping[str, Any] | None] | None = None) -> Pipeline:
+    """The lending pipeline copied to `folder`, with changes: its feeds alone, which take a drop in half the time."""
+    of_marts = ["marts", "intermediate", "explain", "checks/account_summary", "checks/customer_profile"]
+    return custom_pipeline(folder, changes or {}, without=of_marts)

@@ -6,4 +6,4 @@ FROM (
     ${split}
 ) AS split
 WHERE well_quoted
-    AND (len(cells) = ${width} OR (len(cells) > ${width} AND trim(array_to_string(cells[${width} + 1:], '')) = ''))
+    AND ${shape}

@@ -537,6 +537,20 @@ def test_quality_report_says_what_was_read_checked_and_refused(filled: Ledger):
     }
 
 
+def test_repeat_of_a_row_in_conflict_is_nothing_that_a_late_drop_has_to_consult(ledger: Ledger):
+    """Of lines 3, 4 and 5 the ledger rejects two, and counts the third as a duplicate."""
+    good = [(number, 1, "1.00") for number in range(21, 25)]
+    ledger.drop(
+        "accounts_2025-11-30.csv", accounts(*good[:1], (11, 1, "5.00"), (11, 1, "6.00"), (11, 1, "5.00"), *good)
+    )
+    before = ledger.table("history_account", "account_id, balance, valid_from, valid_to")
+
+    ledger.drop("accounts_2025-10-31.csv", accounts((11, 1, "4.00")))
+
+    after = ledger.table("history_account", "account_id, balance, valid_from, valid_to")
+    assert after == [(11, Decimal("4.00"), OCTOBER, None), *before]
+
+
 # Archive
 
 

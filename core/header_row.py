@@ -1,0 +1,104 @@
+"""Rows that are headers: the header once more, as where files were joined, or that of another table.
+
+What these functions give is SQL over typed rows (`core/sql/parse.sql`) or over the text of rows.
+"""
+
+import itertools
+import re
+
+from core.contract import Column, Contract, Severity
+from core.sql import literal, quoted
+
+REPEATED, OTHER = "repeated_header", "other_header"
+_REASONS = {
+    REPEATED: "the row is the header once more, as where files were joined",
+    OTHER: "the row looks like the header of another table",
+}
+_TAB = "\t"
+_BLANKS = f" {_TAB}\u00a0\ufeff_"
+_WORD = r"^[^0-9]*\p{L}[^0-9]*$"
+_TYPED_AT_LEAST = 3  # fewer cells that are no values of their columns may be a row with mistakes
+
+
+def header_cases(contract: Contract) -> list[tuple[str, str, str]]:
+    """When a refused row is a header: predicate, rule and reason, in the order in which they are asked."""
+    return [
+        (_is_repeated(contract), REPEATED, literal(_REASONS[REPEATED])),
+        (f"({_names_columns(contract)} OR {_has_names_for_values(contract)})", OTHER, literal(_REASONS[OTHER])),
+    ]
+
+
+def unless_header(contract: Contract) -> list[str]:
+    """What must hold besides the rules, where a header would break none of them."""
+    if contract.operation is not None or any(_is_typed(column) for column in _columns(contract)):
+        return []
+    return [f"NOT coalesce({_is_repeated(contract)} OR {_names_columns(contract)}, FALSE)"]
+
+
+def misshapen_rule(contract: Contract) -> tuple[str, str]:
+    """Rule and reason of a row, by `rule`, `reason` and `raw`, which may be a header of another shape."""
+    text = f"translate(lower(raw), {literal(_BLANKS.replace(_TAB, ''))}, '')"
+    named = " + ".join(
+        f"CASE WHEN regexp_like({text}, {literal(_cell_pattern(column))}) THEN 1 ELSE 0 END"
+        for column in contract.columns
+    )
+    is_header = f"{named} >= {_names_needed(contract)}"
+    return (
+        f"CASE WHEN {is_header} THEN {literal(OTHER)} ELSE rule END",
+        f"CASE WHEN {is_header} THEN {literal(_REASONS[OTHER])} ELSE reason END",
+    )
+
+
+def _columns(contract: Contract) -> list[Column]:
+    """The columns that are in every file."""
+    return [column for column in contract.columns if column.default is None] or list(contract.key_columns)
+
+
+def _is_typed(column: Column) -> bool:
+    accepted = column.accepted_values
+    return column.type != "text" or (accepted is not None and accepted.severity == Severity.ERROR)
+
+
+def _names_needed(contract: Contract) -> int:
+    return min(2, len(contract.columns))
+
+
+def _text(column: Column) -> str:
+    return quoted(f"_text_{column.name}")
+
+
+def _word(column: Column) -> str:
+    return f"translate(lower({_text(column)}), {literal(_BLANKS)}, '')"
+
+
+def _headers(*columns: Column) -> str:
+    return ", ".join(literal(header) for column in columns for header in sorted(column.headers))
+
+
+def _is_repeated(contract: Contract) -> str:
+    return "(" + " AND ".join(f"{_word(column)} IN ({_headers(column)})" for column in _columns(contract)) + ")"
+
+
+def _names_columns(contract: Contract) -> str:
+    """Whether several cells are names of columns, in whatever place."""
+    headers = _headers(*contract.columns)
+    named = " + ".join(f"CASE WHEN {_word(column)} IN ({headers}) THEN 1 ELSE 0 END" for column in contract.columns)
+    return f"({named} >= {_names_needed(contract)})"
+
+
+def _has_names_for_values(contract: Contract) -> str:
+    """Whether each cell is a word, differs from its neighbour, and is no value of its column."""
+    columns = _columns(contract)
+    typed = [column for column in columns if _is_typed(column)]
+    if len(typed) < _TYPED_AT_LEAST:
+        return "FALSE"
+    words = [f"regexp_like({_text(column)}, {literal(_WORD)})" for column in columns]
+    differ = [f"{_text(left)} <> {_text(right)}" for left, right in itertools.pairwise(columns)]
+    no_values = [f"{quoted(column.name)} IS NULL" for column in typed]
+    return "(" + " AND ".join([*words, *differ, *no_values]) + ")"
+
+
+def _cell_pattern(column: Column) -> str:
+    """A regular expression for a line that has one of the column's headers as a cell."""
+    headers = "|".join(re.escape(header) for header in sorted(column.headers))
+    return f'(^|[,;|"\t])({headers})($|[,;|"\t])'
