@@ -78,7 +78,7 @@ def assert_taken_once(console: Console, files: dict[str, str], tmp_path: Path) -
 
 
 def test_two_watches_share_the_files(console: Console, tmp_path: Path):
-    files = stream(20)
+    files = stream(10)
     with console.watch(wait_seconds=30) as first, second_watch(console) as second:
         drop_all(console.root, files)
         until(lambda: all_taken(console.root), 40)
