@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of, land, stream, tables_of
-from console import SCRIPT, environment
+from console import SCRIPT, environment, until
 from crash import dropledger, steps_of
 from reader import reading
 
@@ -120,9 +120,11 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
     waiting = list(files.items())
     with reading(root / "outputs") as read:
         for _ in range(KILLS):
-            with watching(root):
-                until = time.monotonic() + random.uniform(0.4, 1.5)
-                while time.monotonic() < until:
+            with watching(root) as process:
+                if random.random() < 0.8:  # else it may be killed before it has begun
+                    until(lambda pid=process.pid: works(root, pid))
+                end = time.monotonic() + random.uniform(0, 1.5)
+                while time.monotonic() < end:
                     if waiting:
                         land(root, *waiting.pop(0))
                     time.sleep(random.uniform(0.05, 0.3))
@@ -139,6 +141,11 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
     assert read["agreed"] > 0
     assert len(read["seen"]["account_summary.csv"]) > 1
     assert all(map(is_whole, read["seen"]["account_summary.csv"]))
+
+
+def works(root: Path, pid: int) -> bool:
+    lock = root / "work" / ".lock"
+    return lock.exists() and f"process {pid} " in lock.read_text(encoding="utf-8")
 
 
 def is_whole(summary: str) -> bool:
