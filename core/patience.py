@@ -1,23 +1,52 @@
 """Waiting for what others hold, within bounds."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from core.errors import Busy
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
+Waiting = Callable[[Busy], None]
+"""Told, once for each wait that is worth a word, what is waited for and who holds it."""
 
-def patiently(attempt: Callable[[], T], error: type[Exception], seconds: float) -> T:
-    """What `attempt` gives; while it raises `error` it is tried again, for as long as `seconds`."""
+_WORTH_A_WORD_SECONDS = 0.5
+
+
+def without_a_word(busy: Busy) -> None:
+    """Wait and say nothing."""
+    del busy
+
+
+def patiently(attempt: Callable[[], T], seconds: float, waiting: Waiting = without_a_word) -> T:
+    """What `attempt` gives; while it raises Busy it is tried again, for as long as `seconds`.
+
+    Raises:
+        Busy: the last one of `attempt`.
+    """
     try:
         return attempt()
-    except error:
+    except Busy:
         # Imported where there is something to wait for, which is seldom: every start would pay for it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+        told = False
+
+        def tell(state: "RetryCallState") -> None:
+            nonlocal told
+            busy = state.outcome.exception() if state.outcome else None
+            if isinstance(busy, Busy) and not told and (state.seconds_since_start or 0.0) > _WORTH_A_WORD_SECONDS:
+                told = True
+                waiting(busy)
+
         attempts = Retrying(
-            retry=retry_if_exception_type(error),
+            retry=retry_if_exception_type(Busy),
             stop=stop_after_delay(seconds),
             wait=wait_random_exponential(multiplier=0.01, max=0.25),
+            before_sleep=tell,
             reraise=True,
         )
         return attempts(attempt)

@@ -13,7 +13,7 @@ from handlers.wiring import wire
 
 def doctor(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Print what was found; the exit code is that of the worst finding, 0 if all is well."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     settings = {
         "root": runtime.store.root,
         "warehouse": runtime.warehouse.location,

@@ -14,7 +14,7 @@ from handlers.wiring import wire
 
 def status(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The state of the root and its ledger; zeros where nothing was ever dropped."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}}
     if runtime.warehouse.exists():
         with runtime.warehouse.session(read_only=True) as session:
@@ -57,7 +57,7 @@ def _show_status(document: dict[str, Any]) -> None:
 
 def drops(*, feed: str | None, limit: int, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The newest drops."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with runtime.warehouse.session(read_only=True) as session:
@@ -85,7 +85,7 @@ def drops(*, feed: str | None, limit: int, root: Path | None, warehouse: str | N
 
 def rejects(*, drop_id: str, limit: int, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The refused rows of a drop."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.warehouse.session(read_only=True) as session:
         drop = look.find_drop(session, drop_id)
         found = look.rejects(session, drop["drop_id"], limit)
@@ -106,7 +106,7 @@ def rejects(*, drop_id: str, limit: int, root: Path | None, warehouse: str | Non
 
 def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The timeline of a key."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     runtime.pipeline.contract(feed)
     with runtime.warehouse.session(read_only=True) as session:
         found = look.timeline(session, runtime.pipeline, feed, key)
@@ -136,7 +136,7 @@ def explain(
     *, account_id: int, as_of: datetime | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """One figure, taken apart."""
-    runtime: Runtime = wire(root=root, warehouse=warehouse)
+    runtime: Runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.warehouse.session(read_only=True) as session:
         found = explaining.explain(session, runtime.pipeline, account_id, as_of)
     if json:

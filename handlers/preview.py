@@ -26,7 +26,7 @@ def plan(
     quiet: bool,
 ) -> int:
     """What the drop would do; 3 if any of its data would be refused."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     if not file.is_file():
@@ -68,7 +68,7 @@ def export(
     *, as_of: datetime | None, to: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """Write the artifacts as of a moment into a folder."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with filled(to) as folder:
         names = list(run_export(runtime, folder, as_of))
     written = {name: to / name for name in names}

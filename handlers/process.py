@@ -24,7 +24,7 @@ def process(
     quiet: bool,
 ) -> int:
     """Process the files; 3 if any data was refused, else 0."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     facts = []

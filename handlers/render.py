@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.drop import iso
-from core.errors import DropledgerError
+from core.errors import Busy, DropledgerError
+from core.patience import Waiting, without_a_word
 
 _PIPE_WIDTH = 220  # where there is no terminal, wide enough that no cell is cut
 
@@ -59,6 +60,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
 def line(text: str = "") -> None:
     """Print a line to standard output."""
     sys.stdout.write(text + "\n")
+
+
+def waiting(*, quiet: bool) -> Waiting:
+    """What tells on standard error who is waited for; nothing if quiet."""
+    return without_a_word if quiet else _wait
+
+
+def _wait(busy: Busy) -> None:
+    sys.stderr.write(f"Waiting: {busy}\n")
 
 
 def error(failure: DropledgerError) -> None:

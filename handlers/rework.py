@@ -21,7 +21,7 @@ DIFFERENT = 5
 
 def retract(*, drop_id: str, reason: str, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take a drop back, and keep who did it and why."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     retracted = run_retract(runtime, drop_id, reason, getpass.getuser())
     if json:
         render.as_json(
@@ -56,7 +56,7 @@ def replay(
     quiet: bool,
 ) -> int:
     """Rebuild the warehouse from the archive."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with progress("replaying", "drops", quiet=quiet or json) as tell:
@@ -80,7 +80,7 @@ def replay(
 
 def backfill(*, folder: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take all files below a folder through the pipeline; the originals stay where they are."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder", hint="name the folder that holds the old extracts")
     feeds = runtime.pipeline.contracts
@@ -113,7 +113,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
 
 def verify(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Compare the live tables with the archive folded again; 5 where they differ."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
         verified = rebuild.verify(runtime, tell)
     if json:

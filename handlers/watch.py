@@ -9,14 +9,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from watchdog.events import (
     DirCreatedEvent,
+    DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
     FileCreatedEvent,
@@ -25,9 +26,10 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from core.drop import FileDropped
-from core.errors import Busy
+from core.errors import Busy, Unavailable
 from core.outcome import Outcome
 from core.pipeline import in_order, process
 from core.runtime import Runtime
@@ -87,7 +89,7 @@ class Settling:
 
 
 class _Listener(FileSystemEventHandler):
-    """Wakes the loop when a file is complete, or when a folder comes that may hold some."""
+    """Wakes the loop when a file is complete, or when a folder comes that may hold some, or goes."""
 
     def __init__(self, settling: Settling, wake: threading.Event) -> None:
         self._settling = settling
@@ -102,7 +104,7 @@ class _Listener(FileSystemEventHandler):
             case FileCreatedEvent() if written_by_nobody(Path(str(event.src_path))):
                 # moved in from a folder that is not watched, which comes as if it were made here
                 self._settling.announce(str(event.src_path))
-            case DirCreatedEvent() | DirMovedEvent():
+            case DirCreatedEvent() | DirMovedEvent() | DirDeletedEvent():
                 pass
             case _:
                 return
@@ -111,7 +113,7 @@ class _Listener(FileSystemEventHandler):
 
 def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Follow the inbox until told to stop; with `once`, 3 if any data was refused."""
-    runtime = wire(root=root, warehouse=warehouse)
+    runtime = wire(root=root, warehouse=warehouse, waiting=_log_waiting)
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
     runtime.store.prepare()
     if once:
@@ -136,14 +138,18 @@ def _catch_up(runtime: Runtime) -> list[Outcome]:
 
 def _follow(runtime: Runtime, *, poll: bool) -> None:
     settling, wake, stop = Settling(), threading.Event(), threading.Event()
-    with _stopped_by_signals(stop, wake), _observed(runtime, settling, wake, poll=poll):
+    troubles = _Troubles()
+    with _stopped_by_signals(stop, wake), _Watcher(Path(runtime.store.root), settling, wake, poll=poll) as watcher:
         log.info("watching", root=runtime.store.root, poll=poll)
-        behind = not _take(runtime, settling, [], stop)
+        behind = not _take(runtime, settling, [], stop, troubles)
         while not stop.is_set():
             wake.clear()
+            if not watcher.follows():
+                wake.wait(POLL_SECONDS)
+                continue
             ready = settling.complete(runtime.store.arrivals())
             if ready or behind:
-                behind = not _take(runtime, settling, ready, stop)
+                behind = not _take(runtime, settling, ready, stop, troubles)
                 continue
             if not settling.waiting and not poll:
                 # What lay there before is taken; of files that come now the platform tells when they are closed.
@@ -152,7 +158,33 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
         log.info("stopped")
 
 
-def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event) -> bool:
+class _Troubles:
+    """Says what keeps files from being taken: each thing once, with ever longer pauses until it is over."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._pause = POLL_SECONDS
+
+    def tell(self, failure: Unavailable) -> float:
+        """Log the failure unless it is the one before; how many seconds to wait."""
+        if isinstance(failure, Busy):  # which was waited for already
+            log.warning("busy", what=failure.what, holder=failure.holder)
+            return POLL_SECONDS
+        if failure.what != self._last:
+            self._last = failure.what
+            self._pause = POLL_SECONDS
+            log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)
+        pause, self._pause = self._pause, min(self._pause * 2, RESCAN_SECONDS)
+        return pause
+
+    def over(self) -> None:
+        """Forget what was told."""
+        self._last = ""
+
+
+def _take(
+    runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event, troubles: _Troubles
+) -> bool:
     """Process what is ready, and whatever an earlier attempt left; False if it must be tried again."""
     waiting = in_order(ready, runtime.pipeline)
     for start in range(0, max(len(waiting), 1), _CHUNK):
@@ -161,13 +193,17 @@ def _take(runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: 
         chunk = waiting[start : start + _CHUNK]
         try:
             process(runtime, chunk, _log_outcome)
-        except Busy as busy:
-            log.warning("busy", what=busy.what, holder=busy.holder)
+        except Unavailable as failure:
             for fact in waiting[start:]:
                 settling.announce(fact.uri)
-            stop.wait(POLL_SECONDS)
+            stop.wait(troubles.tell(failure))
             return False
+        troubles.over()
     return True
+
+
+def _log_waiting(busy: Busy) -> None:
+    log.info("waiting", what=busy.what, holder=busy.holder)
 
 
 def _log_outcome(outcome: Outcome) -> None:
@@ -203,16 +239,60 @@ def _stopped_by_signals(stop: threading.Event, wake: threading.Event) -> Iterato
             signal.signal(number, handler)
 
 
-@contextmanager
-def _observed(runtime: Runtime, settling: Settling, wake: threading.Event, *, poll: bool) -> Iterator[None]:
-    if poll:
-        yield
-        return
-    observer = Observer()
-    observer.schedule(_Listener(settling, wake), str(Path(runtime.store.root) / "inbox"), recursive=True)
-    observer.start()
-    try:
-        yield
-    finally:
-        observer.stop()
-        observer.join()
+class _Watcher:
+    """Keeps an observer on the inbox, on a new one if another folder has taken its name."""
+
+    def __init__(self, root: Path, settling: Settling, wake: threading.Event, *, poll: bool) -> None:
+        self._root = root
+        self._inbox = root / "inbox"
+        self._settling = settling
+        self._wake = wake
+        self._poll = poll
+        self._observer: BaseObserver | None = None
+        self._observed: tuple[int, int] | None = None
+        self._gone = False
+
+    def __enter__(self) -> Self:
+        self.follows()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def follows(self) -> bool:
+        """Whether the inbox is there, and watched; it may vanish, and another may come."""
+        try:
+            found = self._inbox.stat()
+            there = (found.st_dev, found.st_ino)
+            if there != self._observed:
+                self._stop()
+                self._start()
+                self._settling.patience = SETTLE_SECONDS  # of what lies in it nobody has told
+                self._observed = there
+        except (FileNotFoundError, NotADirectoryError):
+            self._stop()
+            self._observed = None
+            if not self._gone:
+                log.warning("inbox_gone", inbox=str(self._inbox))
+            self._gone = True
+            return False
+        if self._gone:
+            log.info("inbox_back", inbox=str(self._inbox))
+        self._gone = False
+        return True
+
+    def _start(self) -> None:
+        if self._poll:
+            return
+        self._observer = Observer()
+        listener = _Listener(self._settling, self._wake)
+        self._observer.schedule(listener, str(self._inbox), recursive=True)
+        self._observer.schedule(listener, str(self._root))  # which tells when the inbox goes
+        self._observer.start()
+
+    def _stop(self) -> None:
+        if self._observer is not None:
+            self._observer.stop()
+            with suppress(RuntimeError):  # it was never started, as what it was to watch had gone
+                self._observer.join()
+        self._observer = None

@@ -4,9 +4,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,17 @@ from typing import Any
 import duckdb
 
 from core.errors import Busy, ConfigurationError, DataRefused, DropledgerError, Unavailable
-from core.patience import patiently
+from core.patience import Waiting, without_a_word
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
 from infra.folders import share
+from infra.turns import in_turn
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
 _ATTACHED_AS = "warehouse"
+_LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
@@ -62,7 +63,7 @@ def _by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
                 f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             )
-        case duckdb.OutOfMemoryException() | duckdb.IOException():
+        case duckdb.OperationalError() | duckdb.FatalException():
             return Unavailable(
                 f"the warehouse cannot go on: {text}",
                 hint="free memory or disk space, and try again; what was taken is completed then",
@@ -138,7 +139,8 @@ class DuckDBSession:
         try:
             yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # what went wrong before is to be told
+                self._connection.execute("ROLLBACK")
             raise
         self._engine("COMMIT")
 
@@ -211,11 +213,18 @@ class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`."""
 
     def __init__(
-        self, path: Path, schema: str, *, wait_seconds: float = 30.0, settings: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        schema: str,
+        *,
+        wait_seconds: float = 30.0,
+        settings: Mapping[str, str] | None = None,
+        waiting: Waiting = without_a_word,
     ) -> None:
         self._path = path
         self._schema = schema
         self._wait_seconds = wait_seconds
+        self._waiting = waiting
         self._settings: dict[str, Any] = dict(settings or {})
         self._instance: duckdb.DuckDBPyConnection | None = None
 
@@ -227,7 +236,9 @@ class DuckDBWarehouse:
         return self._path.exists()
 
     def _sibling(self, path: Path) -> "DuckDBWarehouse":
-        return DuckDBWarehouse(path, self._schema, wait_seconds=self._wait_seconds, settings=self._settings)
+        return DuckDBWarehouse(
+            path, self._schema, wait_seconds=self._wait_seconds, settings=self._settings, waiting=self._waiting
+        )
 
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
@@ -319,19 +330,26 @@ class DuckDBWarehouse:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
         attach = f"ATTACH {literal(str(self._path))} AS {_ATTACHED_AS} (READ_ONLY {read_only})"
-        try:
-            patiently(partial(connection.execute, attach), duckdb.IOException, self._wait_seconds)
-        except duckdb.Error as error:
-            text = str(error)
-            if isinstance(error, duckdb.IOException) and "lock" in text.casefold():
-                holder = _HOLDER.search(text)
-                raise Busy(
-                    f"the warehouse {self._path} is open elsewhere",
-                    holder=holder[1] if holder else "",
-                    hint="close the other program, or try again when it is done",
-                ) from error
-            ours = _by_what_to_do(error, attach)
-            if not isinstance(ours, ConfigurationError):
-                hint = "run dropledger doctor"
-                ours = Unavailable(f"the warehouse {self._path} cannot be opened", why=text.splitlines()[0], hint=hint)
-            raise ours from error
+
+        def attempt() -> None:
+            try:
+                connection.execute(attach)
+            except duckdb.Error as error:
+                text = str(error)
+                if _LOCKED in text:
+                    holder = _HOLDER.search(text)
+                    raise Busy(
+                        f"the warehouse {self._path} is open elsewhere",
+                        holder=holder[1] if holder else "",
+                        hint="close the other program, or try again when it is done",
+                    ) from error
+                ours = _by_what_to_do(error, attach)
+                if not isinstance(ours, ConfigurationError):
+                    ours = Unavailable(
+                        f"the warehouse {self._path} cannot be opened",
+                        why=text.splitlines()[0],
+                        hint="run dropledger doctor",
+                    )
+                raise ours from error
+
+        in_turn(self._path.parent, attempt, self._wait_seconds, self._waiting)

@@ -26,10 +26,12 @@ from typing import BinaryIO, TypeVar
 from core.drop import Claim, FileDropped, iso, parse_moment
 from core.errors import Busy, ConfigurationError
 from core.intake import fitting
-from core.patience import patiently
+from core.patience import Waiting, without_a_word
 from core.ports import Clock
+from infra import file_errors
 from infra.folders import PRIVATE, folder_of, share, share_open
 from infra.private_file import copy_at_rest, make_private
+from infra.turns import in_turn
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 _THREADS = 16
@@ -86,9 +88,10 @@ def _readable(name: str) -> str:
 class LocalStore:
     """A `core.ports.Store` in a folder; durable by fsync, atomic by rename."""
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, clock: Clock, waiting: Waiting = without_a_word) -> None:
         self._root = root.resolve()
         self._clock = clock
+        self._waiting = waiting
 
     @property
     def root(self) -> str:
@@ -103,12 +106,15 @@ class LocalStore:
 
         Raises:
             ConfigurationError: the root cannot be written to.
+            Unavailable: the disk is full.
         """
         try:
             self._root.mkdir(PRIVATE, parents=True, exist_ok=True)
             for folder in FOLDERS:
                 (self._root / folder).mkdir(PRIVATE, exist_ok=True)
         except OSError as error:
+            if file_errors.is_full(error):
+                raise file_errors.unavailable(self._root, error) from error
             raise ConfigurationError(
                 f"the root {self._root} cannot be used",
                 why=str(error),
@@ -118,44 +124,57 @@ class LocalStore:
     @contextmanager
     def exclusive(self, wait_seconds: float) -> Iterator[None]:
         self.prepare()
+        with file_errors.told(self._root), self._lock() as lock:
+            in_turn(self._root / "work", partial(self._take, lock), wait_seconds, self._waiting)
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"process {os.getpid()} since {iso(self._clock())}".encode(), 0)
+            yield
+
+    @contextmanager
+    def _lock(self) -> Iterator[int]:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self._root / "work" / ".lock", flags, 0o600)
-        lock = partial(fcntl.flock, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            try:
-                patiently(lock, BlockingIOError, wait_seconds)
-            except BlockingIOError as error:
-                holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
-                raise Busy(
-                    f"the root {self._root} is in use", holder=holder, hint="try again when that process is done"
-                ) from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} since {iso(self._clock())}".encode(), 0)
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)  # which lets go of the lock, as the end of the process would
+
+    def _take(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(
+                f"the root {self._root} is in use",
+                holder=os.pread(lock, 200, 0).decode("utf-8", "replace").strip(),
+                hint="try again when that process is done",
+            ) from error
 
     def arrivals(self) -> list[FileDropped]:
         found = []
         for folder, feed in [(self.inbox, None), *((path, path.name) for path in self._feed_folders())]:
-            for path in sorted(folder.iterdir()):
+            for path in _listed(folder):
                 with suppress(FileNotFoundError):  # taken by its owner between the listing and now
                     if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
                         found.append(dropped_file(path, feed=feed))
         return found
 
     def _feed_folders(self) -> list[Path]:
-        return sorted(
+        return [
             path
-            for path in self.inbox.iterdir()
+            for path in _listed(self.inbox)
             if path.is_dir() and not path.is_symlink() and not is_temporary(path.name)
-        )
+        ]
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         return [claim for claim in _for_each(self._claim, dropped) if claim is not None]
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
-        source = self._source(dropped)
+        try:
+            source = self._source(dropped)
+            if not dropped.keep_original and dropped_file(source).modified_at != dropped.modified_at:
+                return None  # another file by now, which may still be written to
+        except FileNotFoundError:
+            return None
         claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         workspace = self._root / "work" / claim_id
         workspace.mkdir(PRIVATE)
@@ -165,20 +184,21 @@ class LocalStore:
             "feed": dropped.feed,
             "as_of": iso(dropped.as_of) if dropped.as_of else None,
         }
-        _write_durably(workspace / "claim.json", json.dumps(fields).encode())
         content = workspace / "content"
         try:
+            _write_durably(workspace / "claim.json", json.dumps(fields).encode())
             if dropped.keep_original:
                 copy_at_rest(source, content)
             else:
-                os.rename(source, content)
-                _sync_folder(source.parent)
-        except FileNotFoundError:
-            shutil.rmtree(workspace)
-            return None
-        except Busy:
-            shutil.rmtree(workspace)
-            raise
+                _move(source, content)
+        except (OSError, Busy) as error:
+            if not content.exists():  # network mounts tell of errors of what they have done
+                shutil.rmtree(workspace, ignore_errors=True)
+                if isinstance(error, FileNotFoundError):
+                    return None
+                raise
+        with suppress(FileNotFoundError):  # the inbox may go when the file is out of it
+            _sync_folder(source.parent)
         if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox
             with suppress(OSError):
                 os.rename(content, source)
@@ -322,11 +342,41 @@ def _in_group(group: int) -> bool:
     return os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}
 
 
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:  # gone, as folders that people drop into may be for a while
+        return []
+
+
 def _write_durably(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file, if need be to another file system: then it goes from where it was only when the copy is safe."""
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        before = _content_mark(source)
+        copy_at_rest(source, target)
+        try:
+            if _content_mark(source) != before:
+                raise FileNotFoundError(f"{source} is another file by now") from None
+            source.unlink()
+        except OSError:
+            target.unlink()
+            raise
+
+
+def _content_mark(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _copy_beside(source: Path, folder: int, name: str) -> str:

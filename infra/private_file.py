@@ -14,10 +14,6 @@ from core.patience import patiently
 _PATIENCE_SECONDS = 5.0
 
 
-class _Moved(Exception):
-    """A file was written to, or another took its place, while it was copied."""
-
-
 def written_by_nobody(path: Path) -> bool:
     """Whether Linux grants a read lease, which it does only while nobody has the file open for writing.
 
@@ -64,17 +60,17 @@ def copy_at_rest(source: Path, target: Path) -> None:
         before = source.stat()
         shutil.copyfile(source, beside)
         if _look(source.stat()) != _look(before):
-            raise _Moved
+            raise Busy(
+                f"{source} cannot be taken, as it changes while it is copied",
+                hint="try again when the program that writes it is done",
+            )
         os.utime(beside, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     try:
-        patiently(copy, _Moved, _PATIENCE_SECONDS)
-    except _Moved as error:
+        patiently(copy, _PATIENCE_SECONDS)
+    except Busy:
         beside.unlink()
-        raise Busy(
-            f"{source} cannot be taken, as it changes while it is copied",
-            hint="try again when the program that writes it is done",
-        ) from error
+        raise
     descriptor = os.open(beside, os.O_RDONLY)
     try:
         os.fsync(descriptor)

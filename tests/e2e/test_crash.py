@@ -3,24 +3,21 @@
 DROPLEDGER_TEST_KILLS says how many kills each test tries; without it a few, for everyday runs.
 """
 
-import hashlib
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
-import duckdb
 import pytest
-from console import SCRIPT, environment
+from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of, land, stream, tables_of
+from console import SCRIPT, environment, until
 from crash import dropledger, steps_of
+from reader import reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
@@ -37,53 +34,6 @@ DROPS = {
     "rates_2026-01-02.csv": "MinBalance,Rate,LoanBonus,Method\n0,0.02,0.01,marginal\n",
     "accounts_2026-01-04.csv": "AccountID\n1\n",
 }
-
-HISTORY = ("history_customer", "history_account", "history_rate", "account_summary", "customer_profile", "rejected_row")
-TABLES = {  # what does not depend on the time of day
-    **dict.fromkeys(HISTORY, "*"),
-    "drop_ledger": "* EXCLUDE (received_at, committed_at, published_at)",
-    "delivery": "* EXCLUDE (received_at, claim_id)",
-    "retraction": "* EXCLUDE (retracted_at)",
-    **dict.fromkeys(("check_result", "src_customer", "src_account", "src_rate"), "*"),
-}
-TABLES_OF_A_STREAM = {  # nor on the order of receipt, which a start with files in the inbox may change
-    **dict.fromkeys(HISTORY, "*"),
-    "drop_ledger": "drop_id, name, status, rows_read, rows_accepted, rows_rejected, rows_duplicate",
-    "delivery": "drop_id, outcome",
-}
-TIMES = {"generated_at", "quarantined_at"}
-
-
-def tables_of(root: Path, tables: Mapping[str, str] = TABLES) -> dict[str, Any]:
-    with duckdb.connect(str(root / "warehouse" / "lending.duckdb"), read_only=True) as connection:
-        connection.execute("USE lending.lending")
-        return {
-            name: connection.execute(f"SELECT {columns} FROM {name} ORDER BY ALL").fetchall()
-            for name, columns in tables.items()
-        }
-
-
-def files_of(root: Path) -> dict[str, Any]:
-    """The files under the root, without the times that reports hold; of the warehouse just which there are."""
-
-    def content(path: Path) -> Any:
-        if path.suffix != ".json":
-            return path.read_bytes() if path.parent.name != "warehouse" else None
-        document = json.loads(path.read_bytes())
-        for entry in document.get("artifacts", ()):
-            if entry["name"].endswith(".json"):
-                del entry["sha256"], entry["size_bytes"]
-        return {entry: value for entry, value in document.items() if entry not in TIMES}
-
-    paths = [path for path in root.rglob("*") if path.is_file() and path.name != ".lock"]
-    return {str(path.relative_to(root)): content(path) for path in paths}
-
-
-def assert_manifest_true(root: Path) -> None:
-    outputs = root / "outputs"
-    for entry in json.loads((outputs / "manifest.json").read_bytes())["artifacts"]:
-        content = (outputs / entry["name"]).read_bytes()
-        assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["size_bytes"], entry["sha256"])
 
 
 # Killed at a step
@@ -133,7 +83,7 @@ def test_killed_at_a_step_and_started_again(tmp_path: Path, command: str):
     scene.set_up()
     steps = steps_of(*scene.command, steps=scene.steps)
     expected = {**tables_of(scene.root), "files": files_of(scene.root)}
-    differences = {}
+    wrong = {}
     for step in sorted(random.sample(range(len(steps)), min(KILLS, len(steps)))):
         scene.set_up()
         assert dropledger(*scene.command, dies_at=step) == -signal.SIGKILL
@@ -141,49 +91,12 @@ def test_killed_at_a_step_and_started_again(tmp_path: Path, command: str):
         dropledger("watch", "--once", "--root", str(scene.root), "--quiet")
         found = {**tables_of(scene.root), "files": files_of(scene.root)}
         if found != expected:
-            wrong = {name: (found[name], expected[name]) for name in expected if found[name] != expected[name]}
-            differences[f"{step}, {steps[step]}"] = wrong
+            wrong[f"{step}, {steps[step]}"] = differences(found, expected)
         assert_manifest_true(scene.root)
-    assert differences == {}
+    assert wrong == {}
 
 
 # Killed at any instant, under a stream of drops
-
-
-def stream(count: int) -> Iterator[tuple[str, str]]:
-    """Files in the order of their as_of; each changes something."""
-    for number in range(count):
-        stamp = f"2026-01-01T{number // 3600:02}{number // 60 % 60:02}{number % 60:02}Z"
-        if number % 5 == 0:
-            loan = "Yes" if number % 10 else "No"
-            yield f"customers_{stamp}.csv", f"CustomerID,Name,HasLoan\n1,Ann,{loan}\n2,Bo {number},No\n"
-        else:
-            rows = "".join(f"{11 + place},{1 + place % 2},{number}.{place:02},Savings\n" for place in range(50))
-            yield f"accounts_{stamp}.csv", f"AccountID,CustomerID,Balance,AccountType\n{rows}13,x,1,Savings\n"
-
-
-class Reader:
-    """Reads the artifacts all the while, as a program that knows nothing of dropledger would."""
-
-    def __init__(self, outputs: Path) -> None:
-        self._outputs = outputs
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._read)
-        self.seen: set[bytes] = set()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _read(self) -> None:
-        while not self._done.wait(0.002):
-            with suppress(FileNotFoundError):
-                self.seen.add((self._outputs / "account_summary.csv").read_bytes())
-                json.loads((self._outputs / "manifest.json").read_bytes())
 
 
 @contextmanager
@@ -198,21 +111,20 @@ def watching(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
-    files = dict(stream(4 * KILLS))
+    files = stream(4 * KILLS)
     undisturbed, root = tmp_path / "undisturbed", tmp_path / "root"
-    whole = set()
     for name, text in files.items():
         land(undisturbed, name, text)
         dropledger("watch", "--once", "--root", str(undisturbed), "--quiet")
-        if (undisturbed / "outputs" / "account_summary.csv").exists():
-            whole.add((undisturbed / "outputs" / "account_summary.csv").read_bytes())
 
     waiting = list(files.items())
-    with Reader(root / "outputs") as reader:
+    with reading(root / "outputs") as read:
         for _ in range(KILLS):
-            with watching(root):
-                until = time.monotonic() + random.uniform(0.4, 1.5)
-                while time.monotonic() < until:
+            with watching(root) as process:
+                if random.random() < 0.8:  # else it may be killed before it has begun
+                    until(lambda pid=process.pid: works(root, pid))
+                end = time.monotonic() + random.uniform(0, 1.5)
+                while time.monotonic() < end:
                     if waiting:
                         land(root, *waiting.pop(0))
                     time.sleep(random.uniform(0.05, 0.3))
@@ -225,13 +137,18 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
     assert [path.name for path in (root / "work").iterdir()] == [".lock"]
     assert sorted(path.name for path in (root / "warehouse").iterdir()) == ["lending.duckdb"]
     assert_manifest_true(root)
-    assert reader.seen <= whole
-    assert len(reader.seen) > 1
+    assert read["wrong"] == []
+    assert read["agreed"] > 0
+    assert len(read["seen"]["account_summary.csv"]) > 1
+    assert all(map(is_whole, read["seen"]["account_summary.csv"]))
 
 
-def land(root: Path, name: str, text: str) -> None:
-    """Write a file and move it into the inbox, as careful programs do."""
-    inbox = root / "inbox"
-    inbox.mkdir(parents=True, exist_ok=True)
-    (inbox / f"{name}.part").write_text(text, encoding="utf-8")
-    (inbox / f"{name}.part").rename(inbox / name)
+def works(root: Path, pid: int) -> bool:
+    lock = root / "work" / ".lock"
+    return lock.exists() and f"process {pid} " in lock.read_text(encoding="utf-8")
+
+
+def is_whole(summary: str) -> bool:
+    """Whether the accounts are those of one file of the stream, which gives each the same whole part."""
+    _, *rows = summary.splitlines()
+    return summary.endswith("\n") and len(rows) in {0, 50} and len({row.split(",")[2][:-3] for row in rows}) <= 1

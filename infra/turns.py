@@ -1,0 +1,47 @@
+"""Turns: who waits for a lock comes before who has just let go of it.
+
+Locks of files know no order. A process that takes one again as soon as it has let go of it, as a watch does under a
+stream of files, would keep out all who look in now and then.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from core.errors import Busy
+from core.patience import Waiting, patiently
+
+T = TypeVar("T")
+
+_UNKNOWN_THERE = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP}
+_QUEUE_SECONDS = 0.4  # longer than the pauses between the attempts of the one whose turn it is
+
+
+def in_turn(folder: Path, attempt: Callable[[], T], seconds: float, waiting: Waiting) -> T:
+    """What `attempt` gives, as `core.patience.patiently` has it, after those who were there before.
+
+    They queue by a lock on `folder`, where its file system has such locks; for a moment, so that nobody who is
+    stopped holds up the others.
+    """
+    queue = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    queued_until = time.monotonic() + min(_QUEUE_SECONDS, seconds / 2)
+
+    def attempt_in_turn() -> T:
+        try:
+            fcntl.flock(queue, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < queued_until:
+                raise Busy(f"others wait for what is in {folder}") from error
+        except OSError as error:
+            if error.errno not in _UNKNOWN_THERE:
+                raise
+        return attempt()
+
+    try:
+        return patiently(attempt_in_turn, seconds, waiting)
+    finally:
+        os.close(queue)

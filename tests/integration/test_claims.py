@@ -1,0 +1,74 @@
+"""A claim takes the file that was seen, whole, or leaves it where it is."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from ledger import Ledger
+
+from core.errors import Unavailable
+
+NAME = "customers_2026-01-01.csv"
+TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
+
+
+def test_claimed_file_outlives_an_inbox_that_vanishes(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    dropped = ledger.put(NAME, TEXT)
+    rename = os.rename
+
+    def vanish(source: Path, target: Path) -> None:
+        rename(source, target)
+        rename(source.parent, ledger.root / "elsewhere")
+
+    monkeypatch.setattr(os, "rename", vanish)
+    (outcome,) = ledger.process(dropped)
+    assert outcome.rows_accepted == 1
+
+
+def test_file_that_changed_since_it_was_seen_is_left(ledger: Ledger):
+    dropped = ledger.put(NAME, TEXT)
+    path = ledger.root / "inbox" / NAME
+    path.write_text("CustomerID,Na", encoding="utf-8")
+    assert ledger.process(dropped) == []
+    assert path.exists()
+
+
+def test_inbox_that_is_gone_has_no_files(ledger: Ledger):
+    dropped = ledger.put(NAME, TEXT)
+    (ledger.root / "inbox").rename(ledger.root / "elsewhere")
+    assert ledger.runtime.store.claim([dropped]) == []
+    assert ledger.runtime.store.arrivals() == []
+
+
+def other_file_systems(source: Path, target: Path) -> None:
+    raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source), None, str(target))
+
+
+def test_inbox_on_another_file_system(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    dropped = ledger.put(NAME, TEXT)
+    monkeypatch.setattr(os, "rename", other_file_systems)
+    (outcome,) = ledger.process(dropped)
+    assert outcome.rows_accepted == 1
+    assert not (ledger.root / "inbox" / NAME).exists()
+    assert (ledger.root / outcome.file).read_text(encoding="utf-8") == TEXT
+
+
+def test_file_that_cannot_be_taken_out_of_the_inbox_is_not_claimed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    dropped = ledger.put(NAME, TEXT)
+    monkeypatch.setattr(os, "rename", other_file_systems)
+
+    unlink = os.unlink
+
+    def refuse(path: Path, **options: int) -> None:
+        if str(path).endswith(NAME):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        with pytest.raises(Unavailable, match=NAME):
+            ledger.process(dropped)
+    assert not list((ledger.root / "work").glob("*/"))
+    (outcome,) = ledger.process(dropped)
+    assert str(outcome.delivered) == "accepted"

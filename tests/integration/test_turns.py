@@ -1,0 +1,99 @@
+"""Whoever waits gets a turn, though another process takes root and warehouse again as soon as it lets go of them."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from core.errors import Busy
+from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.local_store import LocalStore
+
+WAIT = 20.0
+processes = multiprocessing.get_context("spawn")
+
+
+def store(root: Path, waiting: Callable[[Busy], None] = lambda _: None) -> LocalStore:
+    return LocalStore(root, lambda: datetime.now(UTC), waiting)
+
+
+def warehouse(root: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(root / "lending.duckdb", "lending", wait_seconds=WAIT)
+
+
+def hold_root(root: Path) -> Callable[[], None]:
+    found = store(root)
+
+    def hold() -> None:
+        with found.exclusive(WAIT):
+            time.sleep(0.3)
+
+    return hold
+
+
+def hold_warehouse(root: Path) -> Callable[[], None]:
+    found = warehouse(root)
+
+    def hold() -> None:
+        with found.session():
+            time.sleep(0.3)
+
+    return hold
+
+
+def again_and_again(root: Path, holder: Callable[[Path], Callable[[], None]], held: Event, enough: Event) -> None:
+    hold = holder(root)
+    while not enough.is_set():
+        hold()
+        held.set()
+
+
+@contextmanager
+def greedy(root: Path, holder: Callable[[Path], Callable[[], None]]) -> Iterator[None]:
+    """A process that holds something nearly all the time."""
+    held, enough = processes.Event(), processes.Event()
+    process = processes.Process(target=again_and_again, args=(root, holder, held, enough))
+    process.start()
+    try:
+        assert held.wait(30)
+        yield
+    finally:
+        enough.set()
+        process.join(30)
+        assert process.exitcode == 0
+
+
+def test_reader_gets_its_turn_at_the_warehouse(tmp_path: Path):
+    with greedy(tmp_path, hold_warehouse):
+        for _ in range(3):
+            with warehouse(tmp_path).session(read_only=True) as session:
+                assert session.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_writer_gets_its_turn_at_the_root(tmp_path: Path):
+    with greedy(tmp_path, hold_root):
+        for _ in range(5):
+            with store(tmp_path).exclusive(4):
+                pass
+
+
+def test_wait_that_lasts_is_told_once(tmp_path: Path):
+    told: list[Busy] = []
+    with store(tmp_path).exclusive(0):
+        with pytest.raises(Busy), store(tmp_path, told.append).exclusive(1.5):
+            pass
+    (busy,) = told
+    assert busy.holder.startswith("process ")
+
+
+def test_wait_for_a_moment_is_not_worth_a_word(tmp_path: Path):
+    told: list[Busy] = []
+    with store(tmp_path).exclusive(0):
+        with pytest.raises(Busy), store(tmp_path, told.append).exclusive(0.2):
+            pass
+    assert told == []
