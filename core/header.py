@@ -117,7 +117,8 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
         if any(_is_header(line, other, contract) for other in {*contract.delimiters, *_CONTRACTS_MAY_LIST}):
             raise DataRefused(
                 "header_not_first",
-                f"the header stands in line {number}, behind {_said(lines[: number - 1])}",
+                f"the header stands in line {number}, not in the first",
+                detail=_begins_with(next((before for before in lines[: number - 1] if before.strip()), "")),
                 hint="let the file begin with the header; what stands before it is not skipped unread, "
                 "as it may say something about the rows",
             )
@@ -129,25 +130,24 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
     if '"' in lines[0] and not _cells(lines[0], delimiter):
         raise DataRefused(
             "malformed_header",
-            "the header has a quote that is not closed in its line, or text behind one that is; "
-            f"it begins with '{lines[0][:_SHOWN]}'",
+            "the header has a quote that is not closed in its line, or text behind one that is",
+            detail=_begins_with(lines[0]),
             hint=f"write the header in one line; {wanted}",
         )
     if not places:
         raise DataRefused(
             "no_header",
-            f"the first line names none of the columns, so it is no header; it begins with '{lines[0][:_SHOWN]}'",
+            "the first line names none of the columns, so it is no header",
+            detail=_begins_with(lines[0]),
             hint=f"export the file with its header, since the order of columns is not guessed; {wanted}",
         )
     missing = ", ".join(columns[column.name] for column in _lacking(places, contract))
     raise DataRefused("missing_column", f"the header lacks {missing}", hint=wanted)
 
 
-def _said(lines: Sequence[str]) -> str:
-    """Lines that do not belong before a header, in words."""
-    said = [line.strip() for line in lines if line.strip()]
-    count = "a line" if len(lines) == 1 else f"{len(lines)} lines"
-    return f"{count} that begin{'s' * (len(lines) == 1)} with '{said[0][:_SHOWN]}'" if said else f"{count} left blank"
+def _begins_with(line: str) -> str:
+    """What a file has in the place of its header; that may be a row, so it goes into a refusal's detail alone."""
+    return f"it begins with '{line.strip()[:_SHOWN]}'" if line.strip() else "it begins with blank lines"
 
 
 def _unknown_delimiter(delimiter: str, contract: Contract) -> DataRefused:

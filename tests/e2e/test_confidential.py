@@ -157,6 +157,18 @@ def test_value_that_a_setting_cannot_have_is_not_repeated(console: Console, sett
 # Contents of rows
 
 
+def test_row_in_the_place_of_the_header_is_for_the_files_owner_alone(filled: Console):
+    (filled.root / "inbox" / "customers_2025-11-30.csv").write_text(f"{NUMBER},{PERSON},No\n")
+
+    done = filled.run("watch", "--once")
+
+    assert (done.code, json.loads(done.err)["rule"]) == (3, "no_header")
+    assert PERSON not in done.out + done.err
+    assert PERSON not in filled.run("drops").out
+    reason = json.loads((filled.root / "quarantine" / "customers_2025-11-30.csv.reason.json").read_text())
+    assert f"begins with '{NUMBER},{PERSON},No'" in reason["error"]
+
+
 def test_what_the_engine_says_of_a_row_is_for_the_files_owner_alone(filled: Console):
     console = filled
     with_altered_history(console)

@@ -77,7 +77,7 @@ FILES_AND_TABLES = [
     read("blank lines between rows", HEADER + "\n" + A + "\n\n" + B + C, 3, 6, 7),
     refused("no header", ROWS, "no_header", "1,1,9500.00,Savings"),
     refused("a preamble", "Accounts\nBranch 7, all products\n\n" + CLEAN, "header_not_first", "line 4"),
-    refused("blank lines before the header", "\n\n" + CLEAN, "header_not_first", "2 lines left blank"),
+    refused("blank lines before the header", "\n\n" + CLEAN, "header_not_first", "blank lines"),
     refused("Excel's line `sep=;`", "sep=;\n" + CLEAN.replace(",", ";"), "header_not_first", "'sep=;'"),
     refused("a comment before the header", "# nightly job\n" + CLEAN, "header_not_first", "'# nightly job'"),
     refused("group names above the header", "Account,,Money,\n" + CLEAN, "header_not_first", "'Account,,Money,'"),

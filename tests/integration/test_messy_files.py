@@ -1,5 +1,6 @@
 """Files as the world writes them: each kind is read right, or refused with a reason, and never loaded wrongly."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -25,12 +26,13 @@ kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 @dataclass(frozen=True)
 class Dropped:
-    """A messy file that was dropped, and what the tables say of it: versions opened, rows rejected."""
+    """A messy file that was dropped, and what is said of it: versions opened, rows rejected, the reason beside it."""
 
     number: int
     outcome: Outcome
     versions: list[Record]
     rejected: list[Record]
+    reason: str
 
     def own(self, text: str | None) -> str | None:
         """A text of `Kind` with the keys that the file had."""
@@ -58,7 +60,9 @@ def _drop(ledger: Ledger, files: Mapping[int, Kind]) -> dict[str, Dropped]:
             versions, rejected = (
                 connection.execute(sql, [outcome.drop.drop_id]).fetchall() for sql in (history, rejects)
             )
-            found[kind.name] = Dropped(number, outcome, versions, rejected)
+            reason = ledger.root / f"{outcome.file}.reason.json"
+            said = json.loads(reason.read_text(encoding="utf-8"))["error"] if reason.exists() else ""
+            found[kind.name] = Dropped(number, outcome, versions, rejected, said)
     return found
 
 
@@ -82,7 +86,7 @@ def test_what_is_refused_has_its_rule_and_reason(dropped: Mapping[str, Dropped],
     found = dropped[kind.name]
 
     assert found.outcome.rule == kind.rule
-    assert kind.because in (found.outcome.error or "")
+    assert kind.because in found.reason
     assert [(line, rule) for line, rule, _, _ in found.rejected] == list(kind.rejected)
     assert all(reason for _, _, reason, _ in found.rejected)
     assert bool(found.outcome.hint) == (kind.rule is not None)
