@@ -207,7 +207,7 @@ def test_read_only_folder_is_told_and_all_goes_on_when_it_can_be_written_to(scen
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("folder", "code"), [("outputs", 2), ("outputs/changes", 4), ("archive/account", 4)])
+@pytest.mark.parametrize(("folder", "code"), [("outputs", 2), ("outputs/changes", 2), ("archive/account", 2)])
 def test_file_in_the_place_of_a_folder_is_told(scene: Scene, folder: str, code: int):
     with replaced_by_a_file(scene.root / folder):
         done = once(scene.root)
