@@ -26,6 +26,7 @@ def folder_of(root: Path, name: str) -> Iterator[tuple[int, str]]:
 
     Raises:
         ConfigurationError: a link, or something else than a folder, stands in the way.
+        OSError: also that of the block; it names the whole path, which a descriptor does not tell.
     """
     top, *below, last = PurePosixPath(name).parts
     with suppress(FileExistsError):
@@ -37,6 +38,8 @@ def folder_of(root: Path, name: str) -> Iterator[tuple[int, str]]:
             os.close(folder)
             folder = inner
         yield folder, last
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(root / name)) from error
     finally:
         os.close(folder)
 

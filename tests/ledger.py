@@ -1,5 +1,6 @@
 """A ledger for tests: a root in a folder of its own, with the real pipeline, store and DuckDB on it."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,12 +52,20 @@ class Ledger:
         self.runtime = Runtime(pipeline, store, warehouse, self.clock, wait_seconds=5.0)
 
     def put(
-        self, name: str, text: str | bytes, *, feed: str | None = None, as_of: datetime | None = None
+        self,
+        name: str,
+        text: str | bytes,
+        *,
+        feed: str | None = None,
+        as_of: datetime | None = None,
+        modified_at: datetime | None = None,
     ) -> FileDropped:
         """Let a file land in the inbox; `feed` goes by its folder there, `as_of` by option."""
         path = self.root / "inbox" / (feed or "") / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        if modified_at is not None:
+            os.utime(path, (modified_at.timestamp(), modified_at.timestamp()))
         return dropped_file(path, feed=feed, as_of=as_of)
 
     def process(self, *dropped: FileDropped) -> list[Outcome]:

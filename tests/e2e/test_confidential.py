@@ -86,7 +86,7 @@ def with_altered_claim(console: Console) -> None:
     claim = console.root / "work" / "20251231T000000000000-00000000"
     claim.mkdir()
     (claim / "content").write_text(ACCOUNTS)
-    fields = {"uri": "a.csv", "name": "a.csv", "feed": None, "as_of": None, "modified_at": f"{PERSON} {NUMBER}"}
+    fields = {"uri": "a.csv", "name": "a.csv", "feed": None, "as_of": f"{PERSON} {NUMBER}"}
     (claim / "claim.json").write_text(json.dumps(fields))
 
 

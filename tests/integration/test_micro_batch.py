@@ -1,7 +1,6 @@
 """Files that wait together are folded together, and come out as if they had been taken one by one."""
 
 import json
-import os
 import random
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -67,9 +66,7 @@ def taken(root: Path, pipeline: Pipeline, batches: list[dict[str, str]], fewest:
     outcomes: list[Any] = []
     with micro_batches_from(fewest):
         for batch in batches:
-            facts = [ledger.put(name, text) for name, text in batch.items()]
-            for fact in facts:
-                os.utime(fact.uri, (MODIFIED_AT.timestamp(), MODIFIED_AT.timestamp()))
+            facts = [ledger.put(name, text, modified_at=MODIFIED_AT) for name, text in batch.items()]
             outcomes += ledger.process(*facts)
     found: dict[str, Any] = {name: ledger.table(name, columns) for name, columns in TABLES.items()}
     # The order of receipt of files that wait together is their own within a feed alone.
