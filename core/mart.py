@@ -33,12 +33,12 @@ class Due:
         """Whether anything is remembered."""
         return bool(self._marts)
 
-    def add(self, session: Session, mart: Mart, bound: Mapping[str, Any]) -> None:
+    def add(self, session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> None:
         """Remember the keys that a drop touches."""
         if mart.name in self._marts:
-            session.execute(f"INSERT INTO {quoted(f'due_{mart.name}')}\n{mart.touched_sql}", bound)
+            session.execute(f"INSERT INTO {quoted(f'due_{mart.name}')}\n{touched_sql}", bound)
         else:
-            session.scratch(f"due_{mart.name}", mart.touched_sql, bound)
+            session.scratch(f"due_{mart.name}", touched_sql, bound)
             self._marts.add(mart.name)
 
     def refresh(self, session: Session, pipeline: Pipeline) -> list[Refreshed]:
@@ -76,12 +76,14 @@ def refresh(
     left to its `refresh`.
     """
     bound = {"moment_before": moment_before or datetime.min}
-    refreshed = []
+    refreshed: list[Refreshed] = []
     for mart in pipeline.marts:
+        # Where a mart that this one may read was computed whole, its touched keys are not looked for in it.
+        touched_sql = whole(mart.touched_sql) if any(found.whole for found in refreshed) else mart.touched_sql
         if due is not None and mart.waits:
-            due.add(session, mart, bound)
+            due.add(session, mart, touched_sql, bound)
         else:
-            refreshed.append(_refresh(session, mart, mart.touched_sql, bound))
+            refreshed.append(_refresh(session, mart, touched_sql, bound))
     return refreshed
 
 

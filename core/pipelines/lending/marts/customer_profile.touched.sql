@@ -7,5 +7,4 @@ FROM before_account_summary
 UNION
 SELECT s.customer_id
 FROM account_summary AS s
-INNER JOIN touched_account_summary AS t
-    ON t.account_id = s.account_id
+/* incremental */ INNER JOIN touched_account_summary AS t ON t.account_id = s.account_id /* end */
