@@ -33,7 +33,7 @@ demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the 
 	@$(BIN)/dropledger demo
 
 test: $(VENV)/dev ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 lint: $(VENV)/dev ## Run ruff, mypy, import-linter and bandit
 	@$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from reader import reading
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "12"))
+RANDOM_KILLS = max(24, KILLS)
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
@@ -111,15 +112,15 @@ def watching(root: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
-    files = stream(4 * KILLS)
+    files = stream(4 * RANDOM_KILLS)
     undisturbed, root = tmp_path / "undisturbed", tmp_path / "root"
     for name, text in files.items():
         land(undisturbed, name, text)
-        dropledger("watch", "--once", "--root", str(undisturbed), "--quiet")
+    assert dropledger("watch", "--once", "--root", str(undisturbed), "--quiet") == 3
 
     waiting = list(files.items())
     with reading(root / "outputs") as read:
-        for _ in range(KILLS):
+        for _ in range(RANDOM_KILLS):
             with watching(root) as process:
                 if random.random() < 0.8:  # else it may be killed before it has begun
                     until(lambda pid=process.pid: works(root, pid))
