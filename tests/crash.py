@@ -75,11 +75,11 @@ def _child(arguments: Sequence[str], dies_at: int | None, steps: Path | None) ->
             steps.write_text(json.dumps(fuse.steps), encoding="utf-8")
 
 
-def dropledger(*arguments: str, dies_at: int | None = None, steps: Path | None = None) -> int:
+def dropledger(*arguments: str, dies_at: int | None = None, steps: Path | None = None, seconds: float = 60) -> int:
     """Run a command; its exit code, or -9 if it died at the step. `steps` is where their names are written."""
     child = _processes.Process(target=_child, args=(arguments, dies_at, steps))
     child.start()
-    child.join(60)
+    child.join(seconds)
     assert child.exitcode is not None, "the child hangs"
     return child.exitcode
 

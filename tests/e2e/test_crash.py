@@ -116,7 +116,7 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
     undisturbed, root = tmp_path / "undisturbed", tmp_path / "root"
     for name, text in files.items():
         land(undisturbed, name, text)
-    assert dropledger("watch", "--once", "--root", str(undisturbed), "--quiet") == 3
+    assert dropledger("watch", "--once", "--root", str(undisturbed), "--quiet", seconds=3600) == 3
 
     waiting = list(files.items())
     with reading(root / "outputs") as read:
@@ -131,7 +131,7 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
                     time.sleep(random.uniform(0.05, 0.3))
         for name, text in waiting:
             land(root, name, text)
-        assert dropledger("watch", "--once", "--root", str(root), "--quiet") in (0, 3)
+        assert dropledger("watch", "--once", "--root", str(root), "--quiet", seconds=3600) in (0, 3)
 
     assert tables_of(root, TABLES_OF_A_STREAM) == tables_of(undisturbed, TABLES_OF_A_STREAM)
     assert not list((root / "inbox").iterdir())
