@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,13 @@ def land(root: Path, name: str, text: str) -> None:
     (inbox / f"{name}.part").rename(inbox / name)
 
 
-def stream(count: int) -> dict[str, str]:
-    """Files in the order of their as_of; each changes something."""
-    files = {}
-    for number in range(count):
+def stream() -> Iterator[tuple[str, str]]:
+    """Files without end, in the order of their as_of; each changes something."""
+    for number in count():
         stamp = f"2026-01-01T{number // 3600:02}{number // 60 % 60:02}{number % 60:02}Z"
         if number % 5 == 0:
             loan = "Yes" if number % 10 else "No"
-            files[f"customers_{stamp}.csv"] = f"CustomerID,Name,HasLoan\n1,Ann,{loan}\n2,Bo {number},No\n"
+            yield f"customers_{stamp}.csv", f"CustomerID,Name,HasLoan\n1,Ann,{loan}\n2,Bo {number},No\n"
         else:
             rows = "".join(f"{11 + place},{1 + place % 2},{number}.{place:02},Savings\n" for place in range(50))
-            files[f"accounts_{stamp}.csv"] = f"AccountID,CustomerID,Balance,AccountType\n{rows}13,x,1,Savings\n"
-    return files
+            yield f"accounts_{stamp}.csv", f"AccountID,CustomerID,Balance,AccountType\n{rows}13,x,1,Savings\n"
