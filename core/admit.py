@@ -16,7 +16,7 @@ from core.intake import Drop, Extract
 from core.ledger import Delivered, Status
 from core.mart import Due, Refreshed
 from core.outcome import Outcome
-from core.ports import Export, Session
+from core.ports import Session
 from core.publish import CHANGES, REPORT
 from core.runtime import Runtime
 from core.sql import statement
@@ -111,7 +111,7 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
         if found.mart.file.changes:
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export([Export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")])
+            session.export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:

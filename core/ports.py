@@ -129,15 +129,6 @@ class Layout:
         return self.lines_end_alike and self.plainly_quoted and self.row_cells in {None, self.width}
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
-    """A result that is to be written to a local file; `kind` is csv or parquet."""
-
-    select: str
-    path: Path
-    kind: str
-
-
 class Session(Protocol):
     """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
 
@@ -222,8 +213,8 @@ class Session(Protocol):
         """Whether the pipeline's schema has this table."""
         ...
 
-    def export(self, exports: Sequence[Export]) -> None:
-        """Write results to local files, in order; outside of a transaction perhaps several at a time."""
+    def export(self, select: str, path: Path, kind: str) -> None:
+        """Write a result to a local file, in order; `kind` is csv or parquet."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from core.definition import Pipeline
 from core.drop import Claim
 from core.mart import texts_to_make_harmless
-from core.ports import Export, Session, Store
+from core.ports import Session, Store
 from core.report import artifacts_of
 from core.sql import harmless, listed, quoted
 
@@ -61,7 +61,7 @@ def republish(
 
 def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:
     """Write the marts' artifacts into a local folder; the path of each by name."""
-    exports = []
+    written = {}
     for mart in pipeline.marts:
         for kind in mart.file.artifacts:
             texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
@@ -69,10 +69,12 @@ def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str
                 f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
                 for name in mart.file.columns
             )
-            select = f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
-            exports.append(Export(select, folder / f"{mart.name}.{kind}", kind))
-    session.export(exports)
-    return {export.path.name: export.path for export in exports}
+            path = folder / f"{mart.name}.{kind}"
+            session.export(
+                f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}", path, kind
+            )
+            written[path.name] = path
+    return written
 
 
 def _entry(path: Path, name: str, drop_id: str | None) -> dict[str, Any]:

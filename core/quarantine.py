@@ -8,7 +8,7 @@ from core.definition import Pipeline
 from core.drop import iso
 from core.errors import DataRefused
 from core.intake import Drop, fitting
-from core.ports import Export, Session, Store
+from core.ports import Session, Store
 from core.publish import REASON, REJECTS, REPORT
 from core.report import artifacts_of
 from core.sql import harmless, literal
@@ -37,11 +37,14 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
 def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline) -> None:
     """Write the refused rows of the drop, in order of line, into the claim's workspace."""
     raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
-    select = f"""SELECT line, column_name, rule, reason, {raw} AS raw
+    session.export(
+        f"""SELECT line, column_name, rule, reason, {raw} AS raw
         FROM rejected_row
         WHERE drop_id = {literal(drop.drop_id)}
-        ORDER BY line"""
-    session.export([Export(select, store.workspace(drop.claim) / REJECTS, "csv")])
+        ORDER BY line""",
+        store.workspace(drop.claim) / REJECTS,
+        "csv",
+    )
 
 
 def file_name(store: Store, drop: Drop) -> str:

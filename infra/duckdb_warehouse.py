@@ -14,7 +14,7 @@ import duckdb
 
 from core.errors import Busy, ConfigurationError, DataRefused, DropledgerError, Unavailable
 from core.patience import Waiting, without_a_word
-from core.ports import Export, Layout, Parameters, Warehouse
+from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
 from infra.folders import share
@@ -23,7 +23,6 @@ from infra.turns import in_turn
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
 _ATTACHED_AS = "warehouse"
-_EXPORTS_AT_A_TIME = 2
 _LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
@@ -80,18 +79,6 @@ def _by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
             return None
 
 
-def _run(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any] | None = None
-) -> duckdb.DuckDBPyConnection:
-    try:
-        return connection.execute(sql, parameters or {})
-    except duckdb.Error as error:
-        ours = _by_what_to_do(error, sql)
-        if ours is None:
-            raise
-        raise ours from error
-
-
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
@@ -100,7 +87,6 @@ class DuckDBSession:
         self._schema = schema
         self._qualified = f"{_ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
-        self._in_transaction = False
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one."""
@@ -118,7 +104,13 @@ class DuckDBSession:
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
-        return _run(self._connection, sql, parameters)
+        try:
+            return self._connection.execute(sql, parameters or {})
+        except duckdb.Error as error:
+            ours = _by_what_to_do(error, sql)
+            if ours is None:
+                raise
+            raise ours from error
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         row = self._engine(*_marked(sql, parameters)).fetchone()
@@ -144,17 +136,13 @@ class DuckDBSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN")
-        self._in_transaction = True
         try:
             yield
         except BaseException:
             with suppress(duckdb.Error):  # what went wrong before is to be told
                 self._connection.execute("ROLLBACK")
             raise
-        else:
-            self._engine("COMMIT")
-        finally:
-            self._in_transaction = False
+        self._engine("COMMIT")
 
     def columns(self, name: str) -> Mapping[str, str]:
         result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
@@ -197,26 +185,9 @@ class DuckDBSession:
     def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
         self._files.keep(source, name, left_out)
 
-    def export(self, exports: Sequence[Export]) -> None:
-        if len(exports) < 2 or self._in_transaction:
-            for export in exports:
-                self._engine(_copy(export))
-            return
-        # Much of the writing of a file is done by one thread of the engine.
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(_EXPORTS_AT_A_TIME) as threads:
-            list(threads.map(self._export_beside, exports))
-
-    def _export_beside(self, export: Export) -> None:
-        with self._connection.cursor() as beside:
-            beside.execute(f"USE {self._qualified}")
-            _run(beside, _copy(export))
-
-
-def _copy(export: Export) -> str:
-    options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[export.kind]
-    return f"COPY ({export.select}) TO {literal(str(export.path))} ({options})"
+    def export(self, select: str, path: Path, kind: str) -> None:
+        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
+        self._engine(f"COPY ({select}) TO {literal(str(path))} ({options})")
 
 
 def _write_ahead_log(path: Path) -> Path:
