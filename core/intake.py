@@ -129,20 +129,9 @@ def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
 def _read_through(path: Path, feed: str, as_of: datetime) -> tuple[DropHash, "_Text"]:
     identity, text = DropHash(feed, as_of), _Text()
     with path.open("rb") as file:
-        chunk = file.read(_CHUNK)
-        if len(chunk) < _CHUNK:
+        while chunk := file.read(_CHUNK):
             identity.update(chunk)
             text.update(chunk)
-            return identity, text
-        # Imported for large files alone: they are hashed by a thread of its own, which holds no lock of Python's.
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as beside:
-            while chunk:
-                hashed = beside.submit(identity.update, chunk)
-                text.update(chunk)
-                hashed.result()
-                chunk = file.read(_CHUNK)
     return identity, text
 
 
