@@ -20,6 +20,8 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 _RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line"})
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 
+Delimiter = Literal[",", ";", "\t", "|"]
+
 
 class Severity(StrEnum):
     """What a broken rule or a failed check does: refuse, or report and go on."""
@@ -207,7 +209,7 @@ class Contract(BaseModel):
     as_of: tuple[AsOfSource, ...] = tuple(AsOfSource)
     effective_column: Identifier | None = None
     operation: Operation | None = None
-    delimiters: tuple[Literal[",", ";", "\t", "|"], ...] = (",", ";")
+    delimiters: tuple[Delimiter, ...] = (",", ";")
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()

@@ -4,8 +4,9 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from core.contract import Column, Contract, Severity, normalise_header
+from core.contract import Column, Contract, Delimiter, Severity, normalise_header
 from core.errors import DataRefused
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -22,7 +23,7 @@ _DELIMITERS = {
     "~": "tildes",
     " ": "blanks",
 }
-_CONTRACTS_MAY_LIST = {",", ";", "\t", "|"}
+_CONTRACTS_MAY_LIST = frozenset(get_args(Delimiter))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from infra import file_errors
 from infra.folders import PRIVATE, folder_of, share, share_open
-from infra.private_file import copy_at_rest, make_private
+from infra.private_file import copy_at_rest, make_private, sync
 from infra.turns import in_turn
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
@@ -198,15 +198,15 @@ class LocalStore:
                     return None
                 raise
         with suppress(FileNotFoundError):  # the inbox may go when the file is out of it
-            _sync_folder(source.parent)
+            sync(source.parent)
         if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox
             with suppress(OSError):
                 os.rename(content, source)
             shutil.rmtree(workspace)
             return None
         make_private(content)
-        _sync_folder(workspace)
-        _sync_folder(workspace.parent)
+        sync(workspace)
+        sync(workspace.parent)
         # Another file may have taken the place of the one that landed.
         return Claim(claim_id, content, replace(dropped, modified_at=_modified_at(content), keep_original=False))
 
@@ -249,8 +249,8 @@ class LocalStore:
         workspace = self.workspace(claim)
         for path in workspace.iterdir():
             if path != claim.path:
-                _sync_file(path)
-        _sync_folder(workspace)
+                sync(path)
+        sync(workspace)
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:
@@ -392,15 +392,3 @@ def _copy_beside(source: Path, folder: int, name: str) -> str:
         copy.flush()
         share_open(copy.fileno(), folder)
     return beside
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    _sync_file(path)

@@ -71,12 +71,17 @@ def copy_at_rest(source: Path, target: Path) -> None:
     except Busy:
         beside.unlink()
         raise
-    descriptor = os.open(beside, os.O_RDONLY)
+    sync(beside)
+    os.replace(beside, target)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, survive a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(beside, target)
 
 
 def _look(found: os.stat_result) -> tuple[int, int, int, int]:

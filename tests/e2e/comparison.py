@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +81,8 @@ def stream() -> Iterator[tuple[str, str]]:
         else:
             rows = "".join(f"{11 + place},{1 + place % 2},{number}.{place:02},Savings\n" for place in range(50))
             yield f"accounts_{stamp}.csv", f"AccountID,CustomerID,Balance,AccountType\n{rows}13,x,1,Savings\n"
+
+
+def files_of_a_stream(number: int) -> dict[str, str]:
+    """The first so many of them, by name."""
+    return dict(islice(stream(), number))

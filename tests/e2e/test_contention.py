@@ -8,11 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 import pytest
-from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, land, stream, tables_of
+from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of_a_stream, land, tables_of
 from console import CUSTOMERS, SCRIPT, Console, Watching, environment, until
 from crash import dropledger
 
@@ -79,7 +78,7 @@ def assert_taken_once(console: Console, files: dict[str, str], tmp_path: Path) -
 
 
 def test_two_watches_share_the_files(console: Console, tmp_path: Path):
-    files = dict(islice(stream(), 10))
+    files = files_of_a_stream(10)
     with console.watch(wait_seconds=30) as first, second_watch(console) as second:
         drop_all(console.root, files)
         until(lambda: all_taken(console.root), 40)
@@ -91,7 +90,7 @@ def test_two_watches_share_the_files(console: Console, tmp_path: Path):
 
 @pytest.mark.slow
 def test_process_gets_its_turn_beside_a_watch(console: Console, tmp_path: Path):
-    files = dict(islice(stream(), 20))
+    files = files_of_a_stream(20)
     with console.watch(wait_seconds=30):
         for number, (name, text) in enumerate(files.items()):
             if number % 10:
@@ -105,7 +104,7 @@ def test_process_gets_its_turn_beside_a_watch(console: Console, tmp_path: Path):
 
 @pytest.mark.slow
 def test_replay_beside_drops_loses_none(console: Console, tmp_path: Path):
-    files = dict(islice(stream(), 20))
+    files = files_of_a_stream(20)
     names = list(files)
     before, meanwhile = names[:10], names[10:]
     drop_all(console.root, {name: files[name] for name in before}, 0)
@@ -122,7 +121,7 @@ def test_replay_beside_drops_loses_none(console: Console, tmp_path: Path):
 
 @pytest.mark.parametrize("how", ["read-only", "read-write"])
 def test_watch_goes_on_when_an_analyst_has_closed_the_warehouse(console: Console, tmp_path: Path, how: str):
-    files = dict(islice(stream(), 6))
+    files = files_of_a_stream(6)
     with console.watch() as watching:
         first, *rest = files
         land(console.root, first, files[first])
@@ -196,7 +195,7 @@ def test_status_gets_its_turn_under_a_steady_stream(console: Console):
 
 def status_under_a_stream(console: Console, seconds: int, rate: int) -> list[float]:
     """How long each of many calls took, one after the other while files land at a rate."""
-    files = dict(islice(stream(), seconds * rate))
+    files = files_of_a_stream(seconds * rate)
     feeder = (
         "import json, sys, time\n"
         "from pathlib import Path\n"
