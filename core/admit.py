@@ -111,7 +111,7 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
         if found.mart.file.changes:
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export(select, runtime.store.workspace(drop.claim) / CHANGES, "csv")
+            session.export(select, runtime.store.workspace(drop.claim.claim_id) / CHANGES, "csv")
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def conclude(
     """Stage the report of a drop that was accepted; its outcome."""
     versions = {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed}
     report.write_report(
-        runtime.store.workspace(drop.claim) / REPORT,
+        runtime.store.workspace(drop.claim.claim_id) / REPORT,
         drop,
         outcome=Delivered.ACCEPTED,
         generated_at=received_at,
@@ -253,7 +253,7 @@ class _Admission:
         ledger.record_delivery(session, self.drop, Delivered.QUARANTINED, self.received_at)
         quarantine.stage_reason(self.runtime.store, self.drop, refusal, self.received_at)
         report.write_report(
-            self.runtime.store.workspace(self.drop.claim) / REPORT,
+            self.runtime.store.workspace(self.drop.claim.claim_id) / REPORT,
             self.drop,
             outcome=Delivered.QUARANTINED,
             generated_at=self.received_at,

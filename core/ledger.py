@@ -133,13 +133,19 @@ def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
     )
 
 
-def unpublished(session: Session) -> list[LedgerRow]:
-    """Drops whose changes are committed and not yet published, in order of receipt."""
-    return rows(
-        session,
-        f"SELECT {_COLUMNS} FROM drop_ledger WHERE status = :status ORDER BY sequence",
+def unpublished(session: Session) -> dict[str, str | None]:
+    """Drops whose changes are committed and not yet published, in order of receipt, each with its claim_id."""
+    found = session.query(
+        """SELECT l.drop_id, d.claim_id
+        FROM drop_ledger AS l
+        LEFT JOIN delivery AS d
+            ON d.drop_id = l.drop_id
+            AND d.sequence = l.sequence
+        WHERE l.status = :status
+        ORDER BY l.sequence""",
         {"status": Status.COMMITTED},
     )
+    return {row["drop_id"]: row["claim_id"] for row in found}
 
 
 def record_delivery(

@@ -21,7 +21,7 @@ from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import Publication, publish, republish
+from core.publish import publish, republish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
@@ -177,30 +177,26 @@ def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -
 
 def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Publish what was committed, then put the files in their place."""
-    publish_committed(runtime, session, outcomes)
+    publish_committed(runtime, session)
     return _put_away(runtime, outcomes)
 
 
-def publish_committed(runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = ()) -> None:
+def publish_committed(runtime: Runtime, session: Session) -> None:
     """Publish whatever is committed and not yet published, drops of a crashed process included."""
-    claims = {
-        outcome.drop.drop_id: outcome.drop.claim for outcome in outcomes if outcome.delivered == Delivered.ACCEPTED
-    }
-    rows = ledger.unpublished(session)
+    drops = ledger.unpublished(session)
     newest = ledger.newest(session)
     stale = not ledger.artifacts_current(session) and (newest or runtime.store.exists("outputs/manifest.json"))
-    if not rows and not stale:
+    if not drops and not stale:
         return
     for drop_id in ledger.retracted(session):
         for name in artifacts_of(drop_id):
             runtime.store.remove(f"outputs/{name}")
-    if rows:
-        publications = [Publication(row.drop_id, claims.get(row.drop_id)) for row in rows]
-        publish(session, runtime.store, runtime.pipeline, publications)
+    if drops:
+        publish(session, runtime.store, runtime.pipeline, drops)
     else:
         republish(session, runtime.store, runtime.pipeline, newest)
     with session.transaction():
-        ledger.mark_published(session, [row.drop_id for row in rows], runtime.clock())
+        ledger.mark_published(session, [*drops], runtime.clock())
         ledger.mark_artifacts(session, current=True)
 
 

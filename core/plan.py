@@ -36,8 +36,8 @@ class _CopyStore:
         self._store = store
         self._folder = folder
 
-    def workspace(self, claim: Claim) -> Path:
-        del claim
+    def workspace(self, claim_id: str) -> Path:
+        del claim_id
         return self._folder
 
     def exists(self, name: str) -> bool:

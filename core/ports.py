@@ -52,8 +52,8 @@ class Store(Protocol):
         """Claims that an earlier process left, oldest first."""
         ...
 
-    def workspace(self, claim: Claim) -> Path:
-        """A local folder for files that belong to the claim; it lasts until `release`."""
+    def workspace(self, claim_id: str) -> Path:
+        """A local folder for files that belong to a claim; it lasts until `release`."""
         ...
 
     def secure(self, claims: Sequence[Claim]) -> None:

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.definition import Pipeline
-from core.drop import Claim
 from core.mart import texts_to_make_harmless
 from core.ports import Session, Store
 from core.report import artifacts_of
@@ -20,30 +18,23 @@ REASON = "reason.json"
 REJECTS = "rejects.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """A drop to publish, with the claim in whose workspace its own files were staged, if it is still there."""
-
-    drop_id: str
-    claim: Claim | None
-
-
-def publish(session: Session, store: Store, pipeline: Pipeline, publications: Sequence[Publication]) -> None:
+def publish(session: Session, store: Store, pipeline: Pipeline, drops: Mapping[str, str | None]) -> None:
     """Put each drop's own files and the marts' artifacts in place, the manifest last.
 
-    A repeated call for the same drops ends the same: this is how a crash between commit and publish is mended.
+    `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged. A
+    repeated call for the same drops ends the same: this is how a crash between commit and publish is mended.
     """
     entries, files = [], {}
-    for publication in publications:
-        for staged, name in zip((CHANGES, REPORT), artifacts_of(publication.drop_id), strict=True):
-            path = store.workspace(publication.claim) / staged if publication.claim else None
+    for drop_id, claim_id in drops.items():
+        for staged, name in zip((CHANGES, REPORT), artifacts_of(drop_id), strict=True):
+            path = store.workspace(claim_id) / staged if claim_id else None
             if path is not None and path.exists():
-                entries.append(_entry(path, name, publication.drop_id))
+                entries.append(_entry(path, name, drop_id))
                 files[f"outputs/{name}"] = path
             elif store.exists(f"outputs/{name}"):  # put there before a crash
-                entries.append(_entry(store.local_copy(f"outputs/{name}"), name, publication.drop_id))
+                entries.append(_entry(store.local_copy(f"outputs/{name}"), name, drop_id))
     store.put(files)
-    republish(session, store, pipeline, publications[-1].drop_id, entries)
+    republish(session, store, pipeline, [*drops][-1], entries)
 
 
 def republish(

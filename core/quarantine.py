@@ -30,7 +30,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
         "error": f"{refusal.what}: {refusal.detail}" if refusal.detail else refusal.what,
         "fix": refusal.hint,
     }
-    path = store.workspace(drop.claim) / REASON
+    path = store.workspace(drop.claim.claim_id) / REASON
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
@@ -42,7 +42,7 @@ def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline
         FROM rejected_row
         WHERE drop_id = {literal(drop.drop_id)}
         ORDER BY line""",
-        store.workspace(drop.claim) / REJECTS,
+        store.workspace(drop.claim.claim_id) / REJECTS,
         "csv",
     )
 
@@ -70,14 +70,14 @@ def _tells_of(store: Store, reason: str, drop: Drop) -> bool:
 
 def place_rejects(store: Store, drop: Drop) -> None:
     """Put the staged refused rows where those of a file of this name would be in quarantine."""
-    path = store.workspace(drop.claim) / REJECTS
+    path = store.workspace(drop.claim.claim_id) / REJECTS
     if path.exists():
         store.put({f"{file_name(store, drop)}.rejects.csv": path})
 
 
 def set_apart(store: Store, drop: Drop) -> str:
     """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
-    name, workspace = file_name(store, drop), store.workspace(drop.claim)
+    name, workspace = file_name(store, drop), store.workspace(drop.claim.claim_id)
     staged = {f"{name}.reason.json": workspace / REASON, f"outputs/{artifacts_of(drop.drop_id)[1]}": workspace / REPORT}
     store.put({target: path for target, path in staged.items() if path.exists()})
     place_rejects(store, drop)

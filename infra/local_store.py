@@ -239,14 +239,14 @@ class LocalStore:
             found.append(Claim(workspace.name, content, dropped))
         return found
 
-    def workspace(self, claim: Claim) -> Path:
-        return self._root / "work" / claim.claim_id
+    def workspace(self, claim_id: str) -> Path:
+        return self._root / "work" / claim_id
 
     def secure(self, claims: Sequence[Claim]) -> None:
         _for_each(self._secure, claims)
 
     def _secure(self, claim: Claim) -> None:
-        workspace = self.workspace(claim)
+        workspace = self.workspace(claim.claim_id)
         for path in workspace.iterdir():
             if path != claim.path:
                 sync(path)
@@ -283,7 +283,7 @@ class LocalStore:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
 
     def release(self, claims: Sequence[Claim]) -> None:
-        _for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim) for claim in claims])
+        _for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim.claim_id) for claim in claims])
 
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,28 @@ def test_killed_at_a_step_and_started_again(tmp_path: Path, command: str):
             wrong[f"{step}, {steps[step]}"] = differences(found, expected)
         assert_manifest_true(scene.root)
     assert wrong == {}
+
+
+def test_what_a_killed_run_committed_is_published_whole_before_many_older_files(tmp_path: Path):
+    """The claim of the committed drop is taken up behind a batch of others, the first of which publishes it."""
+    root = tmp_path / "root"
+    once = ("watch", "--once", "--root", str(root), "--quiet")
+    land(root, "customers_2024-12-31.csv", CUSTOMERS)
+    assert dropledger(*once) == 0
+    shutil.copytree(root, tmp_path / "before")
+    land(root, "accounts_2026-06-01.csv", ACCOUNTS)
+    steps = steps_of(*once, steps=tmp_path / "steps.json")
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "before", root)
+    land(root, "accounts_2026-06-01.csv", ACCOUNTS)
+    assert dropledger(*once, dies_at=steps.index("after COMMIT")) == -signal.SIGKILL
+    committed = tables_of(root, {"drop_ledger": "drop_id, status"})["drop_ledger"]
+    [drop_id] = [drop_id for drop_id, status in committed if status == "committed"]
+    for day in range(201):
+        land(root, f"customers_{date(2025, 1, 1) + timedelta(day)}.csv", CUSTOMERS.replace("Ann", f"Ann {day}"))
+    assert dropledger(*once) == 0
+    assert (root / "outputs" / "changes" / f"{drop_id}.csv").read_text(encoding="utf-8").count("\n") == 3
+    assert (root / "outputs" / "quality_reports" / f"quality_report_{drop_id}.json").exists()
 
 
 # Killed at any instant, under a stream of drops
