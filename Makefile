@@ -47,7 +47,7 @@ audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vuln
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --group dev pyproject.toml -o requirements-dev.txt
 
 bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass of the engine
 	@$(BIN)/python benchmarks/bare_pass.py

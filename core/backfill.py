@@ -31,8 +31,14 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
     """
-    with runtime.store.exclusive(runtime.wait_seconds):
-        return settle(runtime, dropped, tell, _fold_together)
+    outcomes: list[Outcome] = []
+
+    def note(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        tell(outcome)
+
+    runtime.alone(lambda: settle(runtime, dropped, note, _fold_together))
+    return outcomes
 
 
 def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

@@ -1,6 +1,7 @@
 """The words of the domain: a file that dropped, the claim on it, its identity and its as_of."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,10 @@ class AsOfSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileDropped:
-    """A file landed. All that the pipeline knows of where drops come from."""
+    """A file landed. All that the pipeline knows of where drops come from.
+
+    `version` is the store's own mark for this content, where others may follow or precede it under the same uri.
+    """
 
     uri: str
     name: str
@@ -30,6 +34,7 @@ class FileDropped:
     as_of: datetime | None = None
     metadata_as_of: datetime | None = None
     keep_original: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,14 @@ class Claim:
     dropped: FileDropped
 
 
+_TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is one that programs give to files they are still writing."""
+    return name.startswith((".", "~")) or name.casefold().endswith(_TEMPORARY_ENDINGS)
+
+
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """The moment (UTC) from which a drop's rows are true, and what said so."""
@@ -55,6 +68,30 @@ class AsOf:
 def iso(moment: datetime) -> str:
     """`moment` in ISO 8601, UTC, ending in Z, with a fraction only where there is one."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def described(dropped: FileDropped) -> bytes:
+    """What is known of a file that landed, as JSON; `restored` reads it."""
+    moments = {
+        name: iso(moment) if moment else None
+        for name, moment in (
+            ("modified_at", dropped.modified_at),
+            ("as_of", dropped.as_of),
+            ("metadata_as_of", dropped.metadata_as_of),
+        )
+    }
+    names = {"uri": dropped.uri, "name": dropped.name, "feed": dropped.feed, "version": dropped.version}
+    return json.dumps({**names, **moments}).encode()
+
+
+def restored(description: bytes) -> FileDropped:
+    """The file that `described` told of."""
+    fields = json.loads(description)
+    moments = {
+        name: parse_moment(fields[name]) if fields[name] else None
+        for name in ("modified_at", "as_of", "metadata_as_of")
+    }
+    return FileDropped(**{**fields, **moments})
 
 
 def parse_moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ DropledgerError
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
     └── Busy                somebody else holds the root or the warehouse
+        └── Overtaken       somebody else was first: do it again on what is there now
 """
 
 from pathlib import Path
@@ -70,3 +71,7 @@ class Busy(Unavailable):
     def __init__(self, what: str, *, holder: str = "", hint: str = "") -> None:
         super().__init__(what, why=f"held by {holder}" if holder else "", hint=hint)
         self.holder = holder
+
+
+class Overtaken(Busy):
+    """Another process has written what this one was about to write; nothing of this one's work counts."""

@@ -21,15 +21,17 @@ def without_a_word(busy: Busy) -> None:
     del busy
 
 
-def patiently(attempt: Callable[[], T], seconds: float, waiting: Waiting = without_a_word) -> T:
-    """What `attempt` gives; while it raises Busy it is tried again, for as long as `seconds`.
+def patiently(
+    attempt: Callable[[], T], seconds: float, waiting: Waiting = without_a_word, *, while_raised: type[Busy] = Busy
+) -> T:
+    """What `attempt` gives; while it raises Busy, or that kind of it, it is tried again, for as long as `seconds`.
 
     Raises:
         Busy: the last one of `attempt`.
     """
     try:
         return attempt()
-    except Busy:
+    except while_raised:
         # Imported where there is something to wait for, which is seldom: every start would pay for it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -43,7 +45,7 @@ def patiently(attempt: Callable[[], T], seconds: float, waiting: Waiting = witho
                 waiting(busy)
 
         attempts = Retrying(
-            retry=retry_if_exception_type(Busy),
+            retry=retry_if_exception_type(while_raised),
             stop=stop_after_delay(seconds),
             wait=wait_random_exponential(multiplier=0.01, max=0.25),
             before_sleep=tell,

@@ -37,12 +37,20 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
     """
-    with runtime.store.exclusive(runtime.wait_seconds):
-        outcomes = settle(runtime, dropped, tell)
+    outcomes: list[Outcome] = []
+
+    def note(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        tell(outcome)
+
+    def work() -> None:
+        settle(runtime, dropped, note)
         if not outcomes and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
-        return outcomes
+
+    runtime.alone(work)
+    return outcomes
 
 
 def settle(
@@ -50,15 +58,13 @@ def settle(
     dropped: Sequence[FileDropped] = (),
     tell: Callable[[Outcome], None] = lambda _: None,
     work_off: Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]] | None = None,
-) -> list[Outcome]:
+) -> None:
     """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual."""
     if not dropped and not runtime.store.unfinished():
-        return []
-    outcomes: list[Outcome] = []
+        return
 
     def take(session: Session, batch: Sequence[Drop]) -> None:
         for outcome in (work_off or _work_off)(runtime, session, batch):
-            outcomes.append(outcome)
             tell(outcome)
 
     with runtime.session() as session:
@@ -71,7 +77,6 @@ def settle(
     for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
             take(session, batch)
-    return outcomes
 
 
 def with_waiting(runtime: Runtime) -> Runtime:

@@ -37,8 +37,13 @@ class Store(Protocol):
         """
         ...
 
-    def arrivals(self) -> list[FileDropped]:
-        """What lies in the inbox, temporary names left out, in order of name."""
+    @property
+    def lands_whole(self) -> bool:
+        """Whether what lies in the inbox is complete, as objects are; files may still be written to."""
+        ...
+
+    def arrivals(self, beginning: str = "") -> list[FileDropped]:
+        """What lies in the inbox under names that begin so, temporary names left out, in order of name."""
         ...
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:

@@ -88,30 +88,32 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
             why="the live ledger would forget the drops that were left out",
             hint="say where the result goes: --into PATH",
         )
-    with runtime.store.exclusive(runtime.wait_seconds):
-        runtime = with_waiting(runtime)
-        live = runtime.warehouse
-        if not live.exists():
-            raise ConfigurationError(
-                f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
-            )
-        with live.session():
-            pass  # folds in what a killed process left in the write-ahead log, which would not fit the new file
-        target = live if into is None else live.at(into)
-        if into is not None and target.exists():
-            raise ConfigurationError(
-                f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it"
-            )
-        rebuilt = target.aside("rebuilding")
-        drops = _rebuild(runtime, rebuilt, selection, progress)
-        if into is not None:
-            target.put_in_place(rebuilt, "previous")
-            return Replayed(drops, target.location, in_place=False)
-        previous = live.put_in_place(rebuilt, "previous")
-        with runtime.session() as session:
-            publish_committed(runtime, session)
-        previous.remove()
-        settle(runtime)
+    return runtime.alone(lambda: _replay(with_waiting(runtime), selection, into, progress))
+
+
+def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
+    live = runtime.warehouse
+    if not live.exists():
+        raise ConfigurationError(
+            f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
+        )
+    with live.session():
+        pass  # folds in what a killed process left in the write-ahead log, which would not fit the new file
+    target = live if into is None else live.at(into)
+    if into is not None and target.exists():
+        raise ConfigurationError(
+            f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it"
+        )
+    rebuilt = target.aside("rebuilding")
+    drops = _rebuild(runtime, rebuilt, selection, progress)
+    if into is not None:
+        target.put_in_place(rebuilt, "previous")
+        return Replayed(drops, target.location, in_place=False)
+    previous = live.put_in_place(rebuilt, "previous")
+    with runtime.session() as session:
+        publish_committed(runtime, session)
+    previous.remove()
+    settle(runtime)
     return Replayed(drops, live.location, in_place=True)
 
 

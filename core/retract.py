@@ -35,13 +35,20 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
         CheckFailed: the marts or the history without the drop break a check; nothing was changed.
         Busy: somebody else holds the root or the warehouse.
     """
-    with runtime.store.exclusive(runtime.wait_seconds):
+
+    def take_back() -> Retracted:
         settle(runtime)
         with runtime.session() as session:
             row = _retractable(session, find_drop(session, drop_id)["drop_id"])
             with session.transaction():
-                retracted = _take_back(runtime, session, row, reason, who)
+                return _take_back(runtime, session, row, reason, who)
+
+    def bring_artifacts_in_line() -> None:
+        with runtime.session() as session:
             publish_committed(runtime, session)
+
+    retracted = runtime.alone(take_back)
+    runtime.alone(bring_artifacts_in_line)
     return retracted
 
 

@@ -1,13 +1,18 @@
 """What the pipeline runs on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from core.definition import Pipeline
+from core.errors import Overtaken
+from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
 from core.schema import prepare
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,19 @@ class Runtime:
     clock: Clock
     wait_seconds: float = 30.0
     waiting: Mapping[str, Path] = field(default_factory=dict)
+
+    def alone(self, work: Callable[[], T]) -> T:
+        """What `work` gives while nobody else holds the root; again from the start where another process was first.
+
+        Raises:
+            Busy: the root or the warehouse stayed in other hands for `wait_seconds`.
+        """
+
+        def attempt() -> T:
+            with self.store.exclusive(self.wait_seconds):
+                return work()
+
+        return patiently(attempt, self.wait_seconds, while_raised=Overtaken)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -58,11 +58,10 @@ def common_options(command: Command) -> Command:
         ),
         click.option(
             "--root",
-            type=click.Path(path_type=Path),
             metavar="FOLDER",
             expose_value=False,
             callback=_remember,
-            help="The folder that everything lives in.  [default: ledger]",
+            help="The folder, or s3://bucket/prefix, that everything lives in.  [default: ledger]",
         ),
     ):
         command = option(command)

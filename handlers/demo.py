@@ -29,16 +29,16 @@ def samples() -> Path:
     )
 
 
-def demo(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Two days of drops; the second changes a balance, a loan flag and nothing else."""
-    fresh = root or Path(tempfile.mkdtemp(prefix="dropledger-demo-"))
+    fresh = Path(root or tempfile.mkdtemp(prefix="dropledger-demo-"))
     if fresh.exists() and any(fresh.iterdir()):
         raise ConfigurationError(
             f"the folder {fresh} is not empty",
             why="the demo shows a fresh root",
             hint="name another one, or leave --root out",
         )
-    runtime = wire(root=fresh, warehouse=warehouse)
+    runtime = wire(root=str(fresh), warehouse=warehouse)
     outcomes = []
     for day in DAYS:
         facts = [dropped_file(path, keep_original=True) for path in sorted((samples() / day).glob("*.csv"))]

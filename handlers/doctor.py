@@ -1,7 +1,6 @@
 """`dropledger doctor`: settings, permissions, versions, what is stuck and what to do."""
 
 import platform
-from pathlib import Path
 from typing import Any
 
 from core import __version__, ledger, look
@@ -11,7 +10,7 @@ from handlers import render
 from handlers.wiring import wire
 
 
-def doctor(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Print what was found; the exit code is that of the worst finding, 0 if all is well."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     settings = {

@@ -1,7 +1,6 @@
 """The commands that only look: status, drops, rejects, history, explain."""
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from core import __version__, look
@@ -12,7 +11,7 @@ from handlers import render
 from handlers.wiring import wire
 
 
-def status(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The state of the root and its ledger; zeros where nothing was ever dropped."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}}
@@ -55,7 +54,7 @@ def _show_status(document: dict[str, Any]) -> None:
         render.table("", ("mart", "rows"), list(document["marts"].items()))
 
 
-def drops(*, feed: str | None, limit: int, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The newest drops."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
@@ -83,7 +82,7 @@ def drops(*, feed: str | None, limit: int, root: Path | None, warehouse: str | N
     return 0
 
 
-def rejects(*, drop_id: str, limit: int, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The refused rows of a drop."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.warehouse.session(read_only=True) as session:
@@ -104,7 +103,7 @@ def rejects(*, drop_id: str, limit: int, root: Path | None, warehouse: str | Non
     return 0
 
 
-def history(*, feed: str, key: str, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def history(*, feed: str, key: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The timeline of a key."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     runtime.pipeline.contract(feed)
@@ -133,7 +132,7 @@ _VERSION = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line",
 
 
 def explain(
-    *, account_id: int, as_of: datetime | None, root: Path | None, warehouse: str | None, json: bool, quiet: bool
+    *, account_id: int, as_of: datetime | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """One figure, taken apart."""
     runtime: Runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))

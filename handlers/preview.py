@@ -20,7 +20,7 @@ def plan(
     file: Path,
     as_of: datetime | None,
     feed: str | None,
-    root: Path | None,
+    root: str | None,
     warehouse: str | None,
     json: bool,
     quiet: bool,
@@ -65,7 +65,7 @@ def _show_plan(planned: Planned) -> None:
 
 
 def export(
-    *, as_of: datetime | None, to: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool
+    *, as_of: datetime | None, to: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """Write the artifacts as of a moment into a folder."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))

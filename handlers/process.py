@@ -18,7 +18,7 @@ def process(
     files: Sequence[Path],
     as_of: datetime | None,
     feed: str | None,
-    root: Path | None,
+    root: str | None,
     warehouse: str | None,
     json: bool,
     quiet: bool,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core import rebuild
 from core.backfill import backfill as run_backfill
+from core.drop import is_temporary
 from core.errors import ConfigurationError
 from core.outcome import Outcome
 from core.retract import retract as run_retract
@@ -14,12 +15,12 @@ from handlers import render
 from handlers.process import exit_code, show
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
-from infra.local_store import dropped_file, is_temporary
+from infra.local_store import dropped_file
 
 DIFFERENT = 5
 
 
-def retract(*, drop_id: str, reason: str, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take a drop back, and keep who did it and why."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     retracted = run_retract(runtime, drop_id, reason, getpass.getuser())
@@ -50,7 +51,7 @@ def replay(
     feed: str | None,
     known_at: datetime | None,
     into: str | None,
-    root: Path | None,
+    root: str | None,
     warehouse: str | None,
     json: bool,
     quiet: bool,
@@ -78,7 +79,7 @@ def replay(
     return 0
 
 
-def backfill(*, folder: Path, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def backfill(*, folder: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take all files below a folder through the pipeline; the originals stay where they are."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if not folder.is_dir():
@@ -111,7 +112,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
         show(refused)
 
 
-def verify(*, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Compare the live tables with the archive folded again; 5 where they differ."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:

@@ -16,12 +16,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DROPLEDGER_", toml_file=TOML, extra="forbid")
 
-    root: Path = Path("ledger")
+    root: str = "ledger"
     warehouse: str = ""
     pipeline: str = "lending"
     log: Literal["auto", "console", "json"] = "auto"
     wait_seconds: float = Field(default=30.0, ge=0)
     memory_limit: str = Field(default="", pattern=r"^(\d+ ?[KMGT]i?B)?$")
+    cache: Path = Path("~/.cache/dropledger")
 
     @classmethod
     def settings_customise_sources(
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def read_settings(*, root: Path | None = None, warehouse: str | None = None) -> Settings:
+def read_settings(*, root: str | None = None, warehouse: str | None = None) -> Settings:
     """The settings in force; a flag that was not given is None.
 
     Raises:

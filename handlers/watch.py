@@ -29,7 +29,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from core.drop import FileDropped
-from core.errors import Busy, Unavailable
+from core.errors import Busy, ConfigurationError, Unavailable
 from core.outcome import Outcome
 from core.pipeline import in_order, process
 from core.runtime import Runtime
@@ -111,7 +111,7 @@ class _Listener(FileSystemEventHandler):
         self._wake.set()
 
 
-def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Follow the inbox until told to stop; with `once`, 3 if any data was refused."""
     runtime = wire(root=root, warehouse=warehouse, waiting=_log_waiting)
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
@@ -123,11 +123,20 @@ def watch(*, once: bool, poll: bool, root: Path | None, warehouse: str | None, j
         elif not quiet:
             show(outcomes)
         return exit_code(outcomes)
+    if runtime.store.lands_whole:
+        raise ConfigurationError(
+            f"{runtime.store.root} is no folder that can be watched",
+            hint="take what lies in its inbox with watch --once; docs/aws.md shows how S3 tells of uploads itself",
+        )
     _follow(runtime, poll=poll)
     return 0
 
 
 def _catch_up(runtime: Runtime) -> list[Outcome]:
+    if runtime.store.lands_whole:
+        waiting = in_order(runtime.store.arrivals(), runtime.pipeline)
+        chunks = [waiting[start : start + _CHUNK] for start in range(0, max(len(waiting), 1), _CHUNK)]
+        return [outcome for chunk in chunks for outcome in process(runtime, chunk, _log_outcome)]
     settling, stop = Settling(), threading.Event()
     taken = settling.complete(runtime.store.arrivals())
     while settling.waiting:

@@ -1,15 +1,16 @@
 """The one place where settings are read and adapters picked."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from core.definition import load_pipeline
 from core.errors import ConfigurationError
 from core.patience import Waiting, without_a_word
-from core.ports import Warehouse
+from core.ports import Store
 from core.runtime import Runtime
 from handlers.settings import Settings, read_settings
-from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 
 
@@ -18,7 +19,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def wire(*, root: Path | None = None, warehouse: str | None = None, waiting: Waiting = without_a_word) -> Runtime:
+def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Waiting = without_a_word) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
     `waiting` is told when something in other hands is waited for.
@@ -27,27 +28,47 @@ def wire(*, root: Path | None = None, warehouse: str | None = None, waiting: Wai
         ConfigurationError: the settings or the pipeline cannot work.
     """
     settings = read_settings(root=root, warehouse=warehouse)
-    if str(settings.root).startswith("s3:"):
-        raise ConfigurationError(
-            f"the root {settings.root} is in S3", why="this version works on folders", hint="give a folder with --root"
-        )
-    pipeline = load_pipeline(settings.pipeline)
-    store = LocalStore(settings.root, now, waiting)
-    return Runtime(
-        pipeline=pipeline,
-        store=store,
-        warehouse=_warehouse(settings, pipeline.name, pipeline.file.db_schema, waiting),
-        clock=now,
-        wait_seconds=settings.wait_seconds,
-    )
-
-
-def _warehouse(settings: Settings, name: str, schema: str, waiting: Waiting) -> Warehouse:
     if settings.warehouse == "databricks":
         raise ConfigurationError(
             "the warehouse databricks is not supported yet",
             hint="give the path of a DuckDB file with --warehouse, or none",
         )
-    path = Path(settings.warehouse) if settings.warehouse else settings.root / "warehouse" / f"{name}.duckdb"
-    engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
-    return DuckDBWarehouse(path.resolve(), schema, wait_seconds=settings.wait_seconds, settings=engine, waiting=waiting)
+    pipeline = load_pipeline(settings.pipeline)
+    file = f"warehouse/{pipeline.name}.duckdb"
+    if settings.root.startswith("s3://"):
+        store, path, keeper = _in_bucket(settings, file, waiting)
+    else:
+        store, path, keeper = LocalStore(Path(settings.root), now, waiting), Path(settings.root) / file, None
+    if settings.warehouse:
+        path, keeper = Path(settings.warehouse), None
+    return Runtime(
+        pipeline=pipeline,
+        store=store,
+        warehouse=DuckDBWarehouse(
+            path.resolve(),
+            pipeline.file.db_schema,
+            wait_seconds=settings.wait_seconds,
+            settings={"memory_limit": settings.memory_limit} if settings.memory_limit else {},
+            waiting=waiting,
+            keeper=keeper,
+        ),
+        clock=now,
+        wait_seconds=settings.wait_seconds,
+    )
+
+
+def _in_bucket(settings: Settings, file: str, waiting: Waiting) -> tuple[Store, Path, Keeper]:
+    """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
+    from infra.s3_bucket import Bucket
+    from infra.s3_store import S3Store
+    from infra.s3_warehouse_file import S3WarehouseFile
+
+    bucket = Bucket(settings.root)
+    local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
+    keeper = S3WarehouseFile(bucket, file, wait_seconds=settings.wait_seconds, waiting=waiting)
+    confirm = _nothing if settings.warehouse else keeper.confirm
+    return S3Store(bucket, local, now, confirm, waiting), local / file, keeper
+
+
+def _nothing() -> None:
+    """A warehouse that is not in the bucket has a lock of its own."""

@@ -4,11 +4,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import duckdb
 
@@ -79,11 +79,43 @@ def _by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
             return None
 
 
+class Keeper(Protocol):
+    """Keeps a warehouse file elsewhere; what is at a local path is a copy to work on."""
+
+    @property
+    def location(self) -> str:
+        """Where the file is kept, as people write it."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is anything to fetch."""
+        ...
+
+    def fetched(self, path: Path, *, read_only: bool) -> AbstractContextManager[None]:
+        """Have the newest file at the path, if there is any, and nobody else write there, for as long as the block."""
+        ...
+
+    def changing(self, path: Path) -> None:
+        """The copy is about to become another file than the one that is kept."""
+        ...
+
+    def keep(self, path: Path) -> None:
+        """Put the copy in place of the file that was fetched.
+
+        Raises:
+            Overtaken: another process was first; the copy does not count.
+        """
+        ...
+
+
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: str, passing: Path) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, schema: str, passing: Path, keeping: tuple[Keeper, Path] | None
+    ) -> None:
         self._connection = connection
+        self._keeping = keeping
         self._schema = schema
         self._qualified = f"{_ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
@@ -142,7 +174,17 @@ class DuckDBSession:
             with suppress(duckdb.Error):  # what went wrong before is to be told
                 self._connection.execute("ROLLBACK")
             raise
+        self._commit()
+
+    def _commit(self) -> None:
+        if self._keeping is None:
+            self._engine("COMMIT")
+            return
+        keeper, path = self._keeping
+        keeper.changing(path)
         self._engine("COMMIT")
+        self._engine(f"CHECKPOINT {_ATTACHED_AS}")
+        keeper.keep(path)
 
     def columns(self, name: str) -> Mapping[str, str]:
         result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
@@ -161,11 +203,12 @@ class DuckDBSession:
 
     @contextmanager
     def attached(self, other: Warehouse) -> Iterator[str]:
-        self._engine(f"ATTACH {literal(other.location)} AS other_warehouse (READ_ONLY)")
-        try:
-            yield f"other_warehouse.{quoted(self._schema)}."
-        finally:
-            self._engine("DETACH other_warehouse")
+        with cast("DuckDBWarehouse", other).fetched(read_only=True) as path:
+            self._engine(f"ATTACH {literal(str(path))} AS other_warehouse (READ_ONLY)")
+            try:
+                yield f"other_warehouse.{quoted(self._schema)}."
+            finally:
+                self._engine("DETACH other_warehouse")
 
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
         self._files.load(path, layout, source, drop_id)
@@ -210,7 +253,10 @@ def _is_database(path: Path) -> bool:
 
 
 class DuckDBWarehouse:
-    """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`."""
+    """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`.
+
+    With a `keeper`, the file at the path is a copy of the one that it keeps.
+    """
 
     def __init__(
         self,
@@ -220,8 +266,10 @@ class DuckDBWarehouse:
         wait_seconds: float = 30.0,
         settings: Mapping[str, str] | None = None,
         waiting: Waiting = without_a_word,
+        keeper: Keeper | None = None,
     ) -> None:
         self._path = path
+        self._keeper = keeper
         self._schema = schema
         self._wait_seconds = wait_seconds
         self._waiting = waiting
@@ -230,10 +278,16 @@ class DuckDBWarehouse:
 
     @property
     def location(self) -> str:
-        return str(self._path)
+        return self._keeper.location if self._keeper else str(self._path)
 
     def exists(self) -> bool:
-        return self._path.exists()
+        return self._keeper.exists() if self._keeper else self._path.exists()
+
+    @contextmanager
+    def fetched(self, *, read_only: bool) -> Iterator[Path]:
+        """Have the newest file in place; its path."""
+        with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
+            yield self._path
 
     def _sibling(self, path: Path) -> "DuckDBWarehouse":
         return DuckDBWarehouse(
@@ -243,11 +297,12 @@ class DuckDBWarehouse:
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
-        if copied and self._path.exists():
-            shutil.copyfile(self._path, other.location)
-            log = _write_ahead_log(self._path)
-            if log.exists():
-                shutil.copyfile(log, _write_ahead_log(Path(other.location)))
+        if copied and self.exists():
+            with self.fetched(read_only=True) as path:
+                shutil.copyfile(path, other.location)
+                log = _write_ahead_log(path)
+                if log.exists():
+                    shutil.copyfile(log, _write_ahead_log(Path(other.location)))
         return other
 
     def at(self, location: str) -> "DuckDBWarehouse":
@@ -255,11 +310,15 @@ class DuckDBWarehouse:
 
     def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
         previous = self.aside(keep_as)
-        if self._path.exists():
+        if self._keeper:
+            self._keeper.changing(self._path)
+        elif self._path.exists():
             # A second name for the old file first: at every instant there is a warehouse under the live name.
             os.link(self._path, previous.location)
         os.replace(rebuilt.location, self._path)
         _write_ahead_log(self._path).unlink(missing_ok=True)
+        if self._keeper:
+            self._keeper.keep(self._path)
         return previous
 
     def remove(self) -> None:
@@ -271,25 +330,28 @@ class DuckDBWarehouse:
 
     @contextmanager
     def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
-        if read_only and not self._path.exists():
-            raise ConfigurationError(
-                f"there is no warehouse at {self._path}",
-                hint="drop a file first (dropledger process FILE), or point --root or --warehouse at an existing one",
-            )
-        self._refuse_other_files()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = not self._path.exists()
-        with self._engine().cursor() as connection:
-            self._attach(connection, read_only)
-            try:
-                session = DuckDBSession(connection, self._schema, self._passing)
-                session.enter_schema(create=not read_only)
-                yield session
-            finally:
-                shutil.rmtree(self._passing, ignore_errors=True)
-                self._detach(connection)
-                if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
-                    share(self._path, self._path.parent)
+        with self.fetched(read_only=read_only):
+            if read_only and not self._path.exists():
+                raise ConfigurationError(
+                    f"there is no warehouse at {self.location}",
+                    hint="drop a file first (dropledger process FILE), "
+                    "or point --root or --warehouse at an existing one",
+                )
+            self._refuse_other_files()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            new = not self._path.exists()
+            with self._engine().cursor() as connection:
+                self._attach(connection, read_only)
+                try:
+                    keeping = (self._keeper, self._path) if self._keeper else None
+                    session = DuckDBSession(connection, self._schema, self._passing, keeping)
+                    session.enter_schema(create=not read_only)
+                    yield session
+                finally:
+                    shutil.rmtree(self._passing, ignore_errors=True)
+                    self._detach(connection)
+                    if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
+                        share(self._path, self._path.parent)
 
     @property
     def _passing(self) -> Path:

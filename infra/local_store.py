@@ -9,8 +9,6 @@ one by one each would wait for a turn of the disk.
 """
 
 import errno
-import fcntl
-import json
 import os
 import secrets
 import shutil
@@ -23,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from core.drop import Claim, FileDropped, iso, parse_moment
+from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
 from core.errors import Busy, ConfigurationError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
@@ -31,11 +29,10 @@ from core.ports import Clock
 from infra import file_errors
 from infra.folders import PRIVATE, folder_of, share, share_open
 from infra.private_file import copy_at_rest, make_private, sync
-from infra.turns import in_turn
+from infra.turns import held
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 _THREADS = 16
-_TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,11 +46,6 @@ def _for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list
 
     with ThreadPoolExecutor(_THREADS) as threads:
         return list(threads.map(function, items))
-
-
-def is_temporary(name: str) -> bool:
-    """Whether a name is one that programs give to files they are still writing."""
-    return name.startswith((".", "~")) or name.casefold().endswith(_TEMPORARY_ENDINGS)
 
 
 def dropped_file(
@@ -87,6 +79,8 @@ def _readable(name: str) -> str:
 
 class LocalStore:
     """A `core.ports.Store` in a folder; durable by fsync, atomic by rename."""
+
+    lands_whole = False
 
     def __init__(self, root: Path, clock: Clock, waiting: Waiting = without_a_word) -> None:
         self._root = root.resolve()
@@ -124,35 +118,24 @@ class LocalStore:
     @contextmanager
     def exclusive(self, wait_seconds: float) -> Iterator[None]:
         self.prepare()
-        with file_errors.told(self._root), self._lock() as lock:
-            in_turn(self._root / "work", partial(self._take, lock), wait_seconds, self._waiting)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"process {os.getpid()} since {iso(self._clock())}".encode(), 0)
+        with (
+            file_errors.told(self._root),
+            held(
+                self._root / "work" / ".lock",
+                f"the root {self._root} is in use",
+                f"process {os.getpid()} since {iso(self._clock())}",
+                wait_seconds,
+                self._waiting,
+            ),
+        ):
             yield
 
-    @contextmanager
-    def _lock(self) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self._root / "work" / ".lock", flags, 0o600)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)  # which lets go of the lock, as the end of the process would
-
-    def _take(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(
-                f"the root {self._root} is in use",
-                holder=os.pread(lock, 200, 0).decode("utf-8", "replace").strip(),
-                hint="try again when that process is done",
-            ) from error
-
-    def arrivals(self) -> list[FileDropped]:
+    def arrivals(self, beginning: str = "") -> list[FileDropped]:
         found = []
         for folder, feed in [(self.inbox, None), *((path, path.name) for path in self._feed_folders())]:
             for path in _listed(folder):
+                if not str(path.relative_to(self.inbox)).startswith(beginning):
+                    continue
                 with suppress(FileNotFoundError):  # taken by its owner between the listing and now
                     if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
                         found.append(dropped_file(path, feed=feed))
@@ -178,15 +161,9 @@ class LocalStore:
         claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
         workspace = self._root / "work" / claim_id
         workspace.mkdir(PRIVATE)
-        fields = {
-            "uri": dropped.uri,
-            "name": dropped.name,
-            "feed": dropped.feed,
-            "as_of": iso(dropped.as_of) if dropped.as_of else None,
-        }
         content = workspace / "content"
         try:
-            _write_durably(workspace / "claim.json", json.dumps(fields).encode())
+            _write_durably(workspace / "claim.json", described(dropped))
             if dropped.keep_original:
                 copy_at_rest(source, content)
             else:
@@ -228,15 +205,8 @@ class LocalStore:
                 shutil.rmtree(workspace)
                 continue
             make_private(content)
-            fields = json.loads((workspace / "claim.json").read_bytes())
-            dropped = FileDropped(
-                uri=fields["uri"],
-                name=fields["name"],
-                modified_at=_modified_at(content),
-                feed=fields["feed"],
-                as_of=parse_moment(fields["as_of"]) if fields["as_of"] else None,
-            )
-            found.append(Claim(workspace.name, content, dropped))
+            dropped = restored((workspace / "claim.json").read_bytes())
+            found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
         return found
 
     def workspace(self, claim_id: str) -> Path:

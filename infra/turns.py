@@ -8,7 +8,8 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,3 +46,36 @@ def in_turn(folder: Path, attempt: Callable[[], T], seconds: float, waiting: Wai
         return patiently(attempt_in_turn, seconds, waiting)
     finally:
         os.close(queue)
+
+
+@contextmanager
+def held(
+    path: Path, what: str, holder: str, seconds: float, waiting: Waiting, *, shared: bool = False
+) -> Iterator[None]:
+    """Hold the lock file `path` until the block ends, or the process does, however it ends.
+
+    `what` is told to those who come too late, and so is `holder`, unless the lock is `shared` with others.
+
+    Raises:
+        Busy: somebody else still holds it after so many seconds.
+    """
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def take() -> None:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(
+                what,
+                holder=os.pread(lock, 200, 0).decode("utf-8", "replace").strip(),
+                hint="try again when that process is done",
+            ) from error
+
+    try:
+        in_turn(path.parent, take, seconds, waiting)
+        if not shared:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, holder.encode(), 0)
+        yield
+    finally:
+        os.close(lock)  # which lets go of the lock, as the end of the process would

@@ -1,7 +1,7 @@
 """What all tests share; the helpers themselves are in `ledger.py`, the reference model in `model.py`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,3 +50,21 @@ def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pipeline], Template]:
     """Makes a template of a pipeline's root, for tests that need many fresh ledgers."""
     return lambda pipeline: Template(tmp_path_factory.mktemp("template"), pipeline)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[None]:
+    """An S3 on loopback, which boto3 is configured for: `buckets.BucketRoot` makes roots in it."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name, value in (("ACCESS_KEY_ID", "some"), ("SECRET_ACCESS_KEY", "thing"), ("DEFAULT_REGION", "eu-west-1")):
+            patch.setenv(f"AWS_{name}", value)
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            patch.delenv(name, raising=False)
+        yield
+    server.stop()

@@ -1,0 +1,306 @@
+"""The root as a bucket and prefix.
+
+An object that lands stays in the inbox, as that version of it, until the drop is archived; so there is nothing to
+take back when a process dies. What a drop is to publish is written under `work/<claim_id>/` right before the commit,
+`claim.json` last, and goes when the drop is archived: a claim found there may be committed, and is to be completed.
+
+Nobody holds the bucket. Several processes may do the same work, and the first to write the warehouse is right; to the
+others `Overtaken` is raised, and they begin again. What they write elsewhere is written in place of what was there
+before they made sure that the warehouse is still as they left it, so that a slow process never hides newer artifacts.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from core.drop import Claim, FileDropped, described, is_temporary, iso, parse_moment, restored
+from core.errors import Busy, DropledgerError
+from core.patience import Waiting, without_a_word
+from core.ports import Clock
+from infra import file_errors
+from infra.folders import PRIVATE
+from infra.private_file import copy_at_rest
+from infra.s3_bucket import Bucket, Found, Gone
+from infra.turns import held
+
+_THREADS = 16
+_ABANDONED = timedelta(days=1)
+_AS_OF = "as-of"
+_OPTION = "dropledger-as-of"
+_MODIFIED = "dropledger-modified-at"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    if len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(function, items))
+
+
+class S3Store:
+    """A `core.ports.Store` in a bucket; `local` is a folder for the files at hand.
+
+    `confirm` raises Overtaken if another process has written the warehouse since this one did.
+    """
+
+    lands_whole = True
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        local: Path,
+        clock: Clock,
+        confirm: Callable[[], None],
+        waiting: Waiting = without_a_word,
+    ) -> None:
+        self._bucket = bucket
+        self._local = local
+        self._clock = clock
+        self._confirm = confirm
+        self._waiting = waiting
+        self._uploaded: dict[FileDropped, FileDropped] = {}
+        self._taken: set[tuple[str, str | None]] = set()
+
+    @property
+    def root(self) -> str:
+        return self._bucket.uri
+
+    def prepare(self) -> None:
+        self._bucket.check()
+        for folder in ("work", "copies"):
+            (self._local / folder).mkdir(PRIVATE, parents=True, exist_ok=True)
+
+    @contextmanager
+    def exclusive(self, wait_seconds: float) -> Iterator[None]:
+        """Hold the local folder alone; who is first in the bucket, the warehouse decides."""
+        self.prepare()
+        holder = f"process {os.getpid()} since {iso(self._clock())}"
+        lock = self._local / "work" / ".lock"
+        with (
+            file_errors.told(self._local),
+            held(lock, f"the root {self.root} is in use", holder, wait_seconds, self._waiting),
+        ):
+            for folder in ("work", "copies"):  # what a process that was killed has left
+                for path in (self._local / folder).iterdir():
+                    if path != lock:
+                        shutil.rmtree(path, ignore_errors=True)
+            yield
+
+    def arrivals(self, beginning: str = "") -> list[FileDropped]:
+        found = []
+        for content in self._bucket.below(f"inbox/{beginning}"):
+            feed, _, name = content.name.removeprefix("inbox/").rpartition("/")
+            if name and "/" not in feed and not is_temporary(name) and not is_temporary(feed):
+                found.append(
+                    FileDropped(
+                        uri=self._bucket.uri_of(content.name),
+                        name=name,
+                        modified_at=content.modified_at,
+                        feed=feed or None,
+                        version=content.version,
+                    )
+                )
+        return found
+
+    def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
+        stamp = f"{self._clock():%Y%m%dT%H%M%S%f}"
+        # Of several contents of one name the older was listed first, and stays first.
+        named = [(f"{stamp}-{place:06}-{secrets.token_hex(4)}", fact) for place, fact in enumerate(dropped)]
+        return [claim for claim in _for_each(self._claim, named) if claim is not None]
+
+    def _claim(self, named: tuple[str, FileDropped]) -> Claim | None:
+        claim_id, dropped = named
+        content = self._content_of(claim_id)
+        content.parent.mkdir(PRIVATE)
+        if dropped.keep_original:
+            if dropped not in self._uploaded:
+                copy_at_rest(Path(dropped.uri), content)
+                self._uploaded[dropped] = self._upload(dropped, content)
+            dropped = self._uploaded[dropped]
+        if (dropped.uri, dropped.version) in self._taken:  # it is among the unfinished
+            shutil.rmtree(content.parent)
+            return None
+        try:
+            return Claim(claim_id, content, self._fetch(dropped, content))
+        except Gone:
+            shutil.rmtree(content.parent)
+            return None
+
+    def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
+        """Let a file that was named by hand land in the inbox, as others do."""
+        name = f"inbox/{dropped.feed}/{dropped.name}" if dropped.feed else f"inbox/{dropped.name}"
+        metadata = {_MODIFIED: iso(dropped.modified_at), **({_OPTION: iso(dropped.as_of)} if dropped.as_of else {})}
+        before = None if not self._bucket.keeps_versions() else self._bucket.find(name)
+        try:
+            put = self._bucket.put_in_place_of(before, name, content, metadata)
+        except Busy as error:
+            raise Busy(
+                f"another file named {dropped.name} waits in the inbox",
+                hint="let it be taken first: dropledger watch --once",
+            ) from error
+        return replace(dropped, uri=self._bucket.uri_of(name), keep_original=False, version=put.version)
+
+    def _fetch(self, dropped: FileDropped, content: Path) -> FileDropped:
+        """Download the content that dropped; what its metadata say besides.
+
+        Raises:
+            Gone: it was taken, replaced or deleted.
+        """
+        metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
+        return replace(
+            dropped,
+            modified_at=_moment(metadata.get(_MODIFIED)) or dropped.modified_at,
+            as_of=_moment(metadata.get(_OPTION)) or dropped.as_of,
+            metadata_as_of=_moment(metadata.get(_AS_OF)),
+        )
+
+    def _name_of(self, dropped: FileDropped) -> str:
+        return dropped.uri.removeprefix(f"{self._bucket.uri}/")
+
+    def _content_of(self, claim_id: str) -> Path:
+        return self.workspace(claim_id) / "content"
+
+    def unfinished(self) -> list[Claim]:
+        staged: dict[str, list[Found]] = {}
+        for found in self._bucket.below("work/"):
+            if found.latest:
+                staged.setdefault(found.name.split("/")[1], []).append(found)
+        claims = []
+        for claim_id, files in sorted(staged.items()):
+            names = {found.name.rpartition("/")[2] for found in files}
+            if "claim.json" in names:
+                claim = self._taken_up(claim_id, names)
+                if claim is not None:
+                    claims.append(claim)
+            elif all(found.modified_at < self._clock() - _ABANDONED for found in files):
+                self._bucket.delete([(found.name, None) for found in files])
+        self._taken = {(claim.dropped.uri, claim.dropped.version) for claim in claims}
+        return claims
+
+    def _taken_up(self, claim_id: str, names: set[str]) -> Claim | None:
+        """A claim that another process has staged files for; None if it is done."""
+        workspace = self.workspace(claim_id)
+        workspace.mkdir(PRIVATE, exist_ok=True)
+        try:
+            for name in names:
+                self._bucket.get(f"work/{claim_id}/{name}", workspace / name)
+            dropped = restored((workspace / "claim.json").read_bytes())
+        except Gone:  # just completed by the other process
+            shutil.rmtree(workspace)
+            return None
+        try:
+            self._bucket.get(self._name_of(dropped), self._content_of(claim_id), dropped.version)
+        except Gone:
+            self._bucket.delete([(f"work/{claim_id}/{name}", None) for name in names])
+            shutil.rmtree(workspace)
+            return None
+        return Claim(claim_id, self._content_of(claim_id), dropped)
+
+    def workspace(self, claim_id: str) -> Path:
+        return self._local / "work" / claim_id
+
+    def secure(self, claims: Sequence[Claim]) -> None:
+        _for_each(self._secure, claims)
+
+    def _secure(self, claim: Claim) -> None:
+        workspace = self.workspace(claim.claim_id)
+        for path in workspace.iterdir():
+            if path != claim.path and path.name != "claim.json":
+                self._bucket.put(f"work/{claim.claim_id}/{path.name}", path)
+        (workspace / "claim.json").write_bytes(described(claim.dropped))
+        self._bucket.put(f"work/{claim.claim_id}/claim.json", workspace / "claim.json")
+
+    @contextmanager
+    def temporary(self) -> Iterator[Path]:
+        folder = self._local / "work" / f"temporary-{secrets.token_hex(4)}"
+        folder.mkdir(PRIVATE)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def put(self, files: Mapping[str, Path]) -> None:
+        before = dict(zip(files, _for_each(self._bucket.find, list(files)), strict=True))
+        self._confirm()
+
+        def put(file: tuple[str, Path]) -> None:
+            name, path = file
+            self._bucket.put_in_place_of(before[name], name, path)
+
+        _for_each(put, list(files.items()))
+
+    def keep(self, claims: Mapping[str, Claim]) -> None:
+        self.put({name: claim.path for name, claim in claims.items()})
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        self._bucket.delete([(self._name_of(claim.dropped), claim.dropped.version) for claim in claims])
+        staged = [
+            (f"work/{claim.claim_id}/{path.name}", None)
+            for claim in claims
+            for path in self.workspace(claim.claim_id).iterdir()
+            if path != claim.path
+        ]
+        self._bucket.delete(staged)
+        for claim in claims:
+            shutil.rmtree(self.workspace(claim.claim_id), ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        found = self._bucket.find(name)
+        if found is not None:
+            self._confirm()
+            self._bucket.delete([(name, None)])
+
+    def exists(self, name: str) -> bool:
+        return self._bucket.find(name) is not None
+
+    def open(self, name: str) -> BinaryIO:
+        return self.local_copy(name).open("rb")
+
+    def local_copy(self, name: str) -> Path:
+        path = self._local / "copies" / secrets.token_hex(8) / name.rpartition("/")[2]
+        path.parent.mkdir(PRIVATE)
+        try:
+            self._bucket.get(name, path)
+        except Gone as error:
+            raise FileNotFoundError(self._bucket.uri_of(name)) from error
+        return path
+
+    def waiting(self) -> dict[str, int]:
+        claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
+        quarantined = [
+            found
+            for found in self._bucket.below("quarantine/")
+            if found.latest and not found.name.endswith((".reason.json", ".rejects.csv"))
+        ]
+        return {"inbox": len(self.arrivals()), "work": len(claims), "quarantine": len(quarantined)}
+
+    def problems(self) -> list[tuple[str, str]]:
+        try:
+            self._bucket.check()
+            if self._bucket.keeps_versions():
+                return []
+        except DropledgerError as error:
+            return [(str(error), error.hint)]
+        return [
+            (
+                f"the bucket of {self.root} keeps no versions, so there is no way back from a deletion",
+                "turn on versioning for the bucket",
+            )
+        ]
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return parse_moment(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""Buckets of an S3 that runs in this process, and roots in them."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+_numbers = count(1)
+
+
+class BucketRoot:
+    """A root in a bucket of its own, seen as people see it: by its objects."""
+
+    def __init__(self, *, keeps_versions: bool = True) -> None:
+        self.client = boto3.client("s3")
+        self.bucket = f"bucket-{next(_numbers)}"
+        self.client.create_bucket(
+            Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": self.client.meta.region_name}
+        )
+        if keeps_versions:
+            self.client.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/some/root"
+
+    def put(self, name: str, content: str | bytes, **metadata: str) -> None:
+        body = content.encode() if isinstance(content, str) else content
+        named = {key.replace("_", "-"): value for key, value in metadata.items()}
+        self.client.put_object(Bucket=self.bucket, Key=f"some/root/{name}", Body=body, Metadata=named)
+
+    def land(self, name: str, content: str | bytes, **metadata: str) -> None:
+        self.put(f"inbox/{name}", content, **metadata)
+
+    def delete(self, name: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=f"some/root/{name}")
+
+    def read(self, name: str) -> bytes:
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=f"some/root/{name}")["Body"].read()
+        return body
+
+    def names(self) -> list[str]:
+        return sorted(found["Key"].removeprefix("some/root/") for found in self._pages("list_objects_v2", "Contents"))
+
+    def versions(self, beginning: str) -> list[str]:
+        """The names that begin so, once for each version there is of them."""
+        names = [found["Key"].removeprefix("some/root/") for found in self._pages("list_object_versions", "Versions")]
+        return sorted(name for name in names if name.startswith(beginning))
+
+    def _pages(self, operation: str, entries: str) -> Iterator[dict[str, Any]]:
+        for page in self.client.get_paginator(operation).paginate(Bucket=self.bucket):
+            yield from page.get(entries, [])
+
+    def download(self, folder: Path) -> Path:
+        """All of it as a local root."""
+        for name in self.names():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.read(name))
+        return folder
