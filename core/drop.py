@@ -88,7 +88,7 @@ def restored(description: bytes) -> FileDropped:
     """The file that `described` told of."""
     fields = json.loads(description)
     moments = {
-        name: parse_moment(fields[name]) if fields[name] else None
+        name: parse_moment(fields[name]) if fields.get(name) else None
         for name in ("modified_at", "as_of", "metadata_as_of")
     }
     return FileDropped(**{**fields, **moments})

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from filecmp import cmp
 from typing import Any
 
 from core.definition import Pipeline
@@ -50,10 +51,18 @@ def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline
 def file_name(store: Store, drop: Drop) -> str:
     """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
     name = f"quarantine/{fitting(drop.name, _ROOM)}"
-    taken = any(store.exists(f"{name}{ending}") for ending in ("", ".reason.json", ".rejects.csv"))
-    if taken and not _tells_of(store, f"{name}.reason.json", drop):
-        return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
-    return name
+    taken = [ending for ending in ("", ".reason.json", ".rejects.csv") if store.exists(f"{name}{ending}")]
+    if not taken or _tells_of(store, f"{name}.reason.json", drop):
+        return name
+    if taken == [".rejects.csv"] and _holds_rejects_of(store, f"{name}.rejects.csv", drop):
+        return name
+    return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
+
+
+def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
+    """Whether a file has the staged refused rows of this drop, put there by a process that died or is as far."""
+    path = store.workspace(drop.claim.claim_id) / REJECTS
+    return path.exists() and cmp(store.local_copy(name), path, shallow=False)
 
 
 def _tells_of(store: Store, reason: str, drop: Drop) -> bool:

@@ -1,6 +1,6 @@
 """A part of a bucket: objects by their names below a prefix, with conditions wherever two writers could meet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -215,7 +215,7 @@ class Bucket:
             self._client.abort_multipart_upload(**upload)
             raise
 
-    def delete(self, found: Sequence[tuple[str, str | None]]) -> None:
+    def delete(self, found: Iterable[tuple[str, str | None]]) -> None:
         """Delete objects, or just the contents of them that versions tell; those that are gone are left alone."""
         several: list[Any] = []
         for name, version in found:

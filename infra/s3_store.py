@@ -70,6 +70,7 @@ class S3Store:
         self._waiting = waiting
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
+        self._staged: dict[str, list[tuple[str, str]]] = {}
 
     @property
     def root(self) -> str:
@@ -171,24 +172,24 @@ class S3Store:
         return self.workspace(claim_id) / "content"
 
     def unfinished(self) -> list[Claim]:
-        staged: dict[str, list[Found]] = {}
-        for found in self._bucket.below("work/"):
-            if found.latest:
-                staged.setdefault(found.name.split("/")[1], []).append(found)
+        found: dict[str, list[Found]] = {}
+        for staged in self._bucket.below("work/"):
+            found.setdefault(staged.name.split("/")[1], []).append(staged)
         claims = []
-        for claim_id, files in sorted(staged.items()):
-            names = {found.name.rpartition("/")[2] for found in files}
+        for claim_id, files in sorted(found.items()):
+            self._staged[claim_id] = [(staged.name, staged.version) for staged in files]
+            names = {staged.name.rpartition("/")[2] for staged in files}
             if "claim.json" in names:
                 claim = self._taken_up(claim_id, names)
                 if claim is not None:
                     claims.append(claim)
-            elif all(found.modified_at < self._clock() - _ABANDONED for found in files):
-                self._bucket.delete([(found.name, None) for found in files])
+            elif all(staged.modified_at < self._clock() - _ABANDONED for staged in files):
+                self._forget(claim_id)
         self._taken = {(claim.dropped.uri, claim.dropped.version) for claim in claims}
         return claims
 
     def _taken_up(self, claim_id: str, names: set[str]) -> Claim | None:
-        """A claim that another process has staged files for; None if it is done."""
+        """A claim that a process has staged files for; None if it is done."""
         workspace = self.workspace(claim_id)
         workspace.mkdir(PRIVATE, exist_ok=True)
         try:
@@ -201,8 +202,7 @@ class S3Store:
         try:
             self._bucket.get(self._name_of(dropped), self._content_of(claim_id), dropped.version)
         except Gone:
-            self._bucket.delete([(f"work/{claim_id}/{name}", None) for name in names])
-            shutil.rmtree(workspace)
+            self._forget(claim_id)
             return None
         return Claim(claim_id, self._content_of(claim_id), dropped)
 
@@ -214,11 +214,13 @@ class S3Store:
 
     def _secure(self, claim: Claim) -> None:
         workspace = self.workspace(claim.claim_id)
-        for path in workspace.iterdir():
-            if path != claim.path and path.name != "claim.json":
-                self._bucket.put(f"work/{claim.claim_id}/{path.name}", path)
-        (workspace / "claim.json").write_bytes(described(claim.dropped))
-        self._bucket.put(f"work/{claim.claim_id}/claim.json", workspace / "claim.json")
+        description = workspace / "claim.json"
+        description.write_bytes(described(claim.dropped))
+        files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
+        staged = self._staged.setdefault(claim.claim_id, [])
+        for path in [*files, description]:
+            put = self._bucket.put(f"work/{claim.claim_id}/{path.name}", path)
+            staged.append((put.name, put.version))
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:
@@ -244,15 +246,12 @@ class S3Store:
 
     def release(self, claims: Sequence[Claim]) -> None:
         self._bucket.delete([(self._name_of(claim.dropped), claim.dropped.version) for claim in claims])
-        staged = [
-            (f"work/{claim.claim_id}/{path.name}", None)
-            for claim in claims
-            for path in self.workspace(claim.claim_id).iterdir()
-            if path != claim.path
-        ]
-        self._bucket.delete(staged)
-        for claim in claims:
-            shutil.rmtree(self.workspace(claim.claim_id), ignore_errors=True)
+        self._forget(*(claim.claim_id for claim in claims))
+
+    def _forget(self, *claim_ids: str) -> None:
+        self._bucket.delete([staged for claim_id in claim_ids for staged in self._staged.pop(claim_id, [])])
+        for claim_id in claim_ids:
+            shutil.rmtree(self.workspace(claim_id), ignore_errors=True)
 
     def remove(self, name: str) -> None:
         found = self._bucket.find(name)

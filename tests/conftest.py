@@ -1,5 +1,6 @@
 """What all tests share; the helpers themselves are in `ledger.py`, the reference model in `model.py`."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def s3() -> Iterator[None]:
     """An S3 on loopback, which boto3 is configured for: `buckets.BucketRoot` makes roots in it."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -208,7 +208,7 @@ def test_message_of_a_bug_is_shown_on_a_terminal(filled: Console):
     os.close(ours)
     assert process.wait(30) == 1
     assert f"ValueError: Invalid isoformat string: '{PERSON} {NUMBER}'".encode() in told
-    assert re.search(rb"local_store.py.*, line \d+, in unfinished", told)
+    assert re.search(rb"drop.py.*, line \d+, in restored", told)
     assert HUSH not in told
 
 

@@ -1,0 +1,200 @@
+"""A root in a bucket: what a folder gives, and what several processes without a lock make of it."""
+
+import os
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from buckets import BucketRoot
+from comparison import TABLES, differences, files_of, tables_of
+from ledger import Ledger, SettableClock
+
+from core.backfill import backfill
+from core.definition import Pipeline
+from core.drop import FileDropped
+from core.outcome import Outcome
+from core.pipeline import process
+from core.rebuild import Selection, replay, verify
+from core.retract import retract
+from core.runtime import Runtime
+from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.local_store import dropped_file
+from infra.s3_bucket import Bucket
+from infra.s3_store import S3Store
+from infra.s3_warehouse_file import S3WarehouseFile
+
+PLACES = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
+RATES = "MinBalance,Rate,LoanBonus,Method\n0,0.02,0.01,marginal\n"
+DROPS = {
+    "customers_2026-01-01.csv": CUSTOMERS,
+    "customers_2026-01-01 again.csv": CUSTOMERS,
+    "accounts_2026-01-03.csv": ACCOUNTS,
+    "rate/odd ü +%.2026-01-02.csv": RATES,
+    "accounts_2026-01-04.csv": "AccountID\n1\n",
+    "accounts_2026-01-02.csv": ACCOUNTS.replace("100.00", "150.00"),
+}
+WITHOUT_URI = {
+    **TABLES,
+    "drop_ledger": "* EXCLUDE (uri, received_at, committed_at, published_at)",
+    "delivery": "* EXCLUDE (uri, received_at, claim_id)",
+}
+
+
+class Machine:
+    """Somewhere that works on a bucket's root, with a cache of its own; others can come in between its requests."""
+
+    def __init__(self, root: BucketRoot, folder: Path, pipeline: Pipeline) -> None:
+        bucket, clock = Bucket(root.uri), SettableClock()
+        keeper = S3WarehouseFile(bucket, "warehouse/lending.duckdb", wait_seconds=5)
+        path = folder / "warehouse" / "lending.duckdb"
+        warehouse = DuckDBWarehouse(
+            path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, keeper=keeper
+        )
+        store = S3Store(bucket, folder, clock, keeper.confirm)
+        self.runtime = Runtime(pipeline, store, warehouse, clock, wait_seconds=20)
+        self.requests: list[str] = []
+        self.interruptions: dict[int, Callable[[], object]] = {}
+        bucket._client.meta.events.register("before-call.s3", self._before)
+
+    def _before(self, model: Any, params: dict[str, Any], **_: object) -> None:
+        self.requests.append(f"{model.name} {params['url_path']}")
+        self.interruptions.pop(len(self.requests), lambda: None)()
+
+    def process(self, *dropped: FileDropped) -> list[Outcome]:
+        return process(self.runtime, dropped, lambda _: None)
+
+    def take_all(self) -> list[Outcome]:
+        return self.process(*self.runtime.store.arrivals())
+
+
+@pytest.fixture
+def root(s3: None) -> BucketRoot:
+    return BucketRoot()
+
+
+@pytest.fixture
+def machine(root: BucketRoot, tmp_path: Path, lending: Pipeline) -> Callable[[], Machine]:
+    folders = iter(range(10))
+    return lambda: Machine(root, tmp_path / f"machine{next(folders)}", lending)
+
+
+def in_folder(ledger: Ledger, *days: dict[str, str]) -> dict[str, Any]:
+    for drops in days:
+        for name, text in drops.items():
+            feed, _, last = name.rpartition("/")
+            ledger.put(last, text, feed=feed or None)
+        ledger.process(*ledger.runtime.store.arrivals())
+    return {**tables_of(ledger.root, WITHOUT_URI), **files_of(ledger.root)}
+
+
+def in_bucket(root: BucketRoot, folder: Path) -> dict[str, Any]:
+    local = root.download(folder)
+    return {**tables_of(local, WITHOUT_URI), **files_of(local)}
+
+
+def test_bucket_and_folder_hold_the_same(
+    root: BucketRoot, machine: Callable[[], Machine], ledger: Ledger, tmp_path: Path
+):
+    halves = [dict(list(DROPS.items())[:3]), dict(list(DROPS.items())[3:])]
+    for drops in halves:
+        for name, text in drops.items():
+            root.land(name, text)
+        machine().take_all()
+    assert differences(in_bucket(root, tmp_path / "download"), in_folder(ledger, *halves)) == {}
+
+
+def test_retracting_replaying_and_verifying_as_in_a_folder(
+    root: BucketRoot, machine: Callable[[], Machine], ledger: Ledger, tmp_path: Path
+):
+    for name, text in DROPS.items():
+        root.land(name, text)
+    one = machine()
+    outcomes = one.take_all()
+    in_folder(ledger, DROPS)
+    [late] = [outcome.drop.drop_id for outcome in outcomes if outcome.drop.name == "accounts_2026-01-02.csv"]
+    for runtime in (machine().runtime, ledger.runtime):
+        retract(runtime, late, "sent by mistake", "somebody")
+        assert replay(runtime, Selection(), None, lambda *_: None).in_place
+        assert verify(runtime, lambda *_: None).differences == ()
+    found = in_bucket(root, tmp_path / "download")
+    expected = {**tables_of(ledger.root, WITHOUT_URI), **files_of(ledger.root)}
+    assert set(differences(found, expected)) == {"retraction"} & set(differences(found, expected))
+
+
+def test_old_extracts_are_backfilled(root: BucketRoot, machine: Callable[[], Machine], tmp_path: Path):
+    facts = []
+    for day in range(1, 6):
+        path = tmp_path / f"customers_2025-01-0{day}.csv"
+        path.write_text(CUSTOMERS.replace("Ann", f"Ann {day}"), encoding="utf-8")
+        facts.append(dropped_file(path, keep_original=True))
+    one = machine()
+    assert len(backfill(one.runtime, facts, lambda _: None)) == 5
+    assert verify(machine().runtime, lambda *_: None).drops == 5
+    assert root.versions("inbox/") == root.versions("work/") == []
+
+
+def test_warm_machine_fetches_the_warehouse_only_when_another_wrote_it(
+    root: BucketRoot, machine: Callable[[], Machine]
+):
+    one, two = machine(), machine()
+    for day, found in ((1, one), (2, one), (3, two), (4, one)):
+        root.land(f"customers_2026-01-0{day}.csv", CUSTOMERS.replace("Ann", f"Ann {day}"))
+        found.take_all()
+    requests = [*one.requests, *two.requests]
+    assert len([request for request in requests if request.startswith("GetObject") and "duckdb" in request]) == 2
+
+
+# Several at work
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("same", [True, False], ids=["the same file", "another file"])
+def test_who_comes_in_between_any_two_requests_loses_and_doubles_nothing(
+    s3: None, lending: Pipeline, tmp_path: Path, *, same: bool
+):
+    """One takes a file, and between two of its requests another one takes that file, or another, from start to end."""
+    accounts, rates = {"accounts_2026-01-02.csv": ACCOUNTS}, {"rates_2026-01-01.csv": RATES}
+    first = {"customers_2026-01-01.csv": CUSTOMERS}
+    orders = (
+        [[first, accounts]] if same else [[first, accounts, rates], [first, rates, accounts], [first, accounts | rates]]
+    )
+    expected = [settled(in_folder(Ledger(tmp_path / f"order{n}", lending), *order)) for n, order in enumerate(orders)]
+
+    def come_in_before(place: int | None) -> tuple[dict[str, Any], list[str]]:
+        root, folder = BucketRoot(), tmp_path / f"before{place}"
+        one, two = Machine(root, folder / "one", lending), Machine(root, folder / "two", lending)
+        for name, text in first.items():
+            root.land(name, text)
+        one.take_all()
+        for name, text in (accounts if same else accounts | rates).items():
+            root.land(name, text)
+        mine, *others = one.runtime.store.arrivals()
+        one.requests.clear()
+        if place is not None:
+            one.interruptions[place] = partial(two.process, *(others or [mine]))
+        one.process(mine)
+        if place is None:
+            two.process(*others)
+        assert root.versions("inbox/") == root.versions("work/") == []
+        return settled(in_bucket(root, folder / "download")), one.requests
+
+    found, requests = come_in_before(None)
+    assert found in expected
+    wrong = {}
+    for place in sorted(random.sample(range(1, len(requests) + 1), min(PLACES, len(requests)))):
+        found, _ = come_in_before(place)
+        if found not in expected:
+            wrong[f"{place}, before {requests[place - 1]}"] = differences(found, expected[0])
+    assert wrong == {}
+
+
+def settled(found: dict[str, Any]) -> dict[str, Any]:
+    """Without what tells which drops were taken and published together."""
+    marts = [entry for entry in found["outputs/manifest.json"]["artifacts"] if "/" not in entry["name"]]
+    reports = {name: None for name in found if name.startswith("outputs/quality_reports/")}
+    return {**found, "outputs/manifest.json": marts, **reports}
