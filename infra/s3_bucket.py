@@ -151,11 +151,11 @@ class Bucket:
                 copyfileobj(body, file, _CHUNK)
             return answer.get("Metadata", {})
 
-        with _told(self.uri):
-            try:
+        try:
+            with _told(self.uri):
                 return attempts(attempt)
-            except Overtaken as error:
-                raise Gone(name) from error
+        except Overtaken as error:
+            raise Gone(name) from error
 
     def put(self, name: str, path: Path, metadata: dict[str, str] | None = None) -> Found:
         """Write an object, whatever was there."""

@@ -17,6 +17,11 @@ TABLES = {  # what does not depend on the time of day
     "retraction": "* EXCLUDE (retracted_at)",
     **dict.fromkeys(("check_result", "src_customer", "src_account", "src_rate"), "*"),
 }
+WITHOUT_URI = {
+    **TABLES,
+    "drop_ledger": "* EXCLUDE (uri, received_at, committed_at, published_at)",
+    "delivery": "* EXCLUDE (uri, received_at, claim_id)",
+}
 TABLES_OF_A_STREAM = {  # nor on the order of receipt, which a start with files in the inbox may change
     **dict.fromkeys(HISTORY, "*"),
     "drop_ledger": "drop_id, name, status, rows_read, rows_accepted, rows_rejected, rows_duplicate",

@@ -1,8 +1,8 @@
 """The real `dropledger` in a child process that dies, by SIGKILL from its own hand, at a step of its way.
 
-A step is what leaves a trace outside the process: a file made, written through, renamed or removed, and a statement
-that begins, ends or writes something of the warehouse. The child counts them, before and after each, and dies at
-the one it was told.
+A step is what leaves a trace outside the process: a file made, written through, renamed or removed, a statement that
+begins, ends or writes something of the warehouse, and a request to S3. The child counts them, before and after each,
+and dies at the one it was told.
 """
 
 import json
@@ -11,10 +11,13 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from botocore.client import BaseClient
 
 from handlers import cli, process, watch
 from infra import duckdb_warehouse
@@ -55,15 +58,23 @@ class _Fuse:
 
         return stepped
 
+    def around_request(self, request: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(client: Any, operation: str, parameters: Any) -> Any:
+            return self.around(f"{operation} {parameters.get('Key', '')}", request)(client, operation, parameters)
+
+        return stepped
+
     def install(self) -> None:
         for name in _FILE_STEPS:
             setattr(os, name, self.around(name, getattr(os, name)))
         shutil.copyfile = self.around("copyfile", shutil.copyfile)
+        BaseClient._make_api_call = self.around_request(BaseClient._make_api_call)
         connection = duckdb_warehouse.duckdb.DuckDBPyConnection
         connection.execute = self.around_statement(connection.execute)
 
 
-def _child(arguments: Sequence[str], dies_at: int | None, steps: Path | None) -> None:
+def _child(arguments: Sequence[str], dies_at: int | None, steps: Path | None, variables: Mapping[str, str]) -> None:
+    os.environ.update(variables)
     sys.argv = ["dropledger", *arguments]
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     fuse = _Fuse(dies_at)
@@ -75,17 +86,23 @@ def _child(arguments: Sequence[str], dies_at: int | None, steps: Path | None) ->
             steps.write_text(json.dumps(fuse.steps), encoding="utf-8")
 
 
-def dropledger(*arguments: str, dies_at: int | None = None, steps: Path | None = None, seconds: float = 60) -> int:
+def dropledger(
+    *arguments: str,
+    dies_at: int | None = None,
+    steps: Path | None = None,
+    seconds: float = 60,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Run a command; its exit code, or -9 if it died at the step. `steps` is where their names are written."""
-    child = _processes.Process(target=_child, args=(arguments, dies_at, steps))
+    child = _processes.Process(target=_child, args=(arguments, dies_at, steps, dict(variables)))
     child.start()
     child.join(seconds)
     assert child.exitcode is not None, "the child hangs"
     return child.exitcode
 
 
-def steps_of(*arguments: str, steps: Path) -> list[str]:
+def steps_of(*arguments: str, steps: Path, variables: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """The names of the steps that a command takes."""
-    dropledger(*arguments, steps=steps)
+    dropledger(*arguments, steps=steps, variables=variables)
     names: list[str] = json.loads(steps.read_text(encoding="utf-8"))
     return names

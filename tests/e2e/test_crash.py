@@ -3,6 +3,7 @@
 DROPLEDGER_TEST_KILLS says how many kills each test tries; without it a few, for everyday runs.
 """
 
+import json
 import os
 import random
 import shutil
@@ -13,9 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of, land, stream, tables_of
+from buckets import BucketRoot
+from comparison import (
+    TABLES_OF_A_STREAM,
+    WITHOUT_URI,
+    assert_manifest_true,
+    differences,
+    files_of,
+    land,
+    stream,
+    tables_of,
+)
 from console import SCRIPT, environment, until
 from crash import dropledger, steps_of
 from reader import reading
@@ -97,6 +109,41 @@ def test_killed_at_a_step_and_started_again(tmp_path: Path, command: str):
             wrong[f"{step}, {steps[step]}"] = differences(found, expected)
         assert_manifest_true(scene.root)
     assert wrong == {}
+
+
+def test_killed_at_a_step_on_a_bucket_and_started_again_on_some_machine(tmp_path: Path, s3: None):
+    """Nothing of the killed process is left but what is in the bucket, and sometimes its cache."""
+
+    def once(root: BucketRoot, machine: str, **how: Any) -> int:
+        variables = {**cloud, "DROPLEDGER_CACHE": str(tmp_path / machine)}
+        return dropledger("watch", "--once", "--root", root.uri, "--quiet", variables=variables, **how)
+
+    def holds(root: BucketRoot) -> dict[str, Any]:
+        local = root.download(tmp_path / root.bucket)
+        return {**tables_of(local, WITHOUT_URI), **files_of(local), "left": root.versions("work/")}
+
+    cloud = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    undisturbed = landed_in_a_bucket()
+    assert once(undisturbed, "undisturbed", steps=tmp_path / "steps.json") == 3
+    steps = json.loads((tmp_path / "steps.json").read_text(encoding="utf-8"))
+    expected = holds(undisturbed)
+    assert expected["left"] == undisturbed.versions("inbox/") == []
+    wrong = {}
+    for step in sorted(random.sample(range(len(steps)), min(KILLS, len(steps)))):
+        root = landed_in_a_bucket()
+        assert once(root, f"machine{step}", dies_at=step) == -signal.SIGKILL
+        once(root, random.choice(["another", f"machine{step}"]))
+        found = holds(root)
+        if found != expected or root.versions("inbox/"):
+            wrong[f"{step}, {steps[step]}"] = differences(found, expected)
+    assert wrong == {}
+
+
+def landed_in_a_bucket() -> BucketRoot:
+    root = BucketRoot()
+    for name, text in DROPS.items():
+        root.land(name, text)
+    return root
 
 
 def test_what_a_killed_run_committed_is_published_whole_before_many_older_files(tmp_path: Path):

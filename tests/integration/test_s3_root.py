@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from buckets import BucketRoot
-from comparison import TABLES, differences, files_of, tables_of
+from comparison import WITHOUT_URI, differences, files_of, tables_of
 from ledger import Ledger, SettableClock
 
 from core.backfill import backfill
@@ -37,11 +37,6 @@ DROPS = {
     "rate/odd ü +%.2026-01-02.csv": RATES,
     "accounts_2026-01-04.csv": "AccountID\n1\n",
     "accounts_2026-01-02.csv": ACCOUNTS.replace("100.00", "150.00"),
-}
-WITHOUT_URI = {
-    **TABLES,
-    "drop_ledger": "* EXCLUDE (uri, received_at, committed_at, published_at)",
-    "delivery": "* EXCLUDE (uri, received_at, claim_id)",
 }
 
 

@@ -1,0 +1,214 @@
+"""What a bucket has beside a folder: versions, deletions, metadata, and answers that get lost."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from buckets import BucketRoot
+from ledger import SettableClock
+
+from core.drop import AsOfSource
+from core.errors import Busy, ConfigurationError, Overtaken, Unavailable
+from infra import s3_bucket
+from infra.local_store import dropped_file
+from infra.s3_bucket import Bucket, Gone
+from infra.s3_store import S3Store
+
+TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
+
+
+@pytest.fixture
+def root(s3: None) -> BucketRoot:
+    return BucketRoot()
+
+
+@pytest.fixture
+def bucket(root: BucketRoot) -> Bucket:
+    return Bucket(root.uri)
+
+
+@pytest.fixture
+def store(bucket: Bucket, tmp_path: Path) -> Iterator[S3Store]:
+    store = S3Store(bucket, tmp_path / "machine", SettableClock(), lambda: None)
+    with store.exclusive(1):
+        yield store
+
+
+def some_file(folder: Path, text: str = "some text") -> Path:
+    path = folder / "some file"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# What landed
+
+
+def test_each_version_of_a_name_is_a_file_of_its_own_the_older_first(root: BucketRoot, store: S3Store):
+    for number in range(12):
+        root.land("a.csv", f"{TEXT}{number}")
+    claims = sorted(store.claim(store.arrivals()), key=lambda claim: claim.claim_id)
+    assert [claim.path.read_text(encoding="utf-8") for claim in claims] == [f"{TEXT}{number}" for number in range(12)]
+    store.release(claims[:5])
+    assert len(store.arrivals()) == 7
+
+
+def test_file_that_its_owner_deleted_is_not_taken(root: BucketRoot, store: S3Store):
+    root.land("a.csv", TEXT)
+    root.delete("inbox/a.csv")
+    root.land("b.csv", TEXT)
+    assert [fact.name for fact in store.arrivals() if fact.name == "b.csv"] == ["b.csv"]
+
+
+def test_file_that_lands_again_after_its_deletion_is_taken(root: BucketRoot, store: S3Store):
+    root.land("a.csv", TEXT)
+    root.delete("inbox/a.csv")
+    root.land("a.csv", f"{TEXT}2,Bo,No\n")
+    assert f"{TEXT}2,Bo,No\n" in [claim.path.read_text(encoding="utf-8") for claim in store.claim(store.arrivals())]
+
+
+def test_other_content_under_a_name_is_another_file_where_no_versions_are_kept(s3: None, tmp_path: Path):
+    root = BucketRoot(keeps_versions=False)
+    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    with store.exclusive(1):
+        root.land("a.csv", TEXT)
+        seen = store.arrivals()
+        [claim] = store.claim(seen)
+        root.land("a.csv", f"{TEXT}2,Bo,No\n")
+        assert store.claim(seen) == []
+        store.release([claim])
+        [left] = store.claim(store.arrivals())
+        assert left.path.read_text(encoding="utf-8") == f"{TEXT}2,Bo,No\n"
+
+
+def test_objects_beside_the_layout_are_left_alone(root: BucketRoot, store: S3Store):
+    for name in ("inbox/", "inbox/a/b/c.csv", "other/a.csv", "inboxes/a.csv"):
+        root.put(name, TEXT)
+    assert store.arrivals() == []
+
+
+def test_metadata_tell_the_as_of(root: BucketRoot, store: S3Store):
+    root.land("customers.csv", TEXT, as_of="2026-02-03T04:05:06+01:00")
+    root.land("other customers.csv", TEXT, as_of="yesterday")
+    of_one, of_other = store.claim(store.arrivals())
+    assert of_one.dropped.metadata_as_of == datetime(2026, 2, 3, 3, 5, 6, tzinfo=UTC)
+    assert of_other.dropped.metadata_as_of is None
+
+
+def test_file_named_by_hand_keeps_its_times_for_whoever_completes_it(store: S3Store, tmp_path: Path):
+    fact = dropped_file(some_file(tmp_path, TEXT), as_of=datetime(2026, 1, 1, tzinfo=UTC), keep_original=True)
+    [claim] = store.claim([fact])
+    other = S3Store(store._bucket, tmp_path / "other", SettableClock(), lambda: None)
+    with other.exclusive(1):
+        [again] = other.claim(other.arrivals())
+    assert (again.dropped.as_of, again.dropped.modified_at) == (claim.dropped.as_of, fact.modified_at)
+    assert AsOfSource.OPTION == "option"
+
+
+def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Path):
+    root = BucketRoot(keeps_versions=False)
+    root.land("some file", "another")
+    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    with store.exclusive(1), pytest.raises(Busy, match="waits in the inbox"):
+        store.claim([dropped_file(some_file(tmp_path), keep_original=True)])
+    assert root.read("inbox/some file") == b"another"
+
+
+# Conditions
+
+
+def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+    path = some_file(tmp_path, "mine")
+    bucket.put_in_place_of(None, "x", path)
+    before = bucket.find("x")
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(None, "x", path)
+    root.put("x", "theirs")
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(before, "x", path)
+    assert root.read("x") == b"theirs"
+    bucket.put_in_place_of(bucket.find("x"), "x", path)
+    before = bucket.find("x")
+    root.delete("x")
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(before, "x", path)
+
+
+def test_put_whose_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+    """It is sent again, and meets what it wrote itself."""
+    sent: list[str] = []
+
+    def lose_the_first_answer(response: object, **_: object) -> float | None:
+        sent.append("put")
+        return 0.0 if len(sent) == 1 else None
+
+    bucket._client.meta.events.register_first("needs-retry.s3.PutObject", lose_the_first_answer)
+    put = bucket.put_in_place_of(None, "x", some_file(tmp_path))
+    assert len(sent) == 2
+    assert bucket.find("x").etag == put.etag  # type: ignore[union-attr]
+
+
+def test_large_file_goes_in_parts_and_under_the_same_condition(
+    root: BucketRoot, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(s3_bucket, "_PART_BYTES", 5 << 20)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(256)) * (11 << 12))
+    put = bucket.put_in_place_of(None, "large", path)
+    assert put.etag.endswith('-3"')
+    assert root.read("large") == path.read_bytes()
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(None, "large", path)
+    assert not root.client.list_multipart_uploads(Bucket=root.bucket).get("Uploads")
+    bucket.get("large", tmp_path / "back", put.etag)
+    assert (tmp_path / "back").read_bytes() == path.read_bytes()
+
+
+def test_content_that_was_replaced_is_gone(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+    root.put("x", "one")
+    found = bucket.find("x")
+    assert found is not None
+    root.put("x", "two")
+    with pytest.raises(Gone):
+        bucket.get("x", tmp_path / "x", found.etag)
+    bucket.get("x", tmp_path / "x", found.version)
+    assert (tmp_path / "x").read_bytes() == b"one"
+
+
+def test_more_objects_than_a_page_has(root: BucketRoot, bucket: Bucket):
+    def seven(params: dict[str, object], **_: object) -> dict[str, object]:
+        return {**params, "MaxKeys": 7}
+
+    bucket._client.meta.events.register("provide-client-params.s3.ListObjectVersions", seven)
+    for number in range(30):
+        root.put(f"many/{number:02}", "x")
+    found = list(bucket.below("many/"))
+    assert [one.name for one in found] == [f"many/{number:02}" for number in range(30)]
+    bucket.delete([(one.name, one.version) for one in found])
+    assert list(bucket.below("many/")) == []
+
+
+# What is told
+
+
+def test_bucket_that_is_not_there(s3: None):
+    with pytest.raises(ConfigurationError, match="there is no bucket nowhere"):
+        Bucket("s3://nowhere/root").check()
+    with pytest.raises(ConfigurationError, match="names no bucket"):
+        Bucket("s3://")
+
+
+def test_nobody_answers(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        Bucket(root.uri).check()
+
+
+def test_no_credentials(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    with pytest.raises(ConfigurationError, match="credentials"):
+        Bucket(root.uri).check()
