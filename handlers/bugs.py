@@ -22,6 +22,11 @@ def report(kind: type[BaseException], error: BaseException, frames: TracebackTyp
     sys.stderr.write("".join(_lines(error, messages=sys.stderr.isatty())))
 
 
+def frames_of(error: BaseException) -> str:
+    """Where an error came about, without its message."""
+    return "".join(_lines(error, messages=False))
+
+
 def _lines(error: BaseException, *, messages: bool) -> Iterator[str]:
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if before is not None:

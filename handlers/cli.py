@@ -249,6 +249,16 @@ def verify() -> None:
 
 
 @cli.command()
+@click.argument("event", type=click.Path(path_type=Path, dir_okay=False))
+@common_options
+def handle(event: Path) -> None:
+    """Take the files that an event of AWS tells of, as the Lambda function does; EVENT is a JSON file."""
+    from handlers.handle import handle as body
+
+    _run(body, event=event)
+
+
+@cli.command()
 @common_options
 def doctor() -> None:
     """Check settings, permissions and versions, and say what is stuck and what to do."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import structlog
 
+from core.outcome import Outcome
+
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
     """Set up structlog once, for the whole process."""
@@ -35,4 +37,19 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
+    )
+
+
+def log_outcome(outcome: Outcome) -> None:
+    """Log what became of a drop; a warning where data were refused."""
+    bound = structlog.get_logger("dropledger").bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
+    level = bound.warning if outcome.refused else bound.info
+    level(
+        str(outcome.delivered),
+        name=outcome.drop.name,
+        rows_read=outcome.rows_read,
+        rows_rejected=outcome.rows_rejected,
+        versions_opened=outcome.versions_opened,
+        versions_closed=outcome.versions_closed,
+        rule=outcome.rule,
     )

@@ -34,7 +34,7 @@ from core.outcome import Outcome
 from core.pipeline import in_order, process
 from core.runtime import Runtime
 from handlers import render
-from handlers.logs import configure_logs
+from handlers.logs import configure_logs, log_outcome
 from handlers.process import exit_code, show
 from handlers.settings import read_settings
 from handlers.wiring import wire
@@ -136,13 +136,13 @@ def _catch_up(runtime: Runtime) -> list[Outcome]:
     if runtime.store.lands_whole:
         waiting = in_order(runtime.store.arrivals(), runtime.pipeline)
         chunks = [waiting[start : start + _CHUNK] for start in range(0, max(len(waiting), 1), _CHUNK)]
-        return [outcome for chunk in chunks for outcome in process(runtime, chunk, _log_outcome)]
+        return [outcome for chunk in chunks for outcome in process(runtime, chunk, log_outcome)]
     settling, stop = Settling(), threading.Event()
     taken = settling.complete(runtime.store.arrivals())
     while settling.waiting:
         stop.wait(SETTLE_SECONDS / 2)
         taken += settling.complete([fact for fact in runtime.store.arrivals() if fact not in taken])
-    return process(runtime, taken, _log_outcome)
+    return process(runtime, taken, log_outcome)
 
 
 def _follow(runtime: Runtime, *, poll: bool) -> None:
@@ -201,7 +201,7 @@ def _take(
             return True
         chunk = waiting[start : start + _CHUNK]
         try:
-            process(runtime, chunk, _log_outcome)
+            process(runtime, chunk, log_outcome)
         except Unavailable as failure:
             for fact in waiting[start:]:
                 settling.announce(fact.uri)
@@ -213,20 +213,6 @@ def _take(
 
 def _log_waiting(busy: Busy) -> None:
     log.info("waiting", what=busy.what, holder=busy.holder)
-
-
-def _log_outcome(outcome: Outcome) -> None:
-    bound = log.bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
-    level = bound.warning if outcome.refused else bound.info
-    level(
-        str(outcome.delivered),
-        name=outcome.drop.name,
-        rows_read=outcome.rows_read,
-        rows_rejected=outcome.rows_rejected,
-        versions_opened=outcome.versions_opened,
-        versions_closed=outcome.versions_closed,
-        rule=outcome.rule,
-    )
 
 
 @contextmanager

@@ -1,0 +1,135 @@
+"""The function that AWS Lambda calls: `handlers.function.handler`.
+
+The files that the messages at hand tell of are folded together, in one round trip of the warehouse. A message is
+handed back to its queue if one of its files could not be taken now: a file whose data are refused is in quarantine,
+and its message is done.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import structlog
+
+from core.drop import FileDropped
+from core.errors import DropledgerError, Unavailable
+from core.outcome import Outcome
+from core.pipeline import in_order, process
+from core.runtime import Runtime
+from handlers.bugs import frames_of
+from handlers.events import Message, messages
+from handlers.logs import configure_logs, log_outcome
+from handlers.wiring import wire
+
+log = structlog.get_logger("dropledger.function")
+
+_TOGETHER = 400
+_RESERVE_SECONDS = 20.0  # what a batch may take: nothing is begun when less is left
+_AGAIN_SECONDS = 30  # before a message is handed over again; others of its group wait for it
+
+
+@dataclass
+class Handled:
+    """What became of an event; `failed` are messages to be handed over again, each with the error that kept it."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: dict[Message, Exception] = field(default_factory=dict)
+
+
+class Failed(Exception):
+    """An event that did not come from a queue was not worked off; AWS sends it again."""
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Take the files that an event tells of.
+
+    Raises:
+        Failed: some could not be taken, and there is no queue to hand a part of the event back to.
+    """
+    handled = handle(_runtime(), event, lambda: context.get_remaining_time_in_millis() / 1000)
+    if any(message.queued is None for message in handled.failed):
+        raise Failed("; ".join(str(error) for error in handled.failed.values() if isinstance(error, DropledgerError)))
+    queued = [message.queued for message in handled.failed if message.queued]
+    if queued:
+        from infra.sqs_queue import hand_back
+
+        hand_back([(message.queue, message.receipt) for message in queued], _AGAIN_SECONDS)
+    return {"batchItemFailures": [{"itemIdentifier": message.message_id} for message in queued]}
+
+
+@cache
+def _runtime() -> Runtime:
+    """Made once for each machine that Lambda starts, and used by all that it is called for."""
+    configure_logs("json")
+    return wire()
+
+
+def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> Handled:
+    """Take the files that an event tells of, as long as time is left."""
+    runtime.store.prepare()
+    taking = _Taking(runtime, seconds_left)
+    waiting: dict[Message, list[FileDropped]] = {}
+    for message in messages(event):
+        if message.error is not None:
+            log.error("unknown_event", message_id=message.queued and message.queued.message_id, why=message.error)
+            taking.handled.failed[message] = Unavailable(message.error)
+        else:
+            waiting[message] = _files_of(runtime, message)
+    facts = {fact: None for files in waiting.values() for fact in files}
+    taking.take_all(in_order(list(facts), runtime.pipeline))
+    for message, files in waiting.items():
+        error = next((taking.failed[fact] for fact in files if fact in taking.failed), None)
+        if error is not None:
+            taking.handled.failed[message] = error
+    return taking.handled
+
+
+def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
+    """What lies in the inbox of that which a message tells of: all contents of a name that are not taken yet."""
+    if message.sweep:
+        return runtime.store.arrivals()
+    found = []
+    inbox = f"{runtime.store.root}/inbox/"
+    for uri in message.uris:
+        if uri.startswith(inbox):
+            found += [fact for fact in runtime.store.arrivals(uri.removeprefix(inbox)) if fact.uri == uri]
+        else:
+            log.info("ignored", uri=uri)
+    return found
+
+
+class _Taking:
+    """Takes files together while that works, and one by one where it does not."""
+
+    def __init__(self, runtime: Runtime, seconds_left: Callable[[], float]) -> None:
+        self._runtime = runtime
+        self._seconds_left = seconds_left
+        self.handled = Handled()
+        self.failed: dict[FileDropped, Exception] = {}
+
+    def take_all(self, facts: Sequence[FileDropped]) -> None:
+        for start in range(0, len(facts), _TOGETHER):
+            self._take(facts[start : start + _TOGETHER])
+
+    def _take(self, facts: Sequence[FileDropped]) -> None:
+        if self._seconds_left() < _RESERVE_SECONDS:
+            log.warning("out_of_time", files=len(facts))
+            self.failed.update(dict.fromkeys(facts, Unavailable("there was no time left")))
+            return
+        try:
+            process(self._runtime, facts, self._tell)
+        except DropledgerError as failure:  # it would keep the others as well
+            log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)  # noqa: TRY400 - no bug
+            self.failed.update(dict.fromkeys(facts, failure))
+        except Exception as bug:  # noqa: BLE001 - a file that meets a bug must not keep the others
+            if len(facts) > 1:
+                for fact in facts:
+                    self._take([fact])
+                return
+            log.error("bug", name=facts[0].name, frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
+            self.failed[facts[0]] = bug
+
+    def _tell(self, outcome: Outcome) -> None:
+        log_outcome(outcome)
+        self.handled.outcomes.append(outcome)

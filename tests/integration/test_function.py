@@ -1,0 +1,160 @@
+"""The Lambda function on the samples' events and on bad days, against a bucket."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from buckets import BucketRoot
+
+from core.errors import Unavailable
+from core.runtime import Runtime
+from handlers import function
+from handlers.wiring import wire
+
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
+
+
+@pytest.fixture
+def root(s3: None) -> BucketRoot:
+    return BucketRoot()
+
+
+@pytest.fixture
+def runtime(root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runtime]:
+    monkeypatch.setenv("DROPLEDGER_CACHE", str(tmp_path / "machine"))
+    monkeypatch.setenv("DROPLEDGER_WAIT_SECONDS", "2")
+    monkeypatch.setenv("DROPLEDGER_ROOT", root.uri)
+    return wire()
+
+
+class Context:
+    """What Lambda tells a function of its call."""
+
+    def __init__(self, seconds: float = 300) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+def queued(root: BucketRoot, *names: str) -> dict[str, Any]:
+    def record(place: int, name: str) -> dict[str, Any]:
+        object_key = {"key": f"some/root/{name}"}
+        event = {"detail-type": "Object Created", "detail": {"bucket": {"name": root.bucket}, "object": object_key}}
+        body = json.dumps(event) if name != "no event" else "no event"
+        return {"messageId": f"m{place}", "eventSource": "aws:sqs", "eventSourceARN": "a:b:c:q", "body": body}
+
+    return {"Records": [record(place, name) for place, name in enumerate(names)]}
+
+
+def handle(runtime: Runtime, event: dict[str, Any], seconds: float = math.inf) -> function.Handled:
+    return function.handle(runtime, event, lambda: seconds)
+
+
+def failed(handled: function.Handled) -> list[str]:
+    return [message.queued.message_id for message in handled.failed if message.queued]
+
+
+def test_files_of_a_batch_are_folded_together(root: BucketRoot, runtime: Runtime):
+    for name, text in {"accounts_2026-01-01.csv": ACCOUNTS, "customers_2026-01-01.csv": CUSTOMERS}.items():
+        root.land(name, text)
+    event = queued(root, "inbox/accounts_2026-01-01.csv", "inbox/customers_2026-01-01.csv", "outputs/x", "archive/y")
+    handled = handle(runtime, event)
+    assert [outcome.drop.feed for outcome in handled.outcomes] == ["customer", "account"]
+    assert handled.failed == {}
+    assert root.read("outputs/account_summary.csv").count(b"\n") == 3
+    assert len(root.versions("warehouse/")) == 3  # the tables made, the batch committed, the batch published
+    again = handle(runtime, event)
+    assert (again.outcomes, again.failed) == ([], {})
+    assert len(root.versions("warehouse/")) == 3
+
+
+def test_data_that_are_refused_are_no_failure(root: BucketRoot, runtime: Runtime):
+    root.land("accounts_2026-01-01.csv", "AccountID\n1\n")
+    handled = handle(runtime, queued(root, "inbox/accounts_2026-01-01.csv"))
+    assert [outcome.rule for outcome in handled.outcomes] == ["missing_column"]
+    assert handled.failed == {}
+    assert "quarantine/accounts_2026-01-01.csv.reason.json" in root.names()
+
+
+def test_message_that_cannot_be_read_is_handed_back_alone(root: BucketRoot, runtime: Runtime):
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    handled = handle(runtime, queued(root, "no event", "inbox/customers_2026-01-01.csv"))
+    assert len(handled.outcomes) == 1
+    assert failed(handled) == ["m0"]
+
+
+def test_nothing_is_begun_when_time_runs_out(root: BucketRoot, runtime: Runtime):
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    event = queued(root, "inbox/customers_2026-01-01.csv", "outputs/x")
+    handled = handle(runtime, event, seconds=5)
+    assert (handled.outcomes, failed(handled)) == ([], ["m0"])
+    assert root.versions("inbox/") == ["inbox/customers_2026-01-01.csv"]
+    assert len(handle(runtime, event).outcomes) == 1
+
+
+def test_other_versions_of_the_name_are_taken_too(root: BucketRoot, runtime: Runtime):
+    for name in ("Ann", "Anna"):
+        root.land("customers_2026-01-01.csv", CUSTOMERS.replace("Ann", name))
+    root.land("customers_2026-01-01.csv.csv", CUSTOMERS)
+    handled = handle(runtime, queued(root, "inbox/customers_2026-01-01.csv"))
+    assert [outcome.versions_opened for outcome in handled.outcomes] == [2, 1]
+    assert root.versions("inbox/") == ["inbox/customers_2026-01-01.csv.csv"]
+    with runtime.warehouse.session(read_only=True) as session:
+        names = session.query("SELECT customer_name FROM history_customer WHERE customer_id = 1 AND is_current")
+    assert names == [{"customer_name": "Anna"}]
+
+
+def test_sweep_takes_what_no_event_told_of(root: BucketRoot, runtime: Runtime):
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    root.land("account/extract 2026-01-01.csv", ACCOUNTS)
+    handled = handle(runtime, {"detail-type": "Scheduled Event"})
+    assert [outcome.drop.feed for outcome in handled.outcomes] == ["customer", "account"]
+
+
+def test_file_that_meets_a_bug_does_not_keep_the_others(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    for day in (1, 2, 3):
+        root.land(f"customers_2026-01-0{day}.csv", CUSTOMERS.replace("Ann", f"Ann {day}"))
+    event = queued(root, *(f"inbox/customers_2026-01-0{day}.csv" for day in (1, 2, 3)))
+
+    class TakesNoSecondOfJanuary(type(runtime.store)):  # type: ignore[misc]
+        def _fetch(self, dropped: Any, content: Path) -> Any:
+            if "01-02" in dropped.name:
+                raise ZeroDivisionError
+            return super()._fetch(dropped, content)
+
+    monkeypatch.setattr(runtime.store, "__class__", TakesNoSecondOfJanuary)
+    handled = handle(runtime, event)
+    assert len(handled.outcomes) == 2
+    assert failed(handled) == ["m1"]
+    monkeypatch.undo()
+
+
+def test_handler_tells_lambda(root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    function._runtime.cache_clear()
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    event = queued(root, "inbox/customers_2026-01-01.csv", "no event")
+    assert function.handler(event, Context()) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    bare = json.loads(event["Records"][0]["body"])
+    assert function.handler(bare, Context()) == {"batchItemFailures": []}
+    root.land("customers_2026-01-02.csv", CUSTOMERS)
+    with pytest.raises(function.Failed, match="no time left"):
+        function.handler({"detail-type": "Scheduled Event"}, Context(seconds=1))
+    function._runtime.cache_clear()
+
+
+def test_bucket_that_is_out_of_reach_fails_all(root: BucketRoot, runtime: Runtime):
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    event = queued(root, "inbox/customers_2026-01-01.csv", "inbox/customers_2026-01-01.csv")
+    facts = runtime.store.arrivals()
+    assert len(facts) == 1
+    with runtime.store.exclusive(1):  # as another process on this machine would
+        handled = handle(runtime, event)
+    assert failed(handled) == ["m0", "m1"]
+    assert all(isinstance(error, Unavailable) for error in handled.failed.values())
