@@ -5,9 +5,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+ARCHITECTURE ?= arm64
+LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
+LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock bench clean
+.PHONY: help demo test lint audit lock build-Function bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,7 +50,16 @@ audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vuln
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --group dev pyproject.toml -o requirements-dev.txt
+
+build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE; sam build calls it
+	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore \
+		--require-hashes --only-binary :all: --no-compile \
+		--implementation cp --python-version 3.13 $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
+		--target "$(ARTIFACTS_DIR)" -r requirements-aws.txt
+	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
+	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
 
 bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass of the engine
 	@$(BIN)/python benchmarks/bare_pass.py
