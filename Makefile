@@ -3,14 +3,16 @@
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV ?= .venv
+CLOUD ?= .venv-cloud
 BIN := $(VENV)/bin
 WORKERS ?= 2
 ARCHITECTURE ?= arm64
+LAMBDA_PYTHON ?= 3.13
 LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock build-Function bench clean
+.PHONY: help demo test lint audit lock cloud build-Function bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,7 +37,7 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt
 demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the result
 	@$(BIN)/dropledger demo
 
-test: $(VENV)/dev ## Run all tests
+test: $(VENV)/dev $(CLOUD)/made ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 lint: $(VENV)/dev ## Run ruff, mypy, import-linter and bandit
@@ -51,12 +53,27 @@ audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vuln
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --group dev pyproject.toml -o requirements-dev.txt
+
+$(CLOUD)/made: requirements-cloud.txt
+	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
+	@$(PYTHON) -m venv $(CLOUD)
+	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-cloud.txt
+	@touch $@
+
+$(VENV)/aws: $(VENV)/runtime requirements-aws.txt
+	@echo "Installing what a root in S3 needs, from requirements-aws.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-aws.txt
+	@touch $@
+
+cloud: $(CLOUD)/made $(VENV)/aws ## Deploy template.yaml to an emulator of AWS on port 4566 and drop the samples; ARGS=--once stops then
+	@$(CLOUD)/bin/python localstack/cloud.py $(ARGS)
 
 build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE; sam build calls it
 	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore \
 		--require-hashes --only-binary :all: --no-compile \
-		--implementation cp --python-version 3.13 $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
+		--implementation cp --python-version $(LAMBDA_PYTHON) $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
 		--target "$(ARTIFACTS_DIR)" -r requirements-aws.txt
 	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
@@ -65,4 +82,4 @@ bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass 
 	@$(BIN)/python benchmarks/bare_pass.py
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLOUD) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

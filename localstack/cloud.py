@@ -1,0 +1,187 @@
+"""The local cloud: an emulator of AWS on port 4566, with template.yaml deployed to it and the samples dropped.
+
+    python localstack/cloud.py            start, deploy, drop, show; then stay until Ctrl-C
+    python localstack/cloud.py --once     the same, and stop
+    python localstack/cloud.py --external use an emulator that runs already, such as LocalStack
+
+It runs in the environment of requirements-cloud.txt (`make cloud` makes it), whose Python also runs the function.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+PORT = 4566
+STACK = "dropledger"
+ARTIFACTS = "sam-artifacts"
+REGION = "eu-west-1"
+SECONDS = 60.0
+
+
+def variables(port: int) -> dict[str, str]:
+    """What AWS's own programs need to find the emulator."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+
+def script(name: str) -> str:
+    """A program of this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """What `found` gives once it gives something."""
+    end = time.monotonic() + seconds
+    while not (result := found()):
+        if time.monotonic() > end:
+            sys.exit(f"{what}: not within {seconds:.0f} seconds")
+        time.sleep(0.05)
+    return result
+
+
+@contextmanager
+def emulator(port: int, log: Path, **settings: str) -> Iterator[int]:
+    """An emulator (ministack) on loopback, gone when the block ends; its process id."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "LAMBDA_EXECUTOR": "local",
+        **settings,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen([script("ministack")], env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        until(lambda: answers() or process.poll() is not None, "the emulator starts")
+        if process.poll() is not None:
+            sys.exit(f"the emulator ended at once; is port {port} taken? See {log}")
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def answers() -> bool:
+    """Whether an emulator answers."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        client("s3").list_buckets()
+    except BotoCoreError:
+        return False
+    return True
+
+
+def client(service: str) -> Any:
+    """A client of the emulator; the environment tells where it is."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(service, config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}))
+
+
+def deploy(build: Path, **parameters: str) -> dict[str, str]:
+    """Build and deploy template.yaml by the SAM CLI; the stack's outputs."""
+    machine = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
+    given = [f"{name}={value}" for name, value in {"Architecture": machine, **parameters}.items()]
+    environment = {
+        **os.environ,
+        "ARCHITECTURE": machine,
+        "LAMBDA_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # the emulator runs functions by its own
+    }
+    client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
+    for command in (
+        [script("sam"), "build", "--template", str(PROJECT / "template.yaml"), "--build-dir", str(build)],
+        [
+            *(script("sam"), "deploy", "--template", str(build / "template.yaml"), "--stack-name", STACK),
+            *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
+            *("--parameter-overrides", *given),
+        ],
+    ):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=build.parent)
+        if done.returncode:
+            sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    [stack] = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def names(bucket: str, beginning: str = "") -> list[str]:
+    """The objects of a bucket."""
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=beginning)
+    return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def read(bucket: str, name: str) -> str:
+    """An object's text."""
+    text: str = client("s3").get_object(Bucket=bucket, Key=name)["Body"].read().decode()
+    return text
+
+
+def drop_the_samples(bucket: str) -> None:
+    """Upload two days of sample files, and show what came of them."""
+    for day in ("day1", "day2"):
+        files = sorted((PROJECT / "samples" / day).glob("*.csv"))
+        for path in files:
+            client("s3").upload_file(str(path), bucket, f"inbox/{path.name}")
+        began = time.monotonic()
+        until(lambda: not names(bucket, "inbox/"), f"{day} is taken")
+        print(f"{day}: {', '.join(path.name for path in files)} taken in {time.monotonic() - began:.1f} s")
+    print("\noutputs/account_summary.csv")
+    print(read(bucket, "outputs/account_summary.csv"))
+    manifest = json.loads(read(bucket, "outputs/manifest.json"))
+    print(f"{len(names(bucket))} objects; outputs/manifest.json lists {len(manifest['artifacts'])} artifacts")
+
+
+def main() -> None:
+    """Start, deploy, drop, show."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--once", action="store_true", help="stop when the outputs are shown")
+    parser.add_argument("--external", action="store_true", help="use the emulator that runs already")
+    parser.add_argument("--port", type=int, default=PORT)
+    options = parser.parse_args()
+    os.environ.update(variables(options.port))
+    folder = PROJECT / ".aws-sam"
+    folder.mkdir(exist_ok=True)
+    if options.external:
+        show(folder, once=True)
+    else:
+        with emulator(options.port, folder / "emulator.log"):
+            show(folder, once=options.once)
+
+
+def show(folder: Path, *, once: bool) -> None:
+    """Deploy to the emulator that runs, and drop the samples."""
+    print("Building and deploying template.yaml, which takes half a minute")
+    outputs = deploy(folder / "build")
+    for name, value in outputs.items():
+        print(f"  {name:16}{value}")
+    drop_the_samples(outputs["RootBucket"])
+    if not once:
+        print("The cloud stays up until Ctrl-C. In another shell:")
+        print("".join(f"  export {name}={value}\n" for name, value in variables(PORT).items() if "SAM" not in name))
+        print(f"  .venv/bin/dropledger status --root {outputs['RootUri']}")
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()
