@@ -11,11 +11,12 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,10 @@ def deploy(build: Path, **parameters: str) -> dict[str, str]:
     }
     client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
     for command in (
-        [script("sam"), "build", "--template", str(PROJECT / "template.yaml"), "--build-dir", str(build)],
+        [
+            *(script("sam"), "build", "--build-in-source", "--template", str(PROJECT / "template.yaml")),
+            *("--build-dir", str(build)),
+        ],
         [
             *(script("sam"), "deploy", "--template", str(build / "template.yaml"), "--stack-name", STACK),
             *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
@@ -154,33 +158,39 @@ def main() -> None:
     parser.add_argument("--once", action="store_true", help="stop when the outputs are shown")
     parser.add_argument("--external", action="store_true", help="use the emulator that runs already")
     parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of template.yaml")
+    parser.add_argument("--folder", type=Path, default=PROJECT / ".aws-sam", help="where builds and logs go")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the emulator ends with this program
+    parameters = dict(given.split("=", 1) for given in options.parameter)
     os.environ.update(variables(options.port))
-    folder = PROJECT / ".aws-sam"
-    folder.mkdir(exist_ok=True)
-    if options.external:
-        show(folder, once=True)
-    else:
-        with emulator(options.port, folder / "emulator.log"):
-            show(folder, once=options.once)
+    options.folder.mkdir(exist_ok=True)
+    with suppress(KeyboardInterrupt):
+        if options.external:
+            show(options.folder, parameters)
+            return
+        with emulator(options.port, options.folder / "emulator.log"):
+            show(options.folder, parameters)
+            if not options.once:
+                stay(options.port)
 
 
-def show(folder: Path, *, once: bool) -> None:
+def show(folder: Path, parameters: dict[str, str]) -> None:
     """Deploy to the emulator that runs, and drop the samples."""
-    print("Building and deploying template.yaml, which takes half a minute")
-    outputs = deploy(folder / "build")
+    print("Building and deploying template.yaml, which takes half a minute", flush=True)
+    outputs = deploy(folder / "build", **parameters)
     for name, value in outputs.items():
         print(f"  {name:16}{value}")
     drop_the_samples(outputs["RootBucket"])
-    if not once:
-        print("The cloud stays up until Ctrl-C. In another shell:")
-        print("".join(f"  export {name}={value}\n" for name, value in variables(PORT).items() if "SAM" not in name))
-        print(f"  .venv/bin/dropledger status --root {outputs['RootUri']}")
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            print()
+
+
+def stay(port: int) -> None:
+    """Keep the cloud up, and say how to look into it."""
+    print("The cloud stays up until Ctrl-C. To look into it from another shell:")
+    print("".join(f"  export {name}={value}\n" for name, value in variables(port).items() if "SAM" not in name))
+    print("  .venv/bin/dropledger status --root RootUri", flush=True)
+    while True:
+        time.sleep(3600)
 
 
 if __name__ == "__main__":

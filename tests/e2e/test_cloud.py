@@ -1,0 +1,222 @@
+"""template.yaml deployed to an emulator of AWS by the SAM CLI: what becomes of files that are uploaded."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from comparison import WITHOUT_URI, differences, files_of, tables_of
+from console import SCRIPT, environment, until
+
+PROJECT = Path(__file__).parents[2]
+CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("cloud"),
+    pytest.mark.skipif(
+        not CLOUD.exists() and "CI" not in os.environ, reason="the SAM CLI and the emulator are missing: make cloud"
+    ),
+]
+
+
+@dataclass
+class Cloud:
+    """A deployed stack, seen from a laptop."""
+
+    outputs: dict[str, str]
+    folder: Path
+    pid: int
+
+    def client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(service, config=Config(s3={"addressing_style": "path"}))
+
+    @property
+    def root(self) -> str:
+        return self.outputs["RootUri"]
+
+    def upload(self, name: str, text: str) -> None:
+        self.client("s3").put_object(Bucket=self.outputs["RootBucket"], Key=f"inbox/{name}", Body=text.encode())
+
+    def names(self, beginning: str = "") -> list[str]:
+        pages = self.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.outputs["RootBucket"], Prefix=beginning)
+        return [one["Key"] for page in found for one in page.get("Contents", [])]
+
+    def read(self, name: str) -> bytes:
+        body: bytes = self.client("s3").get_object(Bucket=self.outputs["RootBucket"], Key=name)["Body"].read()
+        return body
+
+    def settle(self, seconds: float = 60) -> None:
+        """Wait until the inbox and the queue are empty."""
+        until(lambda: not self.names("inbox/") and not self.queued("DropsQueue"), seconds)
+
+    def queued(self, queue: str) -> int:
+        kinds = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        url = self.outputs[queue]
+        found = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=kinds)["Attributes"]
+        return sum(int(found[kind]) for kind in kinds)
+
+    def dropledger(self, *arguments: str, machine: str = "laptop") -> dict[str, Any]:
+        command = [SCRIPT, *arguments, "--root", self.root, "--json"]
+        variables = environment(cache=self.folder / machine)
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode in {0, 3}, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def drops(self) -> dict[str, str]:
+        return {drop["name"]: drop["status"] for drop in self.dropledger("drops", "--limit", "1000")["drops"]}
+
+    def workers(self) -> list[int]:
+        """The processes that the emulator runs functions in."""
+        return [worker for emulator in children(self.pid) for worker in children(emulator)]
+
+    def download(self, folder: Path) -> Path:
+        for name in self.names():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.read(name))
+        return folder
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("cloud")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    parameters = ["--parameter", "MaxReceiveCount=2", "--parameter", "Timeout=60"]
+    command = [CLOUD / "bin" / "python", "localstack/cloud.py", "--port", str(port), "--folder", folder, *parameters]
+    with (folder / "told").open("w") as told:
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=told, stderr=subprocess.STDOUT)
+    try:
+        told_so_far = folder / "told"
+        until(lambda: "dropledger status" in told_so_far.read_text() or process.poll() is not None, 300)
+        text = told_so_far.read_text()
+        assert process.poll() is None, text
+        outputs = dict(line.split() for line in text.splitlines() if line.startswith("  ") and len(line.split()) == 2)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (
+                ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ):
+                patch.setenv(name, value)
+            patch.setattr("boto3.DEFAULT_SESSION", None)
+            yield Cloud(outputs, folder, process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_samples_give_what_a_folder_gives(cloud: Cloud, tmp_path: Path):
+    """The first test: the samples are what was dropped so far."""
+    cloud.settle()
+    names = [drop["name"] for drop in reversed(cloud.dropledger("drops")["drops"])]
+    local = tmp_path / "local"
+    for name in names:  # in the order in which the events came
+        [path] = (PROJECT / "samples").glob(f"day*/{name}")
+        subprocess.run([SCRIPT, "process", path, "--root", local, "--quiet"], env=environment(), check=True)
+    found = cloud.download(tmp_path / "download")
+    expected = {**tables_of(local, WITHOUT_URI), **files_of(local)}
+    different = differences({**tables_of(found, WITHOUT_URI), **files_of(found)}, expected)
+    # What lists or counts the files that were taken together depends on how many messages the queue handed out.
+    assert {name for name in different if not name.startswith("outputs/quality_reports/")} <= {
+        "outputs/manifest.json",
+        "check_result",
+        "src_account",
+        "src_customer",
+    }
+    assert cloud.dropledger("verify")["differences"] == []
+
+
+def test_upload_is_published_within_seconds(cloud: Cloud):
+    began = time.monotonic()
+    cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
+    until(lambda: b"\n2,12,20000.00," in cloud.read("outputs/account_summary.csv"), 30)
+    assert time.monotonic() - began < 10
+
+
+def test_duplicates_and_late_files(cloud: Cloud):
+    for name in ("accounts_2026-01-03.csv", "accounts_2026-01-03.csv", "accounts_2026-01-03 again.csv"):
+        cloud.upload(name, ACCOUNTS.replace("100.00", "300.00"))
+        cloud.settle()
+    cloud.upload("accounts_2026-01-02.csv", ACCOUNTS.replace("100.00", "200.00"))
+    cloud.settle()
+    versions = cloud.dropledger("history", "account", "11")["versions"]
+    assert [version["balance"] for version in versions] == ["100.00", "200.00", "300.00"]
+    assert cloud.dropledger("verify")["differences"] == []
+
+
+def test_file_that_is_refused_is_in_quarantine_and_off_the_queue(cloud: Cloud):
+    cloud.upload("accounts_2026-01-04 bad.csv", "AccountID\n1\n")
+    cloud.upload("odd ü + & name.csv", "x\n1\n")
+    cloud.settle()
+    reasons = {name: json.loads(cloud.read(name)) for name in cloud.names("quarantine/") if name.endswith(".json")}
+    assert {reason["rule"] for reason in reasons.values()} == {"missing_column", "unknown_feed"}
+    assert "quarantine/odd ü + & name.csv" in cloud.names("quarantine/")
+    assert cloud.queued("DeadLetterQueue") == 0
+
+
+def test_two_hundred_at_once_beside_a_laptop(cloud: Cloud):
+    before = cloud.dropledger("status")["deliveries"]
+    names = [f"customers_2026-02-01T{number // 60:02}{number % 60:02}00Z.csv" for number in range(200)]
+    for number, name in enumerate(names):
+        cloud.upload(name, CUSTOMERS.replace("Ann", f"Ann {number}"))
+    laptop = cloud.dropledger("watch", "--once", machine="another laptop")
+    cloud.settle(120)
+    assert {cloud.drops()[name] for name in names} == {"published"}
+    assert cloud.dropledger("status")["deliveries"] == before + 200
+    assert len(laptop["outcomes"]) <= 200
+    assert len(cloud.dropledger("history", "customer", "1")["versions"]) >= 200
+    assert cloud.dropledger("verify")["differences"] == []
+
+
+def test_function_that_is_killed_is_completed_when_the_message_comes_again(cloud: Cloud):
+    queue = {"QueueUrl": cloud.outputs["DropsQueue"]}
+    cloud.client("sqs").set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "5"})
+    rows = "".join(f"{key},{1 + key % 2},{key}.25,Savings\n" for key in range(100_000))
+    cloud.upload("accounts_2026-03-01.csv", f"AccountID,CustomerID,Balance,AccountType\n{rows}")
+    until(lambda: cloud.names("work/"), 30)  # it is about to commit
+    for worker in cloud.workers():
+        os.kill(worker, signal.SIGKILL)
+    cloud.settle(120)
+    assert cloud.drops()["accounts_2026-03-01.csv"] == "published"
+    assert cloud.dropledger("verify")["differences"] == []
+    cloud.client("sqs").set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "120"})
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: Cloud):
+    """A damaged warehouse keeps a file from being taken; when it is restored the message is moved back."""
+    s3, sqs = cloud.client("s3"), cloud.client("sqs")
+    bucket, name = cloud.outputs["RootBucket"], "warehouse/lending.duckdb"
+    [good, *_] = s3.list_object_versions(Bucket=bucket, Prefix=name)["Versions"]
+    s3.put_object(Bucket=bucket, Key=name, Body=b"no database")
+    cloud.upload("customers_2026-04-01.csv", CUSTOMERS)
+    until(lambda: cloud.queued("DeadLetterQueue") == 1, 120)
+    assert cloud.queued("DropsQueue") == 0
+    s3.copy_object(Bucket=bucket, Key=name, CopySource={"Bucket": bucket, "Key": name, "VersionId": good["VersionId"]})
+    [letter] = sqs.receive_message(QueueUrl=cloud.outputs["DeadLetterQueue"])["Messages"]
+    sqs.send_message(QueueUrl=cloud.outputs["DropsQueue"], MessageBody=letter["Body"], MessageGroupId="lending")
+    cloud.settle()
+    assert cloud.drops()["customers_2026-04-01.csv"] == "published"
+    assert cloud.dropledger("verify")["differences"] == []
