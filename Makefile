@@ -40,15 +40,16 @@ demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the 
 test: $(VENV)/dev $(CLOUD)/made ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
-lint: $(VENV)/dev ## Run ruff, mypy, import-linter and bandit
+lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and validate template.yaml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive core handlers infra
+	@AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(CLOUD)/bin/sam validate --lint --template template.yaml
 
 audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
-	@$(BIN)/python .ci/audit.py requirements.txt requirements-dev.txt
+	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-dev.txt requirements-cloud.txt
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt

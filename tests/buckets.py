@@ -41,6 +41,11 @@ class BucketRoot:
         body: bytes = self.client.get_object(Bucket=self.bucket, Key=f"some/root/{name}")["Body"].read()
         return body
 
+    def clear(self) -> None:
+        """Delete all that is in it, to the last version."""
+        for found in list(self._pages("list_object_versions", "Versions")):
+            self.client.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
+
     def names(self) -> list[str]:
         return sorted(found["Key"].removeprefix("some/root/") for found in self._pages("list_objects_v2", "Contents"))
 
