@@ -21,7 +21,7 @@ from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import publish, republish
+from core.publish import STAGED, publish, republish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
@@ -70,6 +70,7 @@ def settle(
     with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
         drops = claimed(runtime, dropped)
+        _discard_uncommitted(runtime, session, drops)
         runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
         ahead = batches(drops)
         for batch in itertools.islice(ahead, 1):
@@ -77,6 +78,16 @@ def settle(
     for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
             take(session, batch)
+
+
+def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
+    """Remove what a process had staged that died before its commit: taken with others, a drop may have less to tell."""
+    for drop in drops:
+        workspace = runtime.store.workspace(drop.claim.claim_id)
+        staged = [workspace / name for name in STAGED if (workspace / name).exists()]
+        if staged and ledger.delivered_as(session, drop.claim.claim_id) is None:
+            for path in staged:
+                path.unlink()
 
 
 def with_waiting(runtime: Runtime) -> Runtime:

@@ -16,6 +16,8 @@ CHANGES = "changes.csv"
 REPORT = "quality_report.json"
 REASON = "reason.json"
 REJECTS = "rejects.csv"
+STAGED = (CHANGES, REPORT, REASON, REJECTS)
+"""What may lie in a claim's workspace, to be put in its place when the drop is committed."""
 
 
 def publish(session: Session, store: Store, pipeline: Pipeline, drops: Mapping[str, str | None]) -> None:

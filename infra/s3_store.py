@@ -2,7 +2,7 @@
 
 An object that lands stays in the inbox, as that version of it, until the drop is archived; so there is nothing to
 take back when a process dies. What a drop is to publish is written under `work/<claim_id>/` right before the commit,
-`claim.json` last, and goes when the drop is archived: a claim found there may be committed, and is to be completed.
+`claim.json` first, and goes when the drop is archived: a claim found there may be committed, and is to be completed.
 
 Nobody holds the bucket. Several processes may do the same work, and the first to write the warehouse is right; to the
 others `Overtaken` is raised, and they begin again. What they write elsewhere is written in place of what was there
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -31,7 +31,6 @@ from infra.s3_bucket import Bucket, Found, Gone
 from infra.turns import held
 
 _THREADS = 16
-_ABANDONED = timedelta(days=1)
 _AS_OF = "as-of"
 _OPTION = "dropledger-as-of"
 _MODIFIED = "dropledger-modified-at"
@@ -179,12 +178,12 @@ class S3Store:
         for claim_id, files in sorted(found.items()):
             self._staged[claim_id] = [(staged.name, staged.version) for staged in files]
             names = {staged.name.rpartition("/")[2] for staged in files}
-            if "claim.json" in names:
-                claim = self._taken_up(claim_id, names)
-                if claim is not None:
-                    claims.append(claim)
-            elif all(staged.modified_at < self._clock() - _ABANDONED for staged in files):
+            if "claim.json" not in names:  # its deletion was cut short
                 self._forget(claim_id)
+                continue
+            claim = self._taken_up(claim_id, names)
+            if claim is not None:
+                claims.append(claim)
         self._taken = {(claim.dropped.uri, claim.dropped.version) for claim in claims}
         return claims
 
@@ -217,10 +216,10 @@ class S3Store:
         description = workspace / "claim.json"
         description.write_bytes(described(claim.dropped))
         files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
-        staged = self._staged.setdefault(claim.claim_id, [])
-        for path in [*files, description]:
-            put = self._bucket.put(f"work/{claim.claim_id}/{path.name}", path)
-            staged.append((put.name, put.version))
+        before = self._staged.get(claim.claim_id, [])
+        put = [self._bucket.put(f"work/{claim.claim_id}/{path.name}", path) for path in [description, *files]]
+        self._staged[claim.claim_id] = [(staged.name, staged.version) for staged in put]
+        self._bucket.delete(before)  # of an attempt that came to nothing
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:

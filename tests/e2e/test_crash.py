@@ -169,6 +169,29 @@ def test_what_a_killed_run_committed_is_published_whole_before_many_older_files(
     assert (root / "outputs" / "quality_reports" / f"quality_report_{drop_id}.json").exists()
 
 
+def test_what_a_killed_run_staged_and_did_not_commit_is_forgotten(tmp_path: Path):
+    """Taken again with others, the file has no change file of its own: the last of them has that of all."""
+    root = tmp_path / "root"
+    once = ("watch", "--once", "--root", str(root), "--quiet")
+    land(root, "customers_2026-01-01.csv", CUSTOMERS)
+    assert dropledger(*once) == 0
+    shutil.copytree(root, tmp_path / "before")
+    clean = ACCOUNTS.replace("13,2,-1,Savings\n", "")
+    land(root, "accounts_2026-01-02.csv", clean)
+    steps = steps_of(*once, steps=tmp_path / "steps.json")
+    shutil.rmtree(root)
+    shutil.copytree(tmp_path / "before", root)
+    land(root, "accounts_2026-01-02.csv", clean)
+    assert dropledger(*once, dies_at=steps.index("before COMMIT")) == -signal.SIGKILL
+    assert len(list((root / "work").glob("*/changes.csv"))) == 1
+    for day in range(3, 10):
+        land(root, f"accounts_2026-01-{day:02}.csv", clean.replace("100.00", f"{day}.00"))
+    assert dropledger(*once) == 0
+    ids = {as_of: drop_id for drop_id, as_of in tables_of(root, {"drop_ledger": "drop_id, as_of"})["drop_ledger"]}
+    changed = {path.stem for path in (root / "outputs" / "changes").glob("*.csv")}
+    assert changed == {ids[min(ids)], ids[max(ids)]}
+
+
 # Killed at any instant, under a stream of drops
 
 

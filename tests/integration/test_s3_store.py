@@ -114,6 +114,29 @@ def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Pat
     assert root.read("inbox/some file") == b"another"
 
 
+def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: S3Store):
+    root.land("a.csv", TEXT)
+    [claim] = store.claim(store.arrivals())
+    workspace = store.workspace(claim.claim_id)
+    for name in ("changes.csv", "report.json"):
+        (workspace / name).write_text("first", encoding="utf-8")
+    store.secure([claim])
+    (workspace / "changes.csv").unlink()
+    (workspace / "report.json").write_text("second", encoding="utf-8")
+    store.secure([claim])
+    assert root.versions("work/") == [f"work/{claim.claim_id}/{name}" for name in ("claim.json", "report.json")]
+    [again] = store.unfinished()
+    assert (workspace / "report.json").read_text(encoding="utf-8") == "second"
+    store.release([again])
+    assert root.versions("work/") == root.versions("inbox/") == []
+
+
+def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, store: S3Store):
+    root.put("work/some-claim/report.json", "{}")
+    assert store.unfinished() == []
+    assert root.versions("work/") == []
+
+
 # Conditions
 
 
