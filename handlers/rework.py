@@ -83,7 +83,10 @@ def backfill(*, folder: Path, root: str | None, warehouse: str | None, json: boo
     """Take all files below a folder through the pipeline; the originals stay where they are."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is no folder", hint="name the folder that holds the old extracts")
+        in_s3 = str(folder).startswith("s3:")
+        copied = "copy the objects below inbox/ of the root, such as by aws s3 cp --recursive, and run watch --once"
+        named = "name the folder that holds the old extracts"
+        raise ConfigurationError(f"{folder} is no folder", hint=copied if in_s3 else named)
     feeds = runtime.pipeline.contracts
     files = [
         path

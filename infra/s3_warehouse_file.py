@@ -46,9 +46,10 @@ class S3WarehouseFile:
         self._found = self._bucket.find(self._name)
         if self._found is not None and path.exists() and note.exists() and note.read_text() == self._found.etag:
             return
-        for old in (note, path.with_name(f"{path.name}.wal"), path):
-            old.unlink(missing_ok=True)
+        note.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
         if self._found is None:
+            path.unlink(missing_ok=True)
             return
         beside = path.with_name(f"{path.name}.fetched-{os.getpid()}")
         try:

@@ -1,0 +1,86 @@
+"""The local copy of a warehouse that is kept in a bucket: never taken for what it is not."""
+
+from pathlib import Path
+
+import pytest
+from buckets import BucketRoot
+
+from core.errors import Busy, Overtaken
+from infra.s3_bucket import Bucket
+from infra.s3_warehouse_file import S3WarehouseFile
+
+NAME = "warehouse/lending.duckdb"
+
+
+@pytest.fixture
+def root(s3: None) -> BucketRoot:
+    return BucketRoot()
+
+
+def kept(root: BucketRoot) -> S3WarehouseFile:
+    return S3WarehouseFile(Bucket(root.uri), NAME, wait_seconds=0.2)
+
+
+def test_copy_that_was_changed_and_not_kept_is_fetched_anew(root: BucketRoot, tmp_path: Path):
+    """As a process leaves it that dies between the commit and the end of the upload."""
+    root.put(NAME, "committed")
+    path = tmp_path / "lending.duckdb"
+    file = kept(root)
+    with file.fetched(path, read_only=False):
+        file.changing(path)
+        path.write_text("changed", encoding="utf-8")
+        path.with_name("lending.duckdb.wal").write_text("log", encoding="utf-8")
+    with kept(root).fetched(path, read_only=True):
+        assert path.read_text(encoding="utf-8") == "committed"
+        assert not path.with_name("lending.duckdb.wal").exists()
+
+
+def test_copy_that_was_kept_is_not_fetched_again(root: BucketRoot, tmp_path: Path):
+    path = tmp_path / "lending.duckdb"
+    file = kept(root)
+    with file.fetched(path, read_only=False):
+        assert not path.exists()
+        file.changing(path)
+        path.write_text("changed", encoding="utf-8")
+        file.keep(path)
+    assert root.read(NAME) == b"changed"
+    path.write_text("as it was left", encoding="utf-8")  # which only who does not fetch it sees
+    with kept(root).fetched(path, read_only=True):
+        assert path.read_text(encoding="utf-8") == "as it was left"
+
+
+def test_slower_writer_is_told_and_its_copy_forgotten(root: BucketRoot, tmp_path: Path):
+    root.put(NAME, "first")
+    path, file = tmp_path / "lending.duckdb", kept(root)
+    with file.fetched(path, read_only=False):
+        file.confirm()
+        root.put(NAME, "of another")
+        with pytest.raises(Overtaken):
+            file.confirm()
+        file.changing(path)
+        path.write_text("mine", encoding="utf-8")
+        with pytest.raises(Overtaken):
+            file.keep(path)
+    with file.fetched(path, read_only=False):
+        assert path.read_text(encoding="utf-8") == "of another"
+
+
+def test_warehouse_that_was_deleted_is_gone_from_the_cache(root: BucketRoot, tmp_path: Path):
+    root.put(NAME, "first")
+    path = tmp_path / "lending.duckdb"
+    with kept(root).fetched(path, read_only=True):
+        pass
+    root.delete(NAME)
+    with kept(root).fetched(path, read_only=True):
+        assert not path.exists()
+
+
+def test_readers_share_the_copy_and_a_writer_has_it_alone(root: BucketRoot, tmp_path: Path):
+    root.put(NAME, "first")
+    path = tmp_path / "lending.duckdb"
+    with kept(root).fetched(path, read_only=True), kept(root).fetched(path, read_only=True):
+        with pytest.raises(Busy, match="local copy"), kept(root).fetched(path, read_only=False):
+            pass
+    with kept(root).fetched(path, read_only=False):
+        with pytest.raises(Busy, match="local copy"), kept(root).fetched(path, read_only=True):
+            pass
