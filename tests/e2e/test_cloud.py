@@ -2,11 +2,16 @@
 
 import json
 import os
+import platform
+import shutil
 import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +21,7 @@ from comparison import WITHOUT_URI, differences, files_of, tables_of
 from console import SCRIPT, environment, until
 
 PROJECT = Path(__file__).parents[2]
+SAMPLES = PROJECT / "samples"
 CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n"
@@ -93,12 +99,17 @@ class Cloud:
         return folder
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("cloud")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     parameters = ["--parameter", "MaxReceiveCount=2", "--parameter", "Timeout=60"]
     command = [CLOUD / "bin" / "python", "localstack/cloud.py", "--port", str(port), "--folder", folder, *parameters]
     with (folder / "told").open("w") as told:
@@ -130,7 +141,7 @@ def test_samples_give_what_a_folder_gives(cloud: Cloud, tmp_path: Path):
     names = [drop["name"] for drop in reversed(cloud.dropledger("drops")["drops"])]
     local = tmp_path / "local"
     for name in names:  # in the order in which the events came
-        [path] = (PROJECT / "samples").glob(f"day*/{name}")
+        [path] = SAMPLES.glob(f"day*/{name}")
         subprocess.run([SCRIPT, "process", path, "--root", local, "--quiet"], env=environment(), check=True)
     found = cloud.download(tmp_path / "download")
     expected = {**tables_of(local, WITHOUT_URI), **files_of(local)}
@@ -242,3 +253,64 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     cloud.settle()
     assert cloud.drops()["customers_2026-04-01.csv"] == "published"
     assert cloud.dropledger("verify")["differences"] == []
+
+
+@contextmanager
+def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
+    """The function as Lambda's own runtime starts it, and the address to call it by."""
+    build = cloud.folder / "build" / "Function"
+    [rapid] = CLOUD.glob("lib/python*/site-packages/samcli/local/rapid")
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+    emulator = shutil.copy(rapid / f"aws-lambda-rie-{machine}", folder / "aws-lambda-rie")
+    Path(emulator).chmod(0o700)
+    port = free_port()
+    command = [
+        *(emulator, "--log-level", "error", "--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
+        *(
+            "--runtime-api-address",
+            f"127.0.0.1:{free_port()}",
+            CLOUD.absolute() / "bin" / "python",
+            "-m",
+            "awslambdaric",
+        ),
+        "handlers.function.handler",
+    ]
+    variables = environment(root=root, cache=folder / "cache") | {"PYTHONPATH": str(build), "PYTHONWARNINGS": "ignore"}
+    with (folder / "told").open("wb") as told:
+        process = subprocess.Popen(command, cwd=build, env=variables, stdout=told, stderr=subprocess.STDOUT)
+    try:
+        yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+    finally:
+        for pid in children(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def test_function_under_the_runtime_of_lambda(cloud: Cloud, tmp_path: Path):
+    """Below a prefix that the stack's rule does not tell of; the samples' event is sent by hand."""
+    bucket, event = cloud.outputs["RootBucket"], json.loads((SAMPLES / "events" / "sqs_eventbridge.json").read_text())
+    text = json.dumps(event).replace("dropledger-root", bucket).replace("inbox/", "elsewhere/inbox/")
+    for path in (SAMPLES / "day1").glob("*.csv"):
+        cloud.client("s3").upload_file(str(path), bucket, f"elsewhere/inbox/{path.name}")
+    with runtime_interface(cloud, f"s3://{bucket}/elsewhere", tmp_path) as address:
+        seconds = []
+        for _ in range(3):
+            began = time.monotonic()
+            assert json.loads(until(lambda: call(address, text), 30)) == {"batchItemFailures": []}
+            seconds.append(time.monotonic() - began)
+        refused = json.loads(call(address, json.dumps({"Records": [{**event["Records"][0], "body": "no event"}]})))
+        assert [item["itemIdentifier"] for item in refused["batchItemFailures"]] == [event["Records"][0]["messageId"]]
+    print(f"\ncold {seconds[0]:.2f} s, warm with nothing to do {seconds[-1]:.3f} s")  # seen with -s
+    assert cloud.names("elsewhere/inbox/") == []
+    assert cloud.read("elsewhere/outputs/account_summary.csv").count(b"\n") == 7
+
+
+def call(address: str, event: str) -> str:
+    """What the function answers; nothing while it does not listen yet."""
+    request = urllib.request.Request(address, data=event.encode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return str(answer.read().decode())
+    except urllib.error.URLError:
+        return ""
