@@ -38,7 +38,7 @@ demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the 
 	@$(BIN)/dropledger demo
 
 test: $(VENV)/dev $(CLOUD)/made ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and validate template.yaml
 	@$(BIN)/ruff check .
