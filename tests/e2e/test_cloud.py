@@ -169,6 +169,7 @@ def test_upload_is_published_within_seconds(cloud: Cloud):
 
 
 def test_duplicates_and_late_files(cloud: Cloud):
+    cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
     for name in ("accounts_2026-01-03.csv", "accounts_2026-01-03.csv", "accounts_2026-01-03 again.csv"):
         cloud.upload(name, ACCOUNTS.replace("100.00", "300.00"))
         cloud.settle()

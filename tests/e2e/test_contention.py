@@ -207,7 +207,7 @@ def status_under_a_stream(console: Console, seconds: int, rate: int) -> list[flo
     waits: list[float] = []
     with console.watch(wait_seconds=30):
         command = [sys.executable, "-c", feeder, str(console.root), str(1 / rate)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parent) as landing:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path(__file__).parents[1]) as landing:
             assert landing.stdin is not None
             landing.stdin.write(json.dumps(files).encode())
             landing.stdin.close()

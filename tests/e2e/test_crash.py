@@ -34,7 +34,7 @@ from reader import reading
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
-KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
 RANDOM_KILLS = max(24, KILLS)
 MOST_WAITING = 3  # what a batch has; one that takes longer than a life would never be done
 
