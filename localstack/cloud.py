@@ -45,6 +45,11 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+def own_programs_first() -> str:
+    """A search path that begins with this environment."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
 def until(found: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
     """What `found` gives once it gives something."""
     end = time.monotonic() + seconds
@@ -60,7 +65,7 @@ def emulator(port: int, log: Path, **settings: str) -> Iterator[int]:
     """An emulator (ministack) on loopback, gone when the block ends; its process id."""
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": own_programs_first(),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "LAMBDA_EXECUTOR": "local",
@@ -103,6 +108,7 @@ def deploy(build: Path, **parameters: str) -> dict[str, str]:
     given = [f"{name}={value}" for name, value in {"Architecture": machine, **parameters}.items()]
     environment = {
         **os.environ,
+        "PATH": own_programs_first(),  # the build asks for python3 and its pip
         "ARCHITECTURE": machine,
         "LAMBDA_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # the emulator runs functions by its own
     }
