@@ -18,7 +18,7 @@ from core.errors import DataRefused
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
-from core.pipeline import complete, settle, take_one_by_one
+from core.pipeline import complete, gathered, settle, take_one_by_one
 from core.ports import Session
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted
@@ -31,12 +31,7 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
     """
-    outcomes: list[Outcome] = []
-
-    def note(outcome: Outcome) -> None:
-        outcomes.append(outcome)
-        tell(outcome)
-
+    outcomes, note = gathered(tell)
     runtime.alone(lambda: settle(runtime, dropped, note, _fold_together))
     return outcomes
 

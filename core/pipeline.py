@@ -37,11 +37,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
     """
-    outcomes: list[Outcome] = []
-
-    def note(outcome: Outcome) -> None:
-        outcomes.append(outcome)
-        tell(outcome)
+    outcomes, note = gathered(tell)
 
     def work() -> None:
         settle(runtime, dropped, note)
@@ -51,6 +47,17 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     runtime.alone(work)
     return outcomes
+
+
+def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[Outcome], None]]:
+    """A list of all outcomes that are told from now on, and how to tell one; it outlives work that begins again."""
+    outcomes: list[Outcome] = []
+
+    def note(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        tell(outcome)
+
+    return outcomes, note
 
 
 def settle(

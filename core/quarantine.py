@@ -14,6 +14,9 @@ from core.publish import REASON, REJECTS, REPORT
 from core.report import artifacts_of
 from core.sql import harmless, literal
 
+BESIDE = (".reason.json", ".rejects.csv")
+"""What the names end in that lie beside a file in quarantine, or in its place."""
+
 _ROOM = len(".reason.json")
 
 
@@ -51,7 +54,7 @@ def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline
 def file_name(store: Store, drop: Drop) -> str:
     """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
     name = f"quarantine/{fitting(drop.name, _ROOM)}"
-    taken = [ending for ending in ("", ".reason.json", ".rejects.csv") if store.exists(f"{name}{ending}")]
+    taken = [ending for ending in ("", *BESIDE) if store.exists(f"{name}{ending}")]
     if not taken or _tells_of(store, f"{name}.reason.json", drop):
         return name
     if taken == [".rejects.csv"] and _holds_rejects_of(store, f"{name}.rejects.csv", drop):

@@ -67,7 +67,6 @@ def _runtime() -> Runtime:
 
 def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> Handled:
     """Take the files that an event tells of, as long as time is left."""
-    runtime.store.prepare()
     taking = _Taking(runtime, seconds_left)
     waiting: dict[Message, list[FileDropped]] = {}
     for message in messages(event):

@@ -103,3 +103,10 @@ def share_open(descriptor: int, folder: int | Path) -> None:
             os.fchown(descriptor, -1, readers.st_gid)
             os.fchmod(descriptor, 0o600 | readers.st_mode & 0o044)
     os.fsync(descriptor)
+
+
+@contextmanager
+def temporary_in(parent: Path) -> Iterator[Path]:
+    """A new private folder, gone when the block ends."""
+    with TemporaryDirectory(prefix="temporary-", dir=parent, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -13,39 +13,27 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
 from core.errors import Busy, ConfigurationError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
+from core.quarantine import BESIDE
 from infra import file_errors
-from infra.folders import PRIVATE, folder_of, share, share_open
+from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.private_file import copy_at_rest, make_private, sync
+from infra.several import for_each
 from infra.turns import held
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
-_THREADS = 16
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def _for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """The function's results, in order, several at a time."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(function, items))
 
 
 def dropped_file(
@@ -149,7 +137,7 @@ class LocalStore:
         ]
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
-        return [claim for claim in _for_each(self._claim, dropped) if claim is not None]
+        return [claim for claim in for_each(self._claim, dropped) if claim is not None]
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
         try:
@@ -213,7 +201,7 @@ class LocalStore:
         return self._root / "work" / claim_id
 
     def secure(self, claims: Sequence[Claim]) -> None:
-        _for_each(self._secure, claims)
+        for_each(self._secure, claims)
 
     def _secure(self, claim: Claim) -> None:
         workspace = self.workspace(claim.claim_id)
@@ -222,17 +210,11 @@ class LocalStore:
                 sync(path)
         sync(workspace)
 
-    @contextmanager
-    def temporary(self) -> Iterator[Path]:
-        folder = self._root / "work" / f"temporary-{secrets.token_hex(4)}"
-        folder.mkdir(PRIVATE)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def temporary(self) -> AbstractContextManager[Path]:
+        return temporary_in(self._root / "work")
 
     def put(self, files: Mapping[str, Path]) -> None:
-        _for_each(self._put, list(files.items()))
+        for_each(self._put, list(files.items()))
 
     def _put(self, file: tuple[str, Path]) -> None:
         name, source = file
@@ -253,7 +235,7 @@ class LocalStore:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
 
     def release(self, claims: Sequence[Claim]) -> None:
-        _for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim.claim_id) for claim in claims])
+        for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim.claim_id) for claim in claims])
 
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
@@ -271,11 +253,7 @@ class LocalStore:
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
-        quarantined = [
-            path
-            for path in (self._root / "quarantine").iterdir()
-            if not path.name.endswith((".reason.json", ".rejects.csv"))
-        ]
+        quarantined = [path for path in (self._root / "quarantine").iterdir() if not path.name.endswith(BESIDE)]
         return {
             "inbox": len(self.arrivals()),
             "work": sum(path.is_dir() for path in (self._root / "work").iterdir()),

@@ -31,8 +31,14 @@ class Found:
     name: str
     version: str
     etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Found):
+    """A version of an object, in a list of all."""
+
     modified_at: datetime
-    latest: bool = True
+    latest: bool
 
 
 class Gone(Exception):
@@ -100,16 +106,16 @@ class Bucket:
             head = self._head(name)
         except Gone:
             return None
-        return Found(name, _version(head), head["ETag"], head["LastModified"])
+        return _found(name, head)
 
     def _head(self, name: str) -> Any:
         with _told(self.uri):
             return self._client.head_object(Bucket=self.bucket, Key=self._prefix + name)
 
-    def below(self, beginning: str) -> Iterator[Found]:
+    def below(self, beginning: str) -> list[Listed]:
         """All versions of the objects whose names begin so, but for deleted ones; of a name the newest last."""
         pages = self._client.get_paginator("list_object_versions")
-        versions: list[Found] = []
+        versions: list[Listed] = []
         deleted: dict[str, datetime] = {}
         with _told(self.uri):
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + beginning):
@@ -119,12 +125,12 @@ class Bucket:
                 for found in page.get("Versions", []):
                     name = found["Key"].removeprefix(self._prefix)
                     versions.append(
-                        Found(name, _version(found), found["ETag"], found["LastModified"], found["IsLatest"])
+                        Listed(name, _version(found), found["ETag"], found["LastModified"], found["IsLatest"])
                     )
         # Moments here are whole seconds: what was written in the second of a deletion is kept rather than lost.
         there = [found for found in versions if found.name not in deleted or found.modified_at >= deleted[found.name]]
         there.reverse()  # a listing has the newest version of a name first
-        return iter(sorted(there, key=lambda found: found.name))
+        return sorted(there, key=lambda found: found.name)
 
     def get(self, name: str, path: Path, version: str | None = None) -> dict[str, str]:
         """Stream an object, or the content of it that `version` tells, into a local file; its metadata.
@@ -157,9 +163,9 @@ class Bucket:
         except Overtaken as error:
             raise Gone(name) from error
 
-    def put(self, name: str, path: Path, metadata: dict[str, str] | None = None) -> Found:
+    def put(self, name: str, path: Path) -> Found:
         """Write an object, whatever was there."""
-        return self._put(name, path, {}, metadata or {})
+        return self._put(name, path, {}, {})
 
     def put_in_place_of(
         self, before: Found | None, name: str, path: Path, metadata: dict[str, str] | None = None
@@ -175,10 +181,10 @@ class Bucket:
             return self._put(name, path, condition, {**(metadata or {}), **mark})
         except (Overtaken, Gone) as error:
             # A request that is sent again, as its answer was lost, meets what it wrote itself.
-            with _told(self.uri):
-                head = self._head(name) if self.find(name) else None
-            if head is not None and head.get("Metadata", {}).get(_PUT_MARK) == mark[_PUT_MARK]:
-                return Found(name, _version(head), head["ETag"], head["LastModified"])
+            with suppress(Gone):
+                head = self._head(name)
+                if head.get("Metadata", {}).get(_PUT_MARK) == mark[_PUT_MARK]:
+                    return _found(name, head)
             raise Overtaken(
                 f"{self.uri_of(name)} was written by another process", hint="try again when that process is done"
             ) from error
@@ -190,7 +196,7 @@ class Bucket:
                 answer: Any = self._client.put_object(**asked, **condition, Metadata=metadata, Body=file)
             else:
                 answer = self._put_in_parts(asked, condition, metadata, path)
-        return Found(name, _version(answer), answer["ETag"], datetime.min)
+        return _found(name, answer)
 
     def _put_in_parts(
         self, asked: dict[str, Any], condition: dict[str, Any], metadata: dict[str, str], path: Path
@@ -237,6 +243,10 @@ class Bucket:
                     why=f"{first.get('Code')}: {first.get('Message')}",
                     hint="allow s3:DeleteObject and s3:DeleteObjectVersion; docs/aws.md lists the permissions",
                 )
+
+
+def _found(name: str, described: Any) -> Found:
+    return Found(name, _version(described), described["ETag"])
 
 
 def _version(described: Any) -> str:

@@ -13,37 +13,27 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, parse_moment, restored
 from core.errors import Busy, DropledgerError
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
+from core.quarantine import BESIDE
 from infra import file_errors
-from infra.folders import PRIVATE
+from infra.folders import PRIVATE, temporary_in
 from infra.private_file import copy_at_rest
-from infra.s3_bucket import Bucket, Found, Gone
+from infra.s3_bucket import Bucket, Gone, Listed
+from infra.several import for_each
 from infra.turns import held
 
-_THREADS = 16
 _AS_OF = "as-of"
 _OPTION = "dropledger-as-of"
 _MODIFIED = "dropledger-modified-at"
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-def _for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(function, items))
 
 
 class S3Store:
@@ -116,7 +106,7 @@ class S3Store:
         stamp = f"{self._clock():%Y%m%dT%H%M%S%f}"
         # Of several contents of one name the older was listed first, and stays first.
         named = [(f"{stamp}-{place:06}-{secrets.token_hex(4)}", fact) for place, fact in enumerate(dropped)]
-        return [claim for claim in _for_each(self._claim, named) if claim is not None]
+        return [claim for claim in for_each(self._claim, named) if claim is not None]
 
     def _claim(self, named: tuple[str, FileDropped]) -> Claim | None:
         claim_id, dropped = named
@@ -171,7 +161,7 @@ class S3Store:
         return self.workspace(claim_id) / "content"
 
     def unfinished(self) -> list[Claim]:
-        found: dict[str, list[Found]] = {}
+        found: dict[str, list[Listed]] = {}
         for staged in self._bucket.below("work/"):
             found.setdefault(staged.name.split("/")[1], []).append(staged)
         claims = []
@@ -209,7 +199,7 @@ class S3Store:
         return self._local / "work" / claim_id
 
     def secure(self, claims: Sequence[Claim]) -> None:
-        _for_each(self._secure, claims)
+        for_each(self._secure, claims)
 
     def _secure(self, claim: Claim) -> None:
         workspace = self.workspace(claim.claim_id)
@@ -221,24 +211,18 @@ class S3Store:
         self._staged[claim.claim_id] = [(staged.name, staged.version) for staged in put]
         self._bucket.delete(before)  # of an attempt that came to nothing
 
-    @contextmanager
-    def temporary(self) -> Iterator[Path]:
-        folder = self._local / "work" / f"temporary-{secrets.token_hex(4)}"
-        folder.mkdir(PRIVATE)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    def temporary(self) -> AbstractContextManager[Path]:
+        return temporary_in(self._local / "work")
 
     def put(self, files: Mapping[str, Path]) -> None:
-        before = dict(zip(files, _for_each(self._bucket.find, list(files)), strict=True))
+        before = dict(zip(files, for_each(self._bucket.find, list(files)), strict=True))
         self._confirm()
 
         def put(file: tuple[str, Path]) -> None:
             name, path = file
             self._bucket.put_in_place_of(before[name], name, path)
 
-        _for_each(put, list(files.items()))
+        for_each(put, list(files.items()))
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
         self.put({name: claim.path for name, claim in claims.items()})
@@ -276,9 +260,7 @@ class S3Store:
     def waiting(self) -> dict[str, int]:
         claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
         quarantined = [
-            found
-            for found in self._bucket.below("quarantine/")
-            if found.latest and not found.name.endswith((".reason.json", ".rejects.csv"))
+            found for found in self._bucket.below("quarantine/") if found.latest and not found.name.endswith(BESIDE)
         ]
         return {"inbox": len(self.arrivals()), "work": len(claims), "quarantine": len(quarantined)}
 

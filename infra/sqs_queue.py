@@ -1,6 +1,7 @@
 """Messages of a queue that could not be worked off now."""
 
 from collections.abc import Sequence
+from functools import cache
 
 
 def hand_back(messages: Sequence[tuple[str, str]], seconds: int) -> None:
@@ -13,10 +14,14 @@ def hand_back(messages: Sequence[tuple[str, str]], seconds: int) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     client = boto3.client("sqs")
+
+    @cache
+    def address(queue: str) -> str:
+        *_, account, name = queue.split(":")
+        return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+
     for queue, receipt in messages:
         try:
-            *_, account, name = queue.split(":")
-            url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-            client.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+            client.change_message_visibility(QueueUrl=address(queue), ReceiptHandle=receipt, VisibilityTimeout=seconds)
         except (BotoCoreError, ClientError, ValueError):  # then it happens later
             return

@@ -1,4 +1,4 @@
-"""Buckets of an S3 that runs in this process, and roots in them."""
+"""Buckets, and roots in them, by their objects."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -10,12 +10,40 @@ import boto3
 _numbers = count(1)
 
 
-class BucketRoot:
-    """A root in a bucket of its own, seen as people see it: by its objects."""
+class Objects:
+    """What lies below a prefix of a bucket, as people see it."""
+
+    def __init__(self, client: Any, bucket: str, prefix: str = "") -> None:
+        self.client = client
+        self.bucket = bucket
+        self._prefix = prefix
+
+    def read(self, name: str) -> bytes:
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=f"{self._prefix}{name}")["Body"].read()
+        return body
+
+    def names(self, beginning: str = "") -> list[str]:
+        found = self._pages("list_objects_v2", "Contents", f"{self._prefix}{beginning}")
+        return sorted(one["Key"].removeprefix(self._prefix) for one in found)
+
+    def _pages(self, operation: str, entries: str, prefix: str = "") -> Iterator[dict[str, Any]]:
+        for page in self.client.get_paginator(operation).paginate(Bucket=self.bucket, Prefix=prefix):
+            yield from page.get(entries, [])
+
+    def download(self, folder: Path) -> Path:
+        """All of it as a local root."""
+        for name in self.names():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(self.read(name))
+        return folder
+
+
+class BucketRoot(Objects):
+    """A root in a bucket of its own."""
 
     def __init__(self, *, keeps_versions: bool = True) -> None:
-        self.client = boto3.client("s3")
-        self.bucket = f"bucket-{next(_numbers)}"
+        super().__init__(boto3.client("s3"), f"bucket-{next(_numbers)}", "some/root/")
         self.client.create_bucket(
             Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": self.client.meta.region_name}
         )
@@ -37,31 +65,12 @@ class BucketRoot:
     def delete(self, name: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=f"some/root/{name}")
 
-    def read(self, name: str) -> bytes:
-        body: bytes = self.client.get_object(Bucket=self.bucket, Key=f"some/root/{name}")["Body"].read()
-        return body
-
     def clear(self) -> None:
         """Delete all that is in it, to the last version."""
         for found in list(self._pages("list_object_versions", "Versions")):
             self.client.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
 
-    def names(self) -> list[str]:
-        return sorted(found["Key"].removeprefix("some/root/") for found in self._pages("list_objects_v2", "Contents"))
-
     def versions(self, beginning: str) -> list[str]:
         """The names that begin so, once for each version there is of them."""
         names = [found["Key"].removeprefix("some/root/") for found in self._pages("list_object_versions", "Versions")]
         return sorted(name for name in names if name.startswith(beginning))
-
-    def _pages(self, operation: str, entries: str) -> Iterator[dict[str, Any]]:
-        for page in self.client.get_paginator(operation).paginate(Bucket=self.bucket):
-            yield from page.get(entries, [])
-
-    def download(self, folder: Path) -> Path:
-        """All of it as a local root."""
-        for name in self.names():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.read(name))
-        return folder

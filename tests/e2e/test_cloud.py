@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import Objects
 from comparison import WITHOUT_URI, differences, files_of, tables_of
 from console import SCRIPT, environment, until
 
@@ -57,18 +58,13 @@ class Cloud:
     def upload(self, name: str, text: str) -> None:
         self.client("s3").put_object(Bucket=self.outputs["RootBucket"], Key=f"inbox/{name}", Body=text.encode())
 
-    def names(self, beginning: str = "") -> list[str]:
-        pages = self.client("s3").get_paginator("list_objects_v2")
-        found = pages.paginate(Bucket=self.outputs["RootBucket"], Prefix=beginning)
-        return [one["Key"] for page in found for one in page.get("Contents", [])]
-
-    def read(self, name: str) -> bytes:
-        body: bytes = self.client("s3").get_object(Bucket=self.outputs["RootBucket"], Key=name)["Body"].read()
-        return body
+    @property
+    def objects(self) -> Objects:
+        return Objects(self.client("s3"), self.outputs["RootBucket"])
 
     def settle(self, seconds: float = 60) -> None:
         """Wait until the inbox and the queue are empty."""
-        until(lambda: not self.names("inbox/") and not self.queued("DropsQueue"), seconds)
+        until(lambda: not self.objects.names("inbox/") and not self.queued("DropsQueue"), seconds)
 
     def queued(self, queue: str) -> int:
         kinds = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -90,13 +86,6 @@ class Cloud:
     def workers(self) -> list[int]:
         """The processes that the emulator runs functions in."""
         return [worker for emulator in children(self.pid) for worker in children(emulator)]
-
-    def download(self, folder: Path) -> Path:
-        for name in self.names():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.read(name))
-        return folder
 
 
 def free_port() -> int:
@@ -143,7 +132,7 @@ def test_samples_give_what_a_folder_gives(cloud: Cloud, tmp_path: Path):
     for name in names:  # in the order in which the events came
         [path] = SAMPLES.glob(f"day*/{name}")
         subprocess.run([SCRIPT, "process", path, "--root", local, "--quiet"], env=environment(), check=True)
-    found = cloud.download(tmp_path / "download")
+    found = cloud.objects.download(tmp_path / "download")
     expected = {**tables_of(local, WITHOUT_URI), **files_of(local)}
     different = differences({**tables_of(found, WITHOUT_URI), **files_of(found)}, expected)
     # What lists or counts the files that were taken together depends on how many messages the queue handed out.
@@ -164,7 +153,7 @@ def test_package_leaves_room_below_the_limit_of_lambda(cloud: Cloud):
 def test_upload_is_published_within_seconds(cloud: Cloud):
     began = time.monotonic()
     cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
-    until(lambda: b"\n2,12,20000.00," in cloud.read("outputs/account_summary.csv"), 30)
+    until(lambda: b"\n2,12,20000.00," in cloud.objects.read("outputs/account_summary.csv"), 30)
     assert time.monotonic() - began < 10
 
 
@@ -184,9 +173,13 @@ def test_file_that_is_refused_is_in_quarantine_and_off_the_queue(cloud: Cloud):
     cloud.upload("accounts_2026-01-04 bad.csv", "AccountID\n1\n")
     cloud.upload("odd ü + & name.csv", "x\n1\n")
     cloud.settle()
-    reasons = {name: json.loads(cloud.read(name)) for name in cloud.names("quarantine/") if name.endswith(".json")}
+    reasons = {
+        name: json.loads(cloud.objects.read(name))
+        for name in cloud.objects.names("quarantine/")
+        if name.endswith(".json")
+    }
     assert {reason["rule"] for reason in reasons.values()} == {"missing_column", "unknown_feed"}
-    assert "quarantine/odd ü + & name.csv" in cloud.names("quarantine/")
+    assert "quarantine/odd ü + & name.csv" in cloud.objects.names("quarantine/")
     assert cloud.queued("DeadLetterQueue") == 0
 
 
@@ -222,7 +215,7 @@ def test_function_that_is_killed_is_completed_when_the_message_comes_again(cloud
     cloud.client("sqs").set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "5"})
     rows = "".join(f"{key},{1 + key % 2},{key}.25,Savings\n" for key in range(100_000))
     cloud.upload("accounts_2026-03-01.csv", f"AccountID,CustomerID,Balance,AccountType\n{rows}")
-    until(lambda: cloud.names("work/"), 30)  # it is about to commit
+    until(lambda: cloud.objects.names("work/"), 30)  # it is about to commit
     for worker in cloud.workers():
         os.kill(worker, signal.SIGKILL)
     cloud.settle(120)
@@ -303,8 +296,8 @@ def test_function_under_the_runtime_of_lambda(cloud: Cloud, tmp_path: Path):
         refused = json.loads(call(address, json.dumps({"Records": [{**event["Records"][0], "body": "no event"}]})))
         assert [item["itemIdentifier"] for item in refused["batchItemFailures"]] == [event["Records"][0]["messageId"]]
     print(f"\ncold {seconds[0]:.2f} s, warm with nothing to do {seconds[-1]:.3f} s")  # seen with -s
-    assert cloud.names("elsewhere/inbox/") == []
-    assert cloud.read("elsewhere/outputs/account_summary.csv").count(b"\n") == 7
+    assert cloud.objects.names("elsewhere/inbox/") == []
+    assert cloud.objects.read("elsewhere/outputs/account_summary.csv").count(b"\n") == 7
 
 
 def call(address: str, event: str) -> str:

@@ -147,46 +147,41 @@ def landed_in_a_bucket() -> BucketRoot:
     return root
 
 
+def killed_over(name: str, text: str, step: str, folder: Path) -> Scene:
+    """Customers taken, and then a run that died at a step of taking another file."""
+    scene = Scene(folder, "watch", "--once")
+    land(scene.root, "customers_2024-12-31.csv", CUSTOMERS)
+    assert dropledger(*scene.command) == 0
+    land(scene.root, name, text)
+    shutil.copytree(scene.root, scene.before)
+    steps = steps_of(*scene.command, steps=scene.steps)
+    scene.set_up()
+    assert dropledger(*scene.command, dies_at=steps.index(step)) == -signal.SIGKILL
+    return scene
+
+
 def test_what_a_killed_run_committed_is_published_whole_before_many_older_files(tmp_path: Path):
     """The claim of the committed drop is taken up behind a batch of others, the first of which publishes it."""
-    root = tmp_path / "root"
-    once = ("watch", "--once", "--root", str(root), "--quiet")
-    land(root, "customers_2024-12-31.csv", CUSTOMERS)
-    assert dropledger(*once) == 0
-    shutil.copytree(root, tmp_path / "before")
-    land(root, "accounts_2026-06-01.csv", ACCOUNTS)
-    steps = steps_of(*once, steps=tmp_path / "steps.json")
-    shutil.rmtree(root)
-    shutil.copytree(tmp_path / "before", root)
-    land(root, "accounts_2026-06-01.csv", ACCOUNTS)
-    assert dropledger(*once, dies_at=steps.index("after COMMIT")) == -signal.SIGKILL
+    scene = killed_over("accounts_2026-06-01.csv", ACCOUNTS, "after COMMIT", tmp_path)
+    root = scene.root
     committed = tables_of(root, {"drop_ledger": "drop_id, status"})["drop_ledger"]
     [drop_id] = [drop_id for drop_id, status in committed if status == "committed"]
     for day in range(201):
         land(root, f"customers_{date(2025, 1, 1) + timedelta(day)}.csv", CUSTOMERS.replace("Ann", f"Ann {day}"))
-    assert dropledger(*once) == 0
+    assert dropledger(*scene.command) == 0
     assert (root / "outputs" / "changes" / f"{drop_id}.csv").read_text(encoding="utf-8").count("\n") == 3
     assert (root / "outputs" / "quality_reports" / f"quality_report_{drop_id}.json").exists()
 
 
 def test_what_a_killed_run_staged_and_did_not_commit_is_forgotten(tmp_path: Path):
     """Taken again with others, the file has no change file of its own: the last of them has that of all."""
-    root = tmp_path / "root"
-    once = ("watch", "--once", "--root", str(root), "--quiet")
-    land(root, "customers_2026-01-01.csv", CUSTOMERS)
-    assert dropledger(*once) == 0
-    shutil.copytree(root, tmp_path / "before")
     clean = ACCOUNTS.replace("13,2,-1,Savings\n", "")
-    land(root, "accounts_2026-01-02.csv", clean)
-    steps = steps_of(*once, steps=tmp_path / "steps.json")
-    shutil.rmtree(root)
-    shutil.copytree(tmp_path / "before", root)
-    land(root, "accounts_2026-01-02.csv", clean)
-    assert dropledger(*once, dies_at=steps.index("before COMMIT")) == -signal.SIGKILL
+    scene = killed_over("accounts_2026-01-02.csv", clean, "before COMMIT", tmp_path)
+    root = scene.root
     assert len(list((root / "work").glob("*/changes.csv"))) == 1
     for day in range(3, 10):
         land(root, f"accounts_2026-01-{day:02}.csv", clean.replace("100.00", f"{day}.00"))
-    assert dropledger(*once) == 0
+    assert dropledger(*scene.command) == 0
     ids = {as_of: drop_id for drop_id, as_of in tables_of(root, {"drop_ledger": "drop_id, as_of"})["drop_ledger"]}
     changed = {path.stem for path in (root / "outputs" / "changes").glob("*.csv")}
     assert changed == {ids[min(ids)], ids[max(ids)]}
