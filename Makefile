@@ -12,7 +12,7 @@ LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock cloud build-Function bench clean
+.PHONY: help demo test lint audit lock cloud sam-invoke build-Function bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ $(VENV)/aws: $(VENV)/runtime requirements-aws.txt
 
 cloud: $(CLOUD)/made $(VENV)/aws ## Deploy template.yaml to an emulator of AWS on port 4566 and drop the samples; ARGS=--once stops then
 	@$(CLOUD)/bin/python localstack/cloud.py $(ARGS)
+
+sam-invoke: $(CLOUD)/made ## Run one event through the function in a container, by the SAM CLI (needs a Docker engine)
+	@$(CLOUD)/bin/python localstack/sam_invoke.py $(ARGS)
 
 build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE; sam build calls it
 	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore \

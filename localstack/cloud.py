@@ -26,6 +26,7 @@ PORT = 4566
 STACK = "dropledger"
 ARTIFACTS = "sam-artifacts"
 REGION = "eu-west-1"
+MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 SECONDS = 60.0
 
 
@@ -85,11 +86,11 @@ def emulator(port: int, log: Path, **settings: str) -> Iterator[int]:
 
 def answers() -> bool:
     """Whether an emulator answers."""
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         client("s3").list_buckets()
-    except BotoCoreError:
+    except (BotoCoreError, ClientError):
         return False
     return True
 
@@ -102,31 +103,38 @@ def client(service: str) -> Any:
     return boto3.client(service, config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}))
 
 
-def deploy(build: Path, **parameters: str) -> dict[str, str]:
-    """Build and deploy template.yaml by the SAM CLI; the stack's outputs."""
-    machine = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
-    given = [f"{name}={value}" for name, value in {"Architecture": machine, **parameters}.items()]
+def sam(*arguments: str | Path, folder: Path) -> tuple[str, str]:
+    """What the SAM CLI puts out, and what it tells beside; the end of this program if it fails."""
     environment = {
         **os.environ,
         "PATH": own_programs_first(),  # the build asks for python3 and its pip
-        "ARCHITECTURE": machine,
-        "LAMBDA_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # the emulator runs functions by its own
+        "ARCHITECTURE": MACHINE,
+        "LAMBDA_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",  # functions are run by this very one
     }
+    command = [script("sam"), *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout, done.stderr
+
+
+def build(folder: Path) -> Path:
+    """Build template.yaml in a folder; the built template, which lies beside the function's own folder."""
+    built = folder / "build"
+    template = PROJECT / "template.yaml"
+    sam("build", "--build-in-source", "--template", template, "--build-dir", built, folder=folder)
+    return built / "template.yaml"
+
+
+def deploy(folder: Path, **parameters: str) -> dict[str, str]:
+    """Build and deploy template.yaml; the stack's outputs."""
+    given = [f"{name}={value}" for name, value in {"Architecture": MACHINE, **parameters}.items()]
     client("s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
-    for command in (
-        [
-            *(script("sam"), "build", "--build-in-source", "--template", str(PROJECT / "template.yaml")),
-            *("--build-dir", str(build)),
-        ],
-        [
-            *(script("sam"), "deploy", "--template", str(build / "template.yaml"), "--stack-name", STACK),
-            *("--s3-bucket", ARTIFACTS, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
-            *("--parameter-overrides", *given),
-        ],
-    ):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=build.parent)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    sam(
+        *("deploy", "--template", build(folder), "--stack-name", STACK, "--s3-bucket", ARTIFACTS),
+        *("--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--parameter-overrides", *given),
+        folder=folder,
+    )
     [stack] = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
@@ -184,7 +192,7 @@ def main() -> None:
 def show(folder: Path, parameters: dict[str, str]) -> None:
     """Deploy to the emulator that runs, and drop the samples."""
     print("Building and deploying template.yaml, which takes half a minute", flush=True)
-    outputs = deploy(folder / "build", **parameters)
+    outputs = deploy(folder, **parameters)
     for name, value in outputs.items():
         print(f"  {name:16}{value}")
     drop_the_samples(outputs["RootBucket"])
