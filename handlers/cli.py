@@ -230,13 +230,13 @@ def replay(
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder_or_prefix")
 @common_options
-def backfill(folder: Path) -> None:
-    """Take old extracts, in any order and many at once; the originals stay where they are."""
+def backfill(folder_or_prefix: str) -> None:
+    """Take old extracts from a folder or an s3://bucket/prefix, in any order and many at once; they stay there."""
     from handlers.rework import backfill as body
 
-    _run(body, folder=folder)
+    _run(body, folder_or_prefix=folder_or_prefix)
 
 
 @cli.command()

@@ -1,13 +1,13 @@
 """The commands that work on the past: retract, replay, backfill, verify."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from core import rebuild
 from core.backfill import backfill as run_backfill
-from core.drop import is_temporary
+from core.drop import FileDropped, is_temporary
 from core.errors import ConfigurationError
 from core.outcome import Outcome
 from core.retract import retract as run_retract
@@ -79,25 +79,16 @@ def replay(
     return 0
 
 
-def backfill(*, folder: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Take all files below a folder through the pipeline; the originals stay where they are."""
+def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Take all files below a folder or a prefix through the pipeline; the originals stay where they are."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    if not folder.is_dir():
-        in_s3 = str(folder).startswith("s3:")
-        copied = "copy the objects below inbox/ of the root, such as by aws s3 cp --recursive, and run watch --once"
-        named = "name the folder that holds the old extracts"
-        raise ConfigurationError(f"{folder} is no folder", hint=copied if in_s3 else named)
     feeds = runtime.pipeline.contracts
-    files = [
-        path
-        for path in sorted(folder.absolute().rglob("*"))
-        if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
-    ]
-    # As in the inbox, a folder named like a feed forces it.
-    facts = [
-        dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
-        for path in files
-    ]
+    if folder_or_prefix.startswith("s3://"):
+        from infra.s3_originals import objects_below
+
+        facts = objects_below(folder_or_prefix, feeds)
+    else:
+        facts = _files_below(Path(folder_or_prefix), feeds)
     with progress("backfilling", "files", quiet=quiet or json) as tell:
         outcomes = run_backfill(runtime, facts, one_by_one(tell, len(facts)))
     if json:
@@ -105,6 +96,19 @@ def backfill(*, folder: Path, root: str | None, warehouse: str | None, json: boo
     elif not quiet:
         _summarise(outcomes)
     return exit_code(outcomes)
+
+
+def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
+    """As in the inbox, a folder named like a feed forces it."""
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder} is no folder", hint="name the folder, or the s3://bucket/prefix, that holds the old extracts"
+        )
+    return [
+        dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
+        for path in sorted(folder.absolute().rglob("*"))
+        if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
+    ]
 
 
 def _summarise(outcomes: Sequence[Outcome]) -> None:

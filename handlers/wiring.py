@@ -5,6 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from core.definition import load_pipeline
+from core.drop import FileDropped
 from core.errors import ConfigurationError
 from core.patience import Waiting, without_a_word
 from core.ports import Store
@@ -12,6 +13,7 @@ from core.runtime import Runtime
 from handlers.settings import Settings, read_settings
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
+from infra.private_file import copied
 
 
 def now() -> datetime:
@@ -38,7 +40,7 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
     if settings.root.startswith("s3://"):
         store, path, keeper = _in_bucket(settings, file, waiting)
     else:
-        store, path, keeper = LocalStore(Path(settings.root), now, waiting), Path(settings.root) / file, None
+        store, path, keeper = LocalStore(Path(settings.root), now, waiting, _original), Path(settings.root) / file, None
     if settings.warehouse:
         path, keeper = Path(settings.warehouse), None
     return Runtime(
@@ -67,7 +69,16 @@ def _in_bucket(settings: Settings, file: str, waiting: Waiting) -> tuple[Store, 
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
     keeper = S3WarehouseFile(bucket, file, wait_seconds=settings.wait_seconds, waiting=waiting)
     confirm = _nothing if settings.warehouse else keeper.confirm
-    return S3Store(bucket, local, now, confirm, waiting), local / file, keeper
+    return S3Store(bucket, local, now, confirm, waiting, _original), local / file, keeper
+
+
+def _original(dropped: FileDropped, target: Path) -> FileDropped:
+    """Copy what was named by hand, from wherever it is."""
+    if not dropped.uri.startswith("s3://"):
+        return copied(dropped, target)
+    from infra.s3_originals import downloaded
+
+    return downloaded(dropped, target)
 
 
 def _nothing() -> None:

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
-from core.errors import Busy, ConfigurationError
+from core.errors import ConfigurationError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
-from infra.private_file import copy_at_rest, make_private, sync
+from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.several import for_each
 from infra.turns import held
 
@@ -66,14 +66,20 @@ def _readable(name: str) -> str:
 
 
 class LocalStore:
-    """A `core.ports.Store` in a folder; durable by fsync, atomic by rename."""
+    """A `core.ports.Store` in a folder; durable by fsync, atomic by rename.
+
+    `original` copies what stays its owner's.
+    """
 
     lands_whole = False
 
-    def __init__(self, root: Path, clock: Clock, waiting: Waiting = without_a_word) -> None:
+    def __init__(
+        self, root: Path, clock: Clock, waiting: Waiting = without_a_word, original: Original = copied
+    ) -> None:
         self._root = root.resolve()
         self._clock = clock
         self._waiting = waiting
+        self._original = original
 
     @property
     def root(self) -> str:
@@ -140,23 +146,20 @@ class LocalStore:
         return [claim for claim in for_each(self._claim, dropped) if claim is not None]
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
+        if dropped.keep_original:
+            return self._claim_copy(dropped)
         try:
             source = self._source(dropped)
-            if not dropped.keep_original and dropped_file(source).modified_at != dropped.modified_at:
+            if dropped_file(source).modified_at != dropped.modified_at:
                 return None  # another file by now, which may still be written to
         except FileNotFoundError:
             return None
-        claim_id = f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
-        workspace = self._root / "work" / claim_id
-        workspace.mkdir(PRIVATE)
+        workspace = self._new_workspace()
         content = workspace / "content"
         try:
             _write_durably(workspace / "claim.json", described(dropped))
-            if dropped.keep_original:
-                copy_at_rest(source, content)
-            else:
-                _move(source, content)
-        except (OSError, Busy) as error:
+            _move(source, content)
+        except OSError as error:
             if not content.exists():  # network mounts tell of errors of what they have done
                 shutil.rmtree(workspace, ignore_errors=True)
                 if isinstance(error, FileNotFoundError):
@@ -173,11 +176,30 @@ class LocalStore:
         sync(workspace)
         sync(workspace.parent)
         # Another file may have taken the place of the one that landed.
-        return Claim(claim_id, content, replace(dropped, modified_at=_modified_at(content), keep_original=False))
+        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+
+    def _claim_copy(self, dropped: FileDropped) -> Claim | None:
+        workspace = self._new_workspace()
+        copy, content = workspace / "copy", workspace / "content"
+        try:
+            dropped = replace(self._original(dropped, copy), keep_original=False)
+            _write_durably(workspace / "claim.json", described(dropped))
+            os.replace(copy, content)
+        except BaseException as error:
+            shutil.rmtree(workspace, ignore_errors=True)
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise
+        sync(workspace)
+        sync(workspace.parent)
+        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+
+    def _new_workspace(self) -> Path:
+        workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
+        workspace.mkdir(PRIVATE)
+        return workspace
 
     def _source(self, dropped: FileDropped) -> Path:
-        if dropped.keep_original:
-            return Path(dropped.uri)
         folder = self.inbox / dropped.feed if dropped.feed else self.inbox
         path = folder / dropped.name
         if path.exists():

@@ -6,10 +6,18 @@ Whoever opened a file before it was moved, has another name for it or owns it, c
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+from core.drop import FileDropped
 from core.errors import Busy
 from core.patience import patiently
+
+Original = Callable[[FileDropped, Path], FileDropped]
+"""Copies a file that was named by hand to a local path, where it is whole or not at all; what is known of it then.
+
+Raises FileNotFoundError if it is gone, and Busy if it keeps changing.
+"""
 
 _PATIENCE_SECONDS = 5.0
 
@@ -73,6 +81,12 @@ def copy_at_rest(source: Path, target: Path) -> None:
         raise
     sync(beside)
     os.replace(beside, target)
+
+
+def copied(dropped: FileDropped, target: Path) -> FileDropped:
+    """Copy a local file that was named by hand; what dropped."""
+    copy_at_rest(Path(dropped.uri), target)
+    return dropped
 
 
 def sync(path: Path) -> None:

@@ -1,6 +1,6 @@
 """A part of a bucket: objects by their names below a prefix, with conditions wherever two writers could meet."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,14 @@ from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from core.drop import parse_moment
 from core.errors import ConfigurationError, Overtaken, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+AS_OF = "as-of"
+"""The metadata by which whoever uploads an object says what it is true from."""
 
 _CHUNK = 1 << 20
 _PART_BYTES = 64 << 20
@@ -243,6 +247,14 @@ class Bucket:
                     why=f"{first.get('Code')}: {first.get('Message')}",
                     hint="allow s3:DeleteObject and s3:DeleteObjectVersion; docs/aws.md lists the permissions",
                 )
+
+
+def moment_in(metadata: Mapping[str, str], name: str) -> datetime | None:
+    """A moment among an object's metadata; None where there is none, or no moment."""
+    try:
+        return parse_moment(metadata[name]) if name in metadata else None
+    except ValueError:
+        return None
 
 
 def _found(name: str, described: Any) -> Found:

@@ -15,29 +15,28 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from core.drop import Claim, FileDropped, described, is_temporary, iso, parse_moment, restored
+from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
 from core.errors import Busy, DropledgerError
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
 from infra.folders import PRIVATE, temporary_in
-from infra.private_file import copy_at_rest
-from infra.s3_bucket import Bucket, Gone, Listed
+from infra.private_file import Original, copied
+from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in
 from infra.several import for_each
 from infra.turns import held
 
-_AS_OF = "as-of"
 _OPTION = "dropledger-as-of"
 _MODIFIED = "dropledger-modified-at"
 
 
 class S3Store:
-    """A `core.ports.Store` in a bucket; `local` is a folder for the files at hand.
+    """A `core.ports.Store` in a bucket; `local` is a folder for the files at hand, `original` copies what stays its
+    owner's.
 
     `confirm` raises Overtaken if another process has written the warehouse since this one did.
     """
@@ -51,12 +50,14 @@ class S3Store:
         clock: Clock,
         confirm: Callable[[], None],
         waiting: Waiting = without_a_word,
+        original: Original = copied,
     ) -> None:
         self._bucket = bucket
         self._local = local
         self._clock = clock
         self._confirm = confirm
         self._waiting = waiting
+        self._original = original
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
         self._staged: dict[str, list[tuple[str, str]]] = {}
@@ -112,24 +113,23 @@ class S3Store:
         claim_id, dropped = named
         content = self._content_of(claim_id)
         content.parent.mkdir(PRIVATE)
-        if dropped.keep_original:
-            if dropped not in self._uploaded:
-                copy_at_rest(Path(dropped.uri), content)
-                self._uploaded[dropped] = self._upload(dropped, content)
-            dropped = self._uploaded[dropped]
-        if (dropped.uri, dropped.version) in self._taken:  # it is among the unfinished
-            shutil.rmtree(content.parent)
-            return None
         try:
-            return Claim(claim_id, content, self._fetch(dropped, content))
-        except Gone:
-            shutil.rmtree(content.parent)
-            return None
+            if dropped.keep_original:
+                if dropped not in self._uploaded:
+                    self._uploaded[dropped] = self._upload(self._original(dropped, content), content)
+                dropped = self._uploaded[dropped]
+            if (dropped.uri, dropped.version) not in self._taken:  # else it is among the unfinished
+                return Claim(claim_id, content, self._fetch(dropped, content))
+        except (FileNotFoundError, Gone):
+            pass
+        shutil.rmtree(content.parent)
+        return None
 
     def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
         """Let a file that was named by hand land in the inbox, as others do."""
         name = f"inbox/{dropped.feed}/{dropped.name}" if dropped.feed else f"inbox/{dropped.name}"
-        metadata = {_MODIFIED: iso(dropped.modified_at), **({_OPTION: iso(dropped.as_of)} if dropped.as_of else {})}
+        told = {_MODIFIED: dropped.modified_at, _OPTION: dropped.as_of, AS_OF: dropped.metadata_as_of}
+        metadata = {name: iso(moment) for name, moment in told.items() if moment}
         before = None if not self._bucket.keeps_versions() else self._bucket.find(name)
         try:
             put = self._bucket.put_in_place_of(before, name, content, metadata)
@@ -149,9 +149,9 @@ class S3Store:
         metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
         return replace(
             dropped,
-            modified_at=_moment(metadata.get(_MODIFIED)) or dropped.modified_at,
-            as_of=_moment(metadata.get(_OPTION)) or dropped.as_of,
-            metadata_as_of=_moment(metadata.get(_AS_OF)),
+            modified_at=moment_in(metadata, _MODIFIED) or dropped.modified_at,
+            as_of=moment_in(metadata, _OPTION) or dropped.as_of,
+            metadata_as_of=moment_in(metadata, AS_OF),
         )
 
     def _name_of(self, dropped: FileDropped) -> str:
@@ -277,10 +277,3 @@ class S3Store:
                 "turn on versioning for the bucket",
             )
         ]
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        return parse_moment(text) if text else None
-    except ValueError:
-        return None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from buckets import BucketRoot
 from console import Console
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
@@ -69,6 +70,27 @@ def test_backfill_takes_a_folder(console: Console):
     versions = console.run("history", "account", "11", "--json").json["versions"]
     assert [version["balance"] for version in versions] == ["1.00", "2.00", "3.00", "100.00", "200.00"]
     assert console.run("backfill", console.folder / "nowhere").code == 2
+
+
+@pytest.mark.parametrize("in_bucket", [False, True], ids=["into a folder", "into a bucket"])
+def test_backfill_takes_a_prefix_of_a_bucket(console: Console, s3: None, in_bucket: bool):
+    old, root = BucketRoot(), BucketRoot()
+    old.put("2025/accounts_2025-09-02.csv", HEADER + "11,1,2,Savings\n")
+    old.put("account/of old.csv", HEADER + "11,1,1,Savings\n", as_of="2025-09-01")
+    old.put("accounts_2025-09-03.csv", HEADER + "11,1,9,Savings\n")
+    old.put("accounts_2025-09-03.csv", HEADER + "11,1,3,Savings\n")
+    old.put("accounts_2025-09-04.csv.part", HEADER)
+    where = ("--root", root.uri) if in_bucket else ()
+    done = console.run("backfill", old.uri, *where, "--json")
+    assert (done.code, [outcome["outcome"] for outcome in done.json["outcomes"]]) == (0, ["accepted"] * 3), done.err
+    versions = console.run("history", "account", "11", *where, "--json").json["versions"]
+    assert [version["balance"] for version in versions] == ["1.00", "2.00", "3.00"]
+    assert versions[0]["valid_from"] == "2025-09-01T00:00:00Z"
+    assert len(old.names()) == 4
+    if not in_bucket:
+        with duckdb.connect(console.root / "warehouse/lending.duckdb", read_only=True) as warehouse:
+            uris = warehouse.sql("SELECT uri FROM lending.lending.drop_ledger").fetchall()
+        assert {uri for (uri,) in uris} == {f"{old.uri}/{name}" for name in old.names() if "part" not in name}
 
 
 def test_plan_says_what_would_be_and_explain_and_export_what_was(console: Console):
