@@ -81,6 +81,10 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE; s
 		--target "$(ARTIFACTS_DIR)" -r requirements-aws.txt
 	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
+	@for p in python$(LAMBDA_PYTHON) python3; do \
+		$$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' >/dev/null 2>&1 && \
+		exec $$p -m compileall -q --invalidation-mode unchecked-hash "$(ARTIFACTS_DIR)"; \
+	done; echo "Python $(LAMBDA_PYTHON) is not here to compile the function's modules: its cold starts take longer" >&2
 
 bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass of the engine
 	@$(BIN)/python benchmarks/bare_pass.py
