@@ -160,7 +160,7 @@ def check_history(session: Session, contract: Contract, versions_opened: int = 0
     fragments = feed_fragments(contract)
     sql = statement("check_history", fragments)
     if versions_opened >= WHOLE_FROM:
-        versions = session.query(f"SELECT count(*) AS versions FROM {fragments['history']}")[0]["versions"]
+        versions = session.count(f"history_{contract.feed}")
         sql = whole(sql) if versions <= 2 * versions_opened else sql
     row = session.query(sql)[0]
     return [

@@ -152,12 +152,13 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
     if is_first:  # there is no history to compare with
         session.view("change", "SELECT *, TRUE AS opens FROM observation WHERE NOT _absent")
     else:
-        changes = session.scratch("step", statement("fold_step", fragments))
+        session.scratch("step", statement("fold_step", fragments))
         session.view("change", "SELECT * FROM step")
-        if changes <= UPDATED_IN_PLACE:
+        if session.count("step") <= UPDATED_IN_PLACE:
             closed = session.execute(statement("close_versions", fragments))
         else:
-            closed = session.scratch("added_version", statement("closed_versions", fragments))
+            session.scratch("added_version", statement("closed_versions", fragments))
+            closed = session.count("added_version")
             session.scratch("removed_version", f"SELECT {fragments['key']}, valid_from FROM added_version")
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))

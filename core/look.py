@@ -32,13 +32,10 @@ def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
             FROM {quoted(f"history_{feed}")}"""
         )[0]
         feeds[feed] = {**newest, "versions": counts["versions"], "current": int(counts["current"])}
-    marts = {
-        mart.name: session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"]
-        for mart in pipeline.marts
-    }
+    marts = {mart.name: session.count(mart.name) for mart in pipeline.marts}
     return {
         "drops": {row["status"]: row["drops"] for row in by_status},
-        "deliveries": session.query("SELECT count(*) AS row_count FROM delivery")[0]["row_count"],
+        "deliveries": session.count("delivery"),
         "moment": session.query("SELECT moment FROM mart_moment")[0]["moment"],
         "feeds": feeds,
         "marts": marts,

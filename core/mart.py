@@ -89,8 +89,9 @@ def refresh(
 
 def _refresh(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> Refreshed:
     fragments = mart_fragments(mart)
-    touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
-    all_rows = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= _row_count(session, mart)
+    session.scratch(f"touched_{mart.name}", touched_sql, bound)
+    touched = session.count(f"touched_{mart.name}")
+    all_rows = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= session.count(mart.name)
     before, delete, insert = (
         whole(sql) if all_rows else sql
         for sql in (
@@ -99,13 +100,10 @@ def _refresh(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str,
             f"INSERT INTO {fragments['mart']}\n{mart.sql}",
         )
     )
-    if session.scratch(f"before_{mart.name}", before):
+    session.scratch(f"before_{mart.name}", before)
+    if session.count(f"before_{mart.name}"):
         session.execute(delete)
     return Refreshed(mart, session.execute(insert) if touched else 0, all_rows)
-
-
-def _row_count(session: Session, mart: Mart) -> int:
-    return int(session.query(f"SELECT count(*) AS row_count FROM {quoted(mart.name)}")[0]["row_count"])
 
 
 def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:

@@ -149,8 +149,12 @@ class Session(Protocol):
         """Append rows to a table, as the values by column name that each record has; all name the same columns."""
         ...
 
-    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
-        """Put a result in a relation of this session's own, in place of one of that name; its row count."""
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        """Put a result in a relation of this session's own, in place of one of that name."""
+        ...
+
+    def count(self, name: str) -> int:
+        """How many rows a table, view or scratch relation has."""
         ...
 
     def view(self, name: str, select: str) -> None:

@@ -286,7 +286,8 @@ def _compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> V
         for table in tables:
             ours, theirs = f"SELECT * FROM {quoted(table)}", f"SELECT * FROM {live}{quoted(table)}"
             for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
-                count = session.scratch("difference", select)
+                session.scratch("difference", select)
+                count = session.count("difference")
                 if count:
                     rows = session.query(f"SELECT * FROM difference ORDER BY ALL LIMIT {int(sample)}")
                     differences.append(Difference(table, only, count, tuple(rows)))

@@ -76,17 +76,7 @@ def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -
 
 def _refuse_other_columns(session: Session, contract: Contract) -> None:
     table = f"history_{contract.feed}"
-    there = [
-        row["column_name"]
-        for row in session.query(
-            """SELECT column_name
-            FROM information_schema.columns
-            WHERE table_schema = current_schema()
-                AND table_name = :name
-            ORDER BY ordinal_position""",
-            {"name": table},
-        )
-    ]
+    there = [*session.columns(table)]
     wanted = [
         *contract.key,
         *(column.name for column in contract.values),
@@ -129,13 +119,11 @@ def empty_source(session: Session, contract: Contract) -> None:
 
 def _make_marts(session: Session, pipeline: Pipeline) -> None:
     """Marts from nothing, since their SQL may have changed."""
-    for mart in pipeline.marts:
-        session.execute(f"DROP TABLE IF EXISTS {quoted(mart.name)}")
     no_changes(session, pipeline.contracts.values())
     for mart in pipeline.marts:
         session.scratch(f"touched_{mart.name}", mart.touched_sql, {"moment_before": datetime.min})
         session.execute(
-            f"CREATE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"
+            f"CREATE OR REPLACE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"
         )
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())

@@ -159,8 +159,11 @@ class DuckDBSession:
             rows = "SELECT unnest($records, max_depth := 2)"
             self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
 
-    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int:
-        return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+
+    def count(self, name: str) -> int:
+        return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
 
     def view(self, name: str, select: str) -> None:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
