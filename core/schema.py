@@ -39,11 +39,12 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         session.execute(ddl)
     fresh = []
     for contract in pipeline.contracts.values():
-        if session.has_table(f"history_{contract.feed}"):
+        history = f"history_{contract.feed}"
+        if session.has_table(history):
             _refuse_other_columns(session, contract)
-        else:
-            fresh.append(contract)
         session.execute(history_table(contract))
+        if not session.count(history):
+            fresh.append(contract)
         _layer_relations(session, contract)
     for contract, path, as_of in pipeline.initial_rows():
         if contract in fresh:

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from core.errors import ConfigurationError
 
 TOML = Path("dropledger.toml")
+_ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 
 
 class Settings(BaseSettings):
@@ -35,6 +36,49 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+class DatabricksSettings(BaseSettings):
+    """Where a SQL warehouse is and who asks, by the names that Databricks' own programs read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABRICKS_", extra="ignore")
+
+    host: str
+    http_path: str
+    catalog: str = "main"
+    db_schema: str = Field(default="", validation_alias="DATABRICKS_SCHEMA", pattern=r"^\w*$")
+    token: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+
+
+def read_databricks_settings() -> DatabricksSettings:
+    """The settings of Databricks in force.
+
+    Raises:
+        ConfigurationError: one that is needed is missing, or out of range.
+    """
+    try:
+        settings = DatabricksSettings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).upper().removeprefix("DATABRICKS_")
+        raise ConfigurationError(
+            f"the warehouse databricks needs DATABRICKS_{name}",
+            why=first["msg"],
+            hint="set it as docs/databricks.md says",
+        ) from error
+    if not settings.token.get_secret_value() and not (settings.client_id and settings.client_secret.get_secret_value()):
+        raise ConfigurationError(
+            "the warehouse databricks needs DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
+            hint="set them as docs/databricks.md says",
+        )
+    if settings.host.startswith("http://") and not settings.host.startswith(_ON_THIS_MACHINE):
+        raise ConfigurationError(
+            f"DATABRICKS_HOST is {settings.host}, which would send the token in plain text",
+            hint="name the host alone, or with https://",
+        )
+    return settings
 
 
 def read_settings(*, root: str | None = None, warehouse: str | None = None) -> Settings:

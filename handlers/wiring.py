@@ -1,16 +1,16 @@
 """The one place where settings are read and adapters picked."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from core.definition import load_pipeline
+from core.definition import Pipeline, load_pipeline
 from core.drop import FileDropped
-from core.errors import ConfigurationError
 from core.patience import Waiting, without_a_word
-from core.ports import Store
+from core.ports import Store, Warehouse
 from core.runtime import Runtime
-from handlers.settings import Settings, read_settings
+from handlers.settings import Settings, read_databricks_settings, read_settings
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
@@ -30,11 +30,6 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
         ConfigurationError: the settings or the pipeline cannot work.
     """
     settings = read_settings(root=root, warehouse=warehouse)
-    if settings.warehouse == "databricks":
-        raise ConfigurationError(
-            "the warehouse databricks is not supported yet",
-            hint="give the path of a DuckDB file with --warehouse, or none",
-        )
     pipeline = load_pipeline(settings.pipeline)
     file = f"warehouse/{pipeline.name}.duckdb"
     if settings.root.startswith("s3://"):
@@ -43,19 +38,41 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
         store, path, keeper = LocalStore(Path(settings.root), now, waiting, _original), Path(settings.root) / file, None
     if settings.warehouse:
         path, keeper = Path(settings.warehouse), None
-    return Runtime(
-        pipeline=pipeline,
-        store=store,
-        warehouse=DuckDBWarehouse(
+    engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
+    if settings.warehouse == "databricks":
+        found: Warehouse = _in_databricks(settings, pipeline, engine, waiting)
+    else:
+        found = DuckDBWarehouse(
             path.resolve(),
             pipeline.file.db_schema,
             wait_seconds=settings.wait_seconds,
-            settings={"memory_limit": settings.memory_limit} if settings.memory_limit else {},
+            settings=engine,
             waiting=waiting,
             keeper=keeper,
-        ),
-        clock=now,
+        )
+    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds)
+
+
+def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting) -> Warehouse:
+    from infra.databricks_connection import Access
+    from infra.databricks_warehouse import DatabricksWarehouse
+
+    asked = read_databricks_settings()
+    access = Access(
+        asked.host,
+        asked.http_path,
+        asked.catalog,
+        asked.token.get_secret_value(),
+        asked.client_id,
+        asked.client_secret.get_secret_value(),
+    )
+    return DatabricksWarehouse(
+        access,
+        asked.db_schema or pipeline.file.db_schema,
+        settings.cache.expanduser() / "databricks",
         wait_seconds=settings.wait_seconds,
+        settings=engine,
+        waiting=waiting,
     )
 
 

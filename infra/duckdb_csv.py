@@ -128,7 +128,7 @@ class DelimitedFiles:
             layout, read = files[places[0]][1], quoted(f"read_{source}")
             paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
             straight = _straight(layout, "$paths", ", filename = TRUE")
-            with self._in_order_of_the_file():
+            with self.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {straight}", {"paths": paths})
             into = f"INSERT INTO {quoted(source)}" if number else f"CREATE OR REPLACE TEMP TABLE {quoted(source)} AS"
             rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
@@ -163,7 +163,7 @@ class DelimitedFiles:
         if loaded.straight:
             # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
             # each line is a row, none was.
-            with self._in_order_of_the_file():
+            with self.in_order_of_the_file():
                 rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
             if rows == loaded.layout.physical_lines - 1 and not self._has_cells_too_many(loaded):
                 # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
@@ -185,7 +185,7 @@ class DelimitedFiles:
             return
         if loaded.straight:
             table = quoted(f"line_of_{source}")
-            with self._in_order_of_the_file():
+            with self.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
             self._view(
                 f"record_{source}",
@@ -218,7 +218,7 @@ class DelimitedFiles:
         else:
             records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
         # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
-        with self._in_order_of_the_file(), self._set("force_compression", "'uncompressed'", "'auto'"):
+        with self.in_order_of_the_file(), self._set("force_compression", "'uncompressed'", "'auto'"):
             self._engine(f"CREATE OR REPLACE TABLE {received} AS\n{records}")
         numbered = (
             "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
@@ -240,7 +240,7 @@ class DelimitedFiles:
         """Read a file that may have rows of several lines or of another shape than its header."""
         loaded = self._sources[source]
         fragments = _fragments(loaded.layout)
-        with self._passing_file() as plain, self._in_order_of_the_file():
+        with self._passing_file() as plain, self.in_order_of_the_file():
             # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
             _with_line_feeds(loaded.path, plain)
             self._engine(
@@ -310,7 +310,8 @@ class DelimitedFiles:
         self._passing.mkdir(PRIVATE, exist_ok=True)
         return self._passing / str(next(self._numbers))
 
-    def _in_order_of_the_file(self) -> AbstractContextManager[None]:
+    def in_order_of_the_file(self) -> AbstractContextManager[None]:
+        """Keep the order of rows for as long as the block lasts."""
         # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of
         # more than 122,879 rows until the file is opened again, if one of no rows went before it in the transaction.
         return self._set("preserve_insertion_order", "TRUE", "FALSE")

@@ -1,0 +1,248 @@
+"""A session in a schema of Databricks: the warehouse does the row work, in the same SQL as elsewhere.
+
+Only the cells of a file are told apart here, by the reader that the embedded warehouse has, streaming: so a file is
+read alike by both, with its lines. They go up as Parquet whose columns are text.
+
+Scratch relations are tables of a schema beside, which only the writer uses, and are named in a session by a temporary
+view each.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+
+from core.errors import DropledgerError
+from core.ports import Layout, Parameters, Warehouse
+from core.sql import literal, quoted
+from infra.databricks_connection import Statements
+from infra.databricks_sql import dialect, read, ticked, used, with_target, written_table
+from infra.databricks_writer import Writer, has_table
+from infra.duckdb_csv import DelimitedFiles
+
+_MISSHAPEN = """SELECT
+    CAST(NULL AS BIGINT) AS _line,
+    CAST(NULL AS STRING) AS rule,
+    CAST(NULL AS STRING) AS reason,
+    CAST(NULL AS STRING) AS raw
+WHERE FALSE"""
+
+
+class LocalReader:
+    """DuckDB on this machine, for telling a file's cells apart and for writing artifacts; it keeps no rows.
+
+    `passing` is a folder of this process for what is on its way.
+    """
+
+    def __init__(self, passing: Path, settings: Mapping[str, str]) -> None:
+        self.passing = passing
+        unasked = {"autoinstall_known_extensions": False, "preserve_insertion_order": False}
+        self.connection = duckdb.connect(config={"temp_directory": str(passing / "spilled"), **unasked, **settings})
+        self.connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.files = DelimitedFiles(self.connection.execute, self.connection, passing)
+        self._numbers = count()
+
+    def path(self) -> Path:
+        """A new path for a file on its way."""
+        return self.passing / f"{next(self._numbers)}.parquet"
+
+    def write(self, select: str, path: Path, kind: str, beside: duckdb.DuckDBPyConnection | None = None) -> None:
+        """Write a result of this engine in its order; what it reads may be known `beside` alone."""
+        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
+        with self.files.in_order_of_the_file():
+            (beside or self.connection).execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+
+
+class DatabricksSession:
+    """A `core.ports.Session` in a schema; for reading alone where it has no `writer`."""
+
+    def __init__(
+        self,
+        statements: Statements,
+        schema: str,
+        work: str,
+        volume: str,
+        local: LocalReader,
+        writer: Writer | None,
+    ) -> None:
+        self._statements = statements
+        self._schema = schema
+        self._work = work
+        self._volume = volume
+        self._local = local
+        self._writer = writer
+        self._scratch: set[str] = set()
+        self._loaded: dict[str, tuple[str, int]] = {}
+        self._types: dict[str, Mapping[str, str]] = {}
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        statement, bound = dialect(sql), used(sql, parameters)
+        table = written_table(statement)
+        if table in self._scratch:
+            statement = with_target(statement, f"{self._work}.{ticked(table)}")
+        elif table is not None and self._writer is not None:
+            self._writer.about_to_write(table)
+        return self._statements.run(statement, bound)
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        return [read(row) for row in self._statements.rows(dialect(sql), used(sql, parameters))]
+
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        if not records:
+            return
+        names = list(records[0])
+        types = self._types_of(table)
+        texts = ", ".join(f"{ticked(name)}: STRING" for name in names)
+        cells = ", ".join(f"CAST(r.{quoted(name)} AS {types[name]})" for name in names)
+        rows = json.dumps([{name: _as_text(value) for name, value in record.items()} for record in records])
+        self.execute(
+            f"""INSERT INTO {quoted(table)} ({", ".join(map(quoted, names))})
+            SELECT {cells}
+            FROM (SELECT inline(from_json(:records, {literal(f"ARRAY<STRUCT<{texts}>>")}))) AS r""",
+            {"records": rows},
+        )
+
+    def _types_of(self, table: str) -> Mapping[str, str]:
+        if table in self._scratch:
+            return self.columns(table)
+        if table not in self._types:
+            self._types[table] = self.columns(table)
+        return self._types[table]
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        target = f"{self._work}.{ticked(name)}"
+        self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{dialect(select)}", used(select, parameters))
+        self._scratch.add(name)
+        self._name(name, f"SELECT * FROM {target}")
+
+    def count(self, name: str) -> int:
+        return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def view(self, name: str, select: str) -> None:
+        self._scratch.discard(name)
+        self._name(name, dialect(select))
+
+    def _name(self, name: str, select: str) -> None:
+        self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{select}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        writer = self._writing
+        writer.begin()
+        try:
+            yield
+        except BaseException:
+            with suppress(DropledgerError):  # what went wrong before is to be told; who writes next undoes it
+                writer.undo()
+            raise
+        writer.commit()
+
+    @property
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise TypeError("a session that was opened for reading writes nothing")
+        return self._writer
+
+    def attached(self, other: Warehouse) -> AbstractContextManager[str]:
+        return nullcontext(f"{cast('Any', other).schema}.")
+
+    def columns(self, name: str) -> Mapping[str, str]:
+        described = {}
+        for row in self._statements.rows(f"DESCRIBE TABLE {ticked(name)}"):
+            if not row["col_name"] or row["col_name"].startswith("#"):
+                break
+            described[row["col_name"]] = row["data_type"].upper()
+        return described
+
+    def has_table(self, name: str) -> bool:
+        return has_table(self._statements, self._schema, name)
+
+    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+        files, rows = self._local.files, quoted(f"rows_of_{source}")
+        files.load(path, layout, source, drop_id)
+        row_count = files.select(source, f"rows_of_{source}", f"SELECT * FROM {quoted(source)}", {})
+        files.with_lines(source)
+        self._upload(f"SELECT * FROM {rows} ORDER BY _line", source)
+        misshapen = f"misshapen_{source}"
+        if self._value(f"SELECT count(*) FROM {quoted(misshapen)}"):
+            self._upload(f"SELECT * FROM {quoted(misshapen)}", misshapen)
+        else:
+            self._name(misshapen, _MISSHAPEN)
+        self._loaded[source] = drop_id, row_count
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        self._local.files.load_together(files, source)
+        self._upload(f"SELECT * FROM {quoted(source)}", source)
+
+    def _value(self, sql: str) -> Any:
+        row = self._local.connection.execute(sql).fetchone()
+        return row[0] if row else None
+
+    def _upload(self, select: str, name: str) -> None:
+        """Put a result of the local reader where the warehouse reads it as `name`."""
+        path = self._local.path()
+        try:
+            self._local.write(select, path, "parquet")
+            target = f"{self._volume}/{name}.parquet"
+            self._statements.put(path, target)
+        finally:
+            path.unlink(missing_ok=True)
+        self._name(name, f"SELECT * FROM parquet.{ticked(target)}")
+
+    def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
+        self.scratch(into, select, parameters)
+        return self._loaded[source][1]
+
+    def with_lines(self, source: str) -> None:
+        """Nothing is left to do: rows go up with their lines."""
+
+    def raw_rows(self, source: str, lines: str, into: str) -> None:
+        with self._fetched(f"SELECT _line FROM {quoted(lines)}") as beside:
+            beside.execute("CREATE OR REPLACE TABLE wanted AS SELECT * FROM fetched")
+        self._local.files.raw(source, "wanted", "raw_of_wanted")
+        self._upload("SELECT * FROM raw_of_wanted", into)
+
+    @contextmanager
+    def _fetched(self, select: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The local engine with a result as the relation `fetched`, which can be read once, as it comes."""
+        import pyarrow as pa
+
+        schema, batches = self._statements.batches(dialect(select))
+        with self._local.connection.cursor() as beside:
+            beside.register("fetched", pa.RecordBatchReader.from_batches(schema, batches))
+            yield beside
+
+    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+        drop_id, _ = self._loaded[source]
+        accepted = "TRUE" if left_out is None else "l._line IS NULL"
+        refused = "" if left_out is None else f"LEFT JOIN {quoted(left_out)} AS l ON l._line = s._line"
+        cells = ", ".join(f"s.{quoted(column)}" for column in self.columns(source) if column != "_line")
+        self.execute(
+            f"""CREATE OR REPLACE TABLE {quoted(f"received_{name}")} AS
+            SELECT CAST(:drop_id AS STRING) AS _drop_id, s._line, {cells}, {accepted} AS _accepted
+            FROM {quoted(source)} AS s
+            {refused}""",
+            {"drop_id": drop_id},
+        )
+        self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {quoted(f'received_{name}')}")
+
+    def export(self, select: str, path: Path, kind: str) -> None:
+        with self._fetched(select) as beside:
+            self._local.write("SELECT * FROM fetched", path, kind, beside)
+
+
+def _as_text(value: Any) -> str | None:
+    match value:
+        case None:
+            return None
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return str(read({"moment": value})["moment"].strftime("%Y-%m-%d %H:%M:%S.%f"))
+        case _:
+            return str(value)

@@ -1,0 +1,92 @@
+"""The portable statements in Databricks' dialect: how literals, names, types and a few statements are spelled there."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from core.ports import Parameters
+
+_TOKEN = re.compile(
+    r"""(?P<text>'(?:[^']|'')*')
+    |(?P<name>"(?:[^"]|"")*")
+    |/\*\ cluster\ by\ (?P<clustered>[^*]+)\ \*/
+    |(?P<comment>--[^\n]*|/\*.*?\*/)
+    |(?<![:\w]):(?P<marker>[a-z_]\w*)
+    |(?P<type>\bTIMESTAMP\b)""",
+    re.VERBOSE | re.DOTALL,
+)
+_NAME = r"(?:`(?:[^`]|``)*`|\w+)"
+_DELETE_BY_KEY = re.compile(
+    rf"""^\s*DELETE\ FROM\ (?P<table>{_NAME})\s+
+    (?:/\*\ incremental\ \*/\s+)?WHERE\ \((?P<key>[^()]+)\)\ IN\ \((?P<select>.*)\)(?:\s+/\*\ end\ \*/)?\s*$""",
+    re.VERBOSE | re.DOTALL,
+)
+_WRITES = re.compile(
+    rf"^\s*(?:--[^\n]*\n\s*)*(?:INSERT INTO|DELETE FROM|UPDATE|MERGE INTO|CREATE OR REPLACE TABLE) "
+    rf"(?P<table>{_NAME})"
+)
+
+
+def ticked(identifier: str) -> str:
+    """An identifier as Databricks writes it, whatever characters it holds."""
+    return "`" + identifier.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """A text as a literal, in which a backslash escapes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def dialect(sql: str) -> str:
+    """A portable statement as Databricks reads it."""
+    spelled = _TOKEN.sub(_spelled, sql)
+    deletes = _DELETE_BY_KEY.match(spelled)
+    return _merged(**deletes.groupdict()) if deletes else spelled
+
+
+def _spelled(match: re.Match[str]) -> str:
+    if match["text"]:
+        return literal(match["text"][1:-1].replace("''", "'"))
+    if match["name"]:
+        return ticked(match["name"][1:-1].replace('""', '"'))
+    if match["clustered"]:
+        return f"CLUSTER BY ({_TOKEN.sub(_spelled, match['clustered'])})"
+    return "TIMESTAMP_NTZ" if match["type"] else match[0]
+
+
+def _merged(table: str, key: str, select: str) -> str:
+    """A deletion by several columns of a select, which Databricks knows as a MERGE alone."""
+    on = " AND ".join(f"_kept.{name.strip()} = _gone.{name.strip()}" for name in key.split(","))
+    gone = f"SELECT DISTINCT * FROM ({select})"
+    return f"MERGE INTO {table} AS _kept\nUSING ({gone}) AS _gone\nON {on}\nWHEN MATCHED THEN DELETE"
+
+
+def written_table(statement: str) -> str | None:
+    """The table that a statement in Databricks' dialect writes to; None for one that reads, or makes what is empty."""
+    found = _WRITES.match(statement)
+    return found["table"].strip("`").replace("``", "`") if found else None
+
+
+def with_target(statement: str, target: str) -> str:
+    """The statement, writing to another table."""
+    found = _WRITES.match(statement)
+    return f"{statement[: found.start('table')]}{target}{statement[found.end('table') :]}" if found else statement
+
+
+def used(sql: str, parameters: Parameters | None) -> dict[str, Any]:
+    """What a portable statement binds, of all that is given; times as UTC without a zone."""
+    names = {match["marker"] for match in _TOKEN.finditer(sql) if match["marker"]}
+    return {name: _bound((parameters or {})[name]) for name in sorted(names)}
+
+
+def _bound(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def read(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a result; times are aware UTC."""
+    return {
+        name: value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+        for name, value in row.items()
+    }

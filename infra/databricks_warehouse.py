@@ -1,0 +1,194 @@
+"""The warehouse in Databricks: a schema of a catalog, and one beside it for what is on its way."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import cast
+
+from core.errors import ConfigurationError
+from core.patience import Waiting, without_a_word
+from core.ports import Warehouse
+from infra.databricks_connection import Access, Statements
+from infra.databricks_session import DatabricksSession, LocalReader
+from infra.databricks_sql import ticked
+from infra.databricks_writer import Writer, has_table, tables_of
+
+_VOLUME = "dropledger"
+_COMPLETE = """CREATE OR REPLACE VIEW complete_drop AS
+SELECT l.*
+FROM drop_ledger AS l
+CROSS JOIN writer AS w
+WHERE w.after_sequence IS NULL
+    OR l.sequence <= w.after_sequence"""
+
+
+class DatabricksWarehouse:
+    """A `core.ports.Warehouse` in a schema; statements run in the SQL warehouse that `access` tells."""
+
+    def __init__(
+        self,
+        access: Access,
+        schema: str,
+        local: Path,
+        *,
+        wait_seconds: float = 30.0,
+        settings: Mapping[str, str] | None = None,
+        waiting: Waiting = without_a_word,
+        statements: Statements | None = None,
+    ) -> None:
+        self._access = access
+        self._name = schema
+        self._local = local
+        self._wait_seconds = wait_seconds
+        self._settings = dict(settings or {})
+        self._waiting = waiting
+        self._statements = statements or Statements(access, local)
+        self._prepared = False
+
+    @property
+    def location(self) -> str:
+        return f"databricks:{self._access.catalog}.{self._name}"
+
+    @property
+    def schema(self) -> str:
+        """The schema's full name, as statements have it."""
+        return f"{ticked(self._access.catalog)}.{ticked(self._name)}"
+
+    @property
+    def _work(self) -> str:
+        return f"{ticked(self._access.catalog)}.{ticked(f'{self._name}_work')}"
+
+    def exists(self) -> bool:
+        found = self._statements.rows(f"SHOW SCHEMAS IN {ticked(self._access.catalog)} LIKE '{self._name}'")
+        return bool(found) and self._has("pipeline_state")
+
+    def _has(self, name: str) -> bool:
+        return has_table(self._statements, self.schema, name)
+
+    @contextmanager
+    def session(self, *, read_only: bool = False) -> Iterator[DatabricksSession]:
+        if read_only:
+            if not self.exists():
+                raise ConfigurationError(
+                    f"there is no warehouse at {self.location}",
+                    hint="drop a file first (dropledger process FILE), or correct DATABRICKS_CATALOG and _SCHEMA",
+                )
+            self._use()
+            with self._reader() as local:
+                yield self._session(local, None)
+            return
+        writer = Writer(self._statements, self.schema, self._wait_seconds, self._waiting)
+        if self._prepared:
+            self._use()
+        else:
+            self._prepare(writer)
+        writer.take()
+        try:
+            with self._reader() as local:
+                yield self._session(local, writer)
+            if not self._prepared and self._has("drop_ledger"):
+                self._statements.run(_COMPLETE)
+                self._prepared = True
+        finally:
+            writer.leave()
+
+    def _session(self, local: LocalReader, writer: Writer | None) -> DatabricksSession:
+        volume = f"/Volumes/{self._access.catalog}/{self._name}_work/{_VOLUME}"
+        return DatabricksSession(self._statements, self.schema, self._work, volume, local, writer)
+
+    @contextmanager
+    def _reader(self) -> Iterator[LocalReader]:
+        self._local.mkdir(0o700, parents=True, exist_ok=True)
+        passing = Path(mkdtemp(dir=self._local))
+        try:
+            yield LocalReader(passing, self._settings)
+        finally:
+            shutil.rmtree(passing, ignore_errors=True)
+
+    def _prepare(self, writer: Writer) -> None:
+        for schema in (self.schema, self._work):
+            self._statements.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        self._statements.run(f"CREATE VOLUME IF NOT EXISTS {self._work}.{_VOLUME}")
+        self._use()
+        if not self._has("writer") or not self._statements.rows("SELECT place FROM writer"):
+            writer.prepare()
+
+    def _use(self) -> None:
+        self._statements.run(f"USE {self.schema}")
+
+    def aside(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
+        other = self._sibling(f"{self._name}_{label}")
+        other.remove()
+        if copied and self.exists():
+            with other.session() as session:
+                del session
+                for table in tables_of(self._statements, self.schema):
+                    self._statements.run(
+                        f"CREATE TABLE {other.schema}.{ticked(table)} SHALLOW CLONE {self.schema}.{ticked(table)}"
+                    )
+                other.copy_views(self)
+        return other
+
+    def _sibling(self, name: str) -> "DatabricksWarehouse":
+        return DatabricksWarehouse(
+            self._access,
+            name,
+            self._local,
+            wait_seconds=self._wait_seconds,
+            settings=self._settings,
+            waiting=self._waiting,
+            statements=self._statements,
+        )
+
+    def at(self, location: str) -> "DatabricksWarehouse":
+        catalog, _, schema = location.removeprefix("databricks:").rpartition(".")
+        if not schema.replace("_", "").isalnum() or catalog not in {"", self._access.catalog}:
+            raise ConfigurationError(
+                f"{location} is no schema of the catalog {self._access.catalog}",
+                hint=f"write it like databricks:{self._access.catalog}.lending_then",
+            )
+        return self._sibling(schema)
+
+    def copy_views(self, other: "DatabricksWarehouse") -> None:
+        """Make the views of another schema here, each after those that it reads."""
+        found = self._statements.rows(f"SHOW VIEWS IN {other.schema}")
+        texts = {row["viewName"]: other.text_of(row["viewName"]) for row in found if not row["isTemporary"]}
+        self._use()
+        while texts:
+            before, failure = len(texts), None
+            for name, text in list(texts.items()):
+                try:
+                    self._statements.run(f"CREATE OR REPLACE VIEW {self.schema}.{ticked(name)} AS\n{text}")
+                except ConfigurationError as error:  # it reads one that is not there yet
+                    failure = error
+                else:
+                    del texts[name]
+            if failure is not None and len(texts) == before:
+                raise failure
+
+    def text_of(self, view: str) -> str:
+        """The query of a view."""
+        described = self._statements.rows(f"DESCRIBE TABLE EXTENDED {self.schema}.{ticked(view)}")
+        return next(str(row["data_type"]) for row in described if row["col_name"] == "View Text")
+
+    def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DatabricksWarehouse":
+        """As one change: after a death in the middle, what was there is restored. It stays in the tables' versions."""
+        other = cast("DatabricksWarehouse", rebuilt)
+        with self.session() as session, session.transaction():
+            for table in tables_of(self._statements, other.schema):
+                session.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM {other.schema}.{ticked(table)}')
+            self.copy_views(other)
+        other.remove()
+        return self.aside(keep_as)
+
+    def remove(self) -> None:
+        self._prepared = False
+        for schema in (self.schema, self._work):
+            self._statements.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+    def versions(self) -> Sequence[tuple[str, str]]:
+        from databricks.sql import __version__
+
+        return (("databricks-sql-connector", __version__),)

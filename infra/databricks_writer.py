@@ -1,0 +1,187 @@
+"""Who writes to a schema, and what is not complete yet: exactly once, in an engine without transactions over tables.
+
+The table `writer` has one row. Whoever writes puts his name into it first (`holder`, until a moment), so that there is
+one at a time. Before a change first writes to a table, the version that the table has then is noted in `changed`; when
+all is done the note is cleared, in one statement, which is the commit. If the holder dies before that, whoever comes
+next finds the note and restores those versions. Each of these steps can be done twice, and ends the same.
+
+So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
+"""
+
+import json
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+from uuid import uuid4
+
+from core.errors import Busy, DropledgerError, Overtaken
+from core.patience import Waiting, patiently
+from infra.databricks_connection import STATEMENT_SECONDS, Statements
+from infra.databricks_sql import ticked
+
+HOLD_SECONDS = 2 * STATEMENT_SECONDS
+"""How long the hold of a writer without a sign of life lasts, which is renewed before a statement might outlive it."""
+
+_MARGIN_SECONDS = 60
+_NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
+_UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
+
+
+class Writer:
+    """The hold that one process has on a schema, and its open change."""
+
+    def __init__(self, statements: Statements, schema: str, wait_seconds: float, waiting: Waiting) -> None:
+        self._statements = statements
+        self._schema = schema
+        self._table = f"{schema}.writer"
+        self._wait_seconds = wait_seconds
+        self._waiting = waiting
+        self._holder = f"{uuid4().hex[:12]} (process {os.getpid()} on {socket.gethostname()})"
+        self._renewed = 0.0
+        self._changed: dict[str, int | None] | None = None
+        self._after: int | None = None
+        self._versions: dict[str, int | None] = {}
+
+    def prepare(self) -> None:
+        """Make the table, if it is not there."""
+        self._statements.run(
+            f"""CREATE TABLE IF NOT EXISTS {self._table} (
+                place BIGINT NOT NULL,
+                holder STRING,
+                until TIMESTAMP_NTZ,
+                changed STRING,
+                after_sequence BIGINT
+            )"""
+        )
+        self._statements.run(
+            f"""MERGE INTO {self._table} AS w
+            USING (SELECT CAST(1 AS BIGINT) AS place) AS one
+            ON w.place = one.place
+            WHEN NOT MATCHED THEN INSERT (place) VALUES (one.place)"""
+        )
+
+    def take(self) -> None:
+        """Become the writer, and undo what the one before has left open.
+
+        Raises:
+            Busy: another process writes, and did so for as long as one waits.
+        """
+        patiently(self._try_to_take, self._wait_seconds, self._waiting)
+        self._renewed = time.monotonic()
+        [found] = self._statements.rows(f"SELECT changed FROM {self._table}")
+        if found["changed"] is not None:
+            self._changed = json.loads(found["changed"])
+            self.undo()
+
+    def _try_to_take(self) -> None:
+        take = f"UPDATE {self._table} SET holder = :me, until = {_UNTIL}"
+        if self._statements.run(f"{take} WHERE holder IS NULL OR until < {_NOW}", {"me": self._holder}):
+            return
+        [found] = self._statements.rows(f"SELECT holder FROM {self._table}")
+        before = found["holder"] or ""
+        if _is_dead(before) and self._statements.run(
+            f"{take} WHERE holder = :before", {"me": self._holder, "before": before}
+        ):
+            return
+        raise Busy(
+            f"the schema {self._schema} is written to",
+            holder=before.partition(" ")[2].strip("()"),
+            hint=f"try again when that process is done; if it has died, {HOLD_SECONDS // 60} minutes after its death",
+        )
+
+    def leave(self) -> None:
+        """Let others write."""
+        with suppress(DropledgerError):  # or they wait until the hold is over
+            self._statements.run(f"UPDATE {self._table} SET holder = NULL WHERE holder = :me", {"me": self._holder})
+
+    def begin(self) -> None:
+        """Open a change."""
+        self._changed = {}
+
+    def about_to_write(self, table: str) -> None:
+        """Make sure that what the tables hold now can be restored, and that this is still the writer's turn."""
+        if self._changed is not None and table not in self._changed:
+            # All tables at once, of which nearly all will be written to: a note costs far more than a look.
+            self._changed = {**self._found_versions(), **self._changed}
+            self._changed.setdefault(table, None)
+            self._note(self._changed)
+        elif time.monotonic() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
+            self._note(self._changed)
+        self._versions.pop(table, None)
+
+    def _found_versions(self) -> dict[str, int | None]:
+        """The version of each table; what was not written to since it was last looked at still has that one."""
+        for table in tables_of(self._statements, self._schema):
+            if table not in self._versions:
+                described = f"DESCRIBE HISTORY {self._schema}.{ticked(table)} LIMIT 1"
+                self._versions[table] = int(self._statements.rows(described)[0]["version"])
+        return dict(self._versions)
+
+    def _note(self, changed: dict[str, int | None] | None) -> None:
+        given: dict[str, Any] = {"me": self._holder, "changed": json.dumps(changed) if changed else None}
+        sequence = "NULL"
+        if changed is not None:
+            sequence = "after_sequence"
+            if changed.get("drop_ledger") is not None and self._after is None:
+                [newest] = self._statements.rows(f"SELECT max(sequence) AS place FROM {self._schema}.drop_ledger")
+                self._after = newest["place"] or 0
+                sequence = ":sequence"
+                given["sequence"] = self._after
+        noted = self._statements.run(
+            f"""UPDATE {self._table} SET
+                changed = :changed,
+                after_sequence = {sequence},
+                until = {_UNTIL}
+            WHERE holder = :me""",
+            given,
+        )
+        if not noted:
+            raise Overtaken("another process has become the writer", hint="try again; what was open was undone")
+        self._renewed = time.monotonic()
+
+    def commit(self) -> None:
+        """Close the change: what it wrote stays."""
+        if self._changed:
+            self._note(None)
+        self._changed = self._after = None
+
+    def undo(self) -> None:
+        """Close the change: what it wrote goes."""
+        for table, version in (self._changed or {}).items():
+            self._versions.pop(table, None)
+            name = f"{self._schema}.{ticked(table)}"
+            if version is None:
+                self._statements.run(f"DROP TABLE IF EXISTS {name}")
+            else:
+                self._statements.run(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
+        self.commit()
+
+
+def has_table(statements: Statements, schema: str, name: str) -> bool:
+    """Whether a schema has a table or view of this name."""
+    found = statements.rows(f"SHOW TABLES IN {schema} LIKE '{name}'")
+    return any(row["tableName"] == name and not row["isTemporary"] for row in found)
+
+
+def tables_of(statements: Statements, schema: str) -> list[str]:
+    """The tables of a schema, but for the one of who writes."""
+    views = {row["viewName"] for row in statements.rows(f"SHOW VIEWS IN {schema}")}
+    found = statements.rows(f"SHOW TABLES IN {schema}")
+    return [row["tableName"] for row in found if not row["isTemporary"] and row["tableName"] not in {*views, "writer"}]
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether a writer was a process of this machine that has ended."""
+    _, _, words = holder.partition(" (process ")
+    process, _, machine = words.rstrip(")").partition(" on ")
+    if machine != socket.gethostname() or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
