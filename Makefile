@@ -55,7 +55,7 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --group dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
 
 $(CLOUD)/made: requirements-cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
