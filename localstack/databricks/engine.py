@@ -21,15 +21,19 @@ import pyarrow as pa
 import sql
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  as everybody calls it
 from pyspark.sql.classic.column import Column
+from pyspark.sql.types import StructType
 
 CATALOG = "spark_catalog"
-VIEW = re.compile(rf"(?:CREATE|ALTER|DROP)\b(?: OR REPLACE)? VIEW (?:IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)", re.I)
-INSERT = re.compile(rf"\bINSERT (?:INTO|OVERWRITE)(?: TABLE)? ({sql.NAME}(?:\.{sql.NAME})*)", re.I)
+VIEW = re.compile(
+    rf"(?:CREATE|ALTER|DROP)\b(?: OR REPLACE)? VIEW (?:IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)",
+    re.IGNORECASE,
+)
+INSERT = re.compile(rf"\bINSERT (?:INTO|OVERWRITE)(?: TABLE)? ({sql.NAME}(?:\.{sql.NAME})*)", re.IGNORECASE)
 VOLUME = re.compile(
-    rf"(CREATE|DROP) VOLUME (IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)(?: COMMENT '')?$", re.I
+    rf"(CREATE|DROP) VOLUME (IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)(?: COMMENT '')?$", re.IGNORECASE
 )
 SPARK = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -48,6 +52,8 @@ SPARK = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.databricks.delta.merge.materializeSource": "none",
+    "spark.databricks.delta.incremental.commit.verify": "false",
+    "spark.databricks.delta.properties.defaults.checkpointInterval": "100",
     "spark.databricks.delta.stats.skipping": "false",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -98,6 +104,22 @@ def failure(error: Exception) -> Failed:
     message = message[max(message.find("["), 0) :] if "SQLSTATE: " in message else message
     state = re.search(r"SQLSTATE: (\w{5})", message)
     return Failed(message.split(";\n")[0].split("\n\nJVM stack")[0].strip(), state[1] if state else "XX000", told[0])
+
+
+def arrow(frame: DataFrame) -> pa.Table:
+    """A frame's rows; what Arrow cannot hold as Spark describes it (the metrics of OPTIMIZE) as JSON text."""
+    if not frame.columns:
+        return pa.table({})
+    try:
+        return frame.toArrow()
+    except pa.ArrowException:
+        nested = {field.name for field in frame.schema if isinstance(field.dataType, StructType)}
+        return frame.select(
+            *(
+                F.to_json(F.col(f"`{name}`")).alias(name) if name in nested else F.col(f"`{name}`")
+                for name in frame.columns
+            )
+        ).toArrow()
 
 
 class Engine:
@@ -267,7 +289,7 @@ class Session:
         if insert:
             count = self._inserted(insert[1])
             return Result(pa.table({"num_affected_rows": [count], "num_inserted_rows": [count]}), count)
-        table = frame.toArrow()
+        table = arrow(frame)
         if "num_affected_rows" in table.column_names and re.search(r"\b(UPDATE|DELETE|MERGE)\b", words, re.IGNORECASE):
             return Result(table, table["num_affected_rows"][0].as_py())
         return Result(table)
@@ -296,7 +318,7 @@ class Session:
         if kind == "BOOLEAN":
             return F.lit(text.lower() == "true")
         if kind in ("TINYINT", "SMALLINT", "INT", "BIGINT"):
-            return F.expr(f"{int(text)}{ {'TINYINT': 'Y', 'SMALLINT': 'S', 'INT': '', 'BIGINT': 'L'}[kind]}")
+            return F.expr(f"{int(text)}{ {'TINYINT': 'Y', 'SMALLINT': 'S', 'INT': '', 'BIGINT': 'L'}[kind] }")
         if kind in ("DOUBLE", "FLOAT"):
             return F.lit(float(text)) if kind == "DOUBLE" else F.expr(f"{float(text)}F")
         if kind in ("DATE", "TIMESTAMP", "TIMESTAMP_NTZ"):

@@ -1,5 +1,4 @@
-"""A stand-in for a Databricks SQL warehouse: what databricks-sql-connector speaks (Thrift over HTTP), with Spark and
-Delta behind it.
+"""A stand-in for a Databricks SQL warehouse: what databricks-sql-connector speaks, with Spark and Delta behind it.
 
     .venv-spark/bin/python localstack/databricks/server.py --folder DIR
 
@@ -108,7 +107,7 @@ class Operation:
         table = self.future.result().table
         start, self.read = self.read, min(self.read + rows, table.num_rows)
         batches = []
-        for batch in table.slice(start, rows).combine_chunks().to_batches():
+        for batch in table.slice(start, self.read - start).combine_chunks().to_batches():
             data = batch.serialize().to_pybytes()
             batches.append(ttypes.TSparkArrowBatch(lz4.frame.compress(data) if self.compress else data, batch.num_rows))
         return ttypes.TFetchResultsResp(
@@ -169,11 +168,12 @@ class StandIn:
             result = opened.session.run(text, values, group, f"{self.url}{VOLUMES}{self.signature}")
             if fault and fault.kind == "die_after":
                 os._exit(1)
-            return result
         except Failed:
             raise
         except Exception as error:  # whatever it is, the client must hear of it
             raise failure(error) from error
+        else:
+            return result
         finally:
             milliseconds = round((time.monotonic() - began) * 1000, 1)
             self.statements.append({"session": number, "text": text[:200], "milliseconds": milliseconds})
@@ -259,9 +259,7 @@ class Calls:
             for each in request.parameters or []
         ]
         number = str(uuid.UUID(bytes=identity))
-        future = opened.thread.submit(
-            self.stand_in.run, opened, number, guid.hex(), request.statement, values, fault
-        )
+        future = opened.thread.submit(self.stand_in.run, opened, number, guid.hex(), request.statement, values, fault)
         operation = opened.operations[guid] = Operation(future, bool(request.canDecompressLZ4Result))
         response = ttypes.TExecuteStatementResp(
             status=OK,
@@ -282,7 +280,9 @@ class Calls:
 
     def _operation(self, handle: Any) -> Operation | None:
         guid = handle.operationId.guid
-        return next((each.operations[guid] for each in list(self.stand_in.opened.values()) if guid in each.operations), None)
+        return next(
+            (each.operations[guid] for each in list(self.stand_in.opened.values()) if guid in each.operations), None
+        )
 
     def GetOperationStatus(self, request: Any) -> Any:  # noqa: N802
         operation = self._operation(request.operationHandle)

@@ -1,5 +1,7 @@
-"""What of a statement the stand-in must know before Spark sees it: what a SQL warehouse would refuse, what
-OSS Spark's parser does not know, and where volume paths lie."""
+"""What of a statement the stand-in must know before Spark sees it.
+
+What a SQL warehouse would refuse, what OSS Spark's parser does not know, and where volume paths lie.
+"""
 
 import re
 from dataclasses import dataclass
