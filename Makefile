@@ -72,7 +72,7 @@ $(SPARK)/made: requirements-spark.txt localstack/databricks/pom.xml
 	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-spark.txt
 	@rm -rf $(SPARK)/jars
 	@mvn --quiet --batch-mode --file localstack/databricks/pom.xml dependency:copy-dependencies \
-		-DincludeGroupIds=io.delta,io.unitycatalog -DoutputDirectory=$(CURDIR)/$(SPARK)/jars
+		-DincludeGroupIds=io.delta,io.unitycatalog -DoutputDirectory=$(abspath $(SPARK))/jars
 	@touch $@
 
 spark-if-java:
