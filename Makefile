@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 VENV ?= .venv
 CLOUD ?= .venv-cloud
+SPARK ?= .venv-spark
 BIN := $(VENV)/bin
 WORKERS ?= 2
 ARCHITECTURE ?= arm64
@@ -12,7 +13,7 @@ LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock cloud sam-invoke build-Function bench clean
+.PHONY: help demo test lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,7 +38,7 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt
 demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the result
 	@$(BIN)/dropledger demo
 
-test: $(VENV)/dev $(CLOUD)/made ## Run all tests
+test: $(VENV)/dev $(CLOUD)/made spark-if-java ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and validate template.yaml
@@ -49,19 +50,38 @@ lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and
 	@AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(CLOUD)/bin/sam validate --lint --template template.yaml
 
 audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
-	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-dev.txt requirements-cloud.txt
+	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-dev.txt requirements-cloud.txt requirements-spark.txt
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --group dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group spark -o requirements-spark.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
 
 $(CLOUD)/made: requirements-cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
 	@$(PYTHON) -m venv $(CLOUD)
 	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-cloud.txt
 	@touch $@
+
+$(SPARK)/made: requirements-spark.txt localstack/databricks/pom.xml
+	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "A stand-in for Databricks needs Java 17 and Maven. Try: apt-get install openjdk-17-jre-headless maven"; exit 1; }
+	@echo "Making $(SPARK) with $$($(PYTHON) --version), for a stand-in for Databricks: 850 MB"
+	@$(PYTHON) -m venv $(SPARK)
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-spark.txt
+	@rm -rf $(SPARK)/jars
+	@mvn --quiet --batch-mode --file localstack/databricks/pom.xml dependency:copy-dependencies \
+		-DincludeGroupIds=io.delta,io.unitycatalog -DoutputDirectory=$(abspath $(SPARK))/jars
+	@touch $@
+
+spark-if-java:
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+		$(MAKE) --no-print-directory $(SPARK)/made || echo "$(SPARK) could not be made: tests that need it are skipped"; \
+	else echo "No Java and Maven: tests that need a stand-in for Databricks are skipped"; fi
+
+databricks: $(SPARK)/made ## Start a stand-in for a Databricks SQL warehouse, with its tables in .databricks; Ctrl-C stops it
+	@$(SPARK)/bin/python localstack/databricks/server.py --folder .databricks --idle-seconds 86400 $(ARGS)
 
 $(VENV)/aws: $(VENV)/runtime requirements-aws.txt
 	@echo "Installing what a root in S3 needs, from requirements-aws.txt"
@@ -90,4 +110,4 @@ bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass 
 	@$(BIN)/python benchmarks/bare_pass.py
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLOUD) $(SPARK) .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from databricks_server import Server, skip_without_spark
 from hypothesis import HealthCheck, settings
 from ledger import Ledger, Template
 
@@ -69,4 +70,14 @@ def s3() -> Iterator[None]:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             patch.delenv(name, raising=False)
         yield
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A stand-in for a Databricks SQL warehouse; skipped where there is no Java. Tests of it share one xdist group."""
+    skip_without_spark()
+    logging.getLogger("databricks").setLevel(logging.ERROR)
+    server = Server(tmp_path_factory.mktemp("databricks") / "folder")
+    yield server
     server.stop()
