@@ -300,7 +300,8 @@ class Session:
         if version is None:
             return 0
         state = self.spark._jsparkSession.sessionState()
-        entry = state.catalog().getTableMetadata(state.sqlParser().parseTableIdentifier(name))
+        within = ".".join(re.findall(sql.NAME, name)[-2:])  # there is one catalog
+        entry = state.catalog().getTableMetadata(state.sqlParser().parseTableIdentifier(within))
         log = Path(entry.location().getPath()) / "_delta_log" / f"{int(version):020}.json"
         for line in log.read_text("utf-8").splitlines():
             if '"commitInfo"' in line:
