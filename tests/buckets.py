@@ -1,5 +1,6 @@
 """Buckets, and roots in them, by their objects."""
 
+import urllib.request
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -65,10 +66,9 @@ class BucketRoot(Objects):
     def delete(self, name: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=f"some/root/{name}")
 
-    def clear(self) -> None:
-        """Delete all that is in it, to the last version."""
-        for found in list(self._pages("list_object_versions", "Versions")):
-            self.client.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
+    def forget(self) -> None:
+        """Let the emulator forget this bucket and all others, which it keeps in memory."""
+        urllib.request.urlopen(f"{self.client.meta.endpoint_url}/moto-api/reset", data=b"").close()
 
     def versions(self, beginning: str) -> list[str]:
         """The names that begin so, once for each version there is of them."""

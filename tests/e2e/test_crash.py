@@ -136,7 +136,7 @@ def test_killed_at_a_step_on_a_bucket_and_started_again_on_some_machine(tmp_path
         found = holds(root)
         if found != expected or root.versions("inbox/"):
             wrong[f"{step}, {steps[step]}"] = differences(found, expected)
-        root.clear()
+        root.forget()
     assert wrong == {}
 
 
