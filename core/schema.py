@@ -11,7 +11,7 @@ from core.intake import Extract, initial_extract
 from core.mart import refresh
 from core.ports import Session
 from core.rules import typed_cell
-from core.sql import literal, quoted, statements
+from core.sql import MOST_CLUSTERED, listed, literal, quoted, statements
 from core.validate import refuse_beyond_limit, validate
 
 
@@ -124,7 +124,8 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
     for mart in pipeline.marts:
         session.scratch(f"touched_{mart.name}", mart.touched_sql, {"moment_before": datetime.min})
         session.execute(
-            f"CREATE OR REPLACE TABLE {quoted(mart.name)} AS\nSELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"
+            f"""CREATE OR REPLACE TABLE {quoted(mart.name)} /* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */ AS
+            SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
         )
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())

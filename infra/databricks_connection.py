@@ -21,6 +21,7 @@ STATEMENT_SECONDS = 600
 
 _ROWS_AT_ONCE = 100_000
 _ATTEMPTS = 8
+_STARTING_SECONDS = 600.0
 _STATE = re.compile(r"SQLSTATE:? (\w{5})")
 _CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
 _LOST = re.compile(
@@ -152,6 +153,9 @@ class Statements:
                 },
                 staging_allowed_local_path=str(self._local),
                 enable_telemetry=False,
+                # What answers 429 or 503, as a warehouse that starts does, is asked again after at least `delay_max`.
+                _retry_delay_max=5.0,
+                _retry_stop_after_attempts_duration=_STARTING_SECONDS,
                 user_agent_entry="dropledger",
                 **({"_connection_uri": f"{access.host.rstrip('/')}{access.http_path}"} if plain else {}),
                 **self._credentials(),
@@ -201,8 +205,9 @@ class _told:  # noqa: N801 - used as a statement
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         from databricks.sql import exc
+        from urllib3.exceptions import HTTPError
 
-        if isinstance(error, exc.Error):
+        if isinstance(error, exc.Error | HTTPError):
             raise by_what_to_do(error, self._sql) from error
 
 
@@ -222,7 +227,7 @@ def by_what_to_do(error: Exception, sql: str) -> Exception:
         ours = ConfigurationError(
             "the warehouse databricks cannot be used", why=text, hint="check the token or client, and its permissions"
         )
-    elif isinstance(error, exc.RequestError | exc.OperationalError):
+    elif isinstance(error, exc.RequestError | exc.OperationalError) or not isinstance(error, exc.Error):
         ours = Unavailable("the warehouse databricks does not answer", why=text, hint="try again later")
     elif state and state[1].startswith(_STATEMENT):
         ours = ConfigurationError(

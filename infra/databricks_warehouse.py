@@ -1,4 +1,4 @@
-"""The warehouse in Databricks: a schema of a catalog, and one beside it for what is on its way."""
+"""The warehouse in Databricks: a schema of a catalog."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,10 +56,6 @@ class DatabricksWarehouse:
         """The schema's full name, as statements have it."""
         return f"{ticked(self._access.catalog)}.{ticked(self._name)}"
 
-    @property
-    def _work(self) -> str:
-        return f"{ticked(self._access.catalog)}.{ticked(f'{self._name}_work')}"
-
     def exists(self) -> bool:
         found = self._statements.rows(f"SHOW SCHEMAS IN {ticked(self._access.catalog)} LIKE '{self._name}'")
         return bool(found) and self._has("pipeline_state")
@@ -79,13 +75,14 @@ class DatabricksWarehouse:
             with self._reader() as local:
                 yield self._session(local, None)
             return
-        writer = Writer(self._statements, self.schema, self._wait_seconds, self._waiting)
+        writer = Writer(self._statements, self._access.catalog, self._name, self._wait_seconds, self._waiting)
         if self._prepared:
             self._use()
         else:
             self._prepare(writer)
         writer.take()
         try:
+            self._statements.run(f"CREATE VOLUME {ticked(self._access.catalog)}.{ticked(writer.work)}.{_VOLUME}")
             with self._reader() as local:
                 yield self._session(local, writer)
             if not self._prepared and self._has("drop_ledger"):
@@ -95,8 +92,10 @@ class DatabricksWarehouse:
             writer.leave()
 
     def _session(self, local: LocalReader, writer: Writer | None) -> DatabricksSession:
-        volume = f"/Volumes/{self._access.catalog}/{self._name}_work/{_VOLUME}"
-        return DatabricksSession(self._statements, self.schema, self._work, volume, local, writer)
+        work = writer.work if writer else ""
+        volume = f"/Volumes/{self._access.catalog}/{work}/{_VOLUME}"
+        scratch = f"{ticked(self._access.catalog)}.{ticked(work)}"
+        return DatabricksSession(self._statements, self.schema, scratch, volume, local, writer)
 
     @contextmanager
     def _reader(self) -> Iterator[LocalReader]:
@@ -108,9 +107,7 @@ class DatabricksWarehouse:
             shutil.rmtree(passing, ignore_errors=True)
 
     def _prepare(self, writer: Writer) -> None:
-        for schema in (self.schema, self._work):
-            self._statements.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        self._statements.run(f"CREATE VOLUME IF NOT EXISTS {self._work}.{_VOLUME}")
+        self._statements.run(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
         self._use()
         if not self._has("writer") or not self._statements.rows("SELECT place FROM writer"):
             writer.prepare()
@@ -178,15 +175,17 @@ class DatabricksWarehouse:
         other = cast("DatabricksWarehouse", rebuilt)
         with self.session() as session, session.transaction():
             for table in tables_of(self._statements, other.schema):
-                session.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM {other.schema}.{ticked(table)}')
+                there = f"{other.schema}.{ticked(table)}"
+                columns = self._statements.rows(f"DESCRIBE DETAIL {there}")[0]["clusteringColumns"]
+                clustered = f"CLUSTER BY ({', '.join(map(ticked, columns))}) " if columns else ""
+                session.execute(f"CREATE OR REPLACE TABLE {ticked(table)} {clustered}AS SELECT * FROM {there}")
             self.copy_views(other)
         other.remove()
         return self.aside(keep_as)
 
     def remove(self) -> None:
         self._prepared = False
-        for schema in (self.schema, self._work):
-            self._statements.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        self._statements.run(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
 
     def versions(self) -> Sequence[tuple[str, str]]:
         from databricks.sql import __version__

@@ -13,6 +13,8 @@ import os
 import socket
 import time
 from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -32,17 +34,27 @@ _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
 class Writer:
     """The hold that one process has on a schema, and its open change."""
 
-    def __init__(self, statements: Statements, schema: str, wait_seconds: float, waiting: Waiting) -> None:
+    def __init__(
+        self, statements: Statements, catalog: str, schema: str, wait_seconds: float, waiting: Waiting
+    ) -> None:
         self._statements = statements
-        self._schema = schema
-        self._table = f"{schema}.writer"
+        self._catalog = catalog
+        self._name = schema
+        self._schema = f"{ticked(catalog)}.{ticked(schema)}"
+        self._table = f"{self._schema}.writer"
         self._wait_seconds = wait_seconds
         self._waiting = waiting
-        self._holder = f"{uuid4().hex[:12]} (process {os.getpid()} on {socket.gethostname()})"
+        self._token = uuid4().hex[:12]
+        self._holder = f"{self._token} (process {os.getpid()} on {_machine()})"
         self._renewed = 0.0
         self._changed: dict[str, int | None] | None = None
         self._after: int | None = None
         self._versions: dict[str, int | None] = {}
+
+    @property
+    def work(self) -> str:
+        """The name of the holder's own schema."""
+        return f"{self._name}_work_{self._token}"
 
     def prepare(self) -> None:
         """Make the table, if it is not there."""
@@ -68,32 +80,39 @@ class Writer:
         Raises:
             Busy: another process writes, and did so for as long as one waits.
         """
-        patiently(self._try_to_take, self._wait_seconds, self._waiting)
-        self._renewed = time.monotonic()
-        [found] = self._statements.rows(f"SELECT changed FROM {self._table}")
-        if found["changed"] is not None:
-            self._changed = json.loads(found["changed"])
+        before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
+        self._renewed = _seconds()
+        if changed is not None:
+            self._changed = json.loads(changed)
             self.undo()
+        if before is not None:
+            self._drop(f"{self._name}_work_{before.partition(' ')[0]}")
+        self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(self.work)}")
 
-    def _try_to_take(self) -> None:
-        take = f"UPDATE {self._table} SET holder = :me, until = {_UNTIL}"
-        if self._statements.run(f"{take} WHERE holder IS NULL OR until < {_NOW}", {"me": self._holder}):
-            return
-        [found] = self._statements.rows(f"SELECT holder FROM {self._table}")
-        before = found["holder"] or ""
-        if _is_dead(before) and self._statements.run(
-            f"{take} WHERE holder = :before", {"me": self._holder, "before": before}
-        ):
-            return
+    def _try_to_take(self) -> tuple[str | None, str | None]:
+        [found] = self._statements.rows(f"SELECT holder, changed, until < {_NOW} AS over FROM {self._table}")
+        before, changed = found["holder"], found["changed"]
+        if before is None or found["over"] or _is_dead(before):
+            taken = self._statements.run(
+                f"""UPDATE {self._table} SET holder = :me, until = {_UNTIL}
+                WHERE holder IS NOT DISTINCT FROM :before AND changed IS NOT DISTINCT FROM :changed""",
+                {"me": self._holder, "before": before, "changed": changed},
+            )
+            if taken:
+                return before, changed
         raise Busy(
             f"the schema {self._schema} is written to",
-            holder=before.partition(" ")[2].strip("()"),
+            holder=(before or "another process").partition(" ")[2].strip("()"),
             hint=f"try again when that process is done; if it has died, {HOLD_SECONDS // 60} minutes after its death",
         )
 
+    def _drop(self, schema: str) -> None:
+        self._statements.run(f"DROP SCHEMA IF EXISTS {ticked(self._catalog)}.{ticked(schema)} CASCADE")
+
     def leave(self) -> None:
         """Let others write."""
-        with suppress(DropledgerError):  # or they wait until the hold is over
+        with suppress(DropledgerError):  # or they wait until the hold is over, and clear up
+            self._drop(self.work)
             self._statements.run(f"UPDATE {self._table} SET holder = NULL WHERE holder = :me", {"me": self._holder})
 
     def begin(self) -> None:
@@ -107,7 +126,7 @@ class Writer:
             self._changed = {**self._found_versions(), **self._changed}
             self._changed.setdefault(table, None)
             self._note(self._changed)
-        elif time.monotonic() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
+        elif _seconds() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
             self._note(self._changed)
         self._versions.pop(table, None)
 
@@ -139,7 +158,7 @@ class Writer:
         )
         if not noted:
             raise Overtaken("another process has become the writer", hint="try again; what was open was undone")
-        self._renewed = time.monotonic()
+        self._renewed = _seconds()
 
     def commit(self) -> None:
         """Close the change: what it wrote stays."""
@@ -155,6 +174,9 @@ class Writer:
             if version is None:
                 self._statements.run(f"DROP TABLE IF EXISTS {name}")
             else:
+                self._statements.run(
+                    f"ALTER TABLE {name} SET TBLPROPERTIES ('dropledger.restored_by' = '{self._token}')"
+                )
                 self._statements.run(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
         self.commit()
 
@@ -176,8 +198,8 @@ def _is_dead(holder: str) -> bool:
     """Whether a writer was a process of this machine that has ended."""
     _, _, words = holder.partition(" (process ")
     process, _, machine = words.rstrip(")").partition(" on ")
-    if machine != socket.gethostname() or not process.isdecimal():
-        return False
+    if machine != _machine() or not process.isdecimal() or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        return False  # machines of Lambda are copies of each other
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
@@ -185,3 +207,19 @@ def _is_dead(holder: str) -> bool:
     except PermissionError:
         pass
     return False
+
+
+def _machine() -> str:
+    """What this process runs on, since that last started; a container is a machine of its own."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts += [
+            Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            str(Path("/proc/self/ns/pid").readlink()),
+        ]
+    return f"{parts[0]} {sha256(' '.join(parts).encode()).hexdigest()[:8]}"
+
+
+def _seconds() -> float:
+    """A clock that counts the time that the machine sleeps too, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

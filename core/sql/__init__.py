@@ -13,6 +13,9 @@ from string import Template
 from core.contract import Contract
 
 _INCREMENTAL = re.compile(r"/\* incremental \*/.*?/\* end \*/", re.DOTALL)
+MOST_CLUSTERED = 4
+"""By so many columns an engine can keep the rows of a table together; `/* cluster by ... */` says by which."""
+
 _ENGINE_TYPES = {"bigint": "BIGINT", "text": "STRING", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
 
 
@@ -83,6 +86,7 @@ def feed_fragments(contract: Contract) -> dict[str, str]:
         "history": quoted(f"history_{contract.feed}"),
         "changed": quoted(f"changed_{contract.feed}"),
         "key": listed(key),
+        "clustered": listed(key[:MOST_CLUSTERED]),
         "h_key": listed(key, "h"),
         "o_key": listed(key, "o"),
         "columns": listed([*key, *values]),

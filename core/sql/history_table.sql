@@ -5,4 +5,4 @@ CREATE TABLE IF NOT EXISTS ${history} (
     is_current BOOLEAN NOT NULL,
     drop_id STRING NOT NULL,
     line BIGINT NOT NULL
-)
+) /* cluster by ${clustered} */

@@ -5,28 +5,38 @@ What stands in for the SQL warehouse runs each statement in real Spark on real D
 
 import json
 import os
+import random
+import subprocess
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from comparison import WITHOUT_URI, differences, files_of
+from comparison import WITHOUT_URI, differences, files_of, land
+from console import SCRIPT, environment, until
 from databricks_server import Server
 from ledger import Ledger
-from sequences import sequence
+from sequences import Step, sequence
 
 from core.definition import Pipeline
-from core.rebuild import verify
+from core.export import export
+from core.plan import plan
+from core.rebuild import Selection, replay, verify
 from core.runtime import Runtime
 from infra.databricks_connection import Access
 from infra.databricks_warehouse import DatabricksWarehouse
+from infra.local_store import dropped_file
 
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
+KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))
 LENGTH = 5
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
-ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
 NOT_COMPARED = {"received_at", "committed_at", "published_at", "retracted_at", "uri", "claim_id"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("databricks")]
@@ -43,20 +53,62 @@ class RemoteLedger(Ledger):
         self.runtime = Runtime(pipeline, self.runtime.store, warehouse, self.clock, wait_seconds=5.0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def access(databricks: Server) -> Access:
     return Access(
         f"http://127.0.0.1:{databricks.at['port']}", databricks.at["http_path"], "spark_catalog", databricks.at["token"]
     )
 
 
-@pytest.fixture
-def remote(access: Access, lending: Pipeline, tmp_path: Path) -> Callable[[], RemoteLedger]:
-    def make() -> RemoteLedger:
-        number = next(_schemas)
-        return RemoteLedger(tmp_path / f"remote{number}" / "root", lending, access, f"lending_{os.getpid()}_{number}")
+@dataclass
+class Pair:
+    """The same drops in DuckDB and in a schema of the stand-in."""
+
+    local: Ledger
+    remote: RemoteLedger
+    schema: str
+    access: Access
+
+    def take(self, step: Step) -> None:
+        assert step.take(self.remote) == step.take(self.local), step
+
+    def drop(self, name: str, text: str) -> None:
+        self.take(Step(((name, text),)))
+
+    def assert_alike(self) -> None:
+        found = differences(held(self.remote), held(self.local))
+        assert {name: _apart(*both) for name, both in found.items()} == {}
+
+    def command(self, *arguments: str) -> list[Any]:
+        return [SCRIPT, *arguments, "--root", self.remote.root, "--quiet"]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        found = {
+            "DATABRICKS_HOST": self.access.host,
+            "DATABRICKS_HTTP_PATH": self.access.http_path,
+            "DATABRICKS_TOKEN": self.access.token,
+            "DATABRICKS_CATALOG": self.access.catalog,
+            "DATABRICKS_SCHEMA": self.schema,
+        }
+        cache = self.remote.root.parent / "cache"
+        return {**environment(warehouse="databricks", cache=cache), "PYTHONWARNINGS": "ignore", **found}
+
+
+@pytest.fixture(scope="module")
+def make_pair(access: Access, lending: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Pair]:
+    def make() -> Pair:
+        folder, schema = tmp_path_factory.mktemp("pair"), f"lending_{os.getpid()}_{next(_schemas)}"
+        remote = RemoteLedger(folder / "remote" / "root", lending, access, schema)
+        return Pair(Ledger(folder / "local", lending), remote, schema, access)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def pair(make_pair: Callable[[], Pair]) -> Pair:
+    """One for all tests that may follow one another; making a schema takes most of a minute."""
+    return make_pair()
 
 
 def held(ledger: Ledger) -> dict[str, Any]:
@@ -76,6 +128,13 @@ def held(ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def _apart(remote: Any, local: Any) -> Any:
+    """Of two lists of rows, those that are in one alone."""
+    if not isinstance(remote, list) or not isinstance(local, list):
+        return remote, local
+    return [row for row in remote if row not in local], [row for row in local if row not in remote]
+
+
 def _comparable(path: Path, content: Any) -> Any:
     """What must be alike of a file: all of it, but for engines' names, and how Parquet is packed."""
     if path.suffix == ".parquet":
@@ -90,11 +149,84 @@ def _comparable(path: Path, content: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(SEQUENCES))
-def test_random_drops_give_the_same_tables_and_artifacts_in_both(
-    ledger: Ledger, remote: Callable[[], RemoteLedger], seed: int
-):
-    other = remote()
+def test_random_drops_give_the_same_tables_and_artifacts(pair: Pair, make_pair: Callable[[], Pair], seed: int):
+    both = make_pair() if seed else pair
     for step in sequence(seed, LENGTH):
-        assert step.take(other) == step.take(ledger), step
-        assert differences(held(other), held(ledger)) == {}, step
-    assert verify(other.runtime, lambda *_: None).differences == ()
+        both.take(step)
+        both.assert_alike()
+    assert verify(both.remote.runtime, lambda *_: None).differences == ()
+
+
+def test_replaying_planning_and_exporting_give_the_same(pair: Pair, tmp_path: Path):
+    pair.drop("customers_2026-02-01.csv", CUSTOMERS)
+    pair.drop("accounts_2026-02-02.csv", f"{ACCOUNTS}11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n")
+    planned, exported = [], []
+    for ledger in (pair.local, pair.remote):
+        replay(ledger.runtime, Selection(), None, lambda *_: None)
+        file = tmp_path / "accounts_2026-02-03.csv"
+        file.write_text(f"{ACCOUNTS}11,1,300.00,Savings\n14,1,x,Savings\n15,1,5.00,Savings\n", encoding="utf-8")
+        planned.append(plan(ledger.runtime, dropped_file(file)))
+        folder = tmp_path / str(len(exported))
+        folder.mkdir()
+        then = export(ledger.runtime, folder, datetime(2026, 1, 20, tzinfo=UTC))
+        exported.append({name: _comparable(path, path.read_bytes()) for name, path in then.items()})
+    pair.assert_alike()
+    assert planned[0].effects == planned[1].effects
+    assert exported[0] == exported[1]
+
+
+def test_killed_between_statements_and_started_again(pair: Pair, databricks: Server):
+    """The statement that the killed process has sent goes on meanwhile, as it would in a warehouse."""
+    customers = "customers_2026-03-01.csv", CUSTOMERS.replace("Bo", "Bo the second")
+    land(pair.remote.root, *customers)
+    databricks.ask("DELETE", "/_statements")
+    subprocess.run(pair.command("watch", "--once"), env=pair.variables, check=True)
+    pair.local.clock.moment = datetime.now(UTC)  # the killed processes have the real one
+    pair.local.drop(*customers)
+    count_of_all = databricks.ask("GET", "/_statements")["count"]
+    for number, place in enumerate(sorted(random.sample(range(8, count_of_all), min(KILLS, count_of_all - 8)))):
+        name, text = (
+            f"accounts_2026-03-{2 + number // 24:02}T{number % 24:02}0000Z.csv",
+            f"{ACCOUNTS}11,1,{number}.50,Savings\n",
+        )
+        land(pair.remote.root, name, text)
+        databricks.ask("DELETE", "/_statements")
+        databricks.fault("slow", nth=place, seconds=3)
+        process = subprocess.Popen(pair.command("watch", "--once"), env=pair.variables)
+        until(lambda: databricks.ask("GET", "/_statements")["count"] >= place - 1 or process.poll() is not None, 300)  # noqa: B023
+        time.sleep(0.3)
+        process.kill()
+        process.wait()
+        assert subprocess.run(pair.command("watch", "--once"), env=pair.variables, check=False).returncode == 0
+        databricks.ask("DELETE", "/_faults")
+        pair.local.drop(name, text)
+        print(f"killed at statement {place} of {count_of_all}")
+        pair.assert_alike()
+
+
+@pytest.mark.parametrize("fault", ["conflict", "lost_session", "unavailable"])
+def test_fault_in_the_middle_is_survived(pair: Pair, databricks: Server, fault: str):
+    day = {"conflict": 10, "lost_session": 11, "unavailable": 12}[fault]
+    file = f"accounts_2026-04-{day}.csv", f"{ACCOUNTS}11,1,{day}.25,Savings\n"
+    databricks.fault(fault, match="(?i)INSERT INTO .account_summary")
+    pair.drop(*file)
+    databricks.ask("DELETE", "/_faults")
+    pair.assert_alike()
+
+
+def test_two_writers_lose_nothing(pair: Pair):
+    """Another root writes to the same schema at the same time; each waits for the other."""
+    other = pair.remote.root.parent / "other"
+    texts = {root: f"{ACCOUNTS}{key},1,5.00,Savings\n" for root, key in ((pair.remote.root, 21), (other, 22))}
+    for number, (root, text) in enumerate(texts.items()):
+        land(root, f"accounts_2026-05-0{number + 1}.csv", text)
+    variables = {**pair.variables, "DROPLEDGER_WAIT_SECONDS": "300"}
+    writers = [
+        subprocess.Popen([SCRIPT, "watch", "--once", "--root", root, "--quiet"], env=variables) for root in texts
+    ]
+    assert [writer.wait(600) for writer in writers] == [0, 0]
+    with pair.remote.runtime.warehouse.session(read_only=True) as session:
+        keys = session.query("SELECT account_id FROM history_account WHERE account_id IN (21, 22) ORDER BY account_id")
+        complete = session.query("SELECT count(*) AS row_count FROM complete_drop WHERE name LIKE 'accounts_2026-05%'")
+    assert [row["account_id"] for row in keys] == [21, 22]
+    assert complete[0]["row_count"] == 2
