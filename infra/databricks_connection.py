@@ -152,6 +152,7 @@ class Statements:
                 },
                 staging_allowed_local_path=str(self._local),
                 enable_telemetry=False,
+                _disable_pandas=True,  # the package for Lambda has none, and uploads read a row that is no Arrow
                 user_agent_entry="dropledger",
                 **({"_connection_uri": f"{access.host.rstrip('/')}{access.http_path}"} if plain else {}),
                 **self._credentials(),
