@@ -11,9 +11,11 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
+WAREHOUSE ?= duckdb
+LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements-aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements-databricks.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean
+.PHONY: help demo test lint audit lock cloud sam-invoke databricks spark-if-java build-Function prune-for-databricks bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,11 +52,12 @@ lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and
 	@AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(CLOUD)/bin/sam validate --lint --template template.yaml
 
 audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
-	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-dev.txt requirements-cloud.txt requirements-spark.txt
+	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-databricks.txt requirements-dev.txt requirements-cloud.txt requirements-spark.txt
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks pyproject.toml -o requirements-databricks.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group spark -o requirements-spark.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
@@ -94,17 +97,44 @@ cloud: $(CLOUD)/made $(VENV)/aws ## Deploy template.yaml to an emulator of AWS o
 sam-invoke: $(CLOUD)/made ## Run one event through the function in a container, by the SAM CLI (needs a Docker engine)
 	@$(CLOUD)/bin/python localstack/sam_invoke.py $(ARGS)
 
-build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE; sam build calls it
+build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE and WAREHOUSE; sam build calls it
+	@test -n "$(LAMBDA_LOCK)" || { echo "There is no warehouse $(WAREHOUSE). Try: WAREHOUSE=duckdb or WAREHOUSE=databricks" >&2; exit 1; }
 	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore \
 		--require-hashes --only-binary :all: --no-compile \
 		--implementation cp --python-version $(LAMBDA_PYTHON) $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
-		--target "$(ARTIFACTS_DIR)" -r requirements-aws.txt
+		--target "$(ARTIFACTS_DIR)" -r $(LAMBDA_LOCK)
 	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
+	@[ $(WAREHOUSE) != databricks ] || $(MAKE) --no-print-directory prune-for-databricks
 	@for p in python$(LAMBDA_PYTHON) python3; do \
 		$$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' >/dev/null 2>&1 && \
 		exec $$p -m compileall -q --invalidation-mode unchecked-hash "$(ARTIFACTS_DIR)"; \
 	done; echo "Python $(LAMBDA_PYTHON) is not here to compile the function's modules: its cold starts take longer" >&2
+
+# With all that the connector brings the package is 384 MiB or more, and Lambda takes 250. What is taken out is what the
+# function never imports; tests/e2e/test_databricks_package.py runs what is left.
+PRUNED_PACKAGES := pandas numpy openpyxl et_xmlfile rich pygments markdown_it_py markdown_it mdurl
+PRUNED_OF_PYARROW := include includes src libarrow_flight.* libarrow_python_flight.* libarrow_s3.*
+AWS_SERVICES := s3 sqs secretsmanager sts
+SDK_SERVICES := __init__ _internal provisioning
+
+prune-for-databricks:
+	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(PRUNED_PACKAGES),$(p) $(p).libs $(p)-*.dist-info)
+	@# The connector needs pandas for rows that are no Arrow, which are never asked for, and imports it all the same.
+	@cd "$(ARTIFACTS_DIR)/databricks/sql" && for f in client.py result_set.py; do \
+		sed '/^import pandas$$/d' $$f >$$f.new && mv $$f.new $$f || exit 1; done
+	@# The SDK imports a client for each of Databricks' services before the part that signs in, which needs one of them.
+	@cd "$(ARTIFACTS_DIR)/databricks/sdk" && : >__init__.py && \
+		find service -name '*.py' $(SDK_SERVICES:%=! -name %.py) -delete
+	@cd "$(ARTIFACTS_DIR)/botocore/data" && find . -mindepth 1 -maxdepth 1 -type d $(AWS_SERVICES:%=! -name %) -exec rm -rf {} +
+	@cd "$(ARTIFACTS_DIR)/lz4" && rm -rf block
+	@# Of pyarrow stay its core and compute, and what these two are linked to; a library lies there under three names.
+	@cd "$(ARTIFACTS_DIR)/pyarrow" && rm -rf $(PRUNED_OF_PYARROW) && \
+		find . \( -name '*.px[di]' -o -name '*.pyx' -o -name '_*.so' ! -name '_compute.*' -o -name 'lib*.so.*.*' \
+			-o -name 'libarrow*.so' \) -delete
+	@for strip in $(LAMBDA_MACHINE)-linux-gnu-strip llvm-strip; do \
+		command -v $$strip >/dev/null 2>&1 && exec $$strip --strip-unneeded "$(ARTIFACTS_DIR)"/pyarrow/*.so*; \
+	done; echo "There is no strip for $(ARCHITECTURE): the package is 20 MiB larger. Try: apt-get install llvm" >&2
 
 bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass of the engine
 	@$(BIN)/python benchmarks/bare_pass.py

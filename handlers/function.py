@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from core.drop import FileDropped
-from core.errors import DropledgerError, Unavailable
+from core.errors import ConfigurationError, DropledgerError, Unavailable
 from core.outcome import Outcome
 from core.pipeline import in_order, process
 from core.runtime import Runtime
@@ -48,6 +48,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         Failed: some could not be taken, and there is no queue to hand a part of the event back to.
     """
     handled = handle(_runtime(), event, lambda: context.get_remaining_time_in_millis() / 1000)
+    if any(isinstance(error, ConfigurationError) for error in handled.failed.values()):
+        _runtime.cache_clear()  # or a token that was replaced would fail until Lambda starts another machine
     if any(message.queued is None for message in handled.failed):
         raise Failed("; ".join(str(error) for error in handled.failed.values() if isinstance(error, DropledgerError)))
     queued = [message.queued for message in handled.failed if message.queued]

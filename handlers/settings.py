@@ -1,9 +1,11 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from core.errors import ConfigurationError
@@ -50,10 +52,21 @@ class DatabricksSettings(BaseSettings):
     token: SecretStr = SecretStr("")
     client_id: str = ""
     client_secret: SecretStr = SecretStr("")
+    secret_arn: str = ""
 
 
-def read_databricks_settings() -> DatabricksSettings:
+class DatabricksSecret(BaseModel):
+    """What a secret says of who asks; what else is in it is for others."""
+
+    token: SecretStr = SecretStr("")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+
+
+def read_databricks_settings(text_of_secret: Callable[[str], str]) -> DatabricksSettings:
     """The settings of Databricks in force.
+
+    Where they name a secret by its ARN, token or client are what `text_of_secret` gives for that.
 
     Raises:
         ConfigurationError: one that is needed is missing, or out of range.
@@ -68,7 +81,10 @@ def read_databricks_settings() -> DatabricksSettings:
             why=first["msg"],
             hint="set it as docs/databricks.md says",
         ) from error
-    if not settings.token.get_secret_value() and not (settings.client_id and settings.client_secret.get_secret_value()):
+    if settings.secret_arn:
+        found = _read_secret(settings.secret_arn, text_of_secret(settings.secret_arn))
+        settings = settings.model_copy(update=dict(found))
+    elif not _says_who_asks(settings):
         raise ConfigurationError(
             "the warehouse databricks needs DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
             hint="set them as docs/databricks.md says",
@@ -79,6 +95,27 @@ def read_databricks_settings() -> DatabricksSettings:
             hint="name the host alone, or with https://",
         )
     return settings
+
+
+def _says_who_asks(given: DatabricksSettings | DatabricksSecret) -> bool:
+    return bool(given.token.get_secret_value() or (given.client_id and given.client_secret.get_secret_value()))
+
+
+def _read_secret(arn: str, text: str) -> DatabricksSecret:
+    """A secret, whose text is in no error: JSON with token or client, or else the token itself."""
+    if text.lstrip().startswith("{"):
+        try:
+            found = DatabricksSecret.model_validate(json.loads(text))
+        except ValueError:  # which quotes it
+            found = DatabricksSecret()
+    else:
+        found = DatabricksSecret(token=SecretStr(text.strip()))
+    if not _says_who_asks(found):
+        raise ConfigurationError(
+            f"the secret {arn} has neither token, nor client_id and client_secret",
+            hint='store JSON like {"token": "..."} or {"client_id": "...", "client_secret": "..."}, or the bare token',
+        )
+    return found
 
 
 def read_settings(*, root: str | None = None, warehouse: str | None = None) -> Settings:

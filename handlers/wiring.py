@@ -57,7 +57,7 @@ def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, 
     from infra.databricks_connection import Access
     from infra.databricks_warehouse import DatabricksWarehouse
 
-    asked = read_databricks_settings()
+    asked = read_databricks_settings(_text_of_secret)
     access = Access(
         asked.host,
         asked.http_path,
@@ -74,6 +74,12 @@ def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, 
         settings=engine,
         waiting=waiting,
     )
+
+
+def _text_of_secret(arn: str) -> str:
+    from infra.secrets_manager import text_of_secret
+
+    return text_of_secret(arn)
 
 
 def _in_bucket(settings: Settings, file: str, waiting: Waiting) -> tuple[Store, Path, Keeper]:

@@ -156,6 +156,7 @@ class Statements:
                 # What answers 429 or 503, as a warehouse that starts does, is asked again after at least `delay_max`.
                 _retry_delay_max=5.0,
                 _retry_stop_after_attempts_duration=_STARTING_SECONDS,
+                _disable_pandas=True,  # the package for Lambda has none, and uploads read a row that is no Arrow
                 user_agent_entry="dropledger",
                 **({"_connection_uri": f"{access.host.rstrip('/')}{access.http_path}"} if plain else {}),
                 **self._credentials(),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from buckets import Objects
 from comparison import WITHOUT_URI, differences, files_of, tables_of
 from console import SCRIPT, environment, until
@@ -247,6 +248,62 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     cloud.settle()
     assert cloud.drops()["customers_2026-04-01.csv"] == "published"
     assert cloud.dropledger("verify")["differences"] == []
+
+
+def test_stack_with_databricks_names_all_that_it_needs_and_reads_one_secret(cloud: Cloud):
+    formation, arn = cloud.client("cloudformation"), "arn:aws:secretsmanager:eu-west-1:123456789012:secret:some-AbCdEf"
+    full = {"DatabricksHost": "h.example.com", "DatabricksHttpPath": "/sql/1.0/warehouses/1", "DatabricksSecret": arn}
+    template = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
+
+    def change(given: dict[str, str]) -> None:
+        parameters = {"Warehouse": "databricks", **given}
+        formation.create_change_set(
+            StackName="databricks",
+            ChangeSetName="made",
+            ChangeSetType="CREATE",
+            TemplateBody=template,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
+
+    for missing in full:
+        with pytest.raises(ClientError, match=f"needs {missing}"):
+            change({name: value for name, value in full.items() if name != missing})
+    change(full)
+    formation.execute_change_set(StackName="databricks", ChangeSetName="made")
+    until(
+        lambda: formation.describe_stacks(StackName="databricks")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE", 60
+    )
+    assert databricks_of(cloud, "databricks") == (
+        {
+            "DROPLEDGER_WAREHOUSE": "databricks",
+            "DATABRICKS_HOST": "h.example.com",
+            "DATABRICKS_HTTP_PATH": "/sql/1.0/warehouses/1",
+            "DATABRICKS_CATALOG": "main",
+            "DATABRICKS_SCHEMA": "",
+            "DATABRICKS_SECRET_ARN": arn,
+        },
+        [("secretsmanager:GetSecretValue", arn)],
+    )
+    assert databricks_of(cloud, "dropledger") == ({}, [])
+    formation.delete_stack(StackName="databricks")
+
+
+def databricks_of(cloud: Cloud, stack: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """What a stack's function is told of a warehouse, and what its role may do with secrets."""
+    found = cloud.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+    function = cloud.client("lambda").get_function_configuration(FunctionName=names["Function"])
+    policy = cloud.client("iam").get_role_policy(RoleName=names["FunctionRole"], PolicyName="dropledger")
+    told = function["Environment"]["Variables"].items()
+    return (
+        {name: value for name, value in told if name.startswith("DATABRICKS_") or name == "DROPLEDGER_WAREHOUSE"},
+        [
+            (statement["Action"], statement["Resource"])
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "secretsmanager" in str(statement["Action"])
+        ],
+    )
 
 
 @contextmanager

@@ -158,3 +158,19 @@ def test_bucket_that_is_out_of_reach_fails_all(root: BucketRoot, runtime: Runtim
         handled = handle(runtime, event)
     assert failed(handled) == ["m0", "m1"]
     assert all(isinstance(error, Unavailable) for error in handled.failed.values())
+
+
+def test_settings_are_read_anew_after_a_failure_that_they_may_have_caused(
+    root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DROPLEDGER_CACHE", str(tmp_path / "machine"))
+    monkeypatch.setenv("DROPLEDGER_ROOT", root.uri)
+    monkeypatch.setenv("DROPLEDGER_WAREHOUSE", str(tmp_path / "damaged"))
+    (tmp_path / "damaged").write_bytes(b"no database" * 1000)
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    event = queued(root, "inbox/customers_2026-01-01.csv")
+    function._runtime.cache_clear()
+    assert len(function.handler(event, Context())["batchItemFailures"]) == 1
+    monkeypatch.delenv("DROPLEDGER_WAREHOUSE")
+    assert function.handler(event, Context()) == {"batchItemFailures": []}
+    function._runtime.cache_clear()
