@@ -57,7 +57,8 @@ def sequence(seed: int, length: int) -> Iterator[Step]:
         for place in range(chance.choice((1, 1, 2, 3))):
             if sent and chance.random() < 0.15:
                 name, text = chance.choice(sent)
-                files.append((f"again-{number}-{place}-{name}" if chance.random() < 0.3 else name, text))
+                again = name.replace(".csv", f" again {number}-{place}.csv") if chance.random() < 0.3 else name
+                files.append((again, text))
             else:
                 files.append(_file(chance, f"{number}-{place}"))
         sent += files
