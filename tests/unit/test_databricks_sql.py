@@ -1,0 +1,68 @@
+"""Portable statements as Databricks reads them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from core.sql import quoted, statement
+from infra.databricks_sql import dialect, literal, ticked, used, with_target, written_table
+
+
+@pytest.mark.parametrize(
+    ("portable", "spelled"),
+    [
+        ('SELECT "a b", m."x""y" FROM t', 'SELECT `a b`, m.`x"y` FROM t'),
+        ("SELECT 'it''s', '^\\d+$', '\"', '--'", "SELECT 'it\\'s', '^\\\\d+$', '\"', '--'"),
+        (
+            "SELECT CAST(x AS TIMESTAMP), \"TIMESTAMP\", 'TIMESTAMP'",
+            "SELECT CAST(x AS TIMESTAMP_NTZ), `TIMESTAMP`, 'TIMESTAMP'",
+        ),
+        ('SELECT 1 -- it\'s "one"\nFROM t', 'SELECT 1 -- it\'s "one"\nFROM t'),
+        ('CREATE TABLE t (a BIGINT) /* cluster by "a", "b" */', "CREATE TABLE t (a BIGINT) CLUSTER BY (`a`, `b`)"),
+    ],
+)
+def test_literals_names_types_and_comments(portable: str, spelled: str):
+    assert dialect(portable) == spelled
+
+
+def test_deletion_by_several_columns_is_a_merge():
+    fragments = {"history": '"h"', "key": '"a", "b"'}
+    assert (
+        dialect(statement("delete_versions", fragments)).split()
+        == (
+            "MERGE INTO `h` AS _kept USING (SELECT DISTINCT * FROM ( SELECT `a`, `b`, valid_from FROM removed_version )) AS _gone "
+            "ON _kept.`a` = _gone.`a` AND _kept.`b` = _gone.`b` AND _kept.valid_from = _gone.valid_from WHEN MATCHED THEN DELETE"
+        ).split()
+    )
+    assert dialect("DELETE FROM t WHERE drop_id = :drop_id") == "DELETE FROM t WHERE drop_id = :drop_id"
+
+
+@pytest.mark.parametrize(
+    ("sql", "table"),
+    [
+        ('INSERT INTO "left_out"\nSELECT 1', "left_out"),
+        ("UPDATE drop_ledger SET a = 1", "drop_ledger"),
+        ('CREATE OR REPLACE TABLE "a`b" AS SELECT 1', "a`b"),
+        ("-- why\nMERGE INTO h AS x USING y ON TRUE WHEN MATCHED THEN DELETE", "h"),
+        ("CREATE TABLE IF NOT EXISTS t (a BIGINT)", None),
+        ("SELECT 'INSERT INTO t'", None),
+    ],
+)
+def test_written_table(sql: str, table: str | None):
+    written = dialect(sql)
+    assert written_table(written) == table
+    if table is not None:
+        assert written_table(with_target(written, "`other`")) == "other"
+
+
+def test_parameters_are_those_of_the_statement_and_times_are_utc():
+    moment = datetime(2025, 10, 31, 1, tzinfo=timezone(timedelta(hours=1)))
+    given = {"as_of": moment, "feed": "account", "unused": 1}
+    found = used("SELECT ':nothing', a::text -- :neither\nWHERE :as_of > b AND :feed = c", given)
+    assert found == {"as_of": moment.astimezone(UTC).replace(tzinfo=None), "feed": "account"}
+
+
+def test_quoting_holds_whatever_stands_in_a_name_or_text():
+    assert ticked("a`b") == "`a``b`"
+    assert dialect(quoted('odd " ` name')) == '`odd " `` name`'
+    assert literal("back\\slash 'n quote") == "'back\\\\slash \\'n quote'"
