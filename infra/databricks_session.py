@@ -222,14 +222,15 @@ class DatabricksSession:
         accepted = "TRUE" if left_out is None else "l._line IS NULL"
         refused = "" if left_out is None else f"LEFT JOIN {quoted(left_out)} AS l ON l._line = s._line"
         cells = ", ".join(f"s.{quoted(column)}" for column in self.columns(source) if column != "_line")
-        self.execute(
-            f"""CREATE OR REPLACE TABLE {quoted(f"received_{name}")} AS
-            SELECT CAST(:drop_id AS STRING) AS _drop_id, s._line, {cells}, {accepted} AS _accepted
+        received = quoted(f"received_{name}")
+        rows = f"""SELECT CAST(:drop_id AS STRING) AS _drop_id, s._line, {cells}, {accepted} AS _accepted
             FROM {quoted(source)} AS s
-            {refused}""",
-            {"drop_id": drop_id},
-        )
-        self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {quoted(f'received_{name}')}")
+            {refused}"""
+        bound = {"drop_id": drop_id}
+        # There to be restored, if this is the feed's first drop and comes to nothing: the view needs it.
+        self.execute(f"CREATE TABLE IF NOT EXISTS {received} AS {rows} LIMIT 0", bound)
+        self.execute(f"CREATE OR REPLACE TABLE {received} AS {rows}", bound)
+        self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {received}")
 
     def export(self, select: str, path: Path, kind: str) -> None:
         with self._fetched(select) as beside:

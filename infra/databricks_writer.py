@@ -1,9 +1,12 @@
 """Who writes to a schema, and what is not complete yet: exactly once, in an engine without transactions over tables.
 
 The table `writer` has one row. Whoever writes puts his name into it first (`holder`, until a moment), so that there is
-one at a time. Before a change first writes to a table, the version that the table has then is noted in `changed`; when
+one at a time. Before a change first writes, the version that each table has then is noted in `changed`; when
 all is done the note is cleared, in one statement, which is the commit. If the holder dies before that, whoever comes
 next finds the note and restores those versions. Each of these steps can be done twice, and ends the same.
+
+A statement of the dead one may still run. So before a table is restored a property of it is changed, which makes Delta
+refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
 """
