@@ -1,7 +1,9 @@
 """A connection to a SQL warehouse: statements in, rows out, errors by what to do."""
 
+import atexit
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -55,11 +57,6 @@ class Statements:
         self._local = local
         self._connection: Connection | None = None
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection to lose."""
-        return self._connection is not None
-
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
         """Run a statement; the number of rows that it changed, 0 where it changes none."""
         return self._asked(sql, parameters, lambda cursor: max(cursor.rowcount, 0))
@@ -100,7 +97,8 @@ class Statements:
         """Let go of the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            with suppress(Exception):  # the warehouse ends sessions by itself
+                connection.close()
 
     def _asked(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -130,6 +128,7 @@ class Statements:
     def _open(self) -> "Connection":
         if self._connection is None:
             self._connection = self._connected()
+            atexit.register(self.close)  # later, the connector's own closing no longer works, and says so
         return self._connection
 
     def _connected(self) -> "Connection":

@@ -100,7 +100,9 @@ def make_pair(access: Access, lending: Pipeline, tmp_path_factory: pytest.TempPa
     def make() -> Pair:
         folder, schema = tmp_path_factory.mktemp("pair"), f"lending_{os.getpid()}_{next(_schemas)}"
         remote = RemoteLedger(folder / "remote" / "root", lending, access, schema)
-        return Pair(Ledger(folder / "local", lending), remote, schema, access)
+        local = Ledger(folder / "local", lending)
+        local.clock.moment = remote.clock.moment = datetime.now(UTC)  # as processes of their own have it
+        return Pair(local, remote, schema, access)
 
     return make
 
@@ -185,7 +187,6 @@ def test_killed_between_statements_and_started_again(pair: Pair, databricks: Ser
     land(pair.remote.root, *customers)
     databricks.ask("DELETE", "/_statements")
     subprocess.run(pair.command("watch", "--once"), env=pair.variables, check=True)
-    pair.local.clock.moment = datetime.now(UTC)  # the killed processes have the real one
     pair.local.drop(*customers)
     count_of_all = databricks.ask("GET", "/_statements")["count"]
     for number, place in enumerate(sorted(random.sample(range(8, count_of_all), min(KILLS, count_of_all - 8)))):
