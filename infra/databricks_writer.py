@@ -30,6 +30,7 @@ HOLD_SECONDS = 2 * STATEMENT_SECONDS
 """How long the hold of a writer without a sign of life lasts, which is renewed before a statement might outlive it."""
 
 _MARGIN_SECONDS = 60
+_PAUSE_SECONDS = 2
 _NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
 _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
 
@@ -103,6 +104,7 @@ class Writer:
             )
             if taken:
                 return before, changed
+        time.sleep(_PAUSE_SECONDS)  # each look is a query, which keeps the one that writes waiting
         raise Busy(
             f"the schema {self._schema} is written to",
             holder=(before or "another process").partition(" ")[2].strip("()"),
