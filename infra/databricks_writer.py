@@ -25,6 +25,7 @@ from core.errors import Busy, DropledgerError, Overtaken
 from core.patience import Waiting, patiently
 from infra.databricks_connection import STATEMENT_SECONDS, Statements
 from infra.databricks_sql import ticked
+from infra.turns import is_alive
 
 HOLD_SECONDS = 2 * STATEMENT_SECONDS
 """How long the hold of a writer without a sign of life lasts, which is renewed before a statement might outlive it."""
@@ -205,13 +206,7 @@ def _is_dead(holder: str) -> bool:
     process, _, machine = words.rstrip(")").partition(" on ")
     if machine != _machine() or not process.isdecimal() or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
         return False  # machines of Lambda are copies of each other
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
+    return not is_alive(int(process))
 
 
 def _machine() -> str:

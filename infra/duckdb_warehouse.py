@@ -18,7 +18,7 @@ from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
 from infra.folders import share
-from infra.turns import in_turn
+from infra.turns import in_turn, is_alive
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
@@ -240,16 +240,6 @@ def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _is_database(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(12)[8:] == b"DUCK"
@@ -374,7 +364,7 @@ class DuckDBWarehouse:
     def _remove_spilled(self) -> None:
         """Remove what processes that were killed had moved out of memory, or unpacked or rewrote to read it."""
         for folder in self._path.parent.glob(f"{escape(self._path.name)}.tmp-*"):
-            if not _is_alive(int(folder.name.rpartition("-")[2])):
+            if not is_alive(int(folder.name.rpartition("-")[2])):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:

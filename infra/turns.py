@@ -79,3 +79,14 @@ def held(
         yield
     finally:
         os.close(lock)  # which lets go of the lock, as the end of the process would
+
+
+def is_alive(process: int) -> bool:
+    """Whether this machine runs a process of that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
