@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.contract import Contract
-from core.history import Folded
+from core.history import Folded, changed
 from core.ports import Session
 from core.sql import feed_fragments
 
@@ -40,7 +40,8 @@ class Bulk:
         """Make `changed_<feed>` hold what all the folds changed."""
         if contract.feed in self._changed:
             key = feed_fragments(contract)["key"]
-            session.scratch(
-                f"changed_{contract.feed}",
+            changed(
+                session,
+                contract,
                 f"SELECT {key}, min(changed_from) AS changed_from FROM all_changed_{contract.feed} GROUP BY {key}",
             )

@@ -20,7 +20,7 @@ from core.validate import Validated
 class Folded:
     """How many versions a drop opened and closed, and the span of effective times (UTC) that it observed.
 
-    The keys that it changed are in scratch `changed_<feed>`.
+    The keys that it changed are in `changed_<feed>`, with the time from which each changed, until the next drop is read.
     """
 
     versions_opened: int
@@ -131,19 +131,26 @@ def _no_changes(contract: Contract) -> str:
 def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
     """Start with empty `changed_<feed>` relations."""
     for contract in contracts:
-        session.scratch(f"changed_{contract.feed}", _no_changes(contract))
+        session.view(f"changed_{contract.feed}", _no_changes(contract))
 
 
 def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
     """Take every key of every feed for changed, so that the marts are computed from nothing."""
     for contract in contracts:
         fragments = feed_fragments(contract)
-        session.scratch(
-            f"changed_{contract.feed}",
+        changed(
+            session,
+            contract,
             f"""SELECT {fragments["key"]}, min(valid_from) AS changed_from
             FROM {fragments["history"]}
             GROUP BY {fragments["key"]}""",
         )
+
+
+def changed(session: Session, contract: Contract, select: str) -> None:
+    """Let `changed_<feed>` be the rows that a select gives now."""
+    session.scratch(f"keys_of_{contract.feed}", select)
+    session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'keys_of_{contract.feed}')}")
 
 
 def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool) -> tuple[int, int]:
@@ -163,7 +170,7 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
     opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
-    session.scratch(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
+    session.view(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
     return opened, closed
 
 
@@ -197,8 +204,9 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
     counts = session.query(statement("weave_counts", fragments))[0]
     session.execute(statement("delete_versions", fragments))
     session.execute(statement("insert_versions", fragments))
-    session.scratch(
-        f"changed_{contract.feed}",
+    changed(
+        session,
+        contract,
         f"""SELECT {fragments["o_key"]}, o.changed_from
         FROM concerned AS o
         INNER JOIN (

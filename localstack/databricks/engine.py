@@ -248,6 +248,12 @@ class Session:
         """Run a statement. Raises Failed."""
         words = sql.plain(statement)
         context = self.spark.sparkContext
+        too_long = threading.Event()
+
+        def end() -> None:
+            too_long.set()
+            self.engine.cancel(group, "timeout")
+
         try:
             sql.refuse_what_a_warehouse_would(words)
             handled = self._own(statement, words, staging_url)
@@ -255,7 +261,7 @@ class Session:
                 return handled
             context.setJobGroup(group, statement[:100], interruptOnCancel=True)
             seconds = float(self.parameters["STATEMENT_TIMEOUT"])
-            timer = threading.Timer(min(seconds, 10**6) or 10**6, self.engine.cancel, (group, "timeout"))
+            timer = threading.Timer(min(seconds, 10**6) or 10**6, end)
             timer.daemon = True
             timer.start()
             try:
@@ -263,14 +269,13 @@ class Session:
             finally:
                 timer.cancel()
         except (PySparkException, Py4JJavaError, sql.Refused) as error:
-            failed = failure(error)
-            if "cancelled" in failed.details.lower() and "timeout" in failed.details:
+            if too_long.is_set():
                 message = (
                     "[QUERY_EXECUTION_TIMEOUT_EXCEEDED] Query execution was cancelled due to exceeding the timeout "
                     f"({self.parameters['STATEMENT_TIMEOUT']}s). SQLSTATE: 57KD0"
                 )
                 raise Failed(message, "57KD0") from error
-            raise failed from error
+            raise failure(error) from error
 
     def _run(self, statement: str, words: str, parameters: Sequence[Parameter]) -> Result:
         statement = self.engine.volumes.mapped(statement)

@@ -61,6 +61,11 @@ class Faults:
         with self._lock:
             self._ordered.clear()
 
+    def waiting(self) -> int:
+        """How many have yet to strike."""
+        with self._lock:
+            return sum(fault.times > 0 for fault in self._ordered)
+
     def strike(self, text: str) -> Fault | None:
         """The fault that this statement meets."""
         with self._lock:

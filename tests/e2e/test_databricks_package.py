@@ -15,7 +15,7 @@ from test_cloud import CLOUD, PROJECT
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("cloud"),
+    pytest.mark.xdist_group("databricks"),
     pytest.mark.skipif(
         not CLOUD.exists() and "CI" not in os.environ, reason="the SAM CLI is missing: make .venv-cloud/made"
     ),
