@@ -399,7 +399,9 @@ class Requests(BaseHTTPRequestHandler):
             stand_in.faults.clear() if path == "/_faults" else stand_in.statements.clear()
             self.answer(200)
         elif self.command == "GET" and path == "/_faults":
-            self.answer(200, json.dumps({"waiting": stand_in.faults.waiting()}).encode(), Content_Type="application/json")
+            self.answer(
+                200, json.dumps({"waiting": stand_in.faults.waiting()}).encode(), Content_Type="application/json"
+            )
         elif path == "/_statements":
             self.answer(200, json.dumps(stand_in.counted()).encode(), Content_Type="application/json")
         else:
