@@ -20,7 +20,7 @@ from core.validate import Validated
 class Folded:
     """How many versions a drop opened and closed, and the span of effective times (UTC) that it observed.
 
-    The keys that it changed are in `changed_<feed>`, with the time from which each changed, until the next drop is read.
+    The keys that it changed are in `changed_<feed>`, each with the time from which it did, until the next drop is read.
     """
 
     versions_opened: int

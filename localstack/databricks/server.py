@@ -398,12 +398,9 @@ class Requests(BaseHTTPRequestHandler):
         if self.command == "DELETE":
             stand_in.faults.clear() if path == "/_faults" else stand_in.statements.clear()
             self.answer(200)
-        elif self.command == "GET" and path == "/_faults":
-            self.answer(
-                200, json.dumps({"waiting": stand_in.faults.waiting()}).encode(), Content_Type="application/json"
-            )
-        elif path == "/_statements":
-            self.answer(200, json.dumps(stand_in.counted()).encode(), Content_Type="application/json")
+        elif path == "/_statements" or self.command == "GET":
+            told = stand_in.counted() if path == "/_statements" else {"waiting": stand_in.faults.waiting()}
+            self.answer(200, json.dumps(told).encode(), Content_Type="application/json")
         else:
             try:
                 stand_in.faults.order(json.loads(body))
