@@ -224,7 +224,7 @@ def test_faults_in_the_middle_are_survived(pair: Pair, databricks: Server):
 
 
 def test_two_writers_lose_nothing(pair: Pair):
-    """A process of another root writes to the schema at the same time: another feed, since it has no archive of this."""
+    """A process of another root writes to the schema at the same time: another feed, having no archive of this."""
     other = pair.remote.root.parent / "other"
     land(pair.remote.root, "accounts_2026-05-01.csv", f"{ACCOUNTS}21,22,5.00,Savings\n")
     land(other, "customers_2026-05-01.csv", "CustomerID,Name,HasLoan\n22,Eve,No\n")
