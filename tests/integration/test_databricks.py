@@ -164,7 +164,7 @@ def test_drops_and_what_is_done_with_them_give_the_same(pair: Pair, tmp_path: Pa
         )
     )
     pair.assert_alike()
-    pair.take(Step((("late_accounts_2025-12-01.csv", f"{ACCOUNTS}11,1,70.00,Savings\n12,1,x,Savings\n"),)))
+    pair.take(Step((("accounts-late-2025-12-01.csv", f"{ACCOUNTS}11,1,70.00,Savings\n12,1,x,Savings\n"),)))
     pair.take(Step(nth=1))
     pair.assert_alike()
     planned, exported = [], []
