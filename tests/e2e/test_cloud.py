@@ -21,10 +21,9 @@ from botocore.exceptions import ClientError
 from buckets import Objects
 from comparison import WITHOUT_URI, differences, files_of, tables_of
 from console import SCRIPT, environment, until
+from sam_cli import CLOUD, PROJECT, needs_sam_cli
 
-PROJECT = Path(__file__).parents[2]
 SAMPLES = PROJECT / "samples"
-CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n"
 
@@ -32,9 +31,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("cloud"),
-    pytest.mark.skipif(
-        not CLOUD.exists() and "CI" not in os.environ, reason="the SAM CLI and the emulator are missing: make cloud"
-    ),
+    needs_sam_cli,
 ]
 
 

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from databricks_server import Server
-from test_cloud import CLOUD, PROJECT
+from sam_cli import CLOUD, PROJECT, needs_sam_cli
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("databricks"),
-    pytest.mark.skipif(
-        not CLOUD.exists() and "CI" not in os.environ, reason="the SAM CLI is missing: make .venv-cloud/made"
-    ),
+    needs_sam_cli,
 ]
 
 

@@ -6,9 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sam_cli import CLOUD, PROJECT, needs_sam_cli
 
-PROJECT = Path(__file__).parents[2]
-CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
 ENGINE = "/var/run/docker.sock"
 
 
@@ -22,7 +21,7 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.xdist_group("cloud"),
     pytest.mark.skipif(not engine_answers() and "CI" not in os.environ, reason=f"no Docker engine answers at {ENGINE}"),
-    pytest.mark.skipif(not CLOUD.exists() and "CI" not in os.environ, reason="the SAM CLI is missing: make cloud"),
+    needs_sam_cli,
 ]
 
 
