@@ -100,7 +100,7 @@ def failure(error: Exception) -> Failed:
     while cause is not None:
         told.append(cause.getMessage() or cause.toString())
         cause = cause.getCause()
-    message = next((text for text in told if "SQLSTATE: " in text), told[0])
+    message = next((text for text in told if "SQLSTATE: " in text or text.startswith("[")), told[0])
     message = message[max(message.find("["), 0) :] if "SQLSTATE: " in message else message
     state = re.search(r"SQLSTATE: (\w{5})", message)
     return Failed(message.split(";\n")[0].split("\n\nJVM stack")[0].strip(), state[1] if state else "XX000", told[0])

@@ -234,3 +234,35 @@ def test_tables_and_views_outlive_a_killed_server(databricks, tmp_path):
         cursor.execute("DROP TABLE t")
         cursor.execute("CREATE TABLE t AS SELECT 'new' AS name")
     assert second.stop() == 0
+
+
+def test_a_statement_that_runs_is_refused_once_its_table_was_fenced(cursor, databricks):
+    """What undoing a dead writer's change rests on: its statements that still run come to nothing."""
+    slowly = "SELECT id FROM range(2000) WHERE sha2(repeat(CAST(id AS STRING), 250000), 512) <> ''"
+    statements = {
+        "inserted": f"INSERT INTO inserted {slowly}",
+        "replaced": f"CREATE OR REPLACE TABLE replaced AS {slowly}",
+        "merged": f"MERGE INTO merged AS t USING ({slowly}) AS s ON t.id = s.id WHEN NOT MATCHED THEN INSERT *",
+        "updated": "UPDATE updated SET id = -1 WHERE sha2(repeat(CAST(id AS STRING), 250000), 512) <> ''",
+    }
+    for table in statements:
+        cursor.execute(f"CREATE TABLE {table} AS SELECT id FROM range({2000 if table == 'updated' else 1})")
+    told = {}
+
+    def run(table: str) -> None:
+        with databricks.connect(schema=cursor.schema) as connection, connection.cursor() as own:
+            try:
+                own.execute(statements[table])
+            except ServerOperationError as error:
+                told[table] = str(error).partition("]")[0]
+
+    running = [threading.Thread(target=run, args=(table,)) for table in statements]
+    for thread in running:
+        thread.start()
+    time.sleep(3)
+    for table in statements:
+        cursor.execute(f"ALTER TABLE {table} SET TBLPROPERTIES ('fenced' = 'yes')")
+    assert [thread.is_alive() for thread in running] == [True] * 4
+    for thread in running:
+        thread.join()
+    assert told == dict.fromkeys(statements, "[DELTA_METADATA_CHANGED")
