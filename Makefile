@@ -5,6 +5,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 CLOUD ?= .venv-cloud
 SPARK ?= .venv-spark
+BENCH := .venv-bench
+# The peers that a benchmark is to run: those that ARGS names, all if it chooses no tools.
+PEERS = $(foreach peer,dbt dlt,$(if $(findstring --tools,$(ARGS)),$(findstring $(peer),$(ARGS)),$(peer)))
 BIN := $(VENV)/bin
 WORKERS ?= 2
 ARCHITECTURE ?= arm64
@@ -61,6 +64,8 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group spark -o requirements-spark.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dbt -o benchmarks/dbt/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dlt -o benchmarks/dlt/requirements.txt
 
 $(CLOUD)/made: requirements-cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
@@ -136,8 +141,14 @@ prune-for-databricks:
 		command -v $$strip >/dev/null 2>&1 && exec $$strip --strip-unneeded "$(ARTIFACTS_DIR)"/pyarrow/*.so*; \
 	done; echo "There is no strip for $(ARCHITECTURE): the package is 20 MiB larger. Try: apt-get install llvm" >&2
 
-bench: $(VENV)/runtime ## Compare a load of a million accounts with a bare pass of the engine
-	@$(BIN)/python benchmarks/bare_pass.py
+$(BENCH)-%/made: benchmarks/%/requirements.txt
+	@echo "Making $(BENCH)-$* with $$($(PYTHON) --version), for $* to be compared with"
+	@$(PYTHON) -m venv $(BENCH)-$*
+	@$(BENCH)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+bench: $(VENV)/runtime $(PEERS:%=$(BENCH)-%/made) ## Compare loads with dbt, dlt and a bare pass of the engine; ARGS="--accounts 100000"
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) $(SPARK) .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLOUD) $(SPARK) $(BENCH)-dbt $(BENCH)-dlt .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

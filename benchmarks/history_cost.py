@@ -10,14 +10,13 @@ loading so many extracts one by one would take hours; drops in order never read 
 import argparse
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import duckdb
-from bare_pass import make_data, seconds
+from bench import measure
+from data import FIRST, extracts
 
 PIPELINE = Path(__file__).parent.parent / "core" / "pipelines" / "lending"
 ROWS = 1000
@@ -71,12 +70,12 @@ def main() -> None:
     dropledger = str(Path(sys.executable).with_name("dropledger"))
     with tempfile.TemporaryDirectory(prefix="dropledger-bench-") as name:
         folder = Path(name)
-        customers, accounts = make_data(folder, options.keys)
+        customers, accounts = extracts(folder, FIRST, options.keys)
         pipeline = delta_pipeline(folder / "pipeline")
 
         def process(root: Path, *files: Path) -> float:
-            command = [dropledger, "process", *map(str, files), "--root", str(root), "--quiet"]
-            return seconds(["env", f"DROPLEDGER_PIPELINE={pipeline}", *command])
+            command = [dropledger, "process", *files, "--root", root, "--quiet"]
+            return measure(command, DROPLEDGER_PIPELINE=str(pipeline)).seconds
 
         shallow, deep = folder / "shallow", folder / "deep"
         process(shallow, customers, accounts)
@@ -98,22 +97,15 @@ def main() -> None:
                     times.setdefault(what.split(" by ")[0], []).append(taken)
         full = folder / "accounts_2025-10-15.csv"
         shutil.copy(accounts, full)
-        began = time.perf_counter()
-        process(shallow, full)
-        late_full = time.perf_counter() - began
+        late_full = process(shallow, full)
         base = statistics.median(times[f"in order, {ROWS} rows, 1 version a key"])
         print(f"{options.keys:,} keys; medians of {options.rounds} rounds in turn; ratio to the first line")
         for what, taken in times.items():
             print(f"{what:45} {statistics.median(taken):6.2f} s   {statistics.median(taken) / base:5.2f}")
         later = 2 * (options.rounds + 1) + 1
         print(f"{f'late full extract, {later} later drops':45} {late_full:6.2f} s   {late_full / base:5.2f}")
-        began = time.perf_counter()
-        subprocess.run(
-            ["env", f"DROPLEDGER_PIPELINE={pipeline}", dropledger, "verify", "--root", str(shallow)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        print(f"{'verify':45} {time.perf_counter() - began:6.2f} s")
+        verify = measure([dropledger, "verify", "--root", shallow], DROPLEDGER_PIPELINE=str(pipeline)).seconds
+        print(f"{'verify':45} {verify:6.2f} s")
 
 
 if __name__ == "__main__":

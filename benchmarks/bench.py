@@ -1,0 +1,218 @@
+"""Take the same three days of files by dropledger, by dbt, by dlt, and by a bare pass of the engine.
+
+    python benchmarks/bench.py [--accounts N] [--rounds N] [--tools A,B,...] [--json FILE] [--chart FILE]
+
+Each load is one whole process, with account_summary.csv and .parquet written; the tools take it in turn. Each round
+begins with nothing and its order is another, the first is not counted, and after each load the summaries are
+compared. A ratio is the median of what each round's time is to that of the round's bare pass; it is what to quote,
+since seconds depend on the machine. benchmarks/README.md says how each tool is set up.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chart import draw
+
+# This process stays small: the peak that the system tells of another begins with the size of who started it. So
+# nothing here imports the engine.
+HERE = Path(__file__).resolve().parent
+LOADS = ("first", "changed", "delta")
+PACKAGES = {
+    "dropledger": ("dropledger", "duckdb"),
+    "dbt": ("dbt-core", "dbt-duckdb", "duckdb"),
+    "dlt": ("dlt", "duckdb", "pyarrow"),
+    "bare": ("duckdb",),
+}
+ASK_VERSIONS = """
+import json, platform, sys
+from importlib.metadata import version
+print(json.dumps({"python": platform.python_version()} | {name: version(name) for name in sys.argv[1:]}))
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall time of a process, and the most memory that it, or any process it waited for, had resident."""
+
+    seconds: float
+    megabytes: int
+
+
+def measure(command: Sequence[str | Path], *, folder: Path | None = None, **settings: str) -> Measured:
+    """Run a command in a folder, with environment variables; end with its output if it fails."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DROPLEDGER_", "DBT_"))}
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=folder, env=inherited | settings, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            told = output.read().decode(errors="replace")[-4000:]
+            sys.exit(f"{told}\nexit code {process.returncode}: {' '.join(map(str, command))}")
+    return Measured(seconds, usage.ru_maxrss >> (20 if sys.platform == "darwin" else 10))
+
+
+def interpreter(tool: str) -> Path:
+    """The Python of a tool's environment."""
+    if tool in ("dropledger", "bare"):
+        return Path(sys.executable)
+    return HERE.parent / f".venv-bench-{tool}" / "bin" / "python"
+
+
+def take(tool: str, load: str, data: Path, work: Path) -> Measured:
+    """Have a tool take a load's files, in its own folder."""
+    folder, project = work / tool, HERE / "dbt"
+    files = sorted((data / load).iterdir(), reverse=True)  # customers before accounts
+    command: list[str | Path]
+    match tool:
+        case "dropledger":
+            script = interpreter(tool).with_name("dropledger")
+            command = [script, "process", *files, "--root", folder / "root", "--quiet"]
+        case "dbt":
+            # At one and the same place, as dbt parses its project again when a path in it changes.
+            landing = folder / "landing"
+            landing.unlink(missing_ok=True)
+            landing.symlink_to(data / load)
+            command = [interpreter(tool).with_name("dbt"), "build", "--project-dir", project, "--profiles-dir", project]
+            command += ["--target-path", work / "dbt-target", "--log-path", folder / "logs"]
+            command += ["--select", "stg_accounts+"] if load == "delta" else []
+        case "dlt":
+            command = [interpreter(tool), HERE / "dlt" / "load.py", folder, *files]
+        case _:
+            # The delta alone would not do: its yardstick is a pass over all there is.
+            customers, accounts = sorted((data / "changed").iterdir(), reverse=True) if load == "delta" else files
+            command = [interpreter(tool), HERE / "bare.py", customers, accounts, folder]
+    os.sync()  # or a process waits for what the one before it wrote
+    return measure(command, folder=folder, BENCH_FOLDER=str(folder))
+
+
+def compare(tools: Sequence[str], load: str, work: Path) -> None:
+    """End if the tools have come to different summaries."""
+    # The bare pass of the delta is over the files of the day before.
+    artifacts = [
+        work / tool / "root" / "outputs" if tool == "dropledger" else work / tool
+        for tool in tools
+        if (tool, load) != ("bare", "delta")
+    ]
+    measure([sys.executable, HERE / "summaries.py", *artifacts])
+
+
+def run(tools: list[str], rounds: int, data: Path, work: Path) -> dict[str, dict[str, list[Measured]]]:
+    """What each tool took for each load in each round that counts."""
+    found: dict[str, dict[str, list[Measured]]] = {load: {tool: [] for tool in tools} for load in LOADS}
+    for number in range(rounds + 1):
+        print("warming up" if number == 0 else f"round {number} of {rounds}", file=sys.stderr)
+        for tool in tools:
+            shutil.rmtree(work / tool, ignore_errors=True)
+            (work / tool).mkdir(parents=True)
+        first = number % len(tools)
+        for load in LOADS:
+            for tool in tools[first:] + tools[:first]:
+                measured = take(tool, load, data, work)
+                if number:
+                    found[load][tool].append(measured)
+            compare(tools, load, work)
+    return found
+
+
+def summed_up(found: dict[str, list[Measured]]) -> dict[str, Any]:
+    """The figures of one load by tool; a ratio is None where the bare pass was not run."""
+    return {
+        tool: {
+            "seconds": [round(one.seconds, 3) for one in runs],
+            "median_seconds": round(statistics.median(one.seconds for one in runs), 3),
+            "ratio": round(
+                statistics.median(one.seconds / bare.seconds for one, bare in zip(runs, found["bare"], strict=True)), 2
+            )
+            if "bare" in found
+            else None,
+            "peak_megabytes": max(one.megabytes for one in runs),
+        }
+        for tool, runs in found.items()
+    }
+
+
+def versions(tool: str) -> dict[str, str]:
+    """Of what the tool's environment holds."""
+    command = [interpreter(tool), "-c", ASK_VERSIONS, *PACKAGES[tool]]
+    told: dict[str, str] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return told
+
+
+def show(report: dict[str, Any]) -> None:
+    print(
+        f"{report['accounts']:,} accounts, {report['customers']:,} customers, {report['cpus']} CPUs,"
+        f" rounds in turn: {report['rounds']}"
+    )
+    for tool, told in report["versions"].items():
+        print(f"{tool:12}{', '.join(f'{name} {version}' for name, version in told.items())}")
+    print(f"\n{'load':10}{'tool':12}{'median':>10}{'fastest':>10}{'ratio':>8}{'peak memory':>14}")
+    for load, tools in report["loads"].items():
+        for tool, figures in tools.items():
+            ratio = "-" if figures["ratio"] is None else f"{figures['ratio']:.2f}"
+            print(
+                f"{load:10}{tool:12}{figures['median_seconds']:>8.2f} s{min(figures['seconds']):>8.2f} s{ratio:>8}"
+                f"{figures['peak_megabytes']:>11,} MB"
+            )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accounts", type=int, default=1_000_000, help="1,000 or more; half as many customers")
+    parser.add_argument("--rounds", type=int, default=5, help="beside the one that is not counted")
+    parser.add_argument("--tools", default=",".join(PACKAGES), help="some of dropledger,dbt,dlt,bare")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--chart", type=Path, help="where to draw the ratios, as SVG")
+    given = parser.parse_args()
+    given.tools = given.tools.split(",")
+    if unknown := set(given.tools) - set(PACKAGES):
+        parser.error(f"there is no tool {', '.join(sorted(unknown))}")
+    if given.accounts < 1000 or given.rounds < 1:
+        parser.error("it takes 1,000 accounts and a round")
+    if given.chart and "bare" not in given.tools:
+        parser.error("the chart shows ratios to the bare pass, so it must be among the tools")
+    for tool in given.tools:
+        if not interpreter(tool).exists():
+            parser.error(f"{interpreter(tool)} is missing. Try: make bench, which sets it up")
+    return given
+
+
+def main() -> None:
+    given = arguments()
+    with tempfile.TemporaryDirectory(prefix="dropledger-bench-") as name:
+        data, work = Path(name) / "data", Path(name) / "work"
+        measure([sys.executable, HERE / "data.py", data, str(given.accounts)])
+        report = {
+            "accounts": given.accounts,
+            "customers": given.accounts // 2,
+            "bytes": {load: {path.name: path.stat().st_size for path in (data / load).iterdir()} for load in LOADS},
+            "rounds": given.rounds,
+            "cpus": os.cpu_count(),
+            "versions": {tool: versions(tool) for tool in given.tools},
+        }
+        found = run(given.tools, given.rounds, data, work)
+    report["loads"] = {load: summed_up(tools) for load, tools in found.items()}
+    show(report)
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if given.chart:
+        given.chart.write_text(draw(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
