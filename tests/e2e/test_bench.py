@@ -1,0 +1,94 @@
+"""The benchmark at its smallest, with what this environment has: dropledger and the bare pass."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import duckdb
+import pytest
+from console import environment
+
+pytestmark = pytest.mark.slow
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SUMMARY = "SELECT 1 AS account_id, CAST(12.50 AS DECIMAL(18, 2)) AS new_balance"
+
+
+def run(script: str, *arguments: object, folder: Path = BENCHMARKS) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(folder / script), *map(str, arguments)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100, check=False)
+
+
+def artifacts(folder: Path, *, csv: str = SUMMARY, parquet: str = SUMMARY) -> Path:
+    folder.mkdir()
+    duckdb.execute(f"COPY ({csv}) TO '{folder}/account_summary.csv' (HEADER)")
+    duckdb.execute(f"COPY ({parquet}) TO '{folder}/account_summary.parquet' (FORMAT parquet)")
+    return folder
+
+
+def test_benchmark_reports_three_loads_with_ratios(tmp_path: Path):
+    figures, chart = tmp_path / "figures.json", tmp_path / "chart.svg"
+
+    done = run(
+        "bench.py", "--tools=dropledger,bare", "--accounts=2000", "--rounds=1", "--json", figures, "--chart", chart
+    )
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(figures.read_text(encoding="utf-8"))
+    assert (report["accounts"], report["customers"], report["rounds"]) == (2000, 1000, 1)
+    assert report["versions"]["bare"]["duckdb"] == duckdb.__version__
+    assert list(report["loads"]) == ["first", "changed", "delta"]
+    for tools in report["loads"].values():
+        assert list(tools) == ["dropledger", "bare"]
+        assert tools["bare"]["ratio"] == 1
+        assert tools["dropledger"]["ratio"] > 0
+        for measured in tools.values():
+            assert len(measured["seconds"]) == 1
+            assert measured["peak_megabytes"] > 0
+    assert done.stdout.count("dropledger  ") == 4
+    assert ET.parse(chart).getroot().tag.endswith("svg")
+
+
+def test_run_ends_where_a_tool_comes_to_another_summary(tmp_path: Path):
+    figures = tmp_path / "figures.json"
+    folder = shutil.copytree(BENCHMARKS, tmp_path / "benchmarks")
+    bare = folder / "bare.py"
+    bare.write_text(bare.read_text(encoding="utf-8").replace("ELSE 0.02 END", "ELSE 0.03 END"), encoding="utf-8")
+
+    done = run("bench.py", "--tools=dropledger,bare", "--accounts=2000", "--json", figures, folder=folder)
+
+    assert done.returncode == 1
+    assert "account_summary.csv differs from" in done.stderr
+    assert not figures.exists()
+
+
+def test_tool_that_is_not_there_is_named():
+    done = run("bench.py", "--tools=dropledger,spreadsheet")
+
+    assert done.returncode == 2
+    assert "there is no tool spreadsheet" in done.stderr
+
+
+@pytest.mark.parametrize("artifact", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        SUMMARY.replace("12.50", "12.51"),
+        SUMMARY.replace("DECIMAL(18, 2)", "DECIMAL(18, 1)"),
+        f"{SUMMARY} UNION ALL {SUMMARY}",
+        f"{SUMMARY} LIMIT 0",
+    ],
+    ids=["value", "decimals", "a row more", "a row less"],
+)
+def test_summaries_that_differ_are_refused(tmp_path: Path, artifact: str, other: str):
+    one, same = artifacts(tmp_path / "one"), artifacts(tmp_path / "same")
+    differs = artifacts(tmp_path / "differs", **{artifact: other})
+
+    assert run("summaries.py", one, same).returncode == 0
+    done = run("summaries.py", one, same, differs)
+
+    assert done.returncode == 1
+    assert f"{differs}/account_summary.{artifact} differs" in done.stderr
