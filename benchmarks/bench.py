@@ -51,7 +51,8 @@ class Measured:
 
 def measure(command: Sequence[str | Path], *, folder: Path | None = None, **settings: str) -> Measured:
     """Run a command in a folder, with environment variables; end with its output if it fails."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DROPLEDGER_", "DBT_"))}
+    unwanted = ("DROPLEDGER_", "DBT_", "PYTHONDONTWRITEBYTECODE")  # the last would let each start compile anew
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
         process = subprocess.Popen(
