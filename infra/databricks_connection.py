@@ -122,7 +122,7 @@ class Statements:
                 hint="let nothing but dropledger write to its schema, and try again",
             ) from conflict.__cause__
         except Overtaken:
-            self._connection = None  # what it had of its own is gone
+            self.close()  # what it had of its own is gone
             raise
 
     def _open(self) -> "Connection":

@@ -3,11 +3,13 @@
 What stands in for the SQL warehouse runs each statement in real Spark on real Delta tables; see localstack/databricks.
 """
 
+import gc
 import json
 import os
 import random
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,11 +26,12 @@ from ledger import Ledger
 from sequences import Step, sequence
 
 from core.definition import Pipeline
+from core.errors import Overtaken
 from core.export import export
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
 from core.runtime import Runtime
-from infra.databricks_connection import Access
+from infra.databricks_connection import Access, Statements
 from infra.databricks_warehouse import DatabricksWarehouse
 from infra.local_store import dropped_file
 
@@ -221,6 +224,19 @@ def test_faults_in_the_middle_are_survived(pair: Pair, databricks: Server):
     pair.drop("accounts_2026-04-01.csv", f"{ACCOUNTS}11,1,41.25,Savings\n")
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
     pair.assert_alike()
+
+
+def test_lost_session_leaves_no_connection_open(access: Access, databricks: Server, tmp_path: Path):
+    statements = Statements(access, tmp_path)
+    databricks.fault("lost_session", match="SELECT 'lost'")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(Overtaken):
+            statements.rows("SELECT 'lost'")
+        gc.collect()
+    assert [warning for warning in told if issubclass(warning.category, ResourceWarning)] == []
+    assert statements.rows("SELECT 'again' AS word") == [{"word": "again"}]
+    statements.close()
 
 
 def test_two_writers_lose_nothing(pair: Pair):
