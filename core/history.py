@@ -123,15 +123,14 @@ def _observe_missing_keys(session: Session, extract: Extract) -> None:
     session.view("observation", "SELECT * FROM observed")
 
 
-def _no_changes(contract: Contract) -> str:
-    fragments = feed_fragments(contract)
-    return f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE"
-
-
 def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
     """Start with empty `changed_<feed>` relations."""
     for contract in contracts:
-        session.view(f"changed_{contract.feed}", _no_changes(contract))
+        fragments = feed_fragments(contract)
+        session.view(
+            f"changed_{contract.feed}",
+            f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE",
+        )
 
 
 def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
