@@ -221,21 +221,26 @@ class _Text:
         if len(self.beginning) < _MAX_HEADER:
             self.beginning += chunk[: _MAX_HEADER - len(self.beginning)]
         self._line_feeds += chunk.count(b"\n")
-        self._returns += chunk.count(b"\r")
-        self._pairs += chunk.count(b"\r\n") + (self._last == b"\r" and chunk.startswith(b"\n"))
+        self._pairs += self._last == b"\r" and chunk.startswith(b"\n")
+        if b"\r" in chunk:  # to look for one byte is far cheaper than to count two
+            self._returns += chunk.count(b"\r")
+            self._pairs += chunk.count(b"\r\n")
         self._last = chunk[-1:]
         first = chunk.find(b"\n")
         self._too_long = self._too_long or self._since_line_feed + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES
         self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
         self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
-        if not self._not_utf8:
+        if not self._not_utf8 and (not chunk.isascii() or self._decoder.getstate()[0]):
             try:
                 self._decoder.decode(chunk)
             except UnicodeDecodeError:
                 self._not_utf8 = True
 
     def _has_odd_quotes(self, chunk: bytes) -> bool:
+        if b'"' not in chunk and not chunk.endswith(b" "):
+            self._behind_blanks = chunk[-1:]
+            return False
         text = self._behind_blanks + chunk
         self._behind_blanks = text[max(len(text.rstrip(b" ")) - 1, 0) :][:_CHUNK]
         return b'  "' in text or (b' "' in text and _QUOTES_APART.search(text) is not None)
