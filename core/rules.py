@@ -8,6 +8,7 @@ from core.header_row import header_cases, unless_header
 from core.sql import engine_type, listed, literal, quoted
 
 _SHOWN = 60  # characters of a cell that a reason repeats
+_PLAIN_SCALE = 6  # up to which Spark writes each decimal without an exponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,19 @@ def _cleaned(column: Column) -> str:
 
 
 def _accepted_case(column: Column, rule: Rule, text: str) -> str:
-    arms = " ".join(
-        f"WHEN {literal(spelling)} THEN {str(value).upper() if isinstance(value, bool) else literal(value)}"
+    stored = {
+        spelling: str(value).upper() if isinstance(value, bool) else literal(value)
         for spelling, value in rule.accepted.items()
-    )
+    }
+    arms = " ".join(f"WHEN {literal(spelling)} THEN {value}" for spelling, value in stored.items())
     otherwise = f"ELSE {text} " if column.type == "text" and rule.severity == Severity.WARN else ""
-    return f"CASE lower({text}) {arms} {otherwise}END"
+    # Most cells are spelled as in the contract, or with a capital; they need no cleaning, which costs the most here.
+    usual = " ".join(
+        f"WHEN {literal(usual)} THEN {stored[spelling.lower()]}"
+        for spelling in rule.values or ()
+        for usual in dict.fromkeys((spelling, spelling.capitalize()))
+    )
+    return f"CASE s.{quoted(column.name)} {usual} ELSE CASE lower({text}) {arms} {otherwise}END END"
 
 
 def typed_cell(column: Column) -> str:
@@ -60,13 +68,14 @@ def typed_cell(column: Column) -> str:
             "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
             "timestamp": "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?",
         }[column.type]
-    typed = f"CASE WHEN regexp_like({text}, {literal(f'^ *{pattern} *$')}) THEN {_castable(column, text)} END"
-    return f"try_cast({typed} AS {engine_type(column.type)})"
-
-
-def _castable(column: Column, text: str) -> str:
+    is_such = f"regexp_like({text}, {literal(f'^ *{pattern} *$')})"
     # The zone is always UTC here; a TIMESTAMP without zone is what both engines store.
-    return f"replace({text}, 'Z', '')" if column.type == "timestamp" else text
+    castable = f"replace({text}, 'Z', '')" if column.type == "timestamp" else text
+    if column.type == "bigint" or (column.decimal is not None and column.decimal[1] <= _PLAIN_SCALE):
+        # What reads as the engine writes it is plain, and told so at less cost than by the pattern.
+        value = f"try_cast({text} AS {engine_type(column.type)})"
+        return f"CASE WHEN CAST({value} AS STRING) = {text} OR {is_such} THEN {value} END"
+    return f"try_cast(CASE WHEN {is_such} THEN {castable} END AS {engine_type(column.type)})"
 
 
 def _type_reason(column: Column) -> str:
