@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -218,8 +218,10 @@ class DelimitedFiles:
         else:
             records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
         # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
-        with self.in_order_of_the_file(), self._set("force_compression", "'uncompressed'", "'auto'"):
-            self._engine(f"CREATE OR REPLACE TABLE {received} AS\n{records}")
+        columns = "_line BIGINT, raw VARCHAR USING COMPRESSION uncompressed, _accepted BOOLEAN"
+        self._engine(f"CREATE OR REPLACE TABLE {received} ({columns})")
+        with self.in_order_of_the_file():
+            self._engine(f"INSERT INTO {received}\n{records}")
         numbered = (
             "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
             f"FROM {received} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {received}) AS first_row"
@@ -310,22 +312,18 @@ class DelimitedFiles:
         self._passing.mkdir(PRIVATE, exist_ok=True)
         return self._passing / str(next(self._numbers))
 
-    def in_order_of_the_file(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def in_order_of_the_file(self) -> Iterator[None]:
         """Keep the order of rows for as long as the block lasts."""
         # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of
         # more than 122,879 rows until the file is opened again, if one of no rows went before it in the transaction.
-        return self._set("preserve_insertion_order", "TRUE", "FALSE")
-
-    @contextmanager
-    def _set(self, name: str, value: str, otherwise: str) -> Iterator[None]:
-        """A setting of the engine, for as long as the block lasts."""
         # Set beside the connection, whose transaction may have been aborted when the block ends.
         with self._connection.cursor() as beside:
-            beside.execute(f"SET GLOBAL {name} = {value}")
+            beside.execute("SET GLOBAL preserve_insertion_order = TRUE")
             try:
                 yield
             finally:
-                beside.execute(f"SET GLOBAL {name} = {otherwise}")
+                beside.execute("SET GLOBAL preserve_insertion_order = FALSE")
 
     def _view(self, name: str, select: str) -> None:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
