@@ -18,7 +18,7 @@ pytestmark = [
 
 CHANGED = 500
 SMALL, LARGE = 20_000, 200_000
-EVERY_CUSTOMER = ("whose value is no current key of the parent feed", 'INSERT INTO "account_summary"')
+EVERY_CUSTOMER = ("whose value is no current key of the parent feed",)
 """Statements that hold what changed against all current customers."""
 
 
