@@ -21,7 +21,7 @@ from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import STAGED, publish, republish
+from core.publish import STAGED, publish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
@@ -204,23 +204,30 @@ def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) ->
     return _put_away(runtime, outcomes)
 
 
-def publish_committed(runtime: Runtime, session: Session) -> None:
-    """Publish whatever is committed and not yet published, drops of a crashed process included."""
+def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = False) -> None:
+    """Publish whatever is committed and not yet published, drops of a crashed process included.
+
+    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `retracted` is
+    whether a drop was just taken back, whose own files have to go in any case.
+    """
     drops = ledger.unpublished(session)
     newest = ledger.newest(session)
     stale = not ledger.artifacts_current(session) and (newest or runtime.store.exists("outputs/manifest.json"))
     if not drops and not stale:
         return
-    for drop_id in ledger.retracted(session):
-        for name in artifacts_of(drop_id):
-            runtime.store.remove(f"outputs/{name}")
-    if drops:
-        publish(session, runtime.store, runtime.pipeline, drops)
-    else:
-        republish(session, runtime.store, runtime.pipeline, newest)
-    with session.transaction():
-        ledger.mark_published(session, [*drops], runtime.clock())
-        ledger.mark_artifacts(session, current=True)
+    whole = runtime.pace.due
+    if not whole:
+        runtime.pace.put_off()
+    if drops or whole or retracted:
+        for drop_id in ledger.retracted(session):
+            for name in artifacts_of(drop_id):
+                runtime.store.remove(f"outputs/{name}")
+        publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)
+        with session.transaction():
+            ledger.mark_published(session, [*drops], runtime.clock())
+            ledger.mark_artifacts(session, current=whole)
+    if whole:
+        runtime.pace.written()
 
 
 def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:

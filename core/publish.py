@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,26 @@ CHANGES = "changes.csv"
 REPORT = "quality_report.json"
 REASON = "reason.json"
 REJECTS = "rejects.csv"
+_MANIFEST = "outputs/manifest.json"
 STAGED = (CHANGES, REPORT, REASON, REJECTS)
 """What may lie in a claim's workspace, to be put in its place when the drop is committed."""
 
 
-def publish(session: Session, store: Store, pipeline: Pipeline, drops: Mapping[str, str | None]) -> None:
+def publish(
+    session: Session,
+    store: Store,
+    pipeline: Pipeline,
+    drops: Mapping[str, str | None],
+    newest: str | None,
+    *,
+    whole: bool,
+) -> None:
     """Put each drop's own files and the marts' artifacts in place, the manifest last.
 
-    `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged. A
-    repeated call for the same drops ends the same: this is how a crash between commit and publish is mended.
+    `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged;
+    `newest` is the drop in history that was received last. Unless `whole`, the artifacts stay as they are, and in the
+    manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
+    crash between commit and publish is mended.
     """
     entries, files = [], {}
     for drop_id, claim_id in drops.items():
@@ -36,20 +47,26 @@ def publish(session: Session, store: Store, pipeline: Pipeline, drops: Mapping[s
             elif store.exists(f"outputs/{name}"):  # put there before a crash
                 entries.append(_entry(store.local_copy(f"outputs/{name}"), name, drop_id))
     store.put(files)
-    republish(session, store, pipeline, [*drops][-1], entries)
-
-
-def republish(
-    session: Session, store: Store, pipeline: Pipeline, newest: str | None, entries: Sequence[dict[str, Any]] = ()
-) -> None:
-    """Write the marts' artifacts as the tables are now, and a manifest that lists them and the `entries`."""
+    newest = [newest, *drops][-1]
     with store.temporary() as folder:
-        exported = export_marts(session, pipeline, folder)
-        listing = [*entries, *(_entry(path, name, newest) for name, path in exported.items())]
-        store.put({f"outputs/{name}": path for name, path in exported.items()})
+        if whole:
+            exported = export_marts(session, pipeline, folder)
+            entries += [_entry(path, name, newest) for name, path in exported.items()]
+            store.put({f"outputs/{name}": path for name, path in exported.items()})
+        else:
+            entries += _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
-        manifest.write_text(json.dumps({"drop_id": newest, "artifacts": listing}, indent=2) + "\n", encoding="utf-8")
-        store.put({"outputs/manifest.json": manifest})
+        manifest.write_text(json.dumps({"drop_id": newest, "artifacts": entries}, indent=2) + "\n", encoding="utf-8")
+        store.put({_MANIFEST: manifest})
+
+
+def _listed_before(store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The entries of the marts' artifacts in the manifest that is there."""
+    if not store.exists(_MANIFEST):
+        return []
+    listing = json.loads(store.local_copy(_MANIFEST).read_text(encoding="utf-8"))["artifacts"]
+    names = {f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts}
+    return [entry for entry in listing if entry["name"] in names]
 
 
 def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:

@@ -45,7 +45,7 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
 
     def bring_artifacts_in_line() -> None:
         with runtime.session() as session:
-            publish_committed(runtime, session)
+            publish_committed(runtime, session, retracted=True)
 
     retracted = runtime.alone(take_back)
     runtime.alone(bring_artifacts_in_line)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from core.definition import Pipeline
 from core.errors import Overtaken
+from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
 from core.schema import prepare
@@ -19,7 +20,8 @@ T = TypeVar("T")
 class Runtime:
     """What the pipeline runs on; put together by handlers.wiring.
 
-    `waiting` has the claimed files, by drop_id, that are not in the archive yet.
+    `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by drop_id, that are not
+    in the archive yet.
     """
 
     pipeline: Pipeline
@@ -27,6 +29,7 @@ class Runtime:
     warehouse: Warehouse
     clock: Clock
     wait_seconds: float = 30.0
+    pace: Pace = field(default_factory=Pace)
     waiting: Mapping[str, Path] = field(default_factory=dict)
 
     def alone(self, work: Callable[[], T]) -> T:

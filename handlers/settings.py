@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     log: Literal["auto", "console", "json"] = "auto"
     wait_seconds: float = Field(default=30.0, ge=0)
     memory_limit: str = Field(default="", pattern=r"^(\d+ ?[KMGT]i?B)?$")
+    outputs: Literal["always", "on_demand"] | Annotated[float, Field(gt=0)] = "always"
     cache: Path = Path("~/.cache/dropledger")
 
     @classmethod

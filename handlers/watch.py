@@ -5,11 +5,13 @@ A file is taken when the platform says that it was closed after writing, or move
 long, where an event is to be expected.
 """
 
+import math
 import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -31,6 +33,7 @@ from watchdog.observers.api import BaseObserver
 from core.drop import FileDropped
 from core.errors import Busy, ConfigurationError, Unavailable
 from core.outcome import Outcome
+from core.pace import Pace
 from core.pipeline import in_order, process
 from core.runtime import Runtime
 from handlers import render
@@ -157,13 +160,16 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
                 wake.wait(POLL_SECONDS)
                 continue
             ready = settling.complete(runtime.store.arrivals())
-            if ready or behind:
+            if ready or behind or not runtime.pace.seconds_left:
                 behind = not _take(runtime, settling, ready, stop, troubles)
                 continue
             if not settling.waiting and not poll:
                 # What lay there before is taken; of files that come now the platform tells when they are closed.
                 settling.patience = RESCAN_SECONDS
-            wake.wait(SETTLE_SECONDS / 2 if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS)
+            pause = SETTLE_SECONDS / 2 if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS
+            wake.wait(min(pause, runtime.pace.seconds_left))
+        if math.isfinite(runtime.pace.seconds_left):
+            _take(replace(runtime, pace=Pace()), settling, [], threading.Event(), troubles)
         log.info("stopped")
 
 

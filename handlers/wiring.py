@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.definition import Pipeline, load_pipeline
 from core.drop import FileDropped
+from core.pace import Pace
 from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
@@ -50,7 +51,17 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
             waiting=waiting,
             keeper=keeper,
         )
-    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds)
+    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
+
+
+def _pace(settings: Settings) -> Pace:
+    match settings.outputs:
+        case "always":
+            return Pace(0.0)
+        case "on_demand":
+            return Pace(None)
+        case seconds:
+            return Pace(float(seconds))
 
 
 def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting) -> Warehouse:
