@@ -208,7 +208,7 @@ class _Admission:
         self._record(Status.COMMITTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []
         if bulk is None:
-            refreshed = mart.refresh(session, pipeline, moment_before, due)
+            refreshed = mart.refresh(session, pipeline, moment_before, due, opened=folded.versions_opened)
             if due is not None and last:
                 refreshed += due.refresh(session, pipeline)
             results += checks.check_history(session, contract, folded.versions_opened)

@@ -26,26 +26,28 @@ class Due:
     """Marts that are computed once for all drops of a transaction: those that `Mart.waits` says may wait."""
 
     def __init__(self) -> None:
-        self._marts: set[str] = set()
+        self._touched: dict[str, str | None] = {}
 
     @property
     def pending(self) -> bool:
         """Whether anything is remembered."""
-        return bool(self._marts)
+        return bool(self._touched)
 
-    def add(self, session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> None:
-        """Remember the keys that a drop touches."""
-        if mart.name in self._marts:
-            session.execute(f"INSERT INTO {quoted(f'due_{mart.name}')}\n{touched_sql}", bound)
-        else:
+    def add(self, session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> None:
+        """Remember the keys that a drop touches; all keys where it is None."""
+        due = quoted(f"due_{mart.name}")
+        if touched_sql is None:
+            self._touched[mart.name] = None
+        elif mart.name not in self._touched:
             session.scratch(f"due_{mart.name}", touched_sql, bound)
-            self._marts.add(mart.name)
+            self._touched[mart.name] = f"SELECT DISTINCT * FROM {due}"
+        elif self._touched[mart.name] is not None:
+            session.execute(f"INSERT INTO {due}\n{touched_sql}", bound)
 
     def refresh(self, session: Session, pipeline: Pipeline) -> list[Refreshed]:
         """Compute what was remembered."""
-        marts = [mart for mart in pipeline.marts if mart.name in self._marts]
-        self._marts.clear()
-        return [_refresh(session, mart, f"SELECT DISTINCT * FROM {quoted(f'due_{mart.name}')}", {}) for mart in marts]
+        touched, self._touched = self._touched, {}
+        return [_refresh(session, mart, touched[mart.name], {}) for mart in pipeline.marts if mart.name in touched]
 
 
 def mart_fragments(mart: Mart) -> dict[str, str]:
@@ -68,18 +70,22 @@ def moment(session: Session) -> datetime | None:
 
 
 def refresh(
-    session: Session, pipeline: Pipeline, moment_before: datetime | None, due: Due | None = None
+    session: Session, pipeline: Pipeline, moment_before: datetime | None, due: Due | None = None, *, opened: int = 0
 ) -> list[Refreshed]:
     """Recompute the rows that the `changed_<feed>` relations and the move of the moment touch.
 
     Leaves `touched_<mart>` (keys) and `before_<mart>` (rows as they were). With `due`, marts that may wait are
-    left to its `refresh`.
+    left to its `refresh`. `opened` is how many versions were just opened: where they are many, a mart that has no
+    rows is computed whole at once.
     """
     bound = {"moment_before": moment_before or datetime.min}
     refreshed: list[Refreshed] = []
     for mart in pipeline.marts:
         # Where a mart that this one may read was computed whole, its touched keys are not looked for in it.
-        touched_sql = whole(mart.touched_sql) if any(found.whole for found in refreshed) else mart.touched_sql
+        reads_whole = any(found.whole for found in refreshed)
+        touched_sql: str | None = whole(mart.touched_sql) if reads_whole else mart.touched_sql
+        if opened >= WHOLE_FROM and _can_be_whole(mart) and not session.count(mart.name):
+            touched_sql = None
         if due is not None and mart.waits:
             due.add(session, mart, touched_sql, bound)
         else:
@@ -87,19 +93,25 @@ def refresh(
     return refreshed
 
 
-def _refresh(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> Refreshed:
+def _can_be_whole(mart: Mart) -> bool:
+    return whole(mart.sql) != mart.sql
+
+
+def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> Refreshed:
+    """Recompute the touched rows of a mart; all rows of one that has none where `touched_sql` is None."""
     fragments = mart_fragments(mart)
+    insert = f"INSERT INTO {fragments['mart']}\n{mart.sql}"
+    before, delete = (statement(name, fragments) for name in ("mart_before", "mart_delete"))
+    if touched_sql is None:
+        session.scratch(f"before_{mart.name}", whole(before))
+        rows = session.execute(whole(insert))
+        session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
+        return Refreshed(mart, rows, True)
     session.scratch(f"touched_{mart.name}", touched_sql, bound)
     touched = session.count(f"touched_{mart.name}")
-    all_rows = touched >= WHOLE_FROM and whole(mart.sql) != mart.sql and touched >= session.count(mart.name)
-    before, delete, insert = (
-        whole(sql) if all_rows else sql
-        for sql in (
-            statement("mart_before", fragments),
-            statement("mart_delete", fragments),
-            f"INSERT INTO {fragments['mart']}\n{mart.sql}",
-        )
-    )
+    all_rows = touched >= WHOLE_FROM and _can_be_whole(mart) and touched >= session.count(mart.name)
+    if all_rows:
+        before, delete, insert = whole(before), whole(delete), whole(insert)
     session.scratch(f"before_{mart.name}", before)
     if session.count(f"before_{mart.name}"):
         session.execute(delete)
