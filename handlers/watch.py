@@ -46,6 +46,15 @@ from infra.private_file import written_by_nobody
 SETTLE_SECONDS = 0.5
 POLL_SECONDS = 1.0
 RESCAN_SECONDS = 30.0
+PAIRING_SECONDS = 0.02
+_EVENTS: list[type[FileSystemEvent]] = [
+    FileClosedEvent,
+    FileMovedEvent,
+    FileCreatedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+    DirDeletedEvent,
+]
 _CHUNK = 400
 
 log = structlog.get_logger("dropledger.watch")
@@ -285,10 +294,11 @@ class _Watcher:
     def _start(self) -> None:
         if self._poll:
             return
+        _pair_moves_quickly()
         self._observer = Observer()
         listener = _Listener(self._settling, self._wake)
-        self._observer.schedule(listener, str(self._inbox), recursive=True)
-        self._observer.schedule(listener, str(self._root))  # which tells when the inbox goes
+        self._observer.schedule(listener, str(self._inbox), recursive=True, event_filter=_EVENTS)
+        self._observer.schedule(listener, str(self._root), event_filter=_EVENTS)  # which tells when the inbox goes
         self._observer.start()
 
     def _stop(self) -> None:
@@ -297,3 +307,13 @@ class _Watcher:
             with suppress(RuntimeError):  # it was never started, as what it was to watch had gone
                 self._observer.join()
         self._observer = None
+
+
+def _pair_moves_quickly() -> None:
+    """Have the two halves of a move waited for no longer than it takes the kernel to tell of them."""
+    # While watchdog waits for where a file was moved to, it tells of nothing else; and each file that we take is moved
+    # out of what is watched. Its half second is nowhere to be set but here.
+    with suppress(ImportError):  # other platforms, other versions
+        from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
+
+        InotifyMoveEventGrouper.delay = PAIRING_SECONDS

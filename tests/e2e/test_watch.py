@@ -3,12 +3,17 @@
 import fcntl
 import json
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
+
+from handlers.watch import Settling, _Watcher
+from infra.local_store import dropped_file
 
 LATER = CUSTOMERS.replace("Jonas", "Joonas")
 
@@ -81,6 +86,25 @@ def test_file_moved_in_is_taken_at_once(console: Console):
     with console.watch() as watching:
         move_in(console, "customers_2025-10-31.csv", CUSTOMERS)
         assert watching.line("customers_2025-10-31.csv", 3)["event"] == "accepted"
+
+
+def test_file_does_not_wait_for_where_another_was_moved_to(tmp_path: Path):
+    inbox, wake, settling = tmp_path / "inbox", threading.Event(), Settling()
+    inbox.mkdir()
+
+    def seconds(name: str) -> float:
+        leaving, landing = inbox / f"leaving_{name}", inbox / name
+        leaving.write_text(CUSTOMERS)
+        until(lambda: settling.complete([dropped_file(leaving)]))
+        leaving.rename(tmp_path / name)
+        landing.write_text(CUSTOMERS)
+        landed = time.monotonic()
+        until(lambda: settling.complete([dropped_file(landing)]))
+        return time.monotonic() - landed
+
+    with _Watcher(tmp_path, settling, wake, poll=False):
+        settling.patience = 60
+        assert min(seconds(f"customers_{day}.csv") for day in ("2025-10-31", "2025-11-30", "2025-12-31")) < 0.25
 
 
 def test_file_renamed_from_a_temporary_name_is_taken_at_once(console: Console):
