@@ -230,7 +230,7 @@ class _Admission:
             folded,
             results,
             self.received_at,
-            rejects=report.rejects_by_rule(session, self.drop.drop_id),
+            rejects=report.rejects_by_rule(session, self.drop.drop_id) if validated.rows_rejected else {},
             intermediate=report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
             marts=mart.recomputed(refreshed),
         )

@@ -73,7 +73,7 @@ def fold(
         return Folded(0, 0)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
-        opened, closed = _step(session, contract, extract.drop_id, is_first=observed_until is None)
+        opened, closed = _step(session, extract, validated.rows_accepted, is_first=observed_until is None)
     else:
         _concern(session, contract, extract.drop_id, sequence)
         if observed_until is not None and (first < observed_until or not received_last):
@@ -152,7 +152,8 @@ def changed(session: Session, contract: Contract, select: str) -> None:
     session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'keys_of_{contract.feed}')}")
 
 
-def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool) -> tuple[int, int]:
+def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
+    contract = extract.contract
     fragments = feed_fragments(contract)
     closed = 0
     if is_first:  # there is no history to compare with
@@ -160,7 +161,8 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
     else:
         session.scratch("step", statement("fold_step", fragments))
         session.view("change", "SELECT * FROM step")
-        if session.count("step") <= UPDATED_IN_PLACE:
+        few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
+        if few or session.count("step") <= UPDATED_IN_PLACE:
             closed = session.execute(statement("close_versions", fragments))
         else:
             session.scratch("added_version", statement("closed_versions", fragments))
@@ -168,7 +170,7 @@ def _step(session: Session, contract: Contract, drop_id: str, *, is_first: bool)
             session.scratch("removed_version", f"SELECT {fragments['key']}, valid_from FROM added_version")
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
-    opened = session.execute(statement("open_versions", fragments), {"drop_id": drop_id})
+    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id})
     session.view(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
     return opened, closed
 

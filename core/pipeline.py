@@ -211,10 +211,15 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
     whether a drop was just taken back, whose own files have to go in any case.
     """
     drops = ledger.unpublished(session)
-    newest = ledger.newest(session)
-    stale = not ledger.artifacts_current(session) and (newest or runtime.store.exists("outputs/manifest.json"))
-    if not drops and not stale:
+    current = ledger.artifacts_current(session)
+    if drops:
+        newest: str | None = [*drops][-1]
+    elif current:
         return
+    else:
+        newest = ledger.newest(session)
+        if newest is None and not runtime.store.exists("outputs/manifest.json"):
+            return
     whole = runtime.pace.due
     if not whole:
         runtime.pace.put_off()
@@ -225,7 +230,8 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
         publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)
         with session.transaction():
             ledger.mark_published(session, [*drops], runtime.clock())
-            ledger.mark_artifacts(session, current=whole)
+            if current != whole:
+                ledger.mark_artifacts(session, current=whole)
     if whole:
         runtime.pace.written()
 

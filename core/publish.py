@@ -33,7 +33,7 @@ def publish(
     """Put each drop's own files and the marts' artifacts in place, the manifest last.
 
     `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged;
-    `newest` is the drop in history that was received last. Unless `whole`, the artifacts stay as they are, and in the
+    `newest` is the drop that the artifacts stand for. Unless `whole`, the artifacts stay as they are, and in the
     manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
     crash between commit and publish is mended.
     """
@@ -47,7 +47,6 @@ def publish(
             elif store.exists(f"outputs/{name}"):  # put there before a crash
                 entries.append(_entry(store.local_copy(f"outputs/{name}"), name, drop_id))
     store.put(files)
-    newest = [newest, *drops][-1]
     with store.temporary() as folder:
         if whole:
             exported = export_marts(session, pipeline, folder)

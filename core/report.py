@@ -30,19 +30,21 @@ def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
 
 def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequence[Refreshed]) -> dict[str, int]:
     """The rows of each model that marts read, for the keys just touched; all of them where it has no such key."""
-    counts = {}
     text = "\n".join(mart.sql for mart in pipeline.marts)
-    for model in pipeline.intermediate:
-        if model.name not in text:
-            continue  # a step on the way to another model; counting it would cost as much as computing it
-        columns = session.columns(model.name)
+    # What is a step on the way to another model is left out; counting it would cost as much as computing it.
+    models = [model.name for model in pipeline.intermediate if model.name in text]
+    if not models:
+        return {}
+    counts = []
+    for model in models:
+        columns = session.columns(model)
         keyed = next((found for found in refreshed if columns.keys() >= set(found.mart.file.key)), None)
-        select = f"SELECT count(*) AS row_count FROM {quoted(model.name)}"
+        touched = ""
         if keyed and not keyed.whole:
             key = listed(keyed.mart.file.key)
-            select += f" WHERE ({key}) IN (SELECT {key} FROM {quoted(f'touched_{keyed.mart.name}')})"
-        counts[model.name] = int(session.query(select)[0]["row_count"])
-    return counts
+            touched = f" WHERE ({key}) IN (SELECT {key} FROM {quoted(f'touched_{keyed.mart.name}')})"
+        counts.append(f"(SELECT count(*) FROM {quoted(model)}{touched}) AS {quoted(model)}")
+    return {model: int(count) for model, count in session.query(f"SELECT {', '.join(counts)}")[0].items()}
 
 
 def write_report(

@@ -1,7 +1,9 @@
 """Validation: cells typed by the contract, rows that break a rule set apart with the reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from core.contract import Contract, Severity
 from core.drop import AsOf, AsOfSource
@@ -11,6 +13,8 @@ from core.intake import Extract
 from core.ports import Session
 from core.rules import parse_fragments, rules_over_rows
 from core.sql import feed_fragments, literal, quoted, statement
+
+_SPAN = "count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Validated:
 def validate(session: Session, extract: Extract, source: str) -> Validated:
     """Type and check the rows of `source`, as loaded, and set apart those that cannot go in.
 
-    Leaves the scratch relations `parsed` (every row whose shape is right), `left_out` (`_line, _duplicate,
-    column_name, rule, reason`) and `observation`.
+    Leaves the scratch relations `parsed` (every row whose shape is right), `observation`, and where any row is set
+    apart `left_out` (`_line, _duplicate, column_name, rule, reason`).
 
     Raises:
         DataRefused: nothing can be read as rows, or rows stand behind the header of another table.
@@ -43,16 +47,19 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
     times = effective_times(extract.as_of)
     session.select_rows(source, "parsed", statement("parse", fragments), times)
-    _set_apart(session, contract, fragments, times, source)
+    found = _overview(session, contract, source)
+    if _is_clean(contract, found):
+        session.view("observation", "SELECT * FROM parsed")
+        return Validated(
+            found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"]
+        )
+    _set_apart(session, contract, fragments, times, source, found)
     left_out = session.query(
         """SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates
         FROM left_out"""
     )[0]
-    session.view("observation", statement("observation") if left_out["all_rows"] else "SELECT * FROM parsed")
-    accepted = session.query(
-        """SELECT count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective
-        FROM observation"""
-    )[0]
+    session.view("observation", statement("observation"))
+    accepted = session.query(f"SELECT {_SPAN} FROM observation")[0]
     rejected = int(left_out["all_rows"] - left_out["duplicates"])
     if rejected:
         _refuse_second_table(session)
@@ -65,6 +72,27 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
         first_effective=accepted["first_effective"],
         last_effective=accepted["last_effective"],
     )
+
+
+def _overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
+    """How many rows were read and what their times are, and how many of them cannot go in as they are."""
+    return session.query(
+        f"""SELECT
+            {_SPAN},
+            (SELECT count(*) FROM {quoted(f"misshapen_{source}")}) AS misshapen,
+            count(*) - coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0) AS invalid,
+            coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)
+                - ({distinct_count(contract, "parsed")}) AS repeated
+        FROM parsed"""
+    )[0]
+
+
+def _is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
+    """Whether all rows go in: none is odd by itself, and no rule would refuse one for what others hold."""
+    over_rows = (
+        rule for kind in ("unique", "relationship") for rule in rules_over_rows(contract, kind, Severity.ERROR)
+    )
+    return not (found["misshapen"] or found["invalid"] or found["repeated"] or any(over_rows))
 
 
 def _refuse_second_table(session: Session) -> None:
@@ -88,9 +116,13 @@ def effective_times(as_of: AsOf) -> dict[str, datetime | None]:
 
 
 def _set_apart(
-    session: Session, contract: Contract, fragments: dict[str, str], times: dict[str, datetime | None], source: str
+    session: Session,
+    contract: Contract,
+    fragments: dict[str, str],
+    times: dict[str, datetime | None],
+    source: str,
+    found: Mapping[str, Any],
 ) -> None:
-    misshapen = quoted(f"misshapen_{source}")
     misshapen_as, because = misshapen_rule(contract)
     session.scratch(
         "left_out",
@@ -100,15 +132,8 @@ def _set_apart(
             CAST(NULL AS STRING) AS column_name,
             {misshapen_as} AS rule,
             {because} AS reason
-        FROM {misshapen}""",
+        FROM {quoted(f"misshapen_{source}")}""",
     )
-    found = session.query(
-        f"""SELECT
-            count(*) - sum(CASE WHEN _valid THEN 1 ELSE 0 END) AS invalid,
-            sum(CASE WHEN _valid THEN 1 ELSE 0 END)
-                - ({distinct_count(contract, "parsed")}) AS repeated
-        FROM parsed"""
-    )[0]
     if found["invalid"]:
         session.with_lines(source)
         _leave_out(session, statement("refuse_invalid", fragments), times)

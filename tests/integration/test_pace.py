@@ -91,6 +91,7 @@ def test_watch_writes_what_it_put_off_when_it_is_due(tmp_path: Path):
             watching.line(name)
         assert "9999.99" not in summary(console.root)
         until(lambda: "9999.99" in summary(console.root), 10)
+        assert watching.stop(15) == 0  # when the manifest, which is written last, is there too
     assert_manifest_true(console.root)
 
 
