@@ -1,11 +1,15 @@
 -- Interest of each savings account: the tier's rate by balance, with the loan bonus where the customer has
 -- a loan; annual_interest is rounded half up to the cent. The two methods are apart, since a card has one of
--- them and the engine then passes over the other. As both read the accounts by one name, these are gathered first: an
--- engine that sees account and tier in one join expects it to leave few rows, and begins with it, for all accounts.
+-- them and the engine then passes over the other. As both read accounts and tiers by one name, these are gathered once,
+-- and first: an engine that sees both in one join expects it to leave few rows, and begins with it, for all accounts.
 WITH savings AS (
     SELECT *
     FROM int_savings_account_only
     /* incremental */ WHERE account_id IN (SELECT account_id FROM touched_account_summary) /* end */
+),
+tier AS (
+    SELECT *
+    FROM int_rate_tier
 ),
 earned AS (
     SELECT
@@ -33,7 +37,7 @@ earned AS (
         s.customer_drop_id,
         r.drop_id AS rate_drop_id
     FROM savings AS s
-    INNER JOIN int_rate_tier AS r
+    INNER JOIN tier AS r
         ON s.balance >= r.min_balance
         AND (r.next_min_balance IS NULL OR s.balance < r.next_min_balance)
     WHERE r.method = 'whole_balance'
@@ -55,7 +59,7 @@ earned AS (
         s.customer_drop_id,
         r.drop_id AS rate_drop_id
     FROM savings AS s
-    INNER JOIN int_rate_tier AS r
+    INNER JOIN tier AS r
         ON s.balance >= r.min_balance
         AND (r.next_min_balance IS NULL OR s.balance < r.next_min_balance)
     WHERE r.method = 'marginal'
