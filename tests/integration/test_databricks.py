@@ -26,7 +26,7 @@ from ledger import Ledger
 from sequences import Step, sequence
 
 from core.definition import Pipeline
-from core.errors import Overtaken
+from core.errors import Busy, Overtaken
 from core.export import export
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
@@ -236,6 +236,18 @@ def test_lost_session_leaves_no_connection_open(access: Access, databricks: Serv
         gc.collect()
     assert [warning for warning in told if issubclass(warning.category, ResourceWarning)] == []
     assert statements.rows("SELECT 'again' AS word") == [{"word": "again"}]
+    statements.close()
+
+
+def test_a_word_is_said_once_of_statements_that_meet_others(access: Access, databricks: Server, tmp_path: Path):
+    told: list[Busy] = []
+    statements = Statements(access, tmp_path, told.append)
+    databricks.fault("conflict", match="SELECT 'met'", times=1)
+    assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
+    assert told == []
+    databricks.fault("conflict", match="SELECT 'met'", times=3)
+    assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
+    assert [str(busy) for busy in told] == ["other statements write to the same tables of the warehouse"]
     statements.close()
 
 
