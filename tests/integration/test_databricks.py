@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import subprocess
 import time
 import warnings
@@ -192,6 +193,31 @@ def test_random_drops_give_the_same_tables_and_artifacts(pair: Pair, make_pair: 
         both.take(step)
         both.assert_alike()
     assert verify(both.remote.runtime, lambda *_: None).differences == ()
+
+
+def test_ledger_of_duckdb_is_moved_and_goes_on(make_pair: Callable[[], Pair]):
+    pair = make_pair()
+    accounts = f"{ACCOUNTS}11,1,100.00,Savings\n12,2,x,Savings\n13,1,=1,Savings\n14,2,3.00,Savings\n15,2,4.00,Savings\n"
+    for name, text in (
+        ("customers_2026-01-01.csv", CUSTOMERS),
+        ("accounts_2026-01-02.csv", accounts),
+        ("accounts_2026-01-02 again.csv", accounts),
+        ("accounts_2026-01-03.csv", "Nothing\nof this\n"),
+        ("accounts_2026-01-04.csv", f"{ACCOUNTS}11,1,8.00,Savings\n"),
+    ):
+        pair.local.drop(name, text)
+    Step(nth=2).take(pair.local)
+    shutil.copytree(pair.local.root, pair.remote.root, dirs_exist_ok=True)
+    command = [SCRIPT, "migrate", "--to", "databricks", "--root", pair.remote.root, "--json"]
+    variables = {**pair.variables, "DROPLEDGER_WAREHOUSE": str(pair.local.database)}
+    moved = subprocess.run(command, env=variables, check=False, stdout=subprocess.PIPE)
+    assert (moved.returncode, json.loads(moved.stdout)["differences"]) == (0, [])
+    pair.assert_alike()
+    with pair.remote.runtime.warehouse.session(read_only=True) as session:
+        kept = "SELECT drop_id, sequence, received_at FROM drop_ledger ORDER BY sequence"
+        assert [tuple(row.values()) for row in session.query(kept)] == pair.local.rows(kept)
+    pair.drop("accounts_2026-01-05.csv", f"{ACCOUNTS}11,1,9.00,Savings\n")
+    pair.assert_alike()
 
 
 def test_killed_between_statements_and_started_again(pair: Pair, databricks: Server):
