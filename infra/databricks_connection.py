@@ -158,7 +158,6 @@ class Statements:
             ) from error
         access = self._access
         plain = access.host.startswith("http://")
-        _RETRIES.setLevel(logging.DEBUG)
         with self._told("connecting"):
             connection: Connection = sql.connect(
                 server_hostname=access.host.removeprefix("http://").removeprefix("https://").rstrip("/"),
@@ -232,11 +231,14 @@ class _told:  # noqa: N801 - used as a statement
     def __init__(self, sql: str, waiting: Waiting) -> None:
         self._sql = sql
         self._retrying = _Retrying(waiting)
+        self._level = _RETRIES.level
 
     def __enter__(self) -> None:
         _RETRIES.addFilter(self._retrying)
+        _RETRIES.setLevel(logging.DEBUG)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        _RETRIES.setLevel(self._level)
         _RETRIES.removeFilter(self._retrying)
         from databricks.sql import exc
         from urllib3.exceptions import HTTPError
