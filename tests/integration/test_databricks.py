@@ -195,7 +195,8 @@ def test_random_drops_give_the_same_tables_and_artifacts(pair: Pair, make_pair: 
     assert verify(both.remote.runtime, lambda *_: None).differences == ()
 
 
-def test_ledger_of_duckdb_is_moved_and_goes_on(make_pair: Callable[[], Pair]):
+def test_ledger_of_duckdb_is_moved_and_goes_on(make_pair: Callable[[], Pair], databricks: Server):
+    """Moving it is killed at first, while what was rebuilt is put in place."""
     pair = make_pair()
     accounts = f"{ACCOUNTS}11,1,100.00,Savings\n12,2,x,Savings\n13,1,=1,Savings\n14,2,3.00,Savings\n15,2,4.00,Savings\n"
     for name, text in (
@@ -210,6 +211,12 @@ def test_ledger_of_duckdb_is_moved_and_goes_on(make_pair: Callable[[], Pair]):
     shutil.copytree(pair.local.root, pair.remote.root, dirs_exist_ok=True)
     command = [SCRIPT, "migrate", "--to", "databricks", "--root", pair.remote.root, "--json"]
     variables = {**pair.variables, "DROPLEDGER_WAREHOUSE": str(pair.local.database)}
+    databricks.fault("slow", match="^CREATE OR REPLACE TABLE .rejected_row. AS", seconds=3)
+    killed = subprocess.Popen(command, env=variables)
+    until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0} or killed.poll() is not None, 600)
+    assert killed.poll() is None
+    killed.kill()
+    killed.wait()
     moved = subprocess.run(command, env=variables, check=False, stdout=subprocess.PIPE)
     assert (moved.returncode, json.loads(moved.stdout)["differences"]) == (0, [])
     pair.assert_alike()
