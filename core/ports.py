@@ -210,8 +210,8 @@ class Session(Protocol):
         """
         ...
 
-    def attached(self, other: "Warehouse") -> AbstractContextManager[str]:
-        """Make another warehouse's tables readable in this session; the SQL prefix for their names."""
+    def attached(self, other: "Warehouse", tables: Sequence[str]) -> AbstractContextManager[str]:
+        """Make these tables of another warehouse readable in this session; the SQL prefix for their names."""
         ...
 
     def columns(self, name: str) -> Mapping[str, str]:

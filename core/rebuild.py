@@ -24,6 +24,7 @@ Progress = Callable[[int, int], None]
 
 _TRANSACTION_DROPS = 50
 _RECORDS = ("delivery", "check_result", "retraction")
+_DROPS = ("rejected_row", "drop_ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,7 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
 
 def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
     live = runtime.warehouse
-    if not live.exists():
-        raise ConfigurationError(
-            f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
-        )
+    refuse_unless_there(live)
     with live.session():
         pass  # folds in what a killed process left in the write-ahead log, which would not fit the new file
     target = live if into is None else live.at(into)
@@ -105,7 +103,7 @@ def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: 
             f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it"
         )
     rebuilt = target.aside("rebuilding")
-    drops = _rebuild(runtime, rebuilt, selection, progress)
+    drops = rebuild(runtime, rebuilt, selection, progress)
     if into is not None:
         target.put_in_place(rebuilt, "previous")
         return Replayed(drops, target.location, in_place=False)
@@ -115,6 +113,14 @@ def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: 
     previous.remove()
     settle(runtime)
     return Replayed(drops, live.location, in_place=True)
+
+
+def refuse_unless_there(live: Warehouse) -> None:
+    """Stop where nothing was dropped yet."""
+    if not live.exists():
+        raise ConfigurationError(
+            f"there is no warehouse at {live.location}", hint="drop a file first: dropledger process FILE"
+        )
 
 
 def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
@@ -129,17 +135,18 @@ def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
             return Verified(0, (), (), ())
         rebuilt = runtime.warehouse.aside("verifying")
         try:
-            drops = _rebuild(runtime, rebuilt, Selection(), progress)
-            return _compare(runtime, rebuilt, drops, sample)
+            drops = rebuild(runtime, rebuilt, Selection(), progress)
+            return compare(runtime, rebuilt, drops, sample)
         finally:
             rebuilt.remove()
 
 
-def _rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress: Progress) -> int:
+def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress: Progress) -> int:
+    """Fold the drops of the live ledger again in an empty warehouse; how many there were."""
     pipeline = runtime.pipeline
     with rebuilt.session() as session:
         prepare(session, pipeline)
-        with session.attached(runtime.warehouse) as live:
+        with session.attached(runtime.warehouse, (*_RECORDS, *_DROPS)) as live:
             rows = _selected(session, live, selection)
             with session.transaction():
                 for table in _RECORDS:
@@ -147,11 +154,12 @@ def _rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progres
                         f"INSERT INTO {table} SELECT * FROM {live}{table} WHERE :known_at IS NULL",
                         {"known_at": selection.known_at},
                     )
+            newest = {row.feed: row.drop_id for row in sorted(rows, key=lambda row: row.sequence)}
             progress(0, len(rows))
             for start in range(0, len(rows), _TRANSACTION_DROPS):
                 with session.transaction():
                     for place, row in enumerate(rows[start : start + _TRANSACTION_DROPS], start + 1):
-                        _fold_again(runtime, session, live, row)
+                        _fold_again(runtime, session, live, row, is_newest=row.drop_id == newest[row.feed])
                         progress(place, len(rows))
             with session.transaction():
                 if not selection.partial:
@@ -198,7 +206,7 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
     )
 
 
-def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -> None:
+def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *, is_newest: bool) -> None:
     contract = runtime.pipeline.contract(row.feed)
     try:
         extract = archived_extract(runtime, contract, row)
@@ -221,9 +229,9 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
         # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
         received_last=contract.effective_column is None,
     )
-    session.keep_loaded(
-        "incoming", f"src_{row.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None
-    )
+    if is_newest:
+        left_out = "left_out" if validated.rows_read > validated.rows_accepted else None
+        session.keep_loaded("incoming", f"src_{row.feed}", left_out)
     session.execute(
         f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id}
     )
@@ -255,7 +263,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow) -
 
 def _keep_apart(session: Session, live: str) -> None:
     """The drops that are in no history: what was quarantined or taken back."""
-    for table in ("rejected_row", "drop_ledger"):
+    for table in _DROPS:
         session.execute(
             f"""INSERT INTO {table}
             SELECT t.*
@@ -275,14 +283,15 @@ def _finish(runtime: Runtime, session: Session) -> None:
     checks.refuse_failed(results + checks.check_marts(session, refreshed))
 
 
-def _compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:
+def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:
+    """Hold every row of history, marts and refused rows against those of the live warehouse."""
     tables = [
         *(f"history_{feed}" for feed in runtime.pipeline.feed_order),
         *(mart.name for mart in runtime.pipeline.marts),
         "rejected_row",
     ]
     differences = []
-    with rebuilt.session() as session, session.attached(runtime.warehouse) as live:
+    with rebuilt.session() as session, session.attached(runtime.warehouse, (*tables, "drop_ledger")) as live:
         for table in tables:
             ours, theirs = f"SELECT * FROM {quoted(table)}", f"SELECT * FROM {live}{quoted(table)}"
             for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):

@@ -240,6 +240,16 @@ def backfill(folder_or_prefix: str) -> None:
 
 
 @cli.command()
+@click.option("--to", required=True, type=click.Choice(["databricks"]), help="Where; docs/databricks.md says how.")
+@common_options
+def migrate(to: str) -> None:
+    """Move the ledger to another warehouse: rebuilt there from the archive, and compared row by row."""
+    from handlers.rework import migrate as body
+
+    _run(body, to=to)
+
+
+@cli.command()
 @common_options
 def verify() -> None:
     """Rebuild aside and compare: proof that the live tables are what the archive says."""

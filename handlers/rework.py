@@ -4,11 +4,13 @@ import getpass
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from core import rebuild
 from core.backfill import backfill as run_backfill
 from core.drop import FileDropped, is_temporary
 from core.errors import ConfigurationError
+from core.migrate import migrate as run_migrate
 from core.outcome import Outcome
 from core.retract import retract as run_retract
 from handlers import render
@@ -119,27 +121,48 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
         show(refused)
 
 
+def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
+    waiting = render.waiting(quiet=quiet)
+    runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
+    target = wire(root=root, warehouse=to, waiting=waiting).warehouse
+    with progress("migrating", "drops", quiet=quiet or json) as tell:
+        verified = run_migrate(runtime, target, tell)
+    if json:
+        render.as_json({"command": "migrate", "warehouse": target.location, **_as_json(verified)})
+    elif not quiet and verified.differences:
+        render.line(f"Nothing was moved: {target.location} would not hold what {runtime.warehouse.location} does.")
+        _show_differences(verified)
+    elif not quiet:
+        render.line(
+            f"{verified.drops} drops are in {target.location}, with the same rows in {', '.join(verified.tables)}."
+        )
+        render.line(f"Set DROPLEDGER_WAREHOUSE={to} from now on. {runtime.warehouse.location} stays as it is.")
+    return DIFFERENT if verified.differences else 0
+
+
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Compare the live tables with the archive folded again; 5 where they differ."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
         verified = rebuild.verify(runtime, tell)
     if json:
-        render.as_json(
-            {
-                "command": "verify",
-                "drops": verified.drops,
-                "tables": list(verified.tables),
-                "differences": [
-                    {"table": found.table, "only": found.only, "count": found.count, "rows": list(found.rows)}
-                    for found in verified.differences
-                ],
-                "other_contract": list(verified.other_contract),
-            }
-        )
+        render.as_json({"command": "verify", **_as_json(verified)})
     elif not quiet:
         _show_verified(verified)
     return DIFFERENT if verified.differences else 0
+
+
+def _as_json(verified: rebuild.Verified) -> dict[str, Any]:
+    return {
+        "drops": verified.drops,
+        "tables": list(verified.tables),
+        "differences": [
+            {"table": found.table, "only": found.only, "count": found.count, "rows": list(found.rows)}
+            for found in verified.differences
+        ],
+        "other_contract": list(verified.other_contract),
+    }
 
 
 def _show_verified(verified: rebuild.Verified) -> None:
@@ -147,6 +170,10 @@ def _show_verified(verified: rebuild.Verified) -> None:
         render.line(
             f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}."
         )
+    _show_differences(verified)
+
+
+def _show_differences(verified: rebuild.Verified) -> None:
     for found in verified.differences:
         where = "the live warehouse" if found.only == "live" else "the rebuilt one"
         columns = list(found.rows[0])

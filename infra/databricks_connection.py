@@ -1,6 +1,7 @@
 """A connection to a SQL warehouse: statements in, rows out, errors by what to do."""
 
 import atexit
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.errors import Busy, ConfigurationError, DataRefused, DropledgerError, Overtaken, Unavailable
+from core.patience import Waiting, without_a_word
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from databricks.sql.client import Connection, Cursor
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -23,7 +26,9 @@ STATEMENT_SECONDS = 600
 
 _ROWS_AT_ONCE = 100_000
 _ATTEMPTS = 8
+_ATTEMPTS_WITHOUT_A_WORD = 2
 _STARTING_SECONDS = 600.0
+_RETRIES = logging.getLogger("databricks.sql.auth.retry")
 _STATE = re.compile(r"SQLSTATE:? (\w{5})")
 _CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
 _LOST = re.compile(
@@ -50,11 +55,15 @@ class _Conflict(Exception):
 
 
 class Statements:
-    """Runs statements on one connection, which is made when the first one comes, and again when it was lost."""
+    """Runs statements on one connection, which is made when the first one comes, and again when it was lost.
 
-    def __init__(self, access: Access, local: Path) -> None:
+    `waiting` is told when a statement has to be tried again, or the warehouse asks to be asked again.
+    """
+
+    def __init__(self, access: Access, local: Path, waiting: Waiting = without_a_word) -> None:
         self._access = access
         self._local = local
+        self._waiting = waiting
         self._connection: Connection | None = None
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
@@ -73,7 +82,7 @@ class Statements:
     def batches(self, sql: str) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
         """The rows of a result of any size: their columns, and the rows as they come."""
         cursor = self._open().cursor()
-        with _told(sql):
+        with self._told(sql):
             cursor.execute(sql)
             first = cursor.fetchmany_arrow(_ROWS_AT_ONCE)
 
@@ -82,7 +91,7 @@ class Statements:
                 table = first
                 while table.num_rows:
                     yield from table.to_batches()
-                    with _told(sql):
+                    with self._told(sql):
                         table = cursor.fetchmany_arrow(_ROWS_AT_ONCE)
 
         return first.schema, remaining()
@@ -90,7 +99,7 @@ class Statements:
     def put(self, path: Path, target: str) -> None:
         """Upload a local file to a path in a volume."""
         connection = self._open()
-        with _told(target), path.open("rb") as stream, connection.cursor() as cursor:
+        with self._told(target), path.open("rb") as stream, connection.cursor() as cursor:
             cursor.execute(f"PUT '__input_stream__' INTO '{target}' OVERWRITE", input_stream=stream)
 
     def close(self) -> None:
@@ -104,14 +113,19 @@ class Statements:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
         def attempt() -> T:
-            with self._open().cursor() as cursor, _told(sql):
+            with self._open().cursor() as cursor, self._told(sql):
                 cursor.execute(sql, parameters=[_parameter(*given) for given in (parameters or {}).items()] or None)
                 return answer(cursor)
+
+        def tell(state: "RetryCallState") -> None:
+            if state.attempt_number == _ATTEMPTS_WITHOUT_A_WORD:
+                self._waiting(Busy("other statements write to the same tables of the warehouse"))
 
         attempts = Retrying(
             retry=retry_if_exception_type(_Conflict),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.1, max=5),
+            before_sleep=tell,
             reraise=True,
         )
         try:
@@ -124,6 +138,9 @@ class Statements:
         except Overtaken:
             self.close()  # what it had of its own is gone
             raise
+
+    def _told(self, sql: str) -> "_told":
+        return _told(sql, self._waiting)
 
     def _open(self) -> "Connection":
         if self._connection is None:
@@ -141,7 +158,7 @@ class Statements:
             ) from error
         access = self._access
         plain = access.host.startswith("http://")
-        with _told("connecting"):
+        with self._told("connecting"):
             connection: Connection = sql.connect(
                 server_hostname=access.host.removeprefix("http://").removeprefix("https://").rstrip("/"),
                 http_path=access.http_path,
@@ -194,16 +211,35 @@ def _parameter(name: str, value: Any) -> Any:
             return native.StringParameter(value=str(value), name=name)
 
 
-class _told:  # noqa: N801 - used as a statement
-    """Lets what the connector raises leave the block as an error that says what to do."""
+class _Retrying(logging.Filter):
+    """Says a word, once, when the connector waits to ask again: it does so without one, but for its log."""
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__()
+        self._waiting = waiting
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith("Retrying after"):
+            self._waiting(Busy("the SQL warehouse takes nothing yet, as one does that starts or has too much to do"))
+            self._waiting = without_a_word
+        return record.levelno >= logging.WARNING
+
+
+class _told:  # noqa: N801 - used as a statement
+    """Lets what the connector raises leave the block as an error that says what to do, and tells of its waiting."""
+
+    def __init__(self, sql: str, waiting: Waiting) -> None:
         self._sql = sql
+        self._retrying = _Retrying(waiting)
+        self._level = _RETRIES.level
 
     def __enter__(self) -> None:
-        return None
+        _RETRIES.addFilter(self._retrying)
+        _RETRIES.setLevel(logging.DEBUG)
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        _RETRIES.setLevel(self._level)
+        _RETRIES.removeFilter(self._retrying)
         from databricks.sql import exc
         from urllib3.exceptions import HTTPError
 

@@ -9,7 +9,7 @@ view each.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -148,8 +148,19 @@ class DatabricksSession:
             raise TypeError("a session that was opened for reading writes nothing")
         return self._writer
 
-    def attached(self, other: Warehouse) -> AbstractContextManager[str]:
-        return nullcontext(f"{cast('Any', other).schema}.")
+    @contextmanager
+    def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:
+        if other.location.startswith("databricks:"):
+            yield f"{cast('Any', other).schema}."
+            return
+        with other.session(read_only=True) as session:
+            for table in tables:
+                path = self._local.path()
+                session.export(f"SELECT * FROM {quoted(table)}", path, "parquet")
+                self._statements.run(
+                    f"CREATE OR REPLACE TABLE {self._work}.{ticked(table)} AS\n{self._uploaded(path, table)}"
+                )
+        yield f"{self._work}."
 
     def columns(self, name: str) -> Mapping[str, str]:
         described = {}
@@ -186,13 +197,15 @@ class DatabricksSession:
     def _upload(self, select: str, name: str) -> None:
         """Put a result of the local reader where the warehouse reads it as `name`."""
         path = self._local.path()
-        try:
-            self._local.write(select, path, "parquet")
-            target = f"{self._volume}/{name}.parquet"
-            self._statements.put(path, target)
-        finally:
-            path.unlink(missing_ok=True)
-        self._name(name, f"SELECT * FROM parquet.{ticked(target)}")
+        self._local.write(select, path, "parquet")
+        self._name(name, self._uploaded(path, name))
+
+    def _uploaded(self, path: Path, name: str) -> str:
+        """Move a Parquet file to the volume; a select of its rows."""
+        target = f"{self._volume}/{name}.parquet"
+        self._statements.put(path, target)
+        path.unlink()
+        return f"SELECT * FROM parquet.{ticked(target)}"
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
         self.scratch(into, select, parameters)

@@ -44,7 +44,7 @@ class DatabricksWarehouse:
         self._wait_seconds = wait_seconds
         self._settings = dict(settings or {})
         self._waiting = waiting
-        self._statements = statements or Statements(access, local)
+        self._statements = statements or Statements(access, local, waiting)
         self._prepared = False
 
     @property

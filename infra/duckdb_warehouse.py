@@ -205,7 +205,8 @@ class DuckDBSession:
         )
 
     @contextmanager
-    def attached(self, other: Warehouse) -> Iterator[str]:
+    def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:
+        del tables  # a file is attached with all that it has
         with cast("DuckDBWarehouse", other).fetched(read_only=True) as path:
             self._engine(f"ATTACH {literal(str(path))} AS other_warehouse (READ_ONLY)")
             try:

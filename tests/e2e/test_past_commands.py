@@ -50,6 +50,13 @@ def test_verify_exits_0_then_5_with_the_differences(console: Console):
     assert "account_summary" in console.run("verify").out
 
 
+def test_migrate_says_what_it_needs(console: Console):
+    filled(console)
+    done = console.run("migrate", "--to", "databricks")
+    assert (done.code, "DATABRICKS_HOST" in done.err, "docs/databricks.md" in done.err) == (2, True, True)
+    assert console.run("migrate").code == 2
+
+
 def test_replay_mends_and_a_part_goes_elsewhere(console: Console, tmp_path: Path):
     filled(console)
     assert console.run("replay", "--json").json["in_place"] is True

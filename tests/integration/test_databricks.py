@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import subprocess
 import time
 import warnings
@@ -26,7 +27,7 @@ from ledger import Ledger
 from sequences import Step, sequence
 
 from core.definition import Pipeline
-from core.errors import Overtaken
+from core.errors import Busy, Overtaken
 from core.export import export
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
@@ -191,8 +192,39 @@ def test_random_drops_give_the_same_tables_and_artifacts(pair: Pair, make_pair: 
     for step in sequence(seed, LENGTH if seed else 1):
         both.take(step)
         both.assert_alike()
-    if seed:
-        assert verify(both.remote.runtime, lambda *_: None).differences == ()
+    assert verify(both.remote.runtime, lambda *_: None).differences == ()
+
+
+def test_ledger_of_duckdb_is_moved_and_goes_on(make_pair: Callable[[], Pair], databricks: Server):
+    """Moving it is killed at first, while what was rebuilt is put in place."""
+    pair = make_pair()
+    accounts = f"{ACCOUNTS}11,1,100.00,Savings\n12,2,x,Savings\n13,1,=1,Savings\n14,2,3.00,Savings\n15,2,4.00,Savings\n"
+    for name, text in (
+        ("customers_2026-01-01.csv", CUSTOMERS),
+        ("accounts_2026-01-02.csv", accounts),
+        ("accounts_2026-01-02 again.csv", accounts),
+        ("accounts_2026-01-03.csv", "Nothing\nof this\n"),
+        ("accounts_2026-01-04.csv", f"{ACCOUNTS}11,1,8.00,Savings\n"),
+    ):
+        pair.local.drop(name, text)
+    Step(nth=2).take(pair.local)
+    shutil.copytree(pair.local.root, pair.remote.root, dirs_exist_ok=True)
+    command = [SCRIPT, "migrate", "--to", "databricks", "--root", pair.remote.root, "--json"]
+    variables = {**pair.variables, "DROPLEDGER_WAREHOUSE": str(pair.local.database)}
+    databricks.fault("slow", match="^CREATE OR REPLACE TABLE .rejected_row. AS", seconds=3)
+    killed = subprocess.Popen(command, env=variables)
+    until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0} or killed.poll() is not None, 600)
+    assert killed.poll() is None
+    killed.kill()
+    killed.wait()
+    moved = subprocess.run(command, env=variables, check=False, stdout=subprocess.PIPE)
+    assert (moved.returncode, json.loads(moved.stdout)["differences"]) == (0, [])
+    pair.assert_alike()
+    with pair.remote.runtime.warehouse.session(read_only=True) as session:
+        kept = "SELECT drop_id, sequence, received_at FROM drop_ledger ORDER BY sequence"
+        assert [tuple(row.values()) for row in session.query(kept)] == pair.local.rows(kept)
+    pair.drop("accounts_2026-01-05.csv", f"{ACCOUNTS}11,1,9.00,Savings\n")
+    pair.assert_alike()
 
 
 def test_killed_between_statements_and_started_again(pair: Pair, databricks: Server):
@@ -236,6 +268,18 @@ def test_lost_session_leaves_no_connection_open(access: Access, databricks: Serv
         gc.collect()
     assert [warning for warning in told if issubclass(warning.category, ResourceWarning)] == []
     assert statements.rows("SELECT 'again' AS word") == [{"word": "again"}]
+    statements.close()
+
+
+def test_a_word_is_said_once_of_statements_that_meet_others(access: Access, databricks: Server, tmp_path: Path):
+    told: list[Busy] = []
+    statements = Statements(access, tmp_path, told.append)
+    databricks.fault("conflict", match="SELECT 'met'", times=1)
+    assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
+    assert told == []
+    databricks.fault("conflict", match="SELECT 'met'", times=3)
+    assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
+    assert [str(busy) for busy in told] == ["other statements write to the same tables of the warehouse"]
     statements.close()
 
 

@@ -16,6 +16,7 @@ from core.definition import load_pipeline
 from core.errors import ConfigurationError, Unavailable
 from core.export import export
 from core.ledger import Delivered
+from core.migrate import migrate
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
@@ -322,3 +323,48 @@ def test_rows_of_several_lines_are_shown_again_when_the_drop_behind_them_is_retr
 
     assert shown == [(2, "Ann\nLee", True), (4, 'Bo "the" Berg', True)]
     assert ledger.table("src_customer", "_line, customer_name, _accepted") == shown
+
+
+LEDGER = ("drop_ledger", "delivery", "retraction", "check_result", "src_account", *TABLES)
+
+
+def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_ledger, tmp_path: Path):
+    source = filled(new_ledger("source"))
+    source.drop("accounts_2025-11-15.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
+    source.drop("accounts_2025-11-15 again.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
+    source.drop("accounts_2026-01-01.csv", "Nothing\nof this\n")
+    source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n")
+    newest = source.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
+    retract(source.runtime, newest, "wrong month", "ann")
+    before = {name: source.table(name) for name in LEDGER}
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+
+    moved = migrate(source.runtime, target, quietly)
+
+    assert (moved.drops, moved.differences) == (5, ())
+    assert {name: source.table(name) for name in LEDGER} == before
+    source.database.unlink()
+    shutil.move(target.location, source.database)
+    assert {name: source.table(name) for name in LEDGER} == before
+    assert source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n").delivered == Delivered.ACCEPTED
+    assert agrees_with_its_archive(source)
+
+
+def test_migration_leaves_nothing_where_the_ledger_is_not_what_its_archive_says(new_ledger, tmp_path: Path):
+    source = filled(new_ledger("source"))
+    with duckdb.connect(str(source.database)) as connection:
+        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 7")
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+    moved = migrate(source.runtime, target, quietly)
+    assert {found.table for found in moved.differences} == {"account_summary"}
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_migration_writes_over_no_ledger_and_needs_one(new_ledger):
+    source, other = filled(new_ledger("source")), filled(new_ledger("other"), ())
+    before = tables(other)
+    with pytest.raises(ConfigurationError, match="there is a ledger at"):
+        migrate(source.runtime, other.runtime.warehouse, quietly)
+    assert tables(other) == before
+    with pytest.raises(ConfigurationError, match="there is no warehouse"):
+        migrate(new_ledger("empty").runtime, source.runtime.warehouse, quietly)

@@ -1,0 +1,262 @@
+"""One text serves both engines: what DuckDB has run here Spark's parser reads, and it uses what means the same in both.
+
+The statements are those that core hands to sessions while drops are processed, looked at, taken back and rebuilt. What
+they give on Spark is for test_databricks.py; this says at once which statement is at fault.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from databricks_server import SPARK, skip_without_spark
+from ledger import Ledger, custom_pipeline, micro_batches_from, work_on_tables_as_a_whole_from
+
+import core
+from core import look
+from core.backfill import backfill
+from core.definition import Pipeline
+from core.drop import FileDropped
+from core.errors import ConfigurationError
+from core.explain import explain
+from core.export import export
+from core.plan import plan
+from core.rebuild import Selection, replay, verify
+from core.retract import retract
+from core.sql import whole
+from infra.databricks_sql import dialect
+from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.local_store import dropped_file
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("portability")]
+
+CORE = Path(core.__file__).parent
+HANDED_ON = {"execute", "query", "scratch", "view", "select_rows", "export"}
+# A function joins these once it is seen to give the same in both engines. Of concat that holds for what is not NULL,
+# which is all that it gets. What parses and means something else stays out: / of decimals and avg are DOUBLE in DuckDB,
+# hash and log are other functions, and regexp_replace replaces the first match in one, and all in the other.
+SAME_IN_BOTH = {
+    *("abs", "coalesce", "concat", "count", "greatest", "lag", "lead", "least", "lower", "max", "min", "nullif"),
+    *("regexp_like", "replace", "round", "row_number", "substr", "sum", "translate", "trim", "upper"),
+}
+UNPORTABLE = {  # all of which DuckDB reads
+    "SELECT * EXCLUDE (a) FROM t",
+    "SELECT * REPLACE (1 AS a) FROM t",
+    "SELECT DISTINCT ON (a) b FROM t",
+    "SELECT [1, 2]",
+    "SELECT {'a': 1}",
+    "SELECT a // 2 FROM t",
+    "SELECT a / 2 FROM t",
+    "WITH u AS (SELECT a / 2 AS b FROM t) SELECT b FROM u",
+    "SELECT a FROM t WHERE a ~ 'b'",
+    "SELECT a FROM t WHERE EXISTS (SELECT 1 FROM u WHERE regexp_matches(u.a, 'b'))",
+    "SELECT hash(a) FROM t",
+    "SELECT avg(a) OVER (ORDER BY b) FROM t",
+    "SELECT list_transform(a, x -> x + 1) FROM t",
+    "SELECT CAST(a AS VARCHAR) FROM t",
+    "SELECT a FROM t USING SAMPLE 5",
+    "CREATE TEMP TABLE t AS SELECT 1 AS a",
+    "INSERT INTO t SELECT 1 ON CONFLICT DO NOTHING",
+    "UPDATE t SET a = 1 FROM u WHERE t.b = u.b",
+    "DELETE FROM t USING u WHERE t.a = u.a",
+    "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET a = epoch_ms(u.b)",
+    "CREATE OR REPLACE VIEW v AS SELECT list_sum(a) AS b FROM t",
+}
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,=Bo,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
+RATES = "MinBalance,Rate,LoanBonus,Method\n"
+COLLATERAL = {  # every type, and every rule as an error and as a warning
+    "feed": "collateral",
+    "files": ["collateral*.csv"],
+    "mode": "delta",
+    "effective_column": "valued_on",
+    "operation": {"column": "operation"},
+    "key": ["collateral_id", "part"],
+    "columns": [
+        {"name": "collateral_id", "type": "bigint", "rules": ["not_null"]},
+        {"name": "part", "rules": ["not_null", {"rule": "pattern", "pattern": "^[a-z]+$"}]},
+        {"name": "customer_id", "type": "bigint", "rules": [{"rule": "relationship", "to": "customer.customer_id"}]},
+        {"name": "worth", "type": "decimal(18,2)", "rules": [{"rule": "range", "min": 0, "max": 1000}]},
+        {"name": "number", "type": "text", "rules": ["unique", {"rule": "accepted_values", "values": ["A", "B"]}]},
+        {"name": "colour", "default": "red", "rules": [{"rule": "unique", "severity": "warn"}]},
+        {"name": "sold", "type": "boolean", "rules": [{"rule": "accepted_values", "values": {"y": True, "n": False}}]},
+        {"name": "valued_on", "type": "timestamp"},
+        {"name": "bought_on", "type": "date"},
+        {"name": "operation"},
+    ],
+}
+
+
+class Recording:
+    """A session that notes the statements that it is handed, and by which line of which file."""
+
+    def __init__(self, session: Any, statements: list[tuple[str, int, str]]) -> None:
+        self._session = session
+        self._statements = statements
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._session, name)
+        if name not in HANDED_ON:
+            return verb
+
+        def noted(*arguments: Any, **options: Any) -> Any:
+            by = sys._getframe(1)
+            place = {"scratch": 1, "view": 1, "select_rows": 2}.get(name, 0)
+            self._statements.append((by.f_code.co_filename, by.f_lineno, arguments[place]))
+            return verb(*arguments, **options)
+
+        return noted
+
+
+class RecordedWarehouse(DuckDBWarehouse):
+    """DuckDB, whose sessions all note their statements in one list."""
+
+    def __init__(self, path: Path, schema: str, statements: list[tuple[str, int, str]]) -> None:
+        super().__init__(path, schema, settings={"threads": "1"})
+        self._statements = statements
+
+    @contextmanager
+    def session(self, *, read_only: bool = False) -> Iterator[Any]:
+        with super().session(read_only=read_only) as session:
+            yield Recording(session, self._statements)
+
+    def _sibling(self, path: Path) -> "RecordedWarehouse":
+        return RecordedWarehouse(path, self._schema, self._statements)
+
+
+def recorded(folder: Path, pipeline: Pipeline, statements: list[tuple[str, int, str]]) -> Ledger:
+    ledger = Ledger(folder, pipeline)
+    warehouse = RecordedWarehouse(ledger.database, pipeline.file.db_schema, statements)
+    ledger.runtime = replace(ledger.runtime, warehouse=warehouse)
+    return ledger
+
+
+def three_days(ledger: Ledger, month: str) -> list[FileDropped]:
+    days = range(7, 10)
+    return [ledger.put(f"accounts_{month}-{day:02}.csv", f"{ACCOUNTS}11,1,{day}.00,Savings\n") for day in days]
+
+
+def do_everything(ledger: Ledger, folder: Path) -> None:
+    """What one can do with a ledger, in such a way that each statement of core is come by."""
+    runtime = ledger.runtime
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    broken = "12,2,2.00,Savings\n12,2,3.00,Savings\n13,2,x,Savings\n14,2,1.00,=Gold\n"
+    sound = "".join(f"{key},{customer},1.00,Savings\n" for key, customer in ((11, 1), (15, 1), (16, 9), (18, 2)))
+    first = ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}{sound}{broken}")
+    for name in ("accounts_2026-01-03.csv", "accounts_2026-01-03 again.csv"):
+        ledger.drop(name, f"{ACCOUNTS}11,1,{len(name)}.00,Savings\n17,2,2.00,Savings\n")
+    ledger.drop("accounts_2026-01-04.csv", f"{ACCOUNTS}1,1,-1,Savings\n")
+    ledger.drop("accounts_2025-12-31.csv", f"{ACCOUNTS}11,1,3.00,Savings\n")
+    for day, tiers in ((2, "0,0.01,0,marginal\n5,0.02,0,marginal\n"), (4, "0,0.02,0,marginal\n"), (3, "0,0.03,0,\n")):
+        ledger.drop(f"rates_2026-01-{day:02}.csv", f"{RATES}{tiers}")
+    ledger.drop("rates_2026-01-02 again.csv", f"{RATES}0,0.04,0,marginal\n")
+    with work_on_tables_as_a_whole_from(0):
+        ledger.drop("accounts_2026-01-05.csv", f"{ACCOUNTS}11,1,3.00,Savings\n12,2,3.00,Savings\n")
+    with micro_batches_from(2):
+        ledger.process(*three_days(ledger, "2026-01"))
+    ledger.process(*three_days(ledger, "2026-02"))
+    backfill(runtime, three_days(ledger, "2025-11"), lambda _: None)
+    file = folder / "accounts_2026-01-09.csv"
+    file.write_text(f"{ACCOUNTS}11,1,99.00,Savings\n", encoding="utf-8")
+    plan(runtime, dropped_file(file))
+    export(runtime, folder, None)
+    export(runtime, folder, datetime(2026, 1, 3, tzinfo=UTC))
+    with runtime.warehouse.session(read_only=True) as session:
+        look.status(session, runtime.pipeline)
+        newest = look.drops(session, None, 1)[0]["drop_id"]
+        look.find_drop(session, newest)
+        look.rejects(session, first.drop.drop_id, 5)
+        look.timeline(session, runtime.pipeline, "account", "11")
+        look.account_figure(session, runtime.pipeline, 11, None)
+        explain(session, runtime.pipeline, 11)
+    for drop_id in (newest, first.drop.drop_id):
+        retract(runtime, drop_id, "sent by mistake", "the tests")
+    for rate in ledger.rows("SELECT drop_id FROM drop_ledger WHERE feed = 'rate'"):
+        retract(runtime, *rate, "sent by mistake", "the tests")
+    with pytest.raises(ConfigurationError):
+        retract(runtime, newest, "again", "the tests")
+    ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}{sound}{broken}")
+    replay(runtime, Selection(), None, lambda *_: None)
+    replay(runtime, Selection(known_at=datetime.now(UTC)), str(folder / "then.duckdb"), lambda *_: None)
+    with duckdb.connect(str(ledger.database)) as connection:
+        connection.execute('UPDATE lending.lending."history_account" SET line = line + 1')
+    assert verify(runtime, lambda *_: None).differences
+
+
+def drop_collateral(ledger: Ledger) -> None:
+    """A feed with every type, and every rule as an error."""
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    header = "CollateralID,Part,CustomerID,Worth,Number,Colour,Sold,ValuedOn,BoughtOn,Operation\n"
+    sound = "".join(f"{key},a,1,5.00,A,,y,2026-01-02T10:00:00Z,2025-01-01,I\n" for key in (1, 1, 2))
+    broken = (
+        "3,a,9,5.00,B,,y,2026-01-02,2025-01-01,I\n4,a,1,5000,A,,x,2026-13-02,2025-13-01,X\n1,a,1,,,,,2026-01-03,,D\n"
+    )
+    ledger.drop("collateral_2026-01-02.csv", f"{header}{sound}{broken}")
+    ledger.drop("collateral_2026-01-01.csv", f"{header}1,a,1,6.00,B,blue,n,2026-01-01,2025-01-01,I\n")
+
+
+@pytest.fixture(scope="module")
+def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> list[tuple[str, int, str]]:
+    """What core hands on, as (file, line, statement)."""
+    statements: list[tuple[str, int, str]] = []
+    folder = tmp_path_factory.mktemp("portability")
+    do_everything(recorded(folder / "lending", lending, statements), folder)
+    collateral = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL})
+    drop_collateral(recorded(folder / "collateral", collateral, statements))
+    return statements
+
+
+def test_every_statement_of_core_is_come_by(handed_on: list[tuple[str, int, str]]):
+    written = {
+        (str(path), call.lineno)
+        for path in CORE.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in HANDED_ON
+        and ast.unparse(call.func.value).endswith("session")
+    }
+    assert len(written) > 90
+    assert written - {(file, line) for file, line, _ in handed_on} == set()
+
+
+def test_every_sql_file_is_come_by(handed_on: list[tuple[str, int, str]]):
+    met = "\n".join({whole(sql) for _, _, sql in handed_on})
+    for path in CORE.rglob("*.sql"):
+        for text in re.split(r";\n", whole(path.read_text("utf-8")).strip().rstrip(";")):
+            pattern = "(?s:.+?)".join(map(re.escape, re.split(r"\$\{\w+\}", text)))
+            assert not text or re.search(pattern, met), path
+
+
+def judged(statements: list[str]) -> dict[str, str]:
+    """The statements that are not portable, each with what is against it."""
+    program = [SPARK / "bin/python", Path(__file__).parents[1] / "spark_parser.py"]
+    done = subprocess.run(program, input=json.dumps(statements), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {}
+    for sql, answer in zip(statements, json.loads(done.stdout.splitlines()[-1]), strict=True):
+        against = answer.get("refused") or ", ".join(sorted({*answer["uses"]} - SAME_IN_BOTH))
+        if against:
+            found[sql] = against
+    return found
+
+
+def test_statements_are_portable(handed_on: list[tuple[str, int, str]]):
+    skip_without_spark()
+    found = judged(sorted({dialect(sql) for _, _, sql in handed_on}))
+    assert found == {}
+
+
+def test_what_one_engine_alone_knows_is_refused():
+    skip_without_spark()
+    assert all(len(duckdb.extract_statements(sql)) == 1 for sql in UNPORTABLE)
+    assert judged(sorted(UNPORTABLE)).keys() == UNPORTABLE
