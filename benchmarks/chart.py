@@ -1,5 +1,7 @@
-"""The ratios of a benchmark as bars, in SVG."""
+"""The figures of the benchmarks as charts, in SVG."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 LOADS = {
@@ -35,8 +37,43 @@ def draw(report: dict[str, Any]) -> str:
             top += ROW
         one = f"{LEFT + scale:.1f}"
         parts.append(f'<path d="M{one} {below - ROW * len(tools)}V{below}" stroke="{TEXT}" stroke-dasharray="3 3"/>')
+    return _svg(what, parts, top + 8)
+
+
+def draw_lines(found: Mapping[int, Mapping[int, float]]) -> str:
+    """A chart of what `change_cost.py` finds: milliseconds by changed accounts, a line for each size of the table."""
+    sizes = sorted({changed for figures in found.values() for changed in figures})
+    highest = max(milliseconds for figures in found.values() for milliseconds in figures.values())
+    width, height, left, top = 520, 240, 64, 56
+    what = "Milliseconds of a drop by the number of accounts that it changes, artifacts apart"
+
+    def place(changed: int, milliseconds: float) -> str:
+        across = math.log(changed / sizes[0]) / math.log(sizes[-1] / sizes[0])
+        return f"{left + across * width:.1f},{top + height - milliseconds / highest * height:.1f}"
+
+    parts = [f'<text x="0" y="16" font-weight="bold">{what}</text>']
+    for share in (0.0, 0.5, 1.0):
+        level = top + height - share * height
+        parts += [
+            f'<path d="M{left} {level:.1f}h{width}" stroke="{TEXT}" stroke-opacity="0.3"/>',
+            f'<text x="{left - 8}" y="{level + 5:.1f}" text-anchor="end">{share * highest:,.0f}</text>',
+        ]
+    below = f'y="{top + height + 20}" text-anchor="middle"'
+    parts += [f'<text x="{place(changed, 0).partition(",")[0]}" {below}>{changed:,}</text>' for changed in sizes]
+    for number, (accounts, figures) in enumerate(found.items()):
+        line = f'fill="none" stroke="{OURS}" stroke-width="2" stroke-opacity="{(number + 1) / len(found):.2f}"'
+        points = [place(changed, figures[changed]) for changed in sorted(figures)]
+        across, level = points[-1].split(",")
+        parts += [
+            f'<polyline points="{" ".join(points)}" {line}/>',
+            f'<text x="{float(across) + 6:.1f}" y="{float(level) + 5:.1f}">beside {accounts:,}</text>',
+        ]
+    return _svg(what, parts, top + height + 32)
+
+
+def _svg(title: str, parts: Sequence[str], height: int) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 8}" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
         f' font-family="system-ui, sans-serif" font-size="14" fill="{TEXT}">\n'
-        f"<title>{what}</title>\n" + "\n".join(parts) + "\n</svg>\n"
+        f"<title>{title}</title>\n" + "\n".join(parts) + "\n</svg>\n"
     )

@@ -1,6 +1,7 @@
 """The benchmark at its smallest, with what this environment has: dropledger and the bare pass."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,38 @@ def test_tool_that_is_not_there_is_named():
 
     assert done.returncode == 2
     assert "there is no tool spreadsheet" in done.stderr
+
+
+def test_latency_of_a_watch_is_told():
+    done = run("latency.py", "--files=5")
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"5 files of 10 accounts: median \d+ ms, 99th percentile \d+ ms, longest \d+ ms\n", done.stdout)
+
+
+def test_cost_of_a_change_is_told_by_both_sizes(tmp_path: Path):
+    chart = tmp_path / "chart.svg"
+
+    done = run("change_cost.py", "--accounts=2000,4000", "--changed=10,4000", "--rounds=1", "--chart", chart)
+
+    assert done.returncode == 0, done.stderr
+    head, small, large = done.stdout.splitlines()
+    assert head.split() == ["accounts", "10", "changed", "4,000", "changed"]
+    assert re.fullmatch(r" +2,000 +\d+ ms +-", small)
+    assert re.fullmatch(r" +4,000 +\d+ ms +[\d,]+ ms", large)
+    lines = ET.parse(chart).getroot().findall("{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.attrib["points"].split()) for line in lines] == [1, 2]
+
+
+def test_statements_of_a_command_are_told(tmp_path: Path):
+    files = sorted((BENCHMARKS.parent / "samples" / "day1").glob("*.csv"))
+
+    done = run("statements.py", "process", *files, "--root", tmp_path / "root", "--quiet")
+
+    assert done.returncode == 0, done.stderr
+    assert "outside the engine" in done.stdout
+    assert re.search(r"\d+ statements: \d+ ms, \d+ ms of it in short ones\nthe whole: \d+ ms", done.stdout)
+    assert (tmp_path / "root/outputs/account_summary.csv").exists()
 
 
 @pytest.mark.parametrize("artifact", ["csv", "parquet"])
