@@ -1,7 +1,7 @@
 """Quality gates: after each layer its checks run on what the drop touched, and their results are kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from core.contract import Column, Contract, Rule, Severity
@@ -183,9 +183,14 @@ def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) 
 
 def record(session: Session, results: Mapping[str, Iterable[CheckResult]]) -> None:
     """Keep the results, by the drop_id of their drop."""
+    names = [field.name for field in fields(CheckResult)]
     session.insert(
         "check_result",
-        [{"drop_id": drop_id, **asdict(result)} for drop_id, of_one in results.items() for result in of_one],
+        [
+            {"drop_id": drop_id, **{name: getattr(result, name) for name in names}}
+            for drop_id, of_one in results.items()
+            for result in of_one
+        ],
     )
 
 

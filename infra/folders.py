@@ -29,9 +29,11 @@ def folder_of(root: Path, name: str) -> Iterator[tuple[int, str]]:
         OSError: also that of the block; it names the whole path, which a descriptor does not tell.
     """
     top, *below, last = PurePosixPath(name).parts
-    with suppress(FileExistsError):
-        (root / top).mkdir(PRIVATE, parents=True)
-    folder = os.open(root / top, _OPEN)
+    try:
+        folder = os.open(root / top, _OPEN)
+    except FileNotFoundError:
+        (root / top).mkdir(PRIVATE, parents=True, exist_ok=True)
+        folder = os.open(root / top, _OPEN)
     try:
         for place, part in enumerate(below, 1):
             inner = _inner(folder, part, root.joinpath(top, *below[:place]))
@@ -46,13 +48,15 @@ def folder_of(root: Path, name: str) -> Iterator[tuple[int, str]]:
 
 def _inner(folder: int, name: str, path: Path) -> int:
     with _making:  # a folder is not used by one thread while another has yet to say who may read it
+        made = False
         try:
-            os.mkdir(name, PRIVATE, dir_fd=folder)
-            made = True
-        except FileExistsError:
-            made = False
-        try:
-            inner = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
+            try:
+                inner = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
+            except FileNotFoundError:
+                with suppress(FileExistsError):  # another process was first
+                    os.mkdir(name, PRIVATE, dir_fd=folder)
+                    made = True
+                inner = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
         except NotADirectoryError as error:
             raise ConfigurationError(
                 f"{path} is a link, or no folder",

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
@@ -32,6 +32,8 @@ from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.several import for_each
 from infra.turns import held
+
+_CLAIM = "claim.json"
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 
@@ -143,7 +145,14 @@ class LocalStore:
         ]
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
-        return [claim for claim in for_each(self._claim, dropped) if claim is not None]
+        claims = [claim for claim in for_each(self._claim, dropped) if claim is not None]
+        # What a folder lists is made durable once for all of them.
+        for folder in {self._folder(fact) for fact in dropped if not fact.keep_original}:
+            with suppress(FileNotFoundError):  # the inbox may go when the files are out of it
+                sync(folder)
+        if claims:
+            sync(self._root / "work")
+        return claims
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
         if dropped.keep_original:
@@ -157,7 +166,7 @@ class LocalStore:
         workspace = self._new_workspace()
         content = workspace / "content"
         try:
-            _write_durably(workspace / "claim.json", described(dropped))
+            _write_durably(workspace / _CLAIM, described(dropped))
             _move(source, content)
         except OSError as error:
             if not content.exists():  # network mounts tell of errors of what they have done
@@ -165,8 +174,6 @@ class LocalStore:
                 if isinstance(error, FileNotFoundError):
                     return None
                 raise
-        with suppress(FileNotFoundError):  # the inbox may go when the file is out of it
-            sync(source.parent)
         if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox
             with suppress(OSError):
                 os.rename(content, source)
@@ -174,7 +181,6 @@ class LocalStore:
             return None
         make_private(content)
         sync(workspace)
-        sync(workspace.parent)
         # Another file may have taken the place of the one that landed.
         return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
 
@@ -183,7 +189,7 @@ class LocalStore:
         copy, content = workspace / "copy", workspace / "content"
         try:
             dropped = replace(self._original(dropped, copy), keep_original=False)
-            _write_durably(workspace / "claim.json", described(dropped))
+            _write_durably(workspace / _CLAIM, described(dropped))
             os.replace(copy, content)
         except BaseException as error:
             shutil.rmtree(workspace, ignore_errors=True)
@@ -191,7 +197,6 @@ class LocalStore:
                 return None
             raise
         sync(workspace)
-        sync(workspace.parent)
         return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
 
     def _new_workspace(self) -> Path:
@@ -199,8 +204,11 @@ class LocalStore:
         workspace.mkdir(PRIVATE)
         return workspace
 
+    def _folder(self, dropped: FileDropped) -> Path:
+        return self.inbox / dropped.feed if dropped.feed else self.inbox
+
     def _source(self, dropped: FileDropped) -> Path:
-        folder = self.inbox / dropped.feed if dropped.feed else self.inbox
+        folder = self._folder(dropped)
         path = folder / dropped.name
         if path.exists():
             return path
@@ -215,7 +223,7 @@ class LocalStore:
                 shutil.rmtree(workspace)
                 continue
             make_private(content)
-            dropped = restored((workspace / "claim.json").read_bytes())
+            dropped = restored((workspace / _CLAIM).read_bytes())
             found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
         return found
 
@@ -228,7 +236,7 @@ class LocalStore:
     def _secure(self, claim: Claim) -> None:
         workspace = self.workspace(claim.claim_id)
         for path in workspace.iterdir():
-            if path != claim.path:
+            if path.name not in {claim.path.name, _CLAIM}:  # which is durable since the file was claimed
                 sync(path)
         sync(workspace)
 
@@ -237,6 +245,7 @@ class LocalStore:
 
     def put(self, files: Mapping[str, Path]) -> None:
         for_each(self._put, list(files.items()))
+        for_each(self._sync_folder_of, list({PurePosixPath(name).parent: name for name in files}.values()))
 
     def _put(self, file: tuple[str, Path]) -> None:
         name, source = file
@@ -251,6 +260,9 @@ class LocalStore:
                 beside = _copy_beside(source, folder, last)
                 os.replace(beside, last, src_dir_fd=folder, dst_dir_fd=folder)
                 source.unlink()
+
+    def _sync_folder_of(self, name: str) -> None:
+        with folder_of(self._root, name) as (folder, _):
             os.fsync(folder)
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
