@@ -348,7 +348,8 @@ def test_every_row_is_observed_refused_or_a_duplicate(accounts: Reader, text: st
             return
         validated = validate(session, extract, "loaded")
         observed = session.query("SELECT _line, account_id FROM observation")
-        left_out = session.query("SELECT _line, _duplicate, rule, reason FROM left_out")
+        all_in = validated.rows_accepted == validated.rows_read
+        left_out = [] if all_in else session.query("SELECT _line, _duplicate, rule, reason FROM left_out")
 
     refused = [row for row in left_out if not row["_duplicate"]]
     assert validated.rows_read == read
