@@ -8,7 +8,6 @@ Each root is loaded with full extracts; then files of changed accounts are taken
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -16,25 +15,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-import duckdb
 from chart import draw_lines
-from data import FIRST, extracts
+from data import FIRST, extracts, new_balances
 
 from core.pipeline import process
 from handlers.wiring import wire
 from infra.local_store import dropped_file
-
-
-def write_changed(path: Path, accounts: int, changed: int, round_number: int) -> None:
-    """A file of accounts that are spread over all, each with a balance that it did not have."""
-    apart = accounts // changed
-    duckdb.execute(
-        f"""COPY (
-            SELECT i * {apart} + 1 AS AccountID, ((i * {apart} + 1) * 7) % {accounts // 2} + 1 AS CustomerID,
-                CAST(40000 + i % 1000 + {round_number} AS DECIMAL(18, 2)) AS Balance, 'Savings' AS AccountType
-            FROM range({changed}) AS t(i)
-        ) TO '{path}' (HEADER)"""
-    )
 
 
 def measure(folder: Path, accounts: int, sizes: Sequence[int], rounds: int) -> dict[int, float]:
@@ -48,16 +34,15 @@ def measure(folder: Path, accounts: int, sizes: Sequence[int], rounds: int) -> d
         process(runtime, facts, lambda _: None)
         return time.perf_counter() - began
 
-    folder.mkdir(parents=True, exist_ok=True)
     take(*extracts(folder, FIRST, accounts))
-    day = date.fromisoformat(FIRST)
+    days = 0
     found: dict[int, list[float]] = {}
     for round_number in range(rounds + 1):
         for changed in sizes:
             if changed <= accounts:
-                day += timedelta(days=1)
-                path = folder / f"accounts_{day}.csv"
-                write_changed(path, accounts, changed, round_number)
+                days += 1
+                path = folder / f"accounts_{date.fromisoformat(FIRST) + timedelta(days)}.csv"
+                new_balances(path, accounts, changed, days)
                 seconds = take(path)
                 path.unlink()
                 if round_number:
@@ -80,8 +65,7 @@ def main() -> None:
     found = {}
     for accounts in given.accounts:
         with tempfile.TemporaryDirectory(prefix="dropledger-bench-") as name:
-            found[accounts] = measure(Path(name) / "work", accounts, given.changed, given.rounds)
-            shutil.rmtree(Path(name) / "work")
+            found[accounts] = measure(Path(name), accounts, given.changed, given.rounds)
     print(f"{'accounts':>12}" + "".join(f"{f'{changed:,} changed':>18}" for changed in given.changed))
     for accounts, figures in found.items():
         cells = (f"{figures[changed]:,.0f} ms" if changed in figures else "-" for changed in given.changed)

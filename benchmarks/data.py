@@ -41,6 +41,18 @@ def _accounts(folder: Path, day: str, accounts: int, which: str, added: str) -> 
     return path
 
 
+def new_balances(path: Path, accounts: int, changed: int, seed: int) -> None:
+    """A file of some of the accounts, spread over all, with balances that depend on the seed."""
+    step = accounts // changed
+    duckdb.execute(
+        f"""COPY (
+            SELECT i * {step} + 1 AS AccountID, (i * {step} * 7 + 7) % {accounts // 2} + 1 AS CustomerID,
+                CAST(1000 + (i * 31 + {seed} * 17) % 20000 AS DECIMAL(18, 2)) AS Balance, 'Savings' AS AccountType
+            FROM range({changed}) AS t(i)
+        ) TO '{path}' (HEADER)"""
+    )
+
+
 def make(folder: Path, accounts: int) -> None:
     """The files of all three days."""
     for load in ("first", "changed", "delta"):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 from bench import measure
-from data import FIRST, extracts
+from data import FIRST, extracts, new_balances
 
 PIPELINE = Path(__file__).parent.parent / "core" / "pipelines" / "lending"
 ROWS = 1000
@@ -49,18 +49,6 @@ def deepen(warehouse: Path, depth: int) -> None:
     connection.close()
 
 
-def write_delta(path: Path, keys: int, seed: int) -> None:
-    """A thousand accounts, spread over all keys, with new balances."""
-    step = keys // ROWS
-    duckdb.execute(
-        f"""COPY (
-            SELECT i * {step} + 1 AS AccountID, (i * {step} * 7 + 7) % {keys // 2} + 1 AS CustomerID,
-                CAST(1000 + (i * 31 + {seed} * 17) % 20000 AS DECIMAL(18, 2)) AS Balance, 'Savings' AS AccountType
-            FROM range({ROWS}) AS t(i)
-        ) TO '{path}' (HEADER)"""
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keys", type=int, default=1_000_000)
@@ -85,8 +73,8 @@ def main() -> None:
         for round_number in range(options.rounds + 1):
             late = folder / f"accounts_2025-11-{round_number + 1:02}.csv"
             fresh = folder / f"accounts_2026-01-{round_number + 1:02}.csv"
-            write_delta(fresh, options.keys, round_number)
-            write_delta(late, options.keys, round_number + 50)
+            new_balances(fresh, options.keys, ROWS, round_number)
+            new_balances(late, options.keys, ROWS, round_number + 50)
             found = {
                 f"in order, {ROWS} rows, 1 version a key": process(shallow, fresh),
                 f"in order, {ROWS} rows, {options.depth} versions a key": process(deep, fresh),
