@@ -21,7 +21,7 @@ from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import STAGED, publish
+from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
@@ -218,7 +218,7 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
         return
     else:
         newest = ledger.newest(session)
-        if newest is None and not runtime.store.exists("outputs/manifest.json"):
+        if newest is None and not runtime.store.exists(MANIFEST):
             return
     whole = runtime.pace.due
     if not whole:

@@ -16,7 +16,7 @@ CHANGES = "changes.csv"
 REPORT = "quality_report.json"
 REASON = "reason.json"
 REJECTS = "rejects.csv"
-_MANIFEST = "outputs/manifest.json"
+MANIFEST = "outputs/manifest.json"
 STAGED = (CHANGES, REPORT, REASON, REJECTS)
 """What may lie in a claim's workspace, to be put in its place when the drop is committed."""
 
@@ -56,14 +56,14 @@ def publish(
             entries += _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
         manifest.write_text(json.dumps({"drop_id": newest, "artifacts": entries}, indent=2) + "\n", encoding="utf-8")
-        store.put({_MANIFEST: manifest})
+        store.put({MANIFEST: manifest})
 
 
 def _listed_before(store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:
     """The entries of the marts' artifacts in the manifest that is there."""
-    if not store.exists(_MANIFEST):
+    if not store.exists(MANIFEST):
         return []
-    listing = json.loads(store.local_copy(_MANIFEST).read_text(encoding="utf-8"))["artifacts"]
+    listing = json.loads(store.local_copy(MANIFEST).read_text(encoding="utf-8"))["artifacts"]
     names = {f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts}
     return [entry for entry in listing if entry["name"] in names]
 
