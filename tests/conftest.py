@@ -80,4 +80,4 @@ def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     logging.getLogger("databricks").setLevel(logging.ERROR)
     server = Server(tmp_path_factory.mktemp("databricks") / "folder")
     yield server
-    server.stop()
+    assert server.stop() == 0, server.told()

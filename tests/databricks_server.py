@@ -27,13 +27,14 @@ class Server:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         program = [str(SPARK / "bin/python"), str(PROJECT / "localstack/databricks/server.py")]
-        with (folder.parent / f"{folder.name}.log").open("ab") as log:
+        self._log = folder.parent / f"{folder.name}.log"
+        with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*program, "--folder", str(folder), *options], stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"the stand-in did not start: see {log.name}"
+        assert line, f"the stand-in did not start: {self.told()}"
         self.at = json.loads(line)
 
     def connect(self, **options: Any) -> Any:
@@ -65,6 +66,10 @@ class Server:
 
     def fault(self, kind: str, match: str = "", **more: Any) -> None:
         self.ask("POST", "/_faults", {"kind": kind, "match": match, **more})
+
+    def told(self) -> str:
+        """What it wrote on standard error."""
+        return self._log.read_text("utf-8")
 
     def ended(self) -> int:
         """Its exit code, once it has ended."""

@@ -55,6 +55,8 @@ SPARK = {
     "spark.databricks.delta.incremental.commit.verify": "false",
     "spark.databricks.delta.properties.defaults.checkpointInterval": "100",
     "spark.databricks.delta.stats.skipping": "false",
+    # Of each table that was ever used Delta keeps some 4 MB for an hour, of dropped ones too; this is its whole name.
+    "spark.databricks.delta.delta.log.cacheSize": "64",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
@@ -67,6 +69,7 @@ SPARK = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
 }
+JAVA = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError"
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Engine:
         settings = {
             **SPARK,
             "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in sorted(jars.glob("*.jar"))),
-            "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -Djava.io.tmpdir={self.scratch}",
+            "spark.driver.extraJavaOptions": f"{JAVA} -Djava.io.tmpdir={self.scratch}",
             "spark.local.dir": str(self.scratch),
             "spark.sql.warehouse.dir": str(self.warehouse),
         }
@@ -153,6 +156,11 @@ class Engine:
 
     def close(self) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def ended(self) -> int:
+        """Wait for the end of Spark's JVM, which is to outlive all statements; its exit code."""
+        gateway: Any = self.spark.sparkContext._gateway
+        return int(gateway.proc.wait())
 
     def cancel(self, group: str, why: str) -> None:
         """End the jobs of a statement, those that it has yet to start as well."""

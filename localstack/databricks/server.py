@@ -35,6 +35,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 
 HTTP_PATH = "/sql/1.0/warehouses/stand-in"
 VOLUMES = "/_volumes/"
+OUT_OF_MEMORY = 3  # exit code of a JVM
 PATIENCE = 5.0  # seconds after which a request is answered "still running"
 OK = ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
 State = ttypes.TOperationState
@@ -431,6 +432,14 @@ class Listening(ThreadingHTTPServer):
             time.sleep(0.5)
         self.shutdown()
 
+    def end_with_spark(self) -> None:
+        """Ends the process if Spark's JVM ends, and tells how."""
+        code = self.stand_in.engine.ended()
+        why = " (out of memory)" if code == OUT_OF_MEMORY else ""
+        print(f"Spark's JVM has ended with exit code {code}{why}", file=sys.stderr)
+        self.stand_in.engine.close()
+        os._exit(1)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -447,6 +456,7 @@ def main() -> None:
     server = Listening(options.port, StandIn(engine, options.token))
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     threading.Thread(target=server.end_when_unused, args=(parent, options.idle_seconds), daemon=True).start()
+    threading.Thread(target=server.end_with_spark, daemon=True).start()
     print(json.dumps({"port": server.server_port, "http_path": HTTP_PATH, "token": options.token}), flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(poll_interval=0.2)

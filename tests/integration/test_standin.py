@@ -13,7 +13,7 @@ from databricks_server import Server
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import parameters as bound
-from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
+from databricks.sql.exc import DatabaseError, Error, RequestError, ServerOperationError
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 pytestmark = [
@@ -234,6 +234,14 @@ def test_tables_and_views_outlive_a_killed_server(databricks, tmp_path):
         cursor.execute("DROP TABLE t")
         cursor.execute("CREATE TABLE t AS SELECT 'new' AS name")
     assert second.stop() == 0
+
+
+def test_a_server_whose_spark_ran_out_of_memory_ends_and_says_so(databricks, tmp_path):
+    server = Server(tmp_path / "folder")
+    with server.connect() as connection, connection.cursor() as cursor, pytest.raises(Error):
+        cursor.execute("SELECT collect_list(repeat(CAST(id AS STRING), 50000000)) FROM range(100)")
+    assert server.ended() == 1
+    assert "Spark's JVM has ended with exit code 3 (out of memory)" in server.told()
 
 
 def test_a_statement_that_runs_is_refused_once_its_table_was_fenced(cursor, databricks):
