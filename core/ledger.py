@@ -205,8 +205,9 @@ def mark_published(session: Session, drop_ids: Sequence[str], published_at: date
             f"""UPDATE drop_ledger SET
                 status = :status,
                 published_at = :published_at
-            WHERE drop_id IN ({", ".join(f":{name}" for name in some)})""",
-            {**some, "status": Status.PUBLISHED, "published_at": published_at},
+            WHERE drop_id IN ({", ".join(f":{name}" for name in some)})
+                AND status = :committed""",
+            {**some, "status": Status.PUBLISHED, "committed": Status.COMMITTED, "published_at": published_at},
         )
 
 

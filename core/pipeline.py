@@ -228,7 +228,7 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
         publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)
-        with session.transaction():
+        with session.transaction(single=current == whole):
             ledger.mark_published(session, [*drops], runtime.clock())
             if current != whole:
                 ledger.mark_artifacts(session, current=whole)

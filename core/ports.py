@@ -161,8 +161,12 @@ class Session(Protocol):
         """Name a query over scratch relations, for this session alone; it is evaluated where it is used."""
         ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """What happens inside becomes visible together at the end, or not at all if it raises."""
+    def transaction(self, *, single: bool = False) -> AbstractContextManager[None]:
+        """What happens inside becomes visible together at the end, or not at all if it raises.
+
+        With `single` it is one statement, that harms nothing if a dead process's one runs late; so an engine without
+        transactions need not prepare to take it back.
+        """
         ...
 
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
@@ -211,7 +215,7 @@ class Session(Protocol):
         ...
 
     def attached(self, other: "Warehouse", tables: Sequence[str]) -> AbstractContextManager[str]:
-        """Make these tables of another warehouse readable in this session; the SQL prefix for their names."""
+        """Make these tables of another warehouse readable, outside of a transaction; the SQL prefix for their names."""
         ...
 
     def columns(self, name: str) -> Mapping[str, str]:

@@ -131,9 +131,10 @@ class DatabricksSession:
         self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{select}")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, single: bool = False) -> Iterator[None]:
         writer = self._writing
-        writer.begin()
+        if not single:
+            writer.begin()
         try:
             yield
         except BaseException:

@@ -169,7 +169,8 @@ class DuckDBSession:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, single: bool = False) -> Iterator[None]:
+        del single  # costs no more to take back than another
         self._connection.execute("BEGIN")
         try:
             yield

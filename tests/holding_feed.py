@@ -1,6 +1,6 @@
 """A feed `holding`, with a key of two columns, in every mode that contracts know; files for it, made up or given."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -63,6 +63,14 @@ MODES = {
         {"mode": "delta", **OPERATION, **EFFECTIVE}, operation=True, effective=True
     ),
 }
+
+ABSENT = "absent"
+STATES = {
+    "full, missing keys kept": ["1.00", "2.00", None],
+    "full, missing keys closed": ["1.00", "2.00", None],
+    "delta with operation": ["1.00", "2.00", ABSENT, None],
+}
+"""What a drop may say of a key, by mode: the amount, that it is deleted, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -142,3 +150,17 @@ def holding_pipeline(mode: Mode, folder: Path) -> Pipeline:
         "pipeline.yaml": {"moment": ["holding"]},
     }
     return custom_pipeline(folder, changes, without=["marts", "intermediate", "explain", "checks"])
+
+
+def every_timeline(mode: Mode, states: Sequence[str | None], days: Sequence[int]) -> list[File]:
+    """A drop for each day; each key goes through one of all the sequences of states, None for not in the file."""
+    timelines = list(enumerate(product(states, repeat=len(days))))
+
+    def holdings_at(place: int) -> list[Holding]:
+        return [
+            Holding(str(owner_id), "EUR", "1.00" if state == ABSENT else state, "D" if state == ABSENT else "U")
+            for owner_id, timeline in timelines
+            if (state := timeline[place]) is not None
+        ]
+
+    return [holding_file(mode, day(number), holdings_at(place)) for place, number in enumerate(days)]

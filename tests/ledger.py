@@ -92,6 +92,11 @@ class Ledger:
         """A table's rows in the order of all the columns that are asked for."""
         return self.rows(f'SELECT {columns} FROM "{name}" ORDER BY ALL')
 
+    def tables(self, *names: str) -> dict[str, list[Record]]:
+        """The rows of some tables, in any order."""
+        with self.connection() as connection:
+            return {name: fetch(connection, f'SELECT * FROM "{name}"') for name in names}
+
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> list[Record]:
     """What a query finds; timestamps are aware UTC."""

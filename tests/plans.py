@@ -13,7 +13,7 @@ from typing import Any
 
 import model
 from hypothesis import strategies as st
-from ledger import Ledger, Record, fetch
+from ledger import Ledger, Record
 
 from core.backfill import backfill
 from core.pipeline import process
@@ -161,9 +161,7 @@ class Run:
 
     def tables(self, *marts: str) -> dict[str, list[Record]]:
         """The history tables and the marts named."""
-        with self.ledger.connection() as connection:
-            names = [f"history_{feed}" for feed in self.feeds] + list(marts)
-            return {name: fetch(connection, f'SELECT * FROM "{name}"') for name in names}
+        return self.ledger.tables(*(f"history_{feed}" for feed in self.feeds), *marts)
 
     def expected_history(self) -> dict[str, list[Record]]:
         """What the model makes of the drops, for each history table."""

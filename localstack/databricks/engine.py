@@ -57,6 +57,7 @@ SPARK = {
     "spark.databricks.delta.stats.skipping": "false",
     # Of each table that was ever used Delta keeps some 4 MB for an hour, of dropped ones too; this is its whole name.
     "spark.databricks.delta.delta.log.cacheSize": "64",
+    "spark.buffer.pageSize": "1m",  # of what each aggregate takes and gives back
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
@@ -69,7 +70,11 @@ SPARK = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
 }
-JAVA = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError"
+# Compiling what runs hardly oftener than once takes longer than running it: the thresholds are ten times the usual.
+JAVA = (
+    "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -XX:Tier4InvocationThreshold=50000 -XX:Tier4CompileThreshold=150000"
+    " -XX:Tier4MinInvocationThreshold=6000 -XX:Tier4BackEdgeThreshold=400000"
+)
 
 
 @dataclass(frozen=True)

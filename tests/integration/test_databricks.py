@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import duckdb
 import pytest
 from comparison import WITHOUT_URI, differences, files_of, land
 from console import SCRIPT, environment, until
+from databricks_ledger import RemoteLedger, access_to, new_schema
 from databricks_server import Server
 from ledger import Ledger
 from sequences import Step, sequence
@@ -31,9 +31,7 @@ from core.errors import Busy, Overtaken
 from core.export import export
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
-from core.runtime import Runtime
 from infra.databricks_connection import Access, Statements
-from infra.databricks_warehouse import DatabricksWarehouse
 from infra.local_store import dropped_file
 
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
@@ -46,23 +44,10 @@ NOT_COMPARED = {"received_at", "committed_at", "published_at", "retracted_at", "
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("databricks")]
 
-_schemas = count(1)
-
-
-class RemoteLedger(Ledger):
-    """A ledger whose warehouse is a schema of the stand-in."""
-
-    def __init__(self, root: Path, pipeline: Pipeline, access: Access, schema: str) -> None:
-        super().__init__(root, pipeline)
-        warehouse = DatabricksWarehouse(access, schema, root.parent / "local", wait_seconds=5.0)
-        self.runtime = Runtime(pipeline, self.runtime.store, warehouse, self.clock, wait_seconds=5.0)
-
 
 @pytest.fixture(scope="module")
 def access(databricks: Server) -> Access:
-    return Access(
-        f"http://127.0.0.1:{databricks.at['port']}", databricks.at["http_path"], "spark_catalog", databricks.at["token"]
-    )
+    return access_to(databricks)
 
 
 @dataclass
@@ -103,7 +88,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def make_pair(access: Access, lending: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Pair]:
     def make() -> Pair:
-        folder, schema = tmp_path_factory.mktemp("pair"), f"lending_{os.getpid()}_{next(_schemas)}"
+        folder, schema = tmp_path_factory.mktemp("pair"), new_schema()
         remote = RemoteLedger(folder / "remote" / "root", lending, access, schema)
         local = Ledger(folder / "local", lending)
         local.clock.moment = remote.clock.moment = datetime.now(UTC)  # as processes of their own have it

@@ -7,11 +7,20 @@ of arrival.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain, combinations, permutations, product
+from itertools import chain, combinations, permutations
 
 import model
 import pytest
-from holding_feed import MODES, Holding, Mode, holding_file, holding_files, holding_pipeline
+from holding_feed import (
+    MODES,
+    STATES,
+    Holding,
+    Mode,
+    every_timeline,
+    holding_file,
+    holding_files,
+    holding_pipeline,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import Record, Template, micro_batches_from, work_on_tables_as_a_whole_from
@@ -99,28 +108,8 @@ def test_replay_lets_the_last_received_stand_where_another_has_the_later_as_of(h
 
 # Every timeline of four drops in every order of arrival
 
-ABSENT = "absent"
-STATES = {
-    "full, missing keys kept": ["1.00", "2.00", None],
-    "full, missing keys closed": ["1.00", "2.00", None],
-    "delta with operation": ["1.00", "2.00", ABSENT, None],
-}
 # Where two drops share a day and hold every pair of states between them, one order of the two will do.
 ORDERS_OF_A_PAIR = [order for order in permutations(range(4)) if order.index(1) < order.index(2)]
-
-
-def every_timeline(mode: Mode, states: Sequence[str | None], days: Sequence[int]) -> list[File]:
-    """A drop for each day; each key goes through one of all the sequences of states, None for not in the file."""
-    timelines = list(enumerate(product(states, repeat=len(days))))
-
-    def holdings_at(place: int) -> list[Holding]:
-        return [
-            Holding(str(owner_id), "EUR", "1.00" if state == ABSENT else state, "D" if state == ABSENT else "U")
-            for owner_id, timeline in timelines
-            if (state := timeline[place]) is not None
-        ]
-
-    return [holding_file(mode, day(number), holdings_at(place)) for place, number in enumerate(days)]
 
 
 @pytest.fixture

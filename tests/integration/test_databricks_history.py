@@ -1,0 +1,58 @@
+"""History in a schema of Databricks, held against the reference model as that of DuckDB is."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from databricks_ledger import RemoteLedger, access_to, new_schema
+from databricks_server import Server
+from holding_feed import MODES, STATES, Mode, every_timeline, holding_files, holding_pipeline
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from plans import Run, assert_same, assert_sound_timelines, plans
+
+PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "2"))
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("databricks")]
+
+
+@contextmanager
+def holding_run(mode: Mode, databricks: Server, folder: Path) -> Iterator[Run]:
+    """A new ledger of the feed `holding`, beside the model."""
+    schema = new_schema()
+    pipeline = holding_pipeline(mode, folder / f"pipeline_{schema}")
+    ledger = RemoteLedger(folder / schema / "root", pipeline, access_to(databricks), schema)
+    yield Run(ledger, {"holding": mode.feed})
+    ledger.runtime.warehouse.remove()
+
+
+def assert_as_modelled(run: Run) -> None:
+    tables = run.tables()
+    assert_sound_timelines(tables["history_holding"], key_columns=2)
+    assert_same(tables, run.expected_history())
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_every_timeline_of_four_drops_out_of_order(databricks: Server, tmp_path: Path, name: str):
+    """Two of the four are late, two observed at the same time; then one that others were built on is taken back."""
+    mode = MODES[name]
+    first, second, corrected, last = every_timeline(mode, STATES[name], days=[1, 2, 2, 3])
+    with holding_run(mode, databricks, tmp_path) as run:
+        run.take_one_by_one([second, last, first, corrected])
+        assert_as_modelled(run)
+        run.retract(second)
+        assert_as_modelled(run)
+
+
+@settings(max_examples=PLANS, phases=[Phase.generate])  # to shrink a failure would take hours
+@given(data=st.data())
+def test_history_is_what_the_model_makes_of_the_set_of_drops(
+    databricks: Server, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+):
+    mode = MODES[data.draw(st.sampled_from([*MODES]), label="mode")]
+    plan = data.draw(plans(holding_files(mode)), label="plan")
+    with holding_run(mode, databricks, tmp_path_factory.mktemp("plan")) as run:
+        run.take(plan)
+        assert_as_modelled(run)

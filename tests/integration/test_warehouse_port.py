@@ -1,0 +1,282 @@
+"""What `core.ports.Warehouse` and `Session` promise, held against DuckDB and Databricks alike."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from databricks_ledger import access_to, new_schema
+from reading import AS_OF, RolledBack
+
+from core.definition import Pipeline
+from core.errors import ConfigurationError, DataRefused
+from core.intake import Extract, read_again
+from core.ports import Session, Warehouse
+from infra.databricks_warehouse import DatabricksWarehouse
+from infra.duckdb_warehouse import DuckDBWarehouse
+
+NOON = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+RECORDS = [
+    {"id": 1, "amount": Decimal("0.10"), "word": 'it\'s "odd"\n\\n :id ?', "known": True, "seen_at": NOON},
+    {"id": 2**62, "amount": Decimal("-9999999999999999.99"), "word": "", "known": False, "seen_at": None},
+    {"id": 3, "amount": None, "word": None, "known": None, "seen_at": None},
+]
+TABLE = "CREATE TABLE t (id BIGINT, amount DECIMAL(18,2), word STRING, known BOOLEAN, seen_at TIMESTAMP)"
+IN_DATABRICKS = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("databricks")]
+
+
+@pytest.fixture(params=["duckdb", pytest.param("databricks", marks=IN_DATABRICKS)])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
+    """A warehouse without tables."""
+    if request.param == "duckdb":
+        yield DuckDBWarehouse(tmp_path / "lending.duckdb", "lending", wait_seconds=5.0)
+    else:
+        access = access_to(request.getfixturevalue("databricks"))
+        warehouse = DatabricksWarehouse(access, new_schema(), tmp_path / "local", wait_seconds=5.0)
+        yield warehouse
+        warehouse.remove()
+
+
+@pytest.fixture
+def session(warehouse: Warehouse) -> Iterator[Session]:
+    with warehouse.session() as session:
+        yield session
+
+
+def filled(session: Session) -> None:
+    session.execute(TABLE)
+    session.insert("t", RECORDS)
+
+
+def ids(session: Session, name: str = "t") -> list[int]:
+    return sorted(row["id"] for row in session.query(f"SELECT id FROM {name}"))
+
+
+def test_values_come_back_as_they_were_inserted(session: Session):
+    filled(session)
+    assert sorted(session.query("SELECT * FROM t"), key=lambda row: row["id"]) == sorted(
+        RECORDS, key=lambda record: record["id"]
+    )
+    for name, value in RECORDS[0].items():
+        if name != "amount":  # decimals are never bound
+            assert session.query(f"SELECT id FROM t WHERE {name} = :value", {"value": value}) == [{"id": 1}]
+    assert session.query("SELECT id FROM t WHERE word IS NOT DISTINCT FROM :word", {"word": None}) == [{"id": 3}]
+
+
+def test_statements_tell_how_many_rows_they_changed(session: Session):
+    filled(session)
+    assert session.execute("INSERT INTO t (id) SELECT id + 10 FROM t WHERE id < :most", {"most": 10}) == 2
+    assert session.execute("UPDATE t SET word = 'new' WHERE id > 10 AND id < 20") == 2
+    assert session.execute("DELETE FROM t WHERE id = 11") == 1
+    merge = """MERGE INTO t AS t USING (SELECT CAST(13 AS BIGINT) AS id UNION ALL SELECT 14) AS s ON t.id = s.id
+        WHEN MATCHED THEN UPDATE SET word = 'merged'
+        WHEN NOT MATCHED THEN INSERT (id, word) VALUES (s.id, 'merged')"""
+    assert session.execute(merge) == 2
+    assert session.count("t") == 5
+    assert session.execute("CREATE TABLE other AS SELECT id FROM t WHERE FALSE") == 0
+
+
+def test_scratch_and_views_are_of_the_session_alone(warehouse: Warehouse):
+    with warehouse.session() as session:
+        filled(session)
+        session.scratch("few", "SELECT id, word FROM t WHERE id < :most", {"most": 10})
+        session.view("fewer", "SELECT id FROM few WHERE id < 2")
+        assert (ids(session, "few"), ids(session, "fewer"), session.count("few")) == ([1, 3], [1], 2)
+        session.scratch("few", "SELECT CAST(1 AS BIGINT) AS id UNION ALL SELECT 0")
+        assert ids(session, "fewer") == [0, 1]
+        session.insert("few", [{"id": -1}])
+        session.execute("DELETE FROM few WHERE id = 1")
+        assert ids(session, "fewer") == [-1, 0]
+        assert not session.has_table("few")
+    with warehouse.session() as session:
+        assert ids(session) == [1, 3, 2**62]
+        for name in ("few", "fewer"):
+            with pytest.raises(ConfigurationError):
+                session.query(f"SELECT * FROM {name}")
+
+
+def test_a_transaction_that_raises_leaves_nothing(session: Session):
+    filled(session)
+    with suppress(RolledBack), session.transaction():
+        session.execute("DELETE FROM t WHERE id = 1")
+        session.insert("t", [{"id": 4}])
+        session.execute("CREATE TABLE other AS SELECT id FROM t")
+        assert ids(session, "other") == [3, 4, 2**62]
+        raise RolledBack
+    assert ids(session) == [1, 3, 2**62]
+    assert not session.has_table("other")
+    with session.transaction():
+        session.execute("DELETE FROM t WHERE id = 1")
+        session.execute("CREATE TABLE other AS SELECT id FROM t")
+    with session.transaction(single=True):
+        session.execute("UPDATE t SET word = 'new' WHERE id = 3")
+    assert session.query("SELECT id FROM t WHERE word = 'new'") == [{"id": 3}]
+    assert (ids(session), ids(session, "other")) == ([3, 2**62], [3, 2**62])
+
+
+def test_what_was_committed_is_there_for_whoever_opens_next(warehouse: Warehouse):
+    assert not warehouse.exists()
+    with warehouse.session() as session, session.transaction():
+        filled(session)
+    assert warehouse.exists()
+    with warehouse.session(read_only=True) as session:
+        assert ids(session) == [1, 3, 2**62]
+    warehouse.remove()
+    assert not warehouse.exists()
+
+
+def test_columns_and_tables_are_told(session: Session):
+    filled(session)
+    session.execute("CREATE VIEW v AS SELECT amount, id FROM t")
+    assert list(session.columns("t")) == ["id", "amount", "word", "known", "seen_at"]
+    assert {name: kind for name, kind in session.columns("v").items() if kind != "?"} == {
+        "amount": "DECIMAL(18,2)",
+        "id": "BIGINT",
+    }
+    assert [session.has_table(name) for name in ("t", "v", "nothing")] == [True, True, False]
+
+
+def test_errors_tell_data_from_statements(session: Session):
+    filled(session)
+    with pytest.raises(DataRefused):
+        session.execute("INSERT INTO t (amount) SELECT CAST('1e30' AS DECIMAL(18,2))")
+    with pytest.raises(ConfigurationError):
+        session.query("SELECT missing FROM t")
+    with pytest.raises(ConfigurationError):
+        session.query("SELEKT 1")
+    assert ids(session) == [1, 3, 2**62]
+
+
+CUSTOMERS = '''CustomerID,Name,HasLoan
+1,"Ann, née ""O""",Yes
+2,"two
+lines",No
+
+3,Bo
+4,,None
+'''
+
+
+@pytest.fixture
+def customers(lending: Pipeline, tmp_path: Path) -> Callable[[str, str], Extract]:
+    def extract(name: str, text: str) -> Extract:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return read_again(path, lending.contract("customer"), AS_OF)[0]
+
+    return extract
+
+
+def test_files_are_read_with_their_lines(session: Session, customers: Callable[[str, str], Extract]):
+    extract = customers("customers.csv", CUSTOMERS)
+    with session.transaction():
+        session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
+        assert session.select_rows("incoming", "parsed", "SELECT *, :mark AS mark FROM incoming", {"mark": "m"}) == 4
+        assert session.query("SELECT _line, rule, raw FROM misshapen_incoming") == [
+            {"_line": 6, "rule": "ragged_row", "raw": "3,Bo"}
+        ]
+        assert session.query("SELECT _line, customer_id, customer_name, has_loan, mark FROM parsed ORDER BY _line") == [
+            {"_line": 2, "customer_id": "1", "customer_name": 'Ann, née "O"', "has_loan": "Yes", "mark": "m"},
+            {"_line": 3, "customer_id": "2", "customer_name": "two\nlines", "has_loan": "No", "mark": "m"},
+            {"_line": 7, "customer_id": "4", "customer_name": None, "has_loan": "None", "mark": "m"},
+        ]
+        session.with_lines("incoming")
+        session.scratch("wanted", "SELECT _line FROM parsed WHERE _line < 7")
+        session.raw_rows("incoming", "wanted", "raw_row")
+        assert session.query("SELECT _line, raw FROM raw_row ORDER BY _line") == [
+            {"_line": 2, "raw": '1,"Ann, née ""O""",Yes'},
+            {"_line": 3, "raw": '2,"two\nlines",No'},
+        ]
+        session.keep_loaded("incoming", "src_customer", "wanted")
+    kept = "SELECT _drop_id, _line, customer_id, _accepted FROM src_customer ORDER BY _line"
+    assert session.query(kept) == [
+        {"_drop_id": extract.drop_id, "_line": line, "customer_id": key, "_accepted": accepted}
+        for line, key, accepted in ((2, "1", False), (3, "2", False), (7, "4", True))
+    ]
+
+
+def test_what_was_kept_is_replaced_or_restored(session: Session, customers: Callable[[str, str], Extract]):
+    header = CUSTOMERS.partition("\n")[0]
+
+    def keep(name: str, row: str) -> None:
+        extract = customers(name, f"{header}\n{row}\n")
+        session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
+        session.select_rows("incoming", "parsed", "SELECT * FROM incoming")
+        session.keep_loaded("incoming", "src_customer", None)
+
+    for name, row in (("a.csv", "1,Ann,Yes"), ("b.csv", "2,Bo,No")):
+        with session.transaction():
+            keep(name, row)
+    with suppress(RolledBack), session.transaction():
+        keep("c.csv", "3,Cy,No")
+        raise RolledBack
+    assert session.query("SELECT customer_id, _accepted FROM src_customer") == [{"customer_id": "2", "_accepted": True}]
+
+
+def test_small_files_are_read_together(session: Session, customers: Callable[[str, str], Extract]):
+    header = CUSTOMERS.partition("\n")[0]
+    extracts = [customers(f"{place}.csv", f"{header}\n{place},Ann,Yes\n{place + 10},Bo,\n") for place in range(3)]
+    session.load_together([(extract.path, extract.layout) for extract in extracts], "together")
+    assert session.query("SELECT _file, _line, customer_id, has_loan FROM together ORDER BY _file, _line") == [
+        {"_file": place, "_line": line, "customer_id": str(key), "has_loan": loan}
+        for place in range(3)
+        for line, key, loan in ((2, place, "Yes"), (3, place + 10, None))
+    ]
+
+
+def test_results_are_written_in_order(session: Session, tmp_path: Path):
+    filled(session)
+    select = "SELECT id, amount, word, known, seen_at FROM t ORDER BY id DESC"
+    session.export(select, tmp_path / "t.csv", "csv")
+    session.export(select, tmp_path / "t.parquet", "parquet")
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == (
+        "id,amount,word,known,seen_at\n"
+        '4611686018427387904,-9999999999999999.99,"",false,\n'
+        "3,,,,\n"
+        '1,0.10,"it\'s ""odd""\n\\n :id ?",true,2026-01-01 12:30:15.123456\n'
+    )
+    packed = duckdb.sql(f"FROM '{tmp_path / 't.parquet'}'")
+    assert list(map(str, packed.types)) == ["BIGINT", "DECIMAL(18,2)", "VARCHAR", "BOOLEAN", "TIMESTAMP"]
+    assert packed.fetchall() == [_naive(RECORDS[place]) for place in (1, 2, 0)]
+
+
+def _naive(record: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in record.values())
+
+
+def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):
+    with warehouse.session() as session, session.transaction():
+        filled(session)
+        session.execute("CREATE VIEW v AS SELECT id FROM t")
+    copy = warehouse.aside("copy", copied=True)
+    with copy.session() as session:
+        with session.transaction():
+            session.execute("DELETE FROM t WHERE id = 1")
+        assert (ids(session), ids(session, "v")) == ([3, 2**62], [3, 2**62])
+        with session.attached(warehouse, ["t"]) as other:
+            assert ids(session, f"{other}t") == [1, 3, 2**62]
+    assert warehouse.at(copy.location).location == copy.location
+    rebuilt = warehouse.aside("rebuilt")
+    with rebuilt.session() as session, session.transaction():
+        filled(session)
+        session.execute("DELETE FROM t WHERE id > 1")
+        session.execute("CREATE VIEW v AS SELECT id FROM t")
+    before = warehouse.put_in_place(rebuilt, "before")
+    with warehouse.session(read_only=True) as session:
+        assert (ids(session), ids(session, "v")) == ([1], [1])
+    for beside in (copy, before):
+        beside.remove()
+        assert not beside.exists()
+
+
+def test_a_session_for_reading_writes_nothing(warehouse: Warehouse):
+    with warehouse.session() as session, session.transaction():
+        filled(session)
+    with warehouse.session(read_only=True) as session:
+        with pytest.raises((DataRefused, TypeError)), session.transaction():
+            session.execute("DELETE FROM t")
+        assert ids(session) == [1, 3, 2**62]
