@@ -162,7 +162,8 @@ class Session(Protocol):
         ...
 
     def transaction(self, *, single: bool = False) -> AbstractContextManager[None]:
-        """What happens inside becomes visible together at the end, or not at all if it raises.
+        """What happens inside becomes visible together at the end, or not at all if it raises; but tables that were
+        created empty, and views, may stay.
 
         With `single` it is one statement, that harms nothing if a dead process's one runs late; so an engine without
         transactions need not prepare to take it back.

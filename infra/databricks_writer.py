@@ -54,7 +54,7 @@ class Writer:
         self._renewed = 0.0
         self._changed: dict[str, int | None] | None = None
         self._after: int | None = None
-        self._versions: dict[str, int | None] = {}
+        self._versions: dict[str, int] = {}
 
     @property
     def work(self) -> str:
@@ -138,11 +138,13 @@ class Writer:
 
     def _found_versions(self) -> dict[str, int | None]:
         """The version of each table; what was not written to since it was last looked at still has that one."""
+        found: dict[str, int | None] = {}
         for table in tables_of(self._statements, self._schema):
             if table not in self._versions:
                 described = f"DESCRIBE HISTORY {self._schema}.{ticked(table)} LIMIT 1"
                 self._versions[table] = int(self._statements.rows(described)[0]["version"])
-        return dict(self._versions)
+            found[table] = self._versions[table]
+        return found
 
     def _note(self, changed: dict[str, int | None] | None) -> None:
         given: dict[str, Any] = {"me": self._holder, "changed": json.dumps(changed) if changed else None}

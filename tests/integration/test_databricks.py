@@ -234,6 +234,46 @@ def test_killed_between_statements_and_started_again(pair: Pair, databricks: Ser
         pair.assert_alike()
 
 
+def test_commands_that_look_answer_the_same(pair: Pair):
+    [[refused]] = pair.local.rows("SELECT min(drop_id) FROM rejected_row")
+    for words, code in (
+        ("status", 0),
+        ("drops", 0),
+        (f"rejects {refused}", 0),
+        ("history account 11", 0),
+        ("explain 11", 0),
+        ("explain 11 --as-of 2025-12-02", 0),
+        ("explain 9999", 2),
+    ):
+        answers = []
+        for ledger, variables in ((pair.remote, pair.variables), (pair.local, environment())):
+            command = [SCRIPT, *words.split(), "--root", ledger.root, "--json"]
+            found = subprocess.run(command, env=variables, check=False, capture_output=True, text=True)
+            answers.append((found.returncode, found.stderr, _alike(json.loads(found.stdout or "null"))))
+        assert answers[0] == answers[1]
+        assert answers[0][0] == code, words
+
+
+def _alike(value: Any) -> Any:
+    """An answer without what tells where and when it was given."""
+    if isinstance(value, dict):
+        return {key: _alike(value[key]) for key in value if key not in {*NOT_COMPARED, "root", "warehouse"}}
+    return [_alike(each) for each in value] if isinstance(value, list) else value
+
+
+def test_statements_of_a_drop_do_not_grow_with_its_rows(pair: Pair, databricks: Server):
+    counts = []
+    for name, rows in (
+        ("accounts_2026-03-20.csv", "".join(f"{number},1,{number}.25,Savings\n" for number in range(100, 6000))),
+        ("accounts_2026-03-21.csv", "100,1,5.00,Savings\n"),
+    ):
+        databricks.ask("DELETE", "/_statements")
+        pair.drop(name, f"{ACCOUNTS}{rows}")
+        counts.append(databricks.ask("GET", "/_statements")["count"])
+    pair.assert_alike()
+    assert counts[0] == counts[1] <= 100
+
+
 def test_faults_in_the_middle_are_survived(pair: Pair, databricks: Server):
     databricks.fault("conflict", match="INSERT INTO .history_account")
     databricks.fault("unavailable", match="INSERT INTO .drop_ledger")
