@@ -15,7 +15,7 @@ BEGAN = time.perf_counter()
 
 def main() -> None:
     from handlers.cli import main as command
-    from infra.duckdb_warehouse import DuckDBSession
+    from infra.duckdb_session import DuckDBSession
 
     run = DuckDBSession._engine
     statements: list[tuple[float, float, float, str]] = []

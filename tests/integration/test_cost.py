@@ -9,7 +9,7 @@ import pytest
 from ledger import Ledger
 
 from core.definition import Pipeline
-from infra.duckdb_warehouse import DuckDBSession
+from infra.duckdb_session import DuckDBSession
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,0 +1,204 @@
+"""A session in the embedded warehouse: DuckDB does the row work on the file that is attached to it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+
+from core.errors import ConfigurationError, DataRefused, DropledgerError, Unavailable
+from core.ports import Layout, Parameters, Warehouse
+from core.sql import literal, quoted
+from infra.duckdb_csv import DelimitedFiles
+
+if TYPE_CHECKING:
+    from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
+
+# What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
+_MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
+ATTACHED_AS = "warehouse"
+
+
+def _bound(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _read(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
+    """A portable statement with the engine's own markers, and what it binds."""
+    used: dict[str, Any] = {}
+
+    def marker(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        used[match[1]] = _bound((parameters or {})[match[1]])
+        return f"${match[1]}"
+
+    return _MARKER.sub(marker, sql), used
+
+
+def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
+    """The engine's error as one of ours; None if there is nothing that anybody could do."""
+    text = str(error).partition("\n")[0]
+    if "Corrupt" in text or "Could not read enough bytes" in text:
+        return ConfigurationError(
+            "the warehouse is damaged",
+            why=text,
+            hint="restore archive/ and warehouse/ from a backup, and drop again what came after it",
+        )
+    match error:
+        case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
+            return ConfigurationError(
+                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
+                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+            )
+        case duckdb.OperationalError() | duckdb.FatalException():
+            return Unavailable(
+                f"the warehouse cannot go on: {text}",
+                hint="free memory or disk space, and try again; what was taken is completed then",
+            )
+        case duckdb.DataError() | duckdb.ProgrammingError() | duckdb.IntegrityError():
+            return DataRefused(
+                "not_computable",
+                f"the engine cannot work with this file or its values ({type(error).__name__})",
+                hint="look for values at the limits of their types, and for odd line ends or quotes",
+                detail=text,
+            )
+        case _:
+            return None
+
+
+class DuckDBSession:
+    """A `core.ports.Session` on an open DuckDB connection."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, schema: str, passing: Path, keeping: "tuple[Keeper, Path] | None"
+    ) -> None:
+        self._connection = connection
+        self._keeping = keeping
+        self._schema = schema
+        self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
+        self._files = DelimitedFiles(self._engine, connection, passing)
+
+    def enter_schema(self, *, create: bool) -> None:
+        """Make the pipeline's schema the current one."""
+        try:
+            self._connection.execute(f"USE {self._qualified}")
+        except duckdb.CatalogException as error:
+            if not create:
+                raise ConfigurationError(
+                    f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
+                ) from error
+            self._engine(f"CREATE SCHEMA {self._qualified}")
+            self._engine(f"USE {self._qualified}")
+            # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
+            self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+
+    def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run a statement of the engine's own dialect."""
+        try:
+            return self._connection.execute(sql, parameters or {})
+        except duckdb.Error as error:
+            ours = by_what_to_do(error, sql)
+            if ours is None:
+                raise
+            raise ours from error
+
+    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+        row = self._engine(*_marked(sql, parameters)).fetchone()
+        return int(row[0]) if row and isinstance(row[0], int) else 0
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        result = self._engine(*_marked(sql, parameters))
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
+
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        if records:
+            bound = [{name: _bound(value) for name, value in record.items()} for record in records]
+            rows = "SELECT unnest($records, max_depth := 2)"
+            self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+
+    def count(self, name: str) -> int:
+        return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def view(self, name: str, select: str) -> None:
+        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
+
+    @contextmanager
+    def transaction(self, *, single: bool = False) -> Iterator[None]:
+        del single  # costs no more to take back than another
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            with suppress(duckdb.Error):  # what went wrong before is to be told
+                self._connection.execute("ROLLBACK")
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        if self._keeping is None:
+            self._engine("COMMIT")
+            return
+        keeper, path = self._keeping
+        keeper.changing(path)
+        self._engine("COMMIT")
+        self._engine(f"CHECKPOINT {ATTACHED_AS}")
+        keeper.keep(path)
+
+    def columns(self, name: str) -> Mapping[str, str]:
+        result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
+        return {column[0]: str(column[1]) for column in result.description or ()}
+
+    def has_table(self, name: str) -> bool:
+        there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
+            UNION ALL
+            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = current_database()"""
+        return bool(
+            self.query(
+                f"SELECT 1 FROM ({there}) AS there WHERE schema_name = :schema AND table_name = :name",
+                {"schema": self._schema, "name": name},
+            )
+        )
+
+    @contextmanager
+    def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:
+        del tables  # a file is attached with all that it has
+        with cast("DuckDBWarehouse", other).fetched(read_only=True) as path:
+            self._engine(f"ATTACH {literal(str(path))} AS other_warehouse (READ_ONLY)")
+            try:
+                yield f"other_warehouse.{quoted(self._schema)}."
+            finally:
+                self._engine("DETACH other_warehouse")
+
+    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+        self._files.load(path, layout, source, drop_id)
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        self._files.load_together(files, source)
+
+    def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
+        return self._files.select(source, into, *_marked(select, parameters))
+
+    def with_lines(self, source: str) -> None:
+        self._files.with_lines(source)
+
+    def raw_rows(self, source: str, lines: str, into: str) -> None:
+        self._files.raw(source, lines, into)
+
+    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+        self._files.keep(source, name, left_out)
+
+    def export(self, select: str, path: Path, kind: str) -> None:
+        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
+        self._engine(f"COPY ({select}) TO {literal(str(path))} ({options})")
