@@ -265,7 +265,7 @@ def test_statements_of_a_drop_do_not_grow_with_its_rows(pair: Pair, databricks: 
     counts = []
     for name, rows in (
         ("accounts_2026-03-20.csv", "".join(f"{number},1,{number}.25,Savings\n" for number in range(100, 6000))),
-        ("accounts_2026-03-21.csv", "100,1,5.00,Savings\n"),
+        ("accounts_2026-03-21.csv", "6000,1,5.00,Savings\n"),
     ):
         databricks.ask("DELETE", "/_statements")
         pair.drop(name, f"{ACCOUNTS}{rows}")
