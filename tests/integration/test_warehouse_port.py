@@ -146,6 +146,20 @@ def test_a_transaction_that_raises_leaves_nothing(session: Session):
     assert (ids(session), ids(session, "other")) == ([3, 2**62], [3, 2**62])
 
 
+def test_a_table_made_anew_goes_with_the_transaction_that_made_it(session: Session):
+    filled(session)
+    session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
+    with session.transaction():
+        session.execute("DELETE FROM t WHERE id = 1")
+    session.execute("DROP TABLE other")
+    with suppress(RolledBack), session.transaction():
+        session.execute("DELETE FROM t WHERE id = 3")
+        session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
+        raise RolledBack
+    assert ids(session) == [3, 2**62]
+    assert not session.has_table("other")
+
+
 def test_what_was_committed_is_there_for_whoever_opens_next(warehouse: Warehouse):
     assert warehouse.exists()
     with warehouse.session(read_only=True) as session:
