@@ -268,6 +268,7 @@ def test_a_statement_that_runs_is_refused_once_its_table_was_fenced(cursor, data
     for thread in running:
         thread.start()
     time.sleep(3)
+    assert [thread.is_alive() for thread in running] == [True] * 4
     for table in statements:
         cursor.execute(f"ALTER TABLE {table} SET TBLPROPERTIES ('fenced' = 'yes')")
     for thread in running:
