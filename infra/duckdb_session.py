@@ -1,9 +1,10 @@
 """A session in the embedded warehouse: DuckDB does the row work on the file that is attached to it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
 ATTACHED_AS = "warehouse"
+# A small drop takes some 64 statements, most of them the same text each time.
+STATEMENTS_KEPT = 512
+
+# What parses a text, or remembers how it did.
+Parse = Callable[[str], list[duckdb.Statement]]
 
 
 def _bound(value: Any) -> Any:
@@ -30,17 +36,24 @@ def _read(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
-def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
-    """A portable statement with the engine's own markers, and what it binds."""
-    used: dict[str, Any] = {}
+@lru_cache(STATEMENTS_KEPT)
+def _with_markers(sql: str) -> tuple[str, frozenset[str]]:
+    """A portable statement with the engine's own markers, and their names."""
+    names: set[str] = set()
 
     def marker(match: re.Match[str]) -> str:
         if match[1] is None:
             return match[0]
-        used[match[1]] = _bound((parameters or {})[match[1]])
+        names.add(match[1])
         return f"${match[1]}"
 
-    return _MARKER.sub(marker, sql), used
+    return _MARKER.sub(marker, sql), frozenset(names)
+
+
+def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
+    """A portable statement with the engine's own markers, and what it binds."""
+    text, names = _with_markers(sql)
+    return text, {name: _bound((parameters or {})[name]) for name in names}
 
 
 def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
@@ -78,9 +91,15 @@ class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, schema: str, passing: Path, keeping: "tuple[Keeper, Path] | None"
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        parse: Parse,
+        schema: str,
+        passing: Path,
+        keeping: "tuple[Keeper, Path] | None",
     ) -> None:
         self._connection = connection
+        self._parse = parse
         self._keeping = keeping
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
@@ -103,7 +122,8 @@ class DuckDBSession:
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
         try:
-            return self._connection.execute(sql, parameters or {})
+            [statement] = self._parse(sql)
+            return self._connection.execute(statement, parameters or {})
         except duckdb.Error as error:
             ours = by_what_to_do(error, sql)
             if ours is None:

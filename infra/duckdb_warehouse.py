@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
 from glob import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from core.errors import Busy, ConfigurationError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_session import ATTACHED_AS, DuckDBSession, by_what_to_do
+from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession, by_what_to_do
 from infra.folders import share
 from infra.turns import in_turn, is_alive
 
@@ -153,7 +154,7 @@ class DuckDBWarehouse:
                 self._attach(connection, read_only)
                 try:
                     keeping = (self._keeper, self._path) if self._keeper else None
-                    session = DuckDBSession(connection, self._schema, self._passing, keeping)
+                    session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping)
                     session.enter_schema(create=not read_only)
                     yield session
                 finally:
@@ -175,6 +176,7 @@ class DuckDBWarehouse:
             config = {"preserve_insertion_order": False, **unasked, **spill, **self._settings}
             self._instance = duckdb.connect(config=config)
             self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._parse = lru_cache(STATEMENTS_KEPT)(self._instance.extract_statements)
         return self._instance
 
     def _remove_spilled(self) -> None:

@@ -88,3 +88,14 @@ def test_a_small_change_costs_the_same_beside_ten_times_the_accounts(tmp_path: P
     changed = [rows for sql, rows in large.others() if not any(words in sql for words in EVERY_CUSTOMER)]
     assert CHANGED < sum(changed) < 200 * CHANGED
     assert LARGE <= large.artifacts() <= 12 * LARGE
+
+
+def test_a_drop_like_the_one_before_has_few_statements_parsed_anew(ledger: Ledger):
+    ledger.drop("customers_2025-10-31.csv", full_extract("customers", 5))
+    ledger.drop("accounts_2025-10-31.csv", full_extract("accounts", 10))
+    ledger.drop("accounts_2025-11-01.csv", _accounts([(1, 500, 10)]))
+    before = ledger.runtime.warehouse._parse.cache_info()
+    ledger.drop("accounts_2025-11-02.csv", _accounts([(1, 700, 10)]))
+    after = ledger.runtime.warehouse._parse.cache_info()
+    assert after.hits - before.hits > 50
+    assert after.misses - before.misses < 12  # those that name a file
