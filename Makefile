@@ -15,6 +15,7 @@ LAMBDA_PYTHON ?= 3.13
 LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 WAREHOUSE ?= duckdb
+FOR_PEOPLE := rich pygments markdown_it_py markdown_it mdurl
 LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements-aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements-databricks.txt))
 
 .DEFAULT_GOAL := help
@@ -110,6 +111,8 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE an
 		--target "$(ARTIFACTS_DIR)" -r $(LAMBDA_LOCK)
 	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
+	@# structlog imports rich where it finds it, and the function prints nothing for people.
+	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(FOR_PEOPLE),$(p) $(p)-*.dist-info)
 	@[ $(WAREHOUSE) != databricks ] || $(MAKE) --no-print-directory prune-for-databricks
 	@for p in python$(LAMBDA_PYTHON) python3; do \
 		$$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' >/dev/null 2>&1 && \
@@ -118,7 +121,7 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE an
 
 # With all that the connector brings the package is 384 MiB or more, and Lambda takes 250. What is taken out is what the
 # function never imports; tests/e2e/test_databricks_package.py runs what is left.
-PRUNED_PACKAGES := pandas numpy openpyxl et_xmlfile rich pygments markdown_it_py markdown_it mdurl
+PRUNED_PACKAGES := pandas numpy openpyxl et_xmlfile
 PRUNED_OF_PYARROW := include includes src libarrow_flight.* libarrow_python_flight.* libarrow_s3.*
 AWS_SERVICES := s3 sqs secretsmanager sts
 SDK_SERVICES := __init__ _internal provisioning

@@ -48,7 +48,7 @@ def image_files(function: Path) -> Iterator[tuple[Path, str]]:
     """What the image is made of, and where it lies there: Python, a shell, what they load, the runtime's client."""
     python = Path(sys.executable).resolve()
     standard = Path(sysconfig.get_paths()["stdlib"])
-    left_out = {"site-packages", "dist-packages", "test", "idlelib", "ensurepip", "tkinter", "__pycache__"}
+    left_out = {"site-packages", "dist-packages", "test", "idlelib", "ensurepip", "tkinter"}
     modules = [
         path
         for path in standard.rglob("*")
