@@ -1,6 +1,7 @@
 """Files of more rows than the engine keeps in one group, where it works in other ways than with a few."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from ledger import Ledger, Record, custom_pipeline
 from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import Unavailable
-from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.duckdb_warehouse import DuckDBWarehouse, limit_memory
 
 ROWS = 130_000  # DuckDB's row groups have 122,880
 
@@ -89,6 +90,22 @@ def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger:
         ledger.database.name,
         f"{ledger.database.name}.tmp-{os.getppid()}",
     ]
+
+
+@pytest.mark.parametrize(("found", "kept"), [("100GiB", "1.5 GiB"), ("700MiB", "700.0 MiB")])
+def test_engine_takes_no_more_memory_than_helps(found: str, kept: str):
+    with duckdb.connect(config={"memory_limit": found}) as engine:
+        limit_memory(engine)
+        assert engine.execute("SELECT current_setting('memory_limit')").fetchall() == [(kept,)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"), [({}, r"1\.5 GiB|\d{1,3}\.\d MiB"), ({"memory_limit": "4TiB"}, r"4\.0 TiB")]
+)
+def test_memory_is_limited_unless_told_otherwise(ledger: Ledger, settings: dict[str, str], kept: str):
+    with with_settings(ledger, **settings).runtime.session() as session:
+        [found] = session.query("SELECT current_setting('memory_limit') AS kept")
+    assert re.fullmatch(kept, found["kept"])
 
 
 def test_little_memory_will_do(ledger: Ledger):
