@@ -1,5 +1,6 @@
 """What is done to many files is done to some of them at a time."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,5 +16,19 @@ def for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
         return [function(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(function, items))
+    waiting, found = deque(enumerate(items)), dict[int, Result]()
+
+    def work() -> None:
+        """Take one after the other: to hand each over to a thread costs more than most of them."""
+        while True:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            found[place] = function(item)
+
+    threads = min(_THREADS, len(items))
+    with ThreadPoolExecutor(threads) as executor:
+        for worker in [executor.submit(work) for _ in range(threads)]:
+            worker.result()
+    return [found[place] for place in range(len(items))]
