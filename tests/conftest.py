@@ -75,7 +75,10 @@ def s3() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A stand-in for a Databricks SQL warehouse; skipped where there is no Java. Tests of it share one xdist group."""
+    """A stand-in for a Databricks SQL warehouse; skipped where there is no Java.
+
+    A start takes long, so tests of it share two xdist groups: databricks and standin.
+    """
     skip_without_spark()
     logging.getLogger("databricks").setLevel(logging.ERROR)
     server = Server(tmp_path_factory.mktemp("databricks") / "folder")

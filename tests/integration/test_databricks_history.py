@@ -15,7 +15,7 @@ from plans import Run, assert_same, assert_sound_timelines, plans
 
 PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "2"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("databricks")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("standin")]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("databricks"),
+    pytest.mark.xdist_group("standin"),
     # pandas and the connector warn of each other's future
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"),
 ]
