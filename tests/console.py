@@ -1,5 +1,6 @@
 """The installed console script, run as a child process in a folder of its own."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 SCRIPT = Path(sys.executable).with_name("dropledger")
 
@@ -148,3 +151,28 @@ class Console:
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+
+def drop_ids(console: Console) -> dict[str, str]:
+    """The drop_ids of a root, by file name."""
+    return {row["name"]: row["drop_id"] for row in console.run("drops", "--json").json["drops"]}
+
+
+@contextmanager
+def root_held(console: Console) -> Iterator[None]:
+    """The root in the hands of this process."""
+    (console.root / "work").mkdir(parents=True, exist_ok=True)
+    with (console.root / "work" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def warehouse_held(console: Console) -> Iterator[None]:
+    """The warehouse file open in this process."""
+    path = console.root / "warehouse" / "lending.duckdb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(path)):
+        yield
