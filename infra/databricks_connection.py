@@ -4,7 +4,7 @@ import atexit
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -30,12 +30,16 @@ _ATTEMPTS_WITHOUT_A_WORD = 2
 _STARTING_SECONDS = 600.0
 _RETRIES = logging.getLogger("databricks.sql.auth.retry")
 _STATE = re.compile(r"SQLSTATE:? (\w{5})")
-_CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
+_CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
+_FENCED = "DELTA_METADATA_CHANGED"  # as whoever undoes a change does before
 _LOST = re.compile(
     r"[Ii]nvalid [Ss]ession|SESSION_(?:CLOSED|EXPIRED|NOT_FOUND)|[Ss]ession .*(?:closed|expired|not found)"
 )
 _DATA = ("22", "23")
 _STATEMENT = ("42", "0A", "07")
+_GRANTS = re.compile(r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|NO_SUCH_CATALOG|UNAUTHORIZED|SQLSTATE:? 42501")
+_TIMED_OUT = "57KD0"
+_QUERY = re.compile(r"\?[^\s'\")>]+")
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,11 @@ class Statements:
                 "the warehouse databricks cannot be reached without its connector",
                 hint="install it: pip install 'dropledger[databricks]'",
             ) from error
+        # What it logs of errors, they say too; addresses of uploads stand there whole, and whoever has one may write.
+        logging.getLogger("databricks").setLevel(logging.CRITICAL)
         access = self._access
         plain = access.host.startswith("http://")
-        with self._told("connecting"):
+        with self._told("connecting"), _signing_in():
             connection: Connection = sql.connect(
                 server_hostname=access.host.removeprefix("http://").removeprefix("https://").rstrip("/"),
                 http_path=access.http_path,
@@ -177,6 +183,9 @@ class Statements:
                 **({"_connection_uri": f"{access.host.rstrip('/')}{access.http_path}"} if plain else {}),
                 **self._credentials(),
             )
+            # A statement whose answer is lost has run or not: asked again, the connector would let it run twice.
+            backend: Any = connection.session.backend
+            backend.retry_policy.read = False
         return connection
 
     def _credentials(self) -> dict[str, Any]:
@@ -186,7 +195,7 @@ class Statements:
         from databricks.sdk.core import Config, oauth_service_principal
 
         config = Config(
-            host=f"https://{access.host.removeprefix('https://')}",
+            host=access.host if "://" in access.host else f"https://{access.host}",
             client_id=access.client_id,
             client_secret=access.client_secret,
         )
@@ -247,36 +256,70 @@ class _told:  # noqa: N801 - used as a statement
             raise by_what_to_do(error, self._sql) from error
 
 
+@contextmanager
+def _signing_in() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:  # as the SDK tells that a client id and secret came to nothing
+        raise ConfigurationError(
+            "Databricks does not let this client in",
+            why=_without_queries(str(error)),
+            hint="check DATABRICKS_HOST, DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
+        ) from error
+
+
+def _without_queries(text: str) -> str:
+    """A text without what addresses have behind a question mark: in that of an upload it is a signature."""
+    return _QUERY.sub("?...", text)
+
+
 def by_what_to_do(error: Exception, sql: str) -> Exception:
     """The connector's error as one of ours, or the error itself if there is nothing that anybody could do."""
     from databricks.sql import exc
 
-    text = str(error).partition("\n")[0]
-    state = _STATE.search(str(error))
+    text = _without_queries(str(error).partition("\n")[0])
     code = getattr(error, "context", {}).get("http-code")
-    ours: DropledgerError | None = None
     if _CONFLICT.search(str(error)):
         return _Conflict(text)
-    if _LOST.search(text) or isinstance(error, exc.SessionAlreadyClosedError):
-        ours = Overtaken("the warehouse has ended the session", hint="try again; nothing was committed")
-    elif code in {401, 403} or "403" in text.partition(":")[0]:
-        ours = ConfigurationError(
+    if _FENCED in text or _LOST.search(text) or isinstance(error, exc.SessionAlreadyClosedError):
+        what = "another process has become the writer" if _FENCED in text else "the warehouse has ended the session"
+        return Overtaken(what, hint="try again; nothing was committed")
+    if code in {401, 403} or "403" in text.partition(":")[0]:
+        return ConfigurationError(
             "the warehouse databricks cannot be used", why=text, hint="check the token or client, and its permissions"
         )
-    elif isinstance(error, exc.RequestError | exc.OperationalError) or not isinstance(error, exc.Error):
-        ours = Unavailable("the warehouse databricks does not answer", why=text, hint="try again later")
-    elif state and state[1].startswith(_STATEMENT):
-        ours = ConfigurationError(
+    if isinstance(error, exc.RequestError | exc.OperationalError) or not isinstance(error, exc.Error):
+        return Unavailable("the warehouse databricks does not answer", why=text, hint="try again later")
+    state = _STATE.search(str(error))
+    if state or isinstance(error, exc.ServerOperationError):
+        return _refused(text, state[1] if state else "", sql)
+    return error
+
+
+def _refused(text: str, state: str, sql: str) -> DropledgerError:
+    """What the warehouse says of a statement, by its SQLSTATE."""
+    if state == _TIMED_OUT:
+        return Unavailable(
+            f"a statement took longer than {STATEMENT_SECONDS // 60} minutes, and the warehouse ended it",
+            why=text,
+            hint="use a larger SQL warehouse, or bring the file in parts",
+        )
+    if _GRANTS.search(text):
+        return ConfigurationError(
+            "the warehouse databricks does not allow a statement, or has no such catalog",
+            why=text,
+            hint="check DATABRICKS_CATALOG and the grants in docs/databricks.md",
+        )
+    if state.startswith(_STATEMENT):
+        return ConfigurationError(
             f"a statement of the pipeline does not work: {' '.join(text.split())[:300]}",
             hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
         )
-    elif state and state[1].startswith(_DATA):
-        ours = DataRefused(
+    if state.startswith(_DATA):
+        return DataRefused(
             "not_computable",
-            f"the engine cannot work with this file or its values ({state[1]})",
+            f"the engine cannot work with this file or its values ({state})",
             hint="look for values at the limits of their types",
             detail=text,
         )
-    elif isinstance(error, exc.ServerOperationError):
-        ours = Unavailable("the warehouse databricks cannot go on", why=text, hint="try again later")
-    return ours or error
+    return Unavailable("the warehouse databricks cannot go on", why=text, hint="try again later")

@@ -116,6 +116,7 @@ class DatabricksSession:
 
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
         target = f"{self._work}.{ticked(name)}"
+        self._writing.keep()
         self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{dialect(select)}", used(select, parameters))
         self._scratch.add(name)
         self._name(name, f"SELECT * FROM {target}")
@@ -204,6 +205,7 @@ class DatabricksSession:
     def _uploaded(self, path: Path, name: str) -> str:
         """Move a Parquet file to the volume; a select of its rows."""
         target = f"{self._volume}/{name}.parquet"
+        self._writing.keep()
         self._statements.put(path, target)
         path.unlink()
         return f"SELECT * FROM parquet.{ticked(target)}"

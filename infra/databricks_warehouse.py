@@ -3,19 +3,22 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import cast
+from uuid import uuid4
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, Overtaken
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from infra.databricks_connection import Access, Statements
 from infra.databricks_session import DatabricksSession, LocalReader
 from infra.databricks_sql import ticked
-from infra.databricks_writer import Writer, has_table, tables_of
+from infra.databricks_writer import Writer, drop_schema, has_table, schemas_like, tables_of, version_of
 
 _VOLUME = "dropledger"
+_OF_A_DAY = r"\d{8}_[0-9a-f]{12}(_work_[0-9a-f]{12})?"
 _COMPLETE = """CREATE OR REPLACE VIEW complete_drop AS
 SELECT l.*
 FROM drop_ledger AS l
@@ -46,6 +49,8 @@ class DatabricksWarehouse:
         self._waiting = waiting
         self._statements = statements or Statements(access, local, waiting)
         self._prepared = False
+        # For a schema aside: what the live one stood at.
+        self.made_beside: Mapping[str, int] = {}
 
     @property
     def location(self) -> str:
@@ -80,8 +85,8 @@ class DatabricksWarehouse:
             self._use()
         else:
             self._prepare(writer)
-        writer.take()
         try:
+            writer.take()
             self._statements.run(f"CREATE VOLUME {ticked(self._access.catalog)}.{ticked(writer.work)}.{_VOLUME}")
             with self._reader() as local:
                 yield self._session(local, writer)
@@ -116,17 +121,32 @@ class DatabricksWarehouse:
         self._statements.run(f"USE {self.schema}")
 
     def aside(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
-        other = self._sibling(f"{self._name}_{label}")
-        other.remove()
-        if copied and self.exists():
-            with other.session() as session:
-                del session
-                for table in tables_of(self._statements, self.schema):
-                    self._statements.run(
-                        f"CREATE TABLE {other.schema}.{ticked(table)} SHALLOW CLONE {self.schema}.{ticked(table)}"
-                    )
-                other.copy_views(self)
+        beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()
+        for left in schemas_like(self._statements, self._access.catalog, beginning, _OF_A_DAY):
+            if date.fromisoformat(left.removeprefix(beginning)[:8]) < today - timedelta(days=1):
+                drop_schema(self._statements, self._access.catalog, left)  # of a process that was killed
+        # Two machines may do alike on one root in a bucket, so that each needs a schema of its own.
+        other = self._sibling(f"{beginning}{today:%Y%m%d}_{uuid4().hex[:12]}")
+        if self.exists():
+            with self.session():  # which undoes what a killed process has left, and nobody else writes meanwhile
+                other.made_beside = self._standing()
+                if copied:
+                    other.become(self)
         return other
+
+    def become(self, live: "DatabricksWarehouse") -> None:
+        """Hold the tables and views of another schema, by their data at this moment."""
+        with self.session():
+            for table in tables_of(self._statements, live.schema):
+                self._statements.run(
+                    f"CREATE TABLE {self.schema}.{ticked(table)} SHALLOW CLONE {live.schema}.{ticked(table)}"
+                )
+            self.copy_views(live)
+
+    def _standing(self) -> Mapping[str, int]:
+        """What changes with each delivery and retraction."""
+        there = {"delivery", "retraction"}.intersection(tables_of(self._statements, self.schema))
+        return {table: version_of(self._statements, f"{self.schema}.{table}") for table in there}
 
     def _sibling(self, name: str) -> "DatabricksWarehouse":
         return DatabricksWarehouse(
@@ -174,6 +194,8 @@ class DatabricksWarehouse:
         """As one change: after a death in the middle, what was there is restored. It stays in the tables' versions."""
         other = cast("DatabricksWarehouse", rebuilt)
         with self.session() as session, session.transaction():
+            if self._standing() != other.made_beside:
+                raise Overtaken("another process has written to the ledger while it was rebuilt", hint="try again")
             for table in tables_of(self._statements, other.schema):
                 there = f"{other.schema}.{ticked(table)}"
                 columns = self._statements.rows(f"DESCRIBE DETAIL {there}")[0]["clusteringColumns"]
@@ -181,11 +203,11 @@ class DatabricksWarehouse:
                 session.execute(f"CREATE OR REPLACE TABLE {ticked(table)} {clustered}AS SELECT * FROM {there}")
             self.copy_views(other)
         other.remove()
-        return self.aside(keep_as)
+        return self._sibling(f"{self._name}_{keep_as}")
 
     def remove(self) -> None:
         self._prepared = False
-        self._statements.run(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+        drop_schema(self._statements, self._access.catalog, self._name)
 
     def versions(self) -> Sequence[tuple[str, str]]:
         from databricks.sql import __version__

@@ -5,14 +5,17 @@ one at a time. Before a change first writes, the version that each table has the
 all is done the note is cleared, in one statement, which is the commit. If the holder dies before that, whoever comes
 next finds the note and restores those versions. Each of these steps can be done twice, and ends the same.
 
-A statement of the dead one may still run. So before a table is restored a property of it is changed, which makes Delta
-refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way.
+A statement of the dead one may still run, or wait to. So before a table is restored a property of it is changed, which
+makes Delta refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way,
+which goes before anything is restored: what begins later has nothing to read. And who was only thought dead, having
+slept, restores nothing before it has made sure that the hold is still its own.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
 """
 
 import json
 import os
+import re
 import socket
 import time
 from contextlib import suppress
@@ -32,6 +35,9 @@ HOLD_SECONDS = 2 * STATEMENT_SECONDS
 
 _MARGIN_SECONDS = 60
 _PAUSE_SECONDS = 2
+_ENDED: set[str] = set()
+"""The writers of this process that could not give back their hold, which is nobody's."""
+
 _NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
 _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
 
@@ -87,17 +93,18 @@ class Writer:
         """
         before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
         self._renewed = _seconds()
+        if before is not None:
+            for schema in schemas_like(self._statements, self._catalog, f"{self._name}_work_", r"[0-9a-f]{12}"):
+                drop_schema(self._statements, self._catalog, schema)
         if changed is not None:
             self._changed = json.loads(changed)
             self.undo()
-        if before is not None:
-            self._drop(f"{self._name}_work_{before.partition(' ')[0]}")
         self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(self.work)}")
 
     def _try_to_take(self) -> tuple[str | None, str | None]:
         [found] = self._statements.rows(f"SELECT holder, changed, until < {_NOW} AS over FROM {self._table}")
         before, changed = found["holder"], found["changed"]
-        if before is None or found["over"] or _is_dead(before):
+        if before is None or found["over"] or before.partition(" ")[0] in _ENDED or _is_dead(before):
             taken = self._statements.run(
                 f"""UPDATE {self._table} SET holder = :me, until = {_UNTIL}
                 WHERE holder IS NOT DISTINCT FROM :before AND changed IS NOT DISTINCT FROM :changed""",
@@ -112,17 +119,19 @@ class Writer:
             hint=f"try again when that process is done; if it has died, {HOLD_SECONDS // 60} minutes after its death",
         )
 
-    def _drop(self, schema: str) -> None:
-        self._statements.run(f"DROP SCHEMA IF EXISTS {ticked(self._catalog)}.{ticked(schema)} CASCADE")
-
     def leave(self) -> None:
         """Let others write."""
-        with suppress(DropledgerError):  # or they wait until the hold is over, and clear up
-            self._drop(self.work)
+        with suppress(DropledgerError):  # or it goes with the next writer that finds one before it
+            drop_schema(self._statements, self._catalog, self.work)
+        try:
             self._statements.run(f"UPDATE {self._table} SET holder = NULL WHERE holder = :me", {"me": self._holder})
+        except DropledgerError:  # so others wait until the hold is over
+            _ENDED.add(self._token)
 
     def begin(self) -> None:
         """Open a change."""
+        if self._changed:
+            self.undo()  # the one before, of which this failed
         self._changed = {}
 
     def about_to_write(self, table: str) -> None:
@@ -132,17 +141,35 @@ class Writer:
             self._changed = {**self._found_versions(), **self._changed}
             self._changed.setdefault(table, None)
             self._note(self._changed)
-        elif _seconds() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
-            self._note(self._changed)
+        self.keep()
         self._versions.pop(table, None)
+
+    def keep(self) -> None:
+        """Renew the hold if the next statement might outlive it.
+
+        Raises:
+            Overtaken: another process has become the writer.
+        """
+        if _seconds() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
+            self._renew()
+
+    def _renew(self) -> None:
+        self._hold(
+            self._statements.run(f"UPDATE {self._table} SET until = {_UNTIL} WHERE holder = :me", {"me": self._holder})
+        )
+
+    def _hold(self, held: int) -> None:
+        """What an update of one's own row means, by the rows that it changed."""
+        if not held:
+            raise Overtaken("another process has become the writer", hint="try again; what was open was undone")
+        self._renewed = _seconds()
 
     def _found_versions(self) -> dict[str, int | None]:
         """The version of each table; what was not written to since it was last looked at still has that one."""
         found: dict[str, int | None] = {}
         for table in tables_of(self._statements, self._schema):
             if table not in self._versions:
-                described = f"DESCRIBE HISTORY {self._schema}.{ticked(table)} LIMIT 1"
-                self._versions[table] = int(self._statements.rows(described)[0]["version"])
+                self._versions[table] = version_of(self._statements, f"{self._schema}.{ticked(table)}")
             found[table] = self._versions[table]
         return found
 
@@ -164,9 +191,7 @@ class Writer:
             WHERE holder = :me""",
             given,
         )
-        if not noted:
-            raise Overtaken("another process has become the writer", hint="try again; what was open was undone")
-        self._renewed = _seconds()
+        self._hold(noted)
 
     def commit(self) -> None:
         """Close the change: what it wrote stays."""
@@ -175,8 +200,15 @@ class Writer:
         self._changed = self._after = None
 
     def undo(self) -> None:
-        """Close the change: what it wrote goes."""
+        """Close the change: what it wrote goes.
+
+        Raises:
+            Overtaken: another process has become the writer, and has done so.
+        """
+        if self._changed:
+            self._renew()
         for table, version in (self._changed or {}).items():
+            self.keep()
             self._versions.pop(table, None)
             name = f"{self._schema}.{ticked(table)}"
             if version is None:
@@ -193,6 +225,23 @@ def has_table(statements: Statements, schema: str, name: str) -> bool:
     """Whether a schema has a table or view of this name."""
     found = statements.rows(f"SHOW TABLES IN {schema} LIKE '{name}'")
     return any(row["tableName"] == name and not row["isTemporary"] for row in found)
+
+
+def version_of(statements: Statements, table: str) -> int:
+    """The newest version of a table."""
+    return int(statements.rows(f"DESCRIBE HISTORY {table} LIMIT 1")[0]["version"])
+
+
+def schemas_like(statements: Statements, catalog: str, beginning: str, rest: str) -> list[str]:
+    """The schemas whose name is a beginning, and behind it what a pattern matches."""
+    found = statements.rows(f"SHOW SCHEMAS IN {ticked(catalog)} LIKE '{beginning}*'")
+    names = (str(next(iter(row.values()))) for row in found)
+    return [name for name in names if re.fullmatch(rest, name.removeprefix(beginning)) and name.startswith(beginning)]
+
+
+def drop_schema(statements: Statements, catalog: str, schema: str) -> None:
+    """Drop a schema and all that is in it, if it is there."""
+    statements.run(f"DROP SCHEMA IF EXISTS {ticked(catalog)}.{ticked(schema)} CASCADE")
 
 
 def tables_of(statements: Statements, schema: str) -> list[str]:

@@ -13,6 +13,7 @@ KINDS = (
     "starting",  # HTTP 503 as of a warehouse that starts
     "lost_session",  # the session is gone from then on
     "slow",  # the statement takes `seconds` more
+    "lost_answer",  # the statement ran, and the connection breaks before the answer
     "die_before",  # the server dies before the statement ran
     "die_after",  # the server dies after it ran, before it answers
 )

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 import uuid
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotYet
 from typing import Any
 
@@ -183,11 +183,15 @@ def meet(fault: Fault | None) -> None:
 
 
 class Calls:
-    """The calls of the Thrift service, for one request. What `http` holds at its end is answered instead."""
+    """The calls of the Thrift service, for one request. What `http` holds at its end is answered instead.
+
+    Where `lost` is true nothing is answered at all.
+    """
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in = stand_in
         self.http: Answered | None = None
+        self.lost = False
 
     def OpenSession(self, request: Any) -> Any:  # noqa: N802
         identity = uuid.uuid4().bytes
@@ -245,6 +249,9 @@ class Calls:
         number = str(uuid.UUID(bytes=identity))
         future = opened.thread.submit(self.stand_in.run, opened, number, guid.hex(), request.statement, values, fault)
         operation = opened.operations[guid] = Operation(future, bool(request.canDecompressLZ4Result))
+        if fault and fault.kind == "lost_answer":
+            wait([future])
+            self.lost = True
         response = ttypes.TExecuteStatementResp(
             status=OK,
             operationHandle=ttypes.TOperationHandle(

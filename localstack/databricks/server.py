@@ -78,6 +78,9 @@ class Requests(BaseHTTPRequestHandler):
         TCLIService.Processor(calls).process(TBinaryProtocol(TMemoryBuffer(body)), TBinaryProtocol(answer))
         if calls.http:
             raise calls.http
+        if calls.lost:
+            self.close_connection = True
+            return
         self.answer(200, answer.getvalue(), Content_Type="application/x-thrift")
 
     def _file(self, path: str, body: bytes) -> None:

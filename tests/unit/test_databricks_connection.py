@@ -1,4 +1,4 @@
-"""What is said while a SQL warehouse is waited for."""
+"""What is said while a SQL warehouse is waited for, and of what it refuses."""
 
 import threading
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Busy, ConfigurationError
-from infra.databricks_connection import Access, Statements
+from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from infra.databricks_connection import Access, Statements, by_what_to_do
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
+from databricks.sql import exc
 
 
 @contextmanager
@@ -55,3 +56,49 @@ def test_nothing_is_said_where_nothing_is_waited_for(tmp_path: Path):
     with warehouse(403) as access, pytest.raises(ConfigurationError):
         Statements(access, tmp_path, told.append).rows("SELECT 1")
     assert told == []
+
+
+def test_client_that_is_not_let_in_is_told_what_to_check(tmp_path: Path):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: what was answered is known."""
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        access = Access(
+            f"http://127.0.0.1:{server.server_port}", "/sql", "main", client_id="some", client_secret="word"
+        )
+        with pytest.raises(ConfigurationError, match="does not let this client in") as refused:
+            Statements(access, tmp_path).rows("SELECT 1")
+        server.shutdown()
+        thread.join()
+    assert "DATABRICKS_CLIENT_SECRET" in refused.value.hint
+    assert "word" not in f"{refused.value} {refused.value.why}"
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "hint"),
+    [
+        ("[INSUFFICIENT_PERMISSIONS] You may not. SQLSTATE: 42501", ConfigurationError, "grants"),
+        ("[NO_SUCH_CATALOG_EXCEPTION] Catalog 'mian' was not found. SQLSTATE: 42704", ConfigurationError, "CATALOG"),
+        ("[PARSE_SYNTAX_ERROR] Syntax error at 'x'. SQLSTATE: 42601", ConfigurationError, "SQL or YAML"),
+        ("[DELTA_METADATA_CHANGED] MetadataChangedException: changed. SQLSTATE: 2D521", Overtaken, "try again"),
+        ("Statement took too long. SQLSTATE: 57KD0", Unavailable, "larger SQL warehouse"),
+        ("[INTERNAL_ERROR] Something. SQLSTATE: XX000", Unavailable, "later"),
+    ],
+)
+def test_what_a_warehouse_says_of_a_statement_leads_to_what_to_do(told: str, kind: type[DropledgerError], hint: str):
+    error = by_what_to_do(exc.ServerOperationError(told), "SELECT x")
+    assert isinstance(error, kind)
+    assert hint in error.hint
+
+
+def test_signed_addresses_are_not_told():
+    told = "HTTP request failed: Max retries exceeded with url: /volumes/rows.parquet?X-Amz-Signature=abc (Caused by x)"
+    error = by_what_to_do(exc.RequestError(told), "PUT")
+    assert isinstance(error, Unavailable)
+    assert error.why.endswith("url: /volumes/rows.parquet?... (Caused by x)")
