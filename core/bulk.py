@@ -21,6 +21,8 @@ class Bulk:
 
     def note(self, session: Session, contract: Contract, folded: Folded) -> None:
         """Remember what a fold changed."""
+        if folded.last_effective is None:  # it observed nothing, and `changed_<feed>` is that of a fold before
+            return
         feed = contract.feed
         times = [time for time in (self.observed_until.get(feed), folded.last_effective) if time is not None]
         if feed in self.observed_until:

@@ -1,6 +1,7 @@
 """The commands that work on the past: retract, replay, backfill, verify."""
 
 import getpass
+import os
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +23,18 @@ from infra.local_store import dropped_file
 DIFFERENT = 5
 
 
+def user() -> str:
+    """The name of who runs this, or where the machine has none for them, their number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # as in a container that runs as a user of outside
+        return f"uid {os.getuid()}"
+
+
 def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take a drop back, and keep who did it and why."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    retracted = run_retract(runtime, drop_id, reason, getpass.getuser())
+    retracted = run_retract(runtime, drop_id, reason, user())
     if json:
         render.as_json(
             {

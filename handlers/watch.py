@@ -41,6 +41,7 @@ from handlers.logs import configure_logs, log_outcome
 from handlers.process import exit_code, show
 from handlers.settings import read_settings
 from handlers.wiring import wire
+from infra.file_names import path_of, readable
 from infra.private_file import written_by_nobody
 
 SETTLE_SECONDS = 0.5
@@ -72,7 +73,7 @@ class Settling:
     def announce(self, path: str) -> None:
         """The platform says that this file was closed after writing, or moved in."""
         with self._lock:
-            self._announced.add(path)
+            self._announced.add(readable(path))
 
     def complete(self, arrivals: Iterable[FileDropped]) -> list[FileDropped]:
         """Those of the arrivals that may be taken; the others are remembered for the next look."""
@@ -81,7 +82,7 @@ class Settling:
             announced, self._announced = self._announced, set()
         for fact in arrivals:
             try:
-                found = Path(fact.uri).stat()
+                found = path_of(fact.uri).stat()
             except FileNotFoundError:
                 continue
             look = (found.st_size, found.st_mtime_ns)

@@ -122,8 +122,10 @@ class DuckDBSession:
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
         try:
-            [statement] = self._parse(sql)
-            return self._connection.execute(statement, parameters or {})
+            first, *more = self._parse(sql)
+            if more:
+                raise duckdb.ParserException("there are several statements where one belongs")
+            return self._connection.execute(first, parameters or {})
         except duckdb.Error as error:
             ours = by_what_to_do(error, sql)
             if ours is None:

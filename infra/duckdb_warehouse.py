@@ -130,6 +130,13 @@ class DuckDBWarehouse:
         return self._sibling(Path(location).resolve())
 
     def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
+        left = _write_ahead_log(Path(rebuilt.location))
+        if left.exists():  # as when the disk was full when the file was closed, of which the engine says nothing
+            raise Unavailable(
+                "the rebuilt warehouse is not whole, so it does not take the live one's place",
+                why=f"what was committed last is in {left.name} alone",
+                hint="free disk space, and try again",
+            )
         previous = self.aside(keep_as)
         if self._keeper:
             self._keeper.changing(self._path)

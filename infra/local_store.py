@@ -28,6 +28,7 @@ from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
+from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.several import for_each
@@ -47,8 +48,8 @@ def dropped_file(
         FileNotFoundError: it is gone.
     """
     return FileDropped(
-        uri=_readable(str(path)),
-        name=_readable(path.name),
+        uri=readable(str(path)),
+        name=readable(path.name),
         modified_at=_modified_at(path),
         feed=feed,
         as_of=as_of,
@@ -60,11 +61,6 @@ def _modified_at(path: Path) -> datetime:
     modified_ns = path.stat().st_mtime_ns
     moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
     return moment.replace(microsecond=modified_ns // 1000 % 1_000_000)
-
-
-def _readable(name: str) -> str:
-    # A name with bytes that are no UTF-8 must be storable; its odd bytes are spelled out.
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 class LocalStore:
@@ -208,11 +204,7 @@ class LocalStore:
         return self.inbox / dropped.feed if dropped.feed else self.inbox
 
     def _source(self, dropped: FileDropped) -> Path:
-        folder = self._folder(dropped)
-        path = folder / dropped.name
-        if path.exists():
-            return path
-        return next((odd for odd in folder.iterdir() if _readable(odd.name) == dropped.name), path)
+        return path_of(self._folder(dropped) / dropped.name)
 
     def unfinished(self) -> list[Claim]:
         found = []
@@ -259,6 +251,7 @@ class LocalStore:
                 # outputs/ may be a mount of its own: copy beside the target first, so that the rename stays atomic
                 beside = _copy_beside(source, folder, last)
                 os.replace(beside, last, src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)  # or a crash of the machine may take the copy's name after the file itself
                 source.unlink()
 
     def _sync_folder_of(self, name: str) -> None:
@@ -315,7 +308,7 @@ class LocalStore:
                 nested = folder != self.inbox and stat.S_ISDIR(mode)
                 if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     found.append(
-                        (f"{_readable(str(path))} is no regular file and will never be taken", "drop the file itself")
+                        (f"{readable(str(path))} is no regular file and will never be taken", "drop the file itself")
                     )
         return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from core.drop import FileDropped
 from core.errors import Busy
 from core.patience import patiently
+from infra.file_names import path_of
 
 Original = Callable[[FileDropped, Path], FileDropped]
 """Copies a file that was named by hand to a local path, where it is whole or not at all; what is known of it then.
@@ -85,7 +86,7 @@ def copy_at_rest(source: Path, target: Path) -> None:
 
 def copied(dropped: FileDropped, target: Path) -> FileDropped:
     """Copy a local file that was named by hand; what dropped."""
-    copy_at_rest(Path(dropped.uri), target)
+    copy_at_rest(path_of(dropped.uri), target)
     return dropped
 
 

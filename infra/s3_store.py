@@ -208,8 +208,10 @@ class S3Store:
         files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
         before = self._staged.get(claim.claim_id, [])
         put = [self._bucket.put(f"work/{claim.claim_id}/{path.name}", path) for path in [description, *files]]
-        self._staged[claim.claim_id] = [(staged.name, staged.version) for staged in put]
-        self._bucket.delete(before)  # of an attempt that came to nothing
+        now = [(staged.name, staged.version) for staged in put]
+        self._staged[claim.claim_id] = now
+        # Of an attempt that came to nothing; where a bucket keeps no versions, like contents are one and the same.
+        self._bucket.delete([staged for staged in before if staged not in now])
 
     def temporary(self) -> AbstractContextManager[Path]:
         return temporary_in(self._local / "work")

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import signal
 import threading
 import time
@@ -50,6 +51,22 @@ def test_file_is_taken_when_it_is_closed(console: Console):
         line = watching.line("customers_2025-10-31.csv")
     assert (line["event"], line["rows_read"]) == ("accepted", 2)
     assert rows(console, "SELECT count(*) FROM history_customer") == [(2,)]
+
+
+@pytest.mark.parametrize("command", ["watch --once", "watch", "process"])
+def test_file_whose_name_is_no_utf8_is_taken(console: Console, command: str):
+    name = os.fsdecode(b"customers\xff_2025-10-31.csv")
+    path = console.file(name, CUSTOMERS)
+    if command == "process":
+        assert console.run("process", path).code == 0
+    elif command == "watch":
+        with console.watch() as watching:
+            path.rename(watching.inbox / name)
+            watching.line("customers\\xff_2025-10-31.csv")
+    else:
+        path.rename(console.root / "inbox" / name)
+        assert console.run("watch", "--once").code == 0
+    assert rows(console, "SELECT name, status FROM drop_ledger") == [("customers\\xff_2025-10-31.csv", "published")]
 
 
 def test_file_written_slowly_is_taken_whole_once_it_is_closed(console: Console):

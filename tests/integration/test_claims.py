@@ -72,3 +72,32 @@ def test_file_that_cannot_be_taken_out_of_the_inbox_is_not_claimed(ledger: Ledge
     assert not list((ledger.root / "work").glob("*/"))
     (outcome,) = ledger.process(dropped)
     assert str(outcome.delivered) == "accepted"
+
+
+def test_copy_on_another_file_system_is_durable_before_the_original_goes(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    replace, fsync, unlink = os.replace, os.fsync, Path.unlink
+
+    def replaced(source: Path, target: str, **folders: int) -> None:
+        if "src_dir_fd" not in folders:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
+        replace(source, target, **folders)
+        done.append("named")
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append("synced")
+
+    def removed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        done.append("removed")
+
+    original = tmp_path / "some.csv"
+    original.write_text(TEXT, encoding="utf-8")
+    monkeypatch.setattr(os, "replace", replaced)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "unlink", removed)
+    ledger.runtime.store.put({"outputs/some.csv": original})
+    assert done[done.index("named") :][:3] == ["named", "synced", "removed"]

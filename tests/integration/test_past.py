@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ledger import Ledger, SettableClock
+from ledger import Ledger, SettableClock, custom_pipeline
 
 from core.backfill import backfill
 from core.definition import load_pipeline
@@ -148,6 +148,19 @@ def test_replay_gives_the_same_tables_and_takes_the_place(new_ledger):
     assert {path.name for path in found.database.parent.iterdir()} == {found.database.name}
 
 
+def test_file_that_is_not_whole_takes_no_place(new_ledger):
+    """As one that could not be written to when it was closed: what was committed last is in the log beside it."""
+    found = filled(new_ledger("found"))
+    before, live = tables(found), found.runtime.warehouse
+    rebuilt = live.aside("rebuilding")
+    with duckdb.connect(rebuilt.location) as engine:
+        engine.execute("PRAGMA disable_checkpoint_on_shutdown")
+        engine.execute("CREATE TABLE t (id INTEGER)")
+    with pytest.raises(Unavailable, match="not whole"):
+        live.put_in_place(rebuilt, "previous")
+    assert tables(found) == before
+
+
 def test_replay_mends_a_damaged_mart(new_ledger):
     found = filled(new_ledger("found"))
     before, written = tables(found), artifacts(found)
@@ -266,6 +279,26 @@ def test_backfill_of_any_order_equals_drops_in_order(new_ledger, tmp_path: Path,
     assert verdicts == {name: Delivered.DUPLICATE if name in already else Delivered.ACCEPTED for name in DAYS}
     assert tables(found) == tables(expected)
     assert artifacts(found) == artifacts(expected)
+    assert agrees_with_its_archive(found)
+
+
+def test_file_without_rows_may_be_among_those_of_a_backfill(tmp_path: Path):
+    delta = {f"{feed}.yaml": {"mode": "delta"} for feed in ("customer", "account")}
+    found = Ledger(tmp_path / "root", custom_pipeline(tmp_path / "pipeline", delta))
+    old = tmp_path / "old"
+    old.mkdir()
+    for name, text in (
+        ("accounts_2025-10-01.csv", f"{HEADER}11,1,20,Savings\n"),
+        ("customers_2025-10-02.csv", CUSTOMERS.replace("Yes", "No")),
+        ("customers_2025-10-03.csv", CUSTOMERS),
+        ("accounts_2025-10-04.csv", HEADER),
+    ):
+        (old / name).write_text(text)
+    outcomes = backfill(
+        found.runtime, [dropped_file(path, keep_original=True) for path in old.iterdir()], lambda _: None
+    )
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 4
+    assert found.rows("SELECT new_balance FROM account_summary") == [(Decimal("20.30"),)]
     assert agrees_with_its_archive(found)
 
 

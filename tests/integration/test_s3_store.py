@@ -131,6 +131,21 @@ def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: S3S
     assert root.versions("work/") == root.versions("inbox/") == []
 
 
+def test_claim_secured_twice_is_there_where_no_versions_are_kept(s3: None, tmp_path: Path):
+    root = BucketRoot(keeps_versions=False)
+    root.land("a.csv", TEXT)
+    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    with store.exclusive(1):
+        [claim] = store.claim(store.arrivals())
+        (store.workspace(claim.claim_id) / "report.json").write_text("{}", encoding="utf-8")
+        for _ in range(2):
+            store.secure([claim])
+    other = S3Store(Bucket(root.uri), tmp_path / "another machine", SettableClock(), lambda: None)
+    with other.exclusive(1):
+        assert [again.claim_id for again in other.unfinished()] == [claim.claim_id]
+        assert (other.workspace(claim.claim_id) / "report.json").exists()
+
+
 def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, store: S3Store):
     root.put("work/some-claim/report.json", "{}")
     assert store.unfinished() == []

@@ -85,6 +85,11 @@ def ids(session: Session, name: str = "t") -> list[int]:
     return sorted(row["id"] for row in session.query(f"SELECT id FROM {name}"))
 
 
+def test_several_statements_in_one_text_are_refused(session: Session):
+    with pytest.raises(ConfigurationError):
+        session.execute("SELECT 1; SELECT 2")
+
+
 def test_values_come_back_as_they_were_inserted(session: Session):
     filled(session)
     assert sorted(session.query("SELECT * FROM t"), key=lambda row: row["id"]) == sorted(
