@@ -52,8 +52,9 @@ class _Fuse:
         return stepped
 
     def around_statement(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        def stepped(connection: Any, sql: str, *others: Any) -> Any:
-            statement = next((known for known in _STATEMENTS if sql.lstrip().startswith(known)), None)
+        def stepped(connection: Any, sql: Any, *others: Any) -> Any:
+            text = sql if isinstance(sql, str) else sql.query  # of one that is parsed already
+            statement = next((known for known in _STATEMENTS if text.lstrip().startswith(known)), None)
             return self.around(statement, run)(connection, sql, *others) if statement else run(connection, sql, *others)
 
         return stepped
