@@ -254,7 +254,7 @@ class Warehouse(Protocol):
         ...
 
     def aside(self, label: str, *, copied: bool = False) -> "Warehouse":
-        """Another warehouse beside this one, empty or with the same content; what bore the label before is gone.
+        """Another warehouse beside this one, empty or with the same content; what a killed process left there goes.
 
         With `copied` the caller must hold the root, so that nobody writes meanwhile.
         """
@@ -265,7 +265,12 @@ class Warehouse(Protocol):
         ...
 
     def put_in_place(self, rebuilt: "Warehouse", keep_as: str) -> "Warehouse":
-        """Let a rebuilt warehouse take this one's place in one step; the one before, kept under the label."""
+        """Let a rebuilt warehouse take this one's place in one step; the one before, kept under the label.
+
+        Raises:
+            Overtaken: another process has written to this one since the other was made beside it.
+            Unavailable: the rebuilt one is not whole.
+        """
         ...
 
     def remove(self) -> None:

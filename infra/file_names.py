@@ -13,7 +13,8 @@ def readable(name: str) -> str:
 def path_of(told: str | Path) -> Path:
     """The path whose last part was made readable; the same where no file there has such a name."""
     path = Path(told)
-    with suppress(OSError):
-        if not path.exists():
-            return next((odd for odd in path.parent.iterdir() if readable(odd.name) == path.name), path)
+    if "\\x" in path.name:  # as each odd byte begins
+        with suppress(OSError):
+            if not path.exists():
+                return next((odd for odd in path.parent.iterdir() if readable(odd.name) == path.name), path)
     return path

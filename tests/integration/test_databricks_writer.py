@@ -76,7 +76,7 @@ def left_open(session: Session) -> None:
     )
 
 
-def ran(databricks: Server, beginning: str) -> list[str]:
+def ran(databricks: Server, beginning: str = "") -> list[str]:
     statements: list[dict[str, Any]] = databricks.ask("GET", "/_statements")["statements"]
     return [statement["text"] for statement in statements if statement["text"].startswith(beginning)]
 
@@ -157,7 +157,7 @@ def test_what_dead_writers_had_on_their_way_goes_before_their_change(
     databricks.ask("DELETE", "/_statements")
     with warehouse.session():
         pass
-    told = [statement["text"] for statement in databricks.ask("GET", "/_statements")["statements"]]
+    told = ran(databricks)
     restored = next(place for place, text in enumerate(told) if text.startswith("RESTORE"))
     assert sum(text.startswith("DROP SCHEMA") for text in told[:restored]) == 2
     assert ids(warehouse) == []

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -22,11 +23,13 @@ def warehouse(*answers: int) -> Iterator[Access]:
 
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(left.pop(0))
             self.send_header("Retry-After", "1")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        do_GET = do_POST  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Nothing: what was answered is known."""
@@ -59,23 +62,10 @@ def test_nothing_is_said_where_nothing_is_waited_for(tmp_path: Path):
 
 
 def test_client_that_is_not_let_in_is_told_what_to_check(tmp_path: Path):
-    class Refusing(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing: what was answered is known."""
-
-    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        access = Access(
-            f"http://127.0.0.1:{server.server_port}", "/sql", "main", client_id="some", client_secret="word"
-        )
+    with warehouse(404) as access:
+        client = replace(access, token="", client_id="some", client_secret="word")
         with pytest.raises(ConfigurationError, match="does not let this client in") as refused:
-            Statements(access, tmp_path).rows("SELECT 1")
-        server.shutdown()
-        thread.join()
+            Statements(client, tmp_path).rows("SELECT 1")
     assert "DATABRICKS_CLIENT_SECRET" in refused.value.hint
     assert "word" not in f"{refused.value} {refused.value.why}"
 
