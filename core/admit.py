@@ -283,7 +283,7 @@ class _Admission:
             no_changes(session, pipeline.contracts.values())
         else:
             until = bulk.observed_until.get(feed, until)
-        later = archived_observations(session, self.runtime, but={self.drop.drop_id})
+        later = archived_observations(session, self.runtime)
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 
     def _record(self, status: Status, sequence: int, fields: Mapping[str, object]) -> None:

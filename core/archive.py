@@ -3,15 +3,16 @@
 The version tables forget that an unchanged row was seen again; the archived files do not.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from hashlib import file_digest
 
 from core import ledger
 from core.contract import Contract
 from core.drop import AsOf
-from core.errors import Unavailable
+from core.errors import DataRefused, Unavailable
 from core.header_row import REPEATED
-from core.history import INITIAL_SEQUENCE, LaterObservations
+from core.history import INITIAL_SEQUENCE, LaterObservations, would_stay
 from core.intake import Extract, initial_extract, read_again
 from core.ledger import LedgerRow
 from core.ports import Session
@@ -23,11 +24,24 @@ from core.validate import effective_times
 _SOURCE = "source_again"
 
 
+class ContractChanged(DataRefused):
+    """A drop in history was read under another contract, and would be read otherwise under the one of now."""
+
+    def __init__(self, row: LedgerRow) -> None:
+        super().__init__(
+            "contract_changed",
+            f"the contract of the feed {row.feed} has changed, and history would come out otherwise for what was "
+            f"accepted before, such as drop {row.drop_id} ({row.name})",
+            hint="run dropledger replay, which reads every drop under the contract as it is now; then do this again",
+        )
+
+
 def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
     """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
         Unavailable: it is missing, or its bytes are no longer those that were received.
+        DataRefused: it cannot be read under the contract as it is now.
     """
     name = row.archive_name
     claim = runtime.waiting.get(row.drop_id)
@@ -41,14 +55,35 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
             why=f"{name} is not there",
             hint="restore it from a backup of the archive",
         )
-    extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source))
+    try:
+        extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source))
+    except DataRefused:
+        with path.open("rb") as file:
+            _refuse_changed(row, file_digest(file, "sha256").hexdigest())
+        raise
+    _refuse_changed(row, sha256)
+    return extract
+
+
+def _refuse_changed(row: LedgerRow, sha256: str) -> None:
     if sha256 != row.sha256:
         raise Unavailable(
             f"the archived file of drop {row.drop_id} was changed",
-            why=f"{name} has SHA-256 {sha256}, the ledger says {row.sha256}",
+            why=f"{row.archive_name} has SHA-256 {sha256}, the ledger says {row.sha256}",
             hint="restore it from a backup of the archive",
         )
-    return extract
+
+
+def extract_in_history(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
+    """`archived_extract`, of a drop that history must not read otherwise than before.
+
+    Raises:
+        ContractChanged: it cannot be read under the contract as it is now.
+    """
+    try:
+        return archived_extract(runtime, contract, row)
+    except DataRefused as error:
+        raise ContractChanged(row) from error
 
 
 def read_archived(session: Session, extract: Extract) -> bool:
@@ -63,12 +98,48 @@ def read_archived(session: Session, extract: Extract) -> bool:
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id)
 
 
-def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
-    """Add to `woven_observation` what the extracts, each with its sequence, observed of the `concerned` keys."""
-    fragments = feed_fragments(contract)
-    into = (
-        f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
+def observe_others(session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = "") -> None:
+    """Add to `woven_observation` what the drops in history observed of the `concerned` keys; that of `but` stays out.
+
+    Raises:
+        ContractChanged: they were read under another contract, under which the timelines came out otherwise.
+    """
+    rows = ledger.in_history(session, contract.feed, since)
+    otherwise = _read_under_another(contract, rows)
+    if otherwise is None:
+        others = [row for row in rows if row.drop_id != but]
+        _observe_again(session, contract, _extracts(runtime, contract, since, others), "woven_observation")
+        return
+    session.scratch("observed_again", "SELECT * FROM woven_observation WHERE FALSE")
+    _observe_again(session, contract, _extracts(runtime, contract, since, rows), "observed_again")
+    if not would_stay(session, contract, "observed_again"):
+        raise ContractChanged(otherwise)
+    session.execute(
+        "INSERT INTO woven_observation SELECT * FROM observed_again WHERE _drop_id <> :but_this", {"but_this": but}
     )
+
+
+def refuse_another_contract(session: Session, contract: Contract, since: datetime) -> None:
+    """Stop where a drop that observed anything at `since` or later was read under another contract.
+
+    Raises:
+        ContractChanged: one was.
+    """
+    otherwise = _read_under_another(contract, ledger.in_history(session, contract.feed, since))
+    if otherwise is not None:
+        raise ContractChanged(otherwise)
+
+
+def _read_under_another(contract: Contract, rows: Sequence[LedgerRow]) -> LedgerRow | None:
+    return next((row for row in rows if row.contract_sha256 != contract.sha256), None)
+
+
+def _observe_again(
+    session: Session, contract: Contract, others: Sequence[tuple[Extract, int]], observations: str
+) -> None:
+    """Add to a scratch relation what the extracts, each with its sequence, observed of the `concerned` keys."""
+    fragments = feed_fragments(contract)
+    into = f"INSERT INTO {observations} ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )
@@ -96,23 +167,30 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
     )
 
 
-def archived_observations(session: Session, runtime: Runtime, *, but: Collection[str]) -> LaterObservations:
-    """How a late drop learns what every other drop in history observed."""
+def archived_observations(session: Session, runtime: Runtime) -> LaterObservations:
+    """How a late drop learns what the drops in history observed."""
 
     def observe(contract: Contract, since: datetime) -> None:
-        observe_again(session, contract, others_since(session, runtime, contract, since, but))
+        observe_others(session, runtime, contract, since)
 
     return observe
 
 
 def others_since(
-    session: Session, runtime: Runtime, contract: Contract, since: datetime, but: Collection[str]
+    session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = ""
 ) -> list[tuple[Extract, int]]:
-    """What observed anything at `since` (UTC) or later, each with its sequence; the drops in `but` left out."""
+    """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out."""
+    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
+    return _extracts(runtime, contract, since, rows)
+
+
+def _extracts(
+    runtime: Runtime, contract: Contract, since: datetime, rows: Sequence[LedgerRow]
+) -> list[tuple[Extract, int]]:
+    """The initial rows since a moment, and drops from the archive."""
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
         for initial, path, as_of in runtime.pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
-    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id not in but]
-    return found + [(archived_extract(runtime, contract, row), row.sequence) for row in rows]
+    return found + [(extract_in_history(runtime, contract, row), row.sequence) for row in rows]

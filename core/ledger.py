@@ -51,13 +51,15 @@ class LedgerRow:
     status: Status
     sha256: str
     error: str | None
+    contract_sha256: str | None
 
     @property
     def archive_name(self) -> str:
         return archive_name(self.feed, self.as_of, self.drop_id, self.name)
 
 
-_COLUMNS = "drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error"
+_COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error,
+    contract_sha256"""
 
 
 def _row(record: Mapping[str, Any]) -> LedgerRow:

@@ -194,7 +194,7 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
     return ledger.rows(
         session,
         f"""SELECT l.drop_id, coalesce(l.feed, '') AS feed, l.name, l.as_of, l.as_of_source,
-            {source} AS sequence, l.status, l.sha256, l.error
+            {source} AS sequence, l.status, l.sha256, l.error, l.contract_sha256
         FROM {live}drop_ledger AS l
         {knowledge}
         WHERE {condition}
@@ -225,7 +225,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
         validated,
         row.sequence,
         observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
-        later_observations=archived_observations(session, runtime, but={row.drop_id}),
+        later_observations=archived_observations(session, runtime),
         # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
         received_last=contract.effective_column is None,
     )

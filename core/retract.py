@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import checks, ledger, mart
-from core.archive import archived_extract, archived_observations, others_since, read_archived
+from core.archive import ContractChanged, extract_in_history, observe_others, others_since, read_archived
+from core.contract import Contract
 from core.errors import ConfigurationError
 from core.history import no_changes, weave
 from core.ledger import LedgerRow, Status
@@ -14,7 +15,7 @@ from core.pipeline import publish_committed, settle
 from core.ports import Session
 from core.runtime import Runtime
 from core.schema import empty_source
-from core.sql import feed_fragments, statement
+from core.sql import feed_fragments, quoted, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
     """Take a drop back; `drop_id` may be the beginning of one.
 
     Raises:
-        ConfigurationError: there is no such drop, it was quarantined, or it was retracted before.
+        ConfigurationError: there is no such drop, it was quarantined, or it was retracted before; the contract changed
+            in a way that what was accepted before would be read otherwise.
         CheckFailed: the marts or the history without the drop break a check; nothing was changed.
         Busy: somebody else holds the root or the warehouse.
     """
@@ -40,8 +42,13 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
         settle(runtime)
         with runtime.session() as session:
             row = _retractable(session, find_drop(session, drop_id)["drop_id"])
-            with session.transaction():
-                return _take_back(runtime, session, row, reason, who)
+            try:
+                with session.transaction():
+                    return _take_back(runtime, session, row, reason, who)
+            except ContractChanged as error:
+                raise ConfigurationError(
+                    f"drop {row.drop_id} cannot be retracted now", why=error.what, hint=error.hint
+                ) from error
 
     def bring_artifacts_in_line() -> None:
         with runtime.session() as session:
@@ -82,12 +89,13 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, 
     contract = pipeline.contract(row.feed)
     moment_before = mart.moment(session)
     no_changes(session, pipeline.contracts.values())
-    extract = archived_extract(runtime, contract, row)
+    extract = extract_in_history(runtime, contract, row)
     complete = read_archived(session, extract)
     shares = ledger.shares_moments(session, row, pipeline)
+    fragments = {**feed_fragments(contract), "key_known": _key_known(contract)}
     session.scratch(
         "concerned",
-        statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
+        statement("retract_concerned", {**fragments, "closes_missing": "TRUE" if complete else "FALSE"}),
         {"drop_id": row.drop_id, "as_of": row.as_of, "shares_moments": shares},
     )
     if complete and shares:
@@ -110,16 +118,20 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
     """
     contract = runtime.pipeline.contract(row.feed)
     fragments = feed_fragments(contract)
-    for extract, _ in others_since(session, runtime, contract, row.as_of, {row.drop_id}):
+    for extract, _ in others_since(session, runtime, contract, row.as_of, row.drop_id):
         if extract.as_of.moment == row.as_of:
             read_archived(session, extract)
             session.execute(
                 f"""INSERT INTO concerned ({fragments["key"]}, changed_from)
                 SELECT DISTINCT {fragments["o_key"]}, o._effective_at
                 FROM parsed_again AS o
-                WHERE o._valid
+                WHERE {_key_known(contract)}
                     AND NOT EXISTS (SELECT 1 FROM concerned AS h WHERE {fragments["same_key"]})"""
             )
+
+
+def _key_known(contract: Contract) -> str:
+    return " AND ".join(f"o.{quoted(name)} IS NOT NULL" for name in contract.key)
 
 
 def _first_concerned(session: Session) -> datetime | None:
@@ -144,7 +156,7 @@ def _weave_without(runtime: Runtime, session: Session, row: LedgerRow, since: da
         FROM {fragments["history"]}
         WHERE FALSE""",
     )
-    archived_observations(session, runtime, but={row.drop_id})(contract, since)
+    observe_others(session, runtime, contract, since, but=row.drop_id)
     return weave(session, contract)
 
 
@@ -158,7 +170,7 @@ def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> 
     if not left:
         empty_source(session, contract)
         return
-    extract = archived_extract(runtime, contract, left[-1])
+    extract = extract_in_history(runtime, contract, left[-1])
     session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
     session.scratch(
         "left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id}

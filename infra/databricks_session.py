@@ -17,13 +17,14 @@ from typing import Any, cast
 
 import duckdb
 
-from core.errors import DropledgerError
+from core.errors import ConfigurationError, DropledgerError
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.databricks_connection import Statements
-from infra.databricks_sql import dialect, read, ticked, used, with_target, written_table
+from infra.databricks_sql import dialect, read, ticked, used, while_held, with_target, written_table
 from infra.databricks_writer import Writer, has_table
 from infra.duckdb_csv import DelimitedFiles
+from infra.duckdb_engine import new_engine
 
 _MISSHAPEN = """SELECT
     CAST(NULL AS BIGINT) AS _line,
@@ -41,9 +42,7 @@ class LocalReader:
 
     def __init__(self, passing: Path, settings: Mapping[str, str]) -> None:
         self.passing = passing
-        unasked = {"autoinstall_known_extensions": False, "preserve_insertion_order": False}
-        self.connection = duckdb.connect(config={"temp_directory": str(passing / "spilled"), **unasked, **settings})
-        self.connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        self.connection = new_engine(str(passing / "spilled"), settings)
         self.files = DelimitedFiles(self.connection.execute, self.connection, passing)
         self._numbers = count()
 
@@ -87,7 +86,13 @@ class DatabricksSession:
             statement = with_target(statement, f"{self._work}.{ticked(table)}")
         elif table is not None and self._writer is not None:
             self._writer.about_to_write(table)
-        return self._statements.run(statement, bound)
+            statement = while_held(statement, self._writer.held)
+        try:
+            return self._statements.run(statement, bound)
+        except ConfigurationError:
+            if self._writer is not None:
+                self._writer.renew()  # what is missing may have gone with the hold
+            raise
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
         return [read(row) for row in self._statements.rows(dialect(sql), used(sql, parameters))]

@@ -27,6 +27,19 @@ _WRITES = re.compile(
     rf"(?P<table>{_NAME})"
 )
 
+_FROM_A_QUERY = re.compile(
+    rf"""^\s*(?:--[^\n]*\n\s*)*(?:
+    INSERT\ INTO\ {_NAME}(?:\s+\([^()]*\))?
+    |CREATE\ OR\ REPLACE\ TABLE\ {_NAME}(?:\s+CLUSTER\ BY\ \([^()]*\))?\s+AS
+    )\s(?P<query>.*)$""",
+    re.VERBOSE | re.DOTALL,
+)
+_BY_VALUES = re.compile(
+    rf"""^\s*(?:DELETE\ FROM\ (?P<emptied>{_NAME})|UPDATE\ (?P<updated>{_NAME})\s+SET\s(?P<values>.*?))
+    (?:\s+WHERE\s(?P<condition>.*))?$""",
+    re.VERBOSE | re.DOTALL,
+)
+
 
 def ticked(identifier: str) -> str:
     """An identifier as Databricks writes it, whatever characters it holds."""
@@ -72,6 +85,22 @@ def with_target(statement: str, target: str) -> str:
     """The statement, writing to another table."""
     found = _WRITES.match(statement)
     return f"{statement[: found.start('table')]}{target}{statement[found.end('table') :]}" if found else statement
+
+
+def while_held(statement: str, held: str) -> str:
+    """The statement, which writes nothing once the view `held` is gone; it has one row, whose `_held` is true.
+
+    Delta's UPDATE and DELETE know no subquery, so they become a MERGE.
+    """
+    if found := _FROM_A_QUERY.match(statement):
+        beginning = statement[: found.start("query")]
+        return f"{beginning}SELECT * FROM (\n{found['query']}\n)\nWHERE (SELECT _held FROM {held})"
+    if found := _BY_VALUES.match(statement):
+        on = f"_held AND ({found['condition']})" if found["condition"] else "_held"
+        then = "DELETE" if found["emptied"] else f"UPDATE SET {found['values']}"
+        table = found["emptied"] or found["updated"]
+        return f"MERGE INTO {table}\nUSING {held}\nON {on}\nWHEN MATCHED THEN {then}"
+    return statement
 
 
 def used(sql: str, parameters: Parameters | None) -> dict[str, Any]:

@@ -7,7 +7,8 @@ next finds the note and restores those versions. Each of these steps can be done
 
 A statement of the dead one may still run, or wait to. So before a table is restored a property of it is changed, which
 makes Delta refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way,
-which goes before anything is restored: what begins later has nothing to read. And who was only thought dead, having
+which goes before anything is restored: what begins later has nothing to read, as every statement that writes reads
+from there, if only the view `held`. And who was only thought dead, having
 slept, restores nothing before it has made sure that the hold is still its own.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
@@ -67,6 +68,11 @@ class Writer:
         """The name of the holder's own schema."""
         return f"{self._name}_work_{self._token}"
 
+    @property
+    def held(self) -> str:
+        """The view of the holder's own schema whose one row says that the hold is still there, as `_held`."""
+        return f"{ticked(self._catalog)}.{ticked(self.work)}.held"
+
     def prepare(self) -> None:
         """Make the table, if it is not there."""
         self._statements.run(
@@ -100,6 +106,7 @@ class Writer:
             self._changed = json.loads(changed)
             self.undo()
         self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(self.work)}")
+        self._statements.run(f"CREATE VIEW {self.held} AS SELECT TRUE AS _held")
 
     def _try_to_take(self) -> tuple[str | None, str | None]:
         [found] = self._statements.rows(f"SELECT holder, changed, until < {_NOW} AS over FROM {self._table}")
@@ -151,9 +158,14 @@ class Writer:
             Overtaken: another process has become the writer.
         """
         if _seconds() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
-            self._renew()
+            self.renew()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Renew the hold.
+
+        Raises:
+            Overtaken: another process has become the writer.
+        """
         self._hold(
             self._statements.run(f"UPDATE {self._table} SET until = {_UNTIL} WHERE holder = :me", {"me": self._holder})
         )
@@ -206,7 +218,7 @@ class Writer:
             Overtaken: another process has become the writer, and has done so.
         """
         if self._changed:
-            self._renew()
+            self.renew()
         for table, version in (self._changed or {}).items():
             self.keep()
             self._versions.pop(table, None)

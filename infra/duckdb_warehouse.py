@@ -5,7 +5,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from decimal import Decimal
 from functools import lru_cache
 from glob import escape
 from pathlib import Path
@@ -17,13 +16,12 @@ from core.errors import Busy, ConfigurationError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
+from infra.duckdb_engine import new_engine
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession, by_what_to_do
 from infra.folders import share
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-_ENOUGH_MEBIBYTES = 1600
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
@@ -54,14 +52,6 @@ class Keeper(Protocol):
             Overtaken: another process was first; the copy does not count.
         """
         ...
-
-
-def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
-    """Have an engine keep 1,600 MiB where it would take more: with 80 % of a machine loads are no faster."""
-    [(told,)] = engine.execute("SELECT current_setting('memory_limit')").fetchall()
-    number, unit = told.split()
-    if Decimal(number) * 1024 ** _UNITS.index(unit) > _ENOUGH_MEBIBYTES * 1024**2:
-        engine.execute(f"SET GLOBAL memory_limit = '{_ENOUGH_MEBIBYTES}MiB'")
 
 
 def _write_ahead_log(path: Path) -> Path:
@@ -189,13 +179,7 @@ class DuckDBWarehouse:
         """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
         if self._instance is None:
             self._remove_spilled()
-            spill = {"temp_directory": f"{self._path}.tmp-{os.getpid()}"}
-            unasked = {"autoinstall_known_extensions": False}  # which would fetch code while data is worked on
-            config = {"preserve_insertion_order": False, **unasked, **spill, **self._settings}
-            self._instance = duckdb.connect(config=config)
-            self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
-            if "memory_limit" not in self._settings:
-                limit_memory(self._instance)
+            self._instance = new_engine(f"{self._path}.tmp-{os.getpid()}", self._settings)
             self._parse = lru_cache(STATEMENTS_KEPT)(self._instance.extract_statements)
         return self._instance
 

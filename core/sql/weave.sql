@@ -6,7 +6,7 @@ WITH standing AS (
         SELECT
             *,
             row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS place
-        FROM woven_observation
+        FROM ${observations}
     ) AS numbered
     WHERE place = 1
 ),

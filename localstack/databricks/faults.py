@@ -12,7 +12,7 @@ KINDS = (
     "too_many",  # HTTP 429 with Retry-After
     "starting",  # HTTP 503 as of a warehouse that starts
     "lost_session",  # the session is gone from then on
-    "slow",  # the statement takes `seconds` more
+    "slow",  # the statement begins `seconds` later, or when the faults are cleared
     "lost_answer",  # the statement ran, and the connection breaks before the answer
     "die_before",  # the server dies before the statement ran
     "die_after",  # the server dies after it ran, before it answers
@@ -48,6 +48,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._cleared = threading.Condition(self._lock)
         self._ordered: list[Fault] = []
 
     def order(self, fault: Mapping[str, Any]) -> None:
@@ -61,6 +62,12 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._ordered.clear()
+            self._cleared.notify_all()
+
+    def linger(self, seconds: float) -> None:
+        """Wait so long, or until the faults are cleared."""
+        with self._lock:
+            self._cleared.wait(seconds)
 
     def waiting(self) -> int:
         """How many have yet to strike."""

@@ -146,7 +146,7 @@ class StandIn:
             if fault and fault.kind == "conflict":
                 raise Failed(CONFLICT, "2D521")
             if fault and fault.kind == "slow":
-                time.sleep(fault.seconds)
+                self.faults.linger(fault.seconds)
             if fault and fault.kind == "die_before":
                 os._exit(1)
             result = opened.session.run(text, values, group, f"{self.url}{VOLUMES}{self.signature}")

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from console import until
 from databricks_ledger import access_to, new_schema
 from databricks_server import Server
 
@@ -106,6 +108,39 @@ def test_who_was_overtaken_writes_no_more(
         with pytest.raises(Overtaken):
             session.execute("INSERT INTO t VALUES (1)")
     assert ids(successor) == []
+
+
+def test_statement_of_a_dead_writer_that_begins_late_does_nothing(
+    open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server
+):
+    """As when the warehouse had no room for it before. Each has a writer of its own, whom the next one succeeds."""
+    successor = open_warehouse()
+    with successor.session() as session:
+        session.insert("t", [{"id": 7}])
+    late = (
+        "INSERT INTO t VALUES (1)",
+        "UPDATE t SET id = 3 WHERE id = 7",
+        "DELETE FROM t",
+        "CREATE OR REPLACE TABLE t AS SELECT CAST(5 AS BIGINT) AS id",
+    )
+    with ThreadPoolExecutor(len(late)) as threads:
+        sent = []
+        for statement in late:
+            databricks.fault("slow", match=r"\bt\b.*_held", seconds=300)
+            sent.append(threads.submit(_write, open_warehouse(), statement))
+            until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
+            end_hold(successor)
+        with successor.session():
+            pass
+        assert not any(one.done() for one in sent)
+        databricks.ask("DELETE", "/_faults")
+        assert [type(one.exception()) for one in sent] == [Overtaken] * len(late)
+    assert ids(successor) == [7]
+
+
+def _write(warehouse: DatabricksWarehouse, statement: str) -> None:
+    with warehouse.session() as session, session.transaction():
+        session.execute(statement)
 
 
 def test_change_that_could_not_be_undone_is_undone_before_the_next(warehouse: DatabricksWarehouse, databricks: Server):

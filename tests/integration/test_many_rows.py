@@ -15,7 +15,8 @@ from ledger import Ledger, Record, custom_pipeline
 from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import Unavailable
-from infra.duckdb_warehouse import DuckDBWarehouse, limit_memory
+from infra.duckdb_engine import limit_memory
+from infra.duckdb_warehouse import DuckDBWarehouse
 
 ROWS = 130_000  # DuckDB's row groups have 122,880
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from core.sql import quoted, statement
-from infra.databricks_sql import dialect, literal, ticked, used, with_target, written_table
+from infra.databricks_sql import dialect, literal, ticked, used, while_held, with_target, written_table
+
+WHILE = "WHERE (SELECT _held FROM held)"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,33 @@ def test_written_table(sql: str, table: str | None):
     assert written_table(written) == table
     if table is not None:
         assert written_table(with_target(written, "`other`")) == "other"
+
+
+@pytest.mark.parametrize(
+    ("statement", "guarded"),
+    [
+        ("INSERT INTO t VALUES (1)", f"INSERT INTO t SELECT * FROM ( VALUES (1) ) {WHILE}"),
+        (
+            "-- why\nINSERT INTO `t` (a, `b`)\nSELECT 1",
+            f"-- why INSERT INTO `t` (a, `b`) SELECT * FROM ( SELECT 1 ) {WHILE}",
+        ),
+        (
+            "CREATE OR REPLACE TABLE t CLUSTER BY (`a`) AS SELECT 1",
+            f"CREATE OR REPLACE TABLE t CLUSTER BY (`a`) AS SELECT * FROM ( SELECT 1 ) {WHILE}",
+        ),
+        ("UPDATE t SET a = 1,\nb = 2", "MERGE INTO t USING held ON _held WHEN MATCHED THEN UPDATE SET a = 1, b = 2"),
+        (
+            "UPDATE `t` SET\na = 1\nWHERE b = 2\nOR c = 3",
+            "MERGE INTO `t` USING held ON _held AND (b = 2 OR c = 3) WHEN MATCHED THEN UPDATE SET a = 1",
+        ),
+        ("DELETE FROM t WHERE a = 1", "MERGE INTO t USING held ON _held AND (a = 1) WHEN MATCHED THEN DELETE"),
+        ("DELETE FROM t", "MERGE INTO t USING held ON _held WHEN MATCHED THEN DELETE"),
+        ("MERGE INTO t AS x USING y ON TRUE WHEN MATCHED THEN DELETE", None),
+        ("CREATE TABLE IF NOT EXISTS t (a BIGINT)", None),
+    ],
+)
+def test_what_writes_does_so_while_its_writer_has_the_hold(statement: str, guarded: str | None):
+    assert while_held(statement, "held").split() == (guarded or statement).split()
 
 
 def test_parameters_are_those_of_the_statement_and_times_are_utc():
