@@ -110,7 +110,9 @@ class Statements:
         """Let go of the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):  # the warehouse ends sessions by itself
+            with suppress(Exception):  # the warehouse ends sessions by itself, so none is worth waiting for
+                backend: Any = connection.session.backend
+                backend.retry_policy.total = 0
                 connection.close()
 
     def _asked(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:

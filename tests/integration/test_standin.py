@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databricks_ledger import access_to
 from databricks_server import Server
+
+from infra.databricks_connection import Statements
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import parameters as bound
@@ -234,6 +237,16 @@ def test_tables_and_views_outlive_a_killed_server(databricks, tmp_path):
         cursor.execute("DROP TABLE t")
         cursor.execute("CREATE TABLE t AS SELECT 'new' AS name")
     assert second.stop() == 0
+
+
+def test_closing_waits_for_no_warehouse_that_is_gone(databricks, tmp_path):
+    server = Server(tmp_path / "folder")
+    statements = Statements(access_to(server), tmp_path)
+    assert statements.rows("SELECT 1 AS one") == [{"one": 1}]
+    server.kill()
+    began = time.monotonic()
+    statements.close()
+    assert time.monotonic() - began < 5
 
 
 def test_a_server_whose_spark_ran_out_of_memory_ends_and_says_so(databricks, tmp_path):
