@@ -281,7 +281,7 @@ def test_logs_hold_no_row_contents(console: Console):
     assert "424242" not in log
     assert {line["name"]: line["rule"] for line in watching.lines if line.get("rule")} == {
         "customers_2025-11-30.csv": "unbalanced_quotes",
-        "accounts_2025-10-31.csv": "not_computable",
+        "accounts_2025-10-31.csv": "too_many_rejected",
         "accounts_2025-11-30.csv": "too_many_rejected",
         "rates_2025-10-31.csv": "check_failed",
         "stray.csv": "unknown_feed",

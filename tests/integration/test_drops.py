@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from ledger import Ledger
+from ledger import Ledger, with_unlimited_balances
 
 from core.definition import Pipeline
 from core.ledger import Delivered
@@ -362,9 +363,9 @@ def test_marginal_card_pays_the_loan_bonus_on_every_slice(ledger: Ledger):
     "balances",
     [
         ["97560975609755.99", "12345678901234.57"],
-        ["9000000000000000.01", "9756097560975609.75", "1234567890123456.78"],
+        ["4000000000000000.01", "4999999999999999.99", "1234567890123456.78"],
     ],
-    ids=["10^14", "10^16"],
+    ids=["10^14", "5*10^15"],
 )
 def test_great_balances_are_exact(ledger: Ledger, balances: list[str], method: str):
     ledger.drop("rates_2025-10-31.csv", rates(*CARD, method=method))
@@ -377,7 +378,28 @@ def test_great_balances_are_exact(ledger: Ledger, balances: list[str], method: s
     assert interest_of(ledger, balances, loan="Yes") == expected
 
 
-def test_balance_whose_sum_fits_no_column_sends_the_file_to_quarantine(ledger: Ledger):
+@pytest.mark.parametrize("names", list(permutations(("customers", "accounts", "rates"))))
+def test_balance_that_interest_might_take_beyond_its_column_is_refused_in_any_order(
+    ledger: Ledger, names: tuple[str, ...]
+):
+    """The greatest that is accepted is computed at 100 %."""
+    files = {
+        "customers": customers((1, "Yes")),
+        "accounts": accounts((11, 1, "4999999999999999.99"), (12, 1, "5000000000000000.00"), (13, 1, "100.00")),
+        "rates": rates(("0", "0.5", "0.5")),
+    }
+    outcomes = [ledger.drop(f"{name}_2025-10-31.csv", files[name]) for name in names]
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 3
+    assert ledger.rows("SELECT line, rule FROM rejected_row") == [(3, "balance_leaves_room_for_interest")]
+    assert ledger.rows("SELECT new_balance FROM account_summary ORDER BY account_id") == [
+        (Decimal("9999999999999999.98"),),
+        (Decimal("200.00"),),
+    ]
+
+
+def test_balance_whose_sum_fits_no_column_sends_the_file_to_quarantine(tmp_path: Path):
+    """Where the contract lets it through."""
+    ledger = Ledger(tmp_path / "root", with_unlimited_balances(tmp_path / "pipeline"))
     ledger.drop("customers_2025-10-31.csv", customers((1, "Yes")))
     outcome = ledger.drop("accounts_2025-10-31.csv", accounts((11, 1, "100.00"), (12, 1, "9999999999999999.99")))
     assert (outcome.delivered, outcome.rule) == (Delivered.QUARANTINED, "not_computable")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ledger import Ledger, micro_batches_from
+from ledger import Ledger, micro_batches_from, with_unlimited_balances
 
 from core import micro_batch
 from core.definition import Pipeline
@@ -135,7 +135,8 @@ def test_change_file_of_a_micro_batch_is_that_of_its_last_drop(ledger: Ledger):
     assert [len(text.splitlines()) for text in changes if "added" in text] == [2]
 
 
-def test_drop_that_a_check_refuses_is_refused_alone(ledger: Ledger):
+def test_drop_that_a_check_refuses_is_refused_alone(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", with_unlimited_balances(tmp_path / "pipeline"))
     ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
     # A balance of 16 digits is valid; with its interest it no longer fits.
     balances = ["1.00", "2.00", "9999999999999999.99", "4.00", "5.00", "6.00"]
