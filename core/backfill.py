@@ -5,7 +5,7 @@ later ones hundreds of times. So the feed's history is wound back to the first o
 archived ones are folded again in order of as_of, each a plain step; the marts are computed once, at the end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from core import ledger, mart
@@ -14,7 +14,7 @@ from core.archive import others_since, refuse_another_contract
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
-from core.errors import DataRefused
+from core.errors import DataRefused, OutOfMemory
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
@@ -30,20 +30,22 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
 
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
+        OutOfMemory: it does not suffice for some drop, which waits; the others were taken.
     """
     outcomes, note = gathered(tell)
     runtime.alone(lambda: settle(runtime, dropped, note, _fold_together))
     return outcomes
 
 
-def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
     try:
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
             runtime.store.secure([drop.claim for drop in batch])
-    except DataRefused:
-        return take_one_by_one(runtime, session, batch)
-    return complete(runtime, session, outcomes)
+    except (DataRefused, OutOfMemory):
+        yield from take_one_by_one(runtime, session, batch)
+        return
+    yield from complete(runtime, session, outcomes)
 
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

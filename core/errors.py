@@ -6,6 +6,7 @@ DropledgerError
 ├── DataRefused             quarantine the file, go on with the next            exit 3
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
+    ├── OutOfMemory         the engine has too little for this; for less it may do
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
 """
@@ -63,6 +64,10 @@ class Unavailable(DropledgerError):
     """Something needed is out of reach for now."""
 
     exit_code = 4
+
+
+class OutOfMemory(Unavailable):
+    """The engine's memory does not suffice for what it was to do at once."""
 
 
 class Busy(Unavailable):

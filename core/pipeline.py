@@ -13,7 +13,7 @@ from core.admit import admit, compute_marts, credit_newest
 from core.bulk import Bulk
 from core.definition import Pipeline
 from core.drop import FileDropped
-from core.errors import DataRefused
+from core.errors import DataRefused, OutOfMemory
 from core.history import no_changes
 from core.intake import Drop, addressed, identify
 from core.ledger import Delivered
@@ -36,6 +36,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
+        OutOfMemory: it does not suffice for some drop, which waits; the others were taken.
     """
     outcomes, note = gathered(tell)
 
@@ -64,15 +65,24 @@ def settle(
     runtime: Runtime,
     dropped: Sequence[FileDropped] = (),
     tell: Callable[[Outcome], None] = lambda _: None,
-    work_off: Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]] | None = None,
+    work_off: Callable[[Runtime, Session, Sequence[Drop]], Iterator[Outcome]] | None = None,
 ) -> None:
-    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual."""
+    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual.
+
+    Raises:
+        OutOfMemory: it does not suffice for some drop; the others were taken.
+    """
     if not dropped and not runtime.store.unfinished():
         return
 
+    kept_back: list[OutOfMemory] = []
+
     def take(session: Session, batch: Sequence[Drop]) -> None:
-        for outcome in (work_off or _work_off)(runtime, session, batch):
-            tell(outcome)
+        try:
+            for outcome in (work_off or _work_off)(runtime, session, batch):
+                tell(outcome)
+        except OutOfMemory as error:
+            kept_back.append(error)
 
     with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
@@ -85,6 +95,8 @@ def settle(
     for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
             take(session, batch)
+    if kept_back:
+        raise kept_back[0]
 
 
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
@@ -139,23 +151,26 @@ def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
         yield batch
 
 
-def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
     """Admit a batch in one transaction, then publish and put the files in their place.
 
-    If a check or the engine refuses one of several, all are rolled back and taken one by one, so that the
-    refused one alone is quarantined.
+    If a check or the engine refuses one of several, or has too little memory, all are rolled back and taken one by one,
+    so that the refused one alone is quarantined, or kept back.
     """
     try:
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
             runtime.store.secure([drop.claim for drop in batch])
-    except DataRefused as refusal:
+    except (DataRefused, OutOfMemory) as error:
         if len(batch) > 1:
-            return take_one_by_one(runtime, session, batch)
+            yield from take_one_by_one(runtime, session, batch)
+            return
+        if isinstance(error, OutOfMemory):
+            raise
         with session.transaction():
-            outcomes = [admit(runtime, session, batch[0], refusal)]
+            outcomes = [admit(runtime, session, batch[0], error)]
             runtime.store.secure([batch[0].claim])
-    return complete(runtime, session, outcomes)
+    yield from complete(runtime, session, outcomes)
 
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
@@ -193,9 +208,20 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
     return outcomes
 
 
-def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
-    """Each drop in a transaction of its own."""
-    return [outcome for drop in batch for outcome in _work_off(runtime, session, [drop])]
+def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
+    """Each drop in a transaction of its own.
+
+    Raises:
+        OutOfMemory: it does not suffice for some drop; the others were taken.
+    """
+    kept_back: list[OutOfMemory] = []
+    for drop in batch:
+        try:
+            yield from _work_off(runtime, session, [drop])
+        except OutOfMemory as error:
+            kept_back.append(error)
+    if kept_back:
+        raise kept_back[0]
 
 
 def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -224,7 +250,7 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
     if not whole:
         runtime.pace.put_off()
     if drops or whole or retracted:
-        for drop_id in ledger.retracted(session):
+        for drop_id in [] if current else ledger.retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
         publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)

@@ -1,6 +1,7 @@
 """A plan: what a file would do, found by doing it to a copy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from core.intake import identify
 from core.ledger import Delivered
 from core.mart import changes_select
 from core.outcome import Outcome
+from core.pipeline import with_waiting
 from core.ports import Session, Store
 from core.runtime import Runtime
 from core.sql import quoted
@@ -59,28 +61,34 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
         Busy: somebody else holds the root.
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
-    with runtime.store.exclusive(runtime.wait_seconds), runtime.store.temporary() as folder:
+    with runtime.store.exclusive(runtime.wait_seconds), _copied(with_waiting(runtime)) as beside:
+        with beside.session() as session:
+            before = {mart.name: _total(session, mart) for mart in _measured(runtime)}
+            try:
+                with session.transaction():
+                    outcome = admit(beside, session, drop)
+            except DataRefused as refusal:
+                with session.transaction():
+                    outcome = admit(beside, session, drop, refusal)
+            accepted = outcome.delivered == Delivered.ACCEPTED
+            return Planned(
+                outcome,
+                look.rejects(session, drop.drop_id, largest),
+                {
+                    mart.name: _effect(session, mart, before[mart.name], largest)
+                    for mart in _measured(runtime)
+                    if accepted
+                },
+            )
+
+
+@contextmanager
+def _copied(runtime: Runtime) -> Iterator[Runtime]:
+    """The runtime on a copy of its warehouse, whose root is only read; the copy goes when the block ends."""
+    with runtime.store.temporary() as folder:
         copy = runtime.warehouse.aside("planning", copied=True)
-        beside = replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
         try:
-            with beside.session() as session:
-                before = {mart.name: _total(session, mart) for mart in _measured(runtime)}
-                try:
-                    with session.transaction():
-                        outcome = admit(beside, session, drop)
-                except DataRefused as refusal:
-                    with session.transaction():
-                        outcome = admit(beside, session, drop, refusal)
-                accepted = outcome.delivered == Delivered.ACCEPTED
-                return Planned(
-                    outcome,
-                    look.rejects(session, drop.drop_id, largest),
-                    {
-                        mart.name: _effect(session, mart, before[mart.name], largest)
-                        for mart in _measured(runtime)
-                        if accepted
-                    },
-                )
+            yield replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
         finally:
             copy.remove()
 

@@ -237,7 +237,8 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
     )
     session.execute(
         """UPDATE drop_ledger SET
-            status = CASE WHEN status = 'retracted' THEN 'published' ELSE status END,
+            status = CASE WHEN status = 'committed' THEN status ELSE 'published' END,
+            error = NULL,
             sequence = :sequence,
             rows_read = :rows_read,
             rows_accepted = :rows_accepted,

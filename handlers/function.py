@@ -120,9 +120,10 @@ class _Taking:
             return
         try:
             process(self._runtime, facts, self._tell)
-        except DropledgerError as failure:  # it would keep the others as well
+        except DropledgerError as failure:  # it would keep the others as well, that were not taken before
             log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)  # noqa: TRY400 - no bug
-            self.failed.update(dict.fromkeys(facts, failure))
+            taken = {outcome.drop.claim.dropped for outcome in self.handled.outcomes}
+            self.failed.update({fact: failure for fact in facts if fact not in taken})
         except Exception as bug:  # noqa: BLE001 - a file that meets a bug must not keep the others
             if len(facts) > 1:
                 for fact in facts:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import ConfigurationError
+from core.drop import FileDropped
+from core.errors import ConfigurationError, Unavailable
 from core.outcome import Outcome
 from core.pipeline import process as run
 from handlers import render
@@ -42,7 +43,24 @@ def process(
         render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
         show(outcomes)
+    refuse_vanished(facts, outcomes)
     return exit_code(outcomes)
+
+
+def refuse_vanished(facts: Sequence[FileDropped], outcomes: Sequence[Outcome]) -> None:
+    """Stop where a file was gone before it could be taken.
+
+    Raises:
+        Unavailable: with the name of the first one.
+    """
+    taken = {outcome.drop.claim.dropped.uri for outcome in outcomes}
+    vanished = [fact.uri for fact in facts if fact.uri not in taken]
+    if vanished:
+        others = f", as were {len(vanished) - 1} others" if len(vanished) > 1 else ""
+        raise Unavailable(
+            f"{vanished[0]} was gone before it could be taken{others}",
+            hint="look whether another program moves files there; dropledger drops lists what was taken",
+        )
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -15,7 +15,7 @@ from core.migrate import migrate as run_migrate
 from core.outcome import Outcome
 from core.retract import retract as run_retract
 from handlers import render
-from handlers.process import exit_code, show
+from handlers.process import exit_code, refuse_vanished, show
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
@@ -106,6 +106,7 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
         render.as_json({"command": "backfill", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
         _summarise(outcomes)
+    refuse_vanished(facts, outcomes)
     return exit_code(outcomes)
 
 

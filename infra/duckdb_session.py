@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from core.errors import ConfigurationError, DataRefused, DropledgerError, Unavailable
+from core.errors import ConfigurationError, DataRefused, DropledgerError, OutOfMemory, Unavailable
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
@@ -72,7 +72,8 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             )
         case duckdb.OperationalError() | duckdb.FatalException():
-            return Unavailable(
+            kind = OutOfMemory if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
+            return kind(
                 f"the warehouse cannot go on: {text}",
                 hint="free memory or disk space, and try again; what was taken is completed then",
             )

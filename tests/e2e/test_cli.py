@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -344,19 +346,42 @@ def test_looking_at_a_warehouse_in_other_hands_exits_4(console: Console):
     assert "Try:" in done.err
 
 
-def test_process_waits_for_its_turn(console: Console):
-    path = console.file("customers_2025-10-31.csv", CUSTOMERS)
-    command = [str(SCRIPT), "process", str(path), "--quiet"]
+@contextmanager
+def waiting_for_its_turn(console: Console, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that gets its turn when the block ends."""
+    command = [str(SCRIPT), *map(str, arguments), "--quiet"]
     with root_held(console):
-        child = subprocess.Popen(command, cwd=console.folder, env=environment(wait_seconds=30))
+        child = subprocess.Popen(command, cwd=console.folder, env=environment(wait_seconds=30), stderr=subprocess.PIPE)
         try:
             with pytest.raises(subprocess.TimeoutExpired):
                 child.wait(1.5)
+            yield child
         except BaseException:
             child.kill()
-            child.wait()
+            child.communicate()
             raise
-    assert child.wait(30) == 0
+
+
+def test_process_waits_for_its_turn(console: Console):
+    with waiting_for_its_turn(console, "process", console.file("customers_2025-10-31.csv", CUSTOMERS)) as child:
+        pass
+    child.communicate(timeout=30)
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["process", "backfill"])
+def test_file_that_is_gone_before_its_turn_comes_is_told(console: Console, command: str):
+    folder = console.folder / "old"
+    folder.mkdir()
+    gone, stays = folder / "customers_2025-10-31.csv", folder / "accounts_2025-10-31.csv"
+    gone.write_text(CUSTOMERS)
+    stays.write_text(ACCOUNTS)
+    with waiting_for_its_turn(console, command, *([gone, stays] if command == "process" else [folder])) as child:
+        gone.unlink()
+    _, told = child.communicate(timeout=30)
+    assert child.returncode == 4
+    assert f"{gone} was gone before it could be taken" in " ".join(told.decode().split())
+    assert [row["name"] for row in console.run("drops", "--json").json["drops"]] == [stays.name]
 
 
 # Common options and settings

@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
-from ledger import Ledger
+from ledger import Ledger, SettableClock, fetch
 
 from core.backfill import backfill
 from core.definition import BUILT_IN, load_pipeline
@@ -200,6 +203,29 @@ def test_drop_is_not_retracted_where_what_was_accepted_would_be_read_otherwise(
     assert "dropledger replay" in refused.value.hint
     assert lender.tables() == before
     assert lender.ledger.table("retraction") == []
+
+
+def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(lender: Lender, tmp_path: Path):
+    """A drop was accepted, taken back, and refused when it came again."""
+    then, last = datetime(2026, 6, 1, tzinfo=UTC), "accounts_2025-12-31.csv"
+    before = lender.tables()["history_account"]
+    clock = SettableClock(then + timedelta(days=1))
+    [[drop_id]] = lender.ledger.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [last])
+    retract(replace(lender.ledger.runtime, clock=clock), drop_id, "wrong", "ann")
+    lender.edit(require_semicolons)
+    later = lender.ledger
+    later.runtime = replace(later.runtime, clock=clock)
+    assert later.drop(last, DAYS[last]).delivered == Delivered.QUARANTINED
+    lender.edit(lambda contract: contract.pop("delimiters"))
+
+    path = tmp_path / "then.duckdb"
+    replay(lender.ledger.runtime, Selection(known_at=then), str(path), lambda *_: None)
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        assert fetch(connection, "SELECT * FROM lending.history_account ORDER BY ALL") == before
+        told = "SELECT DISTINCT status, error FROM lending.drop_ledger"
+        assert fetch(connection, told) == [("published", None)]
 
 
 @pytest.mark.parametrize(("change", "rule"), [(say_nothing_new, None), (refuse_large_balances, "contract_changed")])

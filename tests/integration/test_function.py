@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from buckets import BucketRoot
 
-from core.errors import Unavailable
+from core.errors import OutOfMemory, Unavailable
 from core.runtime import Runtime
 from handlers import function
 from handlers.wiring import wire
@@ -174,3 +174,16 @@ def test_settings_are_read_anew_after_a_failure_that_they_may_have_caused(
     monkeypatch.delenv("DROPLEDGER_WAREHOUSE")
     assert function.handler(event, Context()) == {"batchItemFailures": []}
     function._runtime.cache_clear()
+
+
+def test_message_whose_file_memory_does_not_suffice_for_is_handed_back_alone(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DROPLEDGER_MEMORY_LIMIT", "12MB")
+    rows = "".join(f"{number},Name {number},No\n" for number in range(1_000_000))
+    large, small = "inbox/customers_2026-01-01.csv", "inbox/accounts_2026-01-01.csv"
+    root.put(large, f"CustomerID,Name,HasLoan\n{rows}")
+    root.put(small, ACCOUNTS)
+    handled = handle(wire(), queued(root, large, small))
+    assert [outcome.drop.name for outcome in handled.outcomes] == ["accounts_2026-01-01.csv"]
+    assert [(failed(handled), type(error)) for error in handled.failed.values()] == [(["m0"], OutOfMemory)]

@@ -14,7 +14,9 @@ from ledger import Ledger, Record, custom_pipeline
 
 from core.definition import Pipeline
 from core.drop import FileDropped
-from core.errors import Unavailable
+from core.errors import OutOfMemory, Unavailable
+from core.outcome import Outcome
+from core.pipeline import process
 from infra.duckdb_engine import limit_memory
 from infra.duckdb_warehouse import DuckDBWarehouse
 
@@ -77,8 +79,8 @@ def test_marts_renewed_for_a_changed_pipeline(ledger: Ledger, tmp_path: Path) ->
 def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger: Ledger):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for process in (ended.pid, os.getppid()):
-        spilled = ledger.database.with_name(f"{ledger.database.name}.tmp-{process}")
+    for number in (ended.pid, os.getppid()):
+        spilled = ledger.database.with_name(f"{ledger.database.name}.tmp-{number}")
         spilled.mkdir()
         (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"rows")
     rewritten = ledger.database.with_name(f"{ledger.database.name}.tmp-lines-{ended.pid}")
@@ -91,6 +93,23 @@ def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger:
         ledger.database.name,
         f"{ledger.database.name}.tmp-{os.getppid()}",
     ]
+
+
+def test_file_that_memory_does_not_suffice_for_waits_and_keeps_no_other(ledger: Ledger):
+    files = [customers(ledger, "2026-01-01", 1_000_000), accounts(ledger, "2026-01-01", 2)]
+    files.append(accounts(ledger, "2026-01-02", 3))
+    told: list[Outcome] = []
+
+    with_settings(ledger, memory_limit="12MB", threads="1")
+    for _ in range(2):
+        with pytest.raises(OutOfMemory, match="cannot go on: Out of Memory"):
+            process(ledger.runtime, files if not told else [], told.append)
+        assert [outcome.drop.name for outcome in told] == ["accounts_2026-01-01.csv", "accounts_2026-01-02.csv"]
+    with_settings(ledger)
+    [outcome] = ledger.process()
+
+    assert (outcome.drop.name, outcome.rows_accepted) == ("customers_2026-01-01.csv", 1_000_000)
+    assert ledger.rows("SELECT count(*) FROM account_summary") == [(3,)]
 
 
 @pytest.mark.parametrize(("found", "kept"), [("100GiB", "1.5 GiB"), ("700MiB", "700.0 MiB")])

@@ -20,7 +20,7 @@ from core.migrate import migrate
 from core.plan import plan
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
-from infra.local_store import dropped_file
+from infra.local_store import LocalStore, dropped_file
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"
@@ -319,6 +319,26 @@ def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path:
     effect = planned.effects["account_summary"]
     assert (str(effect["total_before"]), str(effect["total_after"])) == ("155.00", "505.00")
     assert [row["rule"] for row in planned.rejects] == ["balance >= 0"]
+
+
+def test_plan_of_a_late_file_reads_what_waits_to_be_archived(new_ledger, tmp_path: Path, monkeypatch):
+    """As when a process was killed between its commit and the last move."""
+    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "keep", killed)
+        with pytest.raises(OSError, match="killed"):
+            found.drop("accounts_2025-12-31.csv", DAYS["accounts_2025-12-31.csv"])
+    path = tmp_path / "accounts_2025-11-30.csv"
+    path.write_text(DAYS[path.name])
+
+    planned = plan(found.runtime, dropped_file(path))
+
+    expected = filled(new_ledger("expected"), ("accounts_2025-10-31.csv", "accounts_2025-12-31.csv"))
+    assert planned.outcome.versions_opened == expected.drop(path.name, DAYS[path.name]).versions_opened == 3
+
+
+def killed(*_: object) -> None:
+    raise OSError("killed")
 
 
 def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
