@@ -49,8 +49,8 @@ def admit(
     if recorded is not None:  # the process died between commit and the last move
         row = ledger.find(session, drop.drop_id)
         return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
-    admission = _Admission(runtime, session, drop, runtime.clock())
     known = ledger.find(session, drop.drop_id)
+    admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
     if known is not None and known.status in ledger.IN_HISTORY:
         ledger.record_delivery(session, drop, Delivered.DUPLICATE, admission.received_at)
         return Outcome(drop, Delivered.DUPLICATE, known.archive_name)
@@ -186,12 +186,16 @@ def conclude(
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
-    """A drop that is neither known nor resumed, on its way into the ledger."""
+    """A drop that is neither in history nor resumed, on its way into the ledger.
+
+    `known` is whether that has a row of it, since it was refused or retracted.
+    """
 
     runtime: Runtime
     session: Session
     drop: Drop
     received_at: datetime
+    known: bool
 
     def accept(
         self, extract: Extract, validated: Validated, bulk: Bulk | None, due: Due | None, *, last: bool
@@ -287,7 +291,8 @@ class _Admission:
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 
     def _record(self, status: Status, sequence: int, fields: Mapping[str, object]) -> None:
-        ledger.record_drop(self.session, ledger.drop_row(self.drop, self.received_at, sequence, status, fields))
+        row = ledger.drop_row(self.drop, self.received_at, sequence, status, fields)
+        ledger.record_drop(self.session, row, known=self.known)
 
     def _record_rejects(self, validated: Validated) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""

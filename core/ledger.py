@@ -168,12 +168,11 @@ def delivery_row(drop: Drop, outcome: Delivered, received_at: datetime, sequence
     }
 
 
-def record_drop(session: Session, row: Mapping[str, Any]) -> None:
-    """Write the drop's one row, in place of an earlier refused or retracted one."""
-    this = {"drop_id": row["drop_id"]}
-    if session.execute("DELETE FROM drop_ledger WHERE drop_id = :drop_id", this):
-        for table in ("rejected_row", "check_result"):
-            session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", this)
+def record_drop(session: Session, row: Mapping[str, Any], *, known: bool) -> None:
+    """Write the drop's one row; where it is `known`, in place of an earlier refused or retracted one."""
+    if known:
+        for table in ("drop_ledger", "rejected_row", "check_result"):
+            session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
     session.insert("drop_ledger", [row])
 
 
