@@ -43,6 +43,12 @@ def lending() -> Pipeline:
 
 
 @pytest.fixture
+def new_ledger(tmp_path: Path, lending: Pipeline) -> Callable[[str], Ledger]:
+    """Makes ledgers in folders of these names."""
+    return lambda name: Ledger(tmp_path / name, lending)
+
+
+@pytest.fixture
 def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
     """A fresh root for the lending pipeline."""
     return Ledger(tmp_path / "root", lending)

@@ -1,7 +1,6 @@
-"""Retract, replay, verify, backfill, plan and export, each against a ledger that took another way to the same place."""
+"""Retract, replay and verify, each against a ledger that took another way to the same place."""
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import permutations
@@ -9,56 +8,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ledger import Ledger, SettableClock, custom_pipeline
+from ledger import Ledger, SettableClock
+from three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
-from core.backfill import backfill
 from core.definition import load_pipeline
 from core.errors import ConfigurationError, Unavailable
-from core.export import export
 from core.ledger import Delivered
-from core.migrate import migrate
-from core.plan import plan
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
-from infra.local_store import LocalStore, dropped_file
-
-CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
-HEADER = "AccountID,CustomerID,Balance,AccountType\n"
-DAYS = {
-    "accounts_2025-10-31.csv": HEADER + "11,1,9999.99,Savings\n12,2,500,Savings\n",
-    "accounts_2025-11-30.csv": HEADER + "11,1,20000,Savings\n12,2,500,Savings\n13,2,1,Checking\n",
-    "accounts_2025-12-31.csv": HEADER + "11,1,9999.99,Savings\n12,2,750,Savings\n13,2,1,Savings\n",
-}
-TABLES = ("history_customer", "history_account", "history_rate", "account_summary", "customer_profile", "rejected_row")
-
-
-@pytest.fixture
-def new_ledger(tmp_path: Path) -> Callable[[str], Ledger]:
-    pipeline = load_pipeline("lending")
-    return lambda name: Ledger(tmp_path / name, pipeline)
-
-
-def filled(ledger: Ledger, names: tuple[str, ...] = tuple(DAYS)) -> Ledger:
-    ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
-    for name in names:
-        ledger.drop(name, DAYS[name])
-    return ledger
-
-
-def tables(ledger: Ledger) -> dict[str, list[tuple[object, ...]]]:
-    return {name: ledger.table(name) for name in TABLES}
-
-
-def artifacts(ledger: Ledger) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (ledger.root / "outputs").glob("*.csv")}
-
-
-def quietly(_done: int, _total: int) -> None:
-    pass
-
-
-def agrees_with_its_archive(ledger: Ledger) -> bool:
-    return verify(ledger.runtime, quietly).differences == ()
 
 
 @pytest.mark.parametrize("order", list(permutations(DAYS)), ids=lambda order: "-".join(name[14:16] for name in order))
@@ -264,95 +221,6 @@ def test_verify_says_when_the_contract_changed(tmp_path: Path):
     assert (verified.differences, len(verified.other_contract)) == ((), 3)
 
 
-@pytest.mark.parametrize("already", [(), ("accounts_2025-12-31.csv",), ("accounts_2025-11-30.csv",)])
-def test_backfill_of_any_order_equals_drops_in_order(new_ledger, tmp_path: Path, already: tuple[str, ...]):
-    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"), already)
-    old = tmp_path / "old"
-    old.mkdir()
-    for name in reversed(DAYS):
-        (old / name).write_text(DAYS[name])
-    facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir(), reverse=True)]
-
-    outcomes = backfill(found.runtime, facts, lambda _: None)
-
-    verdicts = {outcome.drop.name: outcome.delivered for outcome in outcomes}
-    assert verdicts == {name: Delivered.DUPLICATE if name in already else Delivered.ACCEPTED for name in DAYS}
-    assert tables(found) == tables(expected)
-    assert artifacts(found) == artifacts(expected)
-    assert agrees_with_its_archive(found)
-
-
-def test_file_without_rows_may_be_among_those_of_a_backfill(tmp_path: Path):
-    delta = {f"{feed}.yaml": {"mode": "delta"} for feed in ("customer", "account")}
-    found = Ledger(tmp_path / "root", custom_pipeline(tmp_path / "pipeline", delta))
-    old = tmp_path / "old"
-    old.mkdir()
-    for name, text in (
-        ("accounts_2025-10-01.csv", f"{HEADER}11,1,20,Savings\n"),
-        ("customers_2025-10-02.csv", CUSTOMERS.replace("Yes", "No")),
-        ("customers_2025-10-03.csv", CUSTOMERS),
-        ("accounts_2025-10-04.csv", HEADER),
-    ):
-        (old / name).write_text(text)
-    outcomes = backfill(
-        found.runtime, [dropped_file(path, keep_original=True) for path in old.iterdir()], lambda _: None
-    )
-    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 4
-    assert found.rows("SELECT new_balance FROM account_summary") == [(Decimal("20.30"),)]
-    assert agrees_with_its_archive(found)
-
-
-def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path: Path):
-    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
-    path = tmp_path / "accounts_2025-11-30.csv"
-    path.write_text(DAYS[path.name] + "14,2,-1,Savings\n")
-    before = {file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"}
-
-    planned = plan(found.runtime, dropped_file(path))
-
-    assert {
-        file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"
-    } == before
-    done = found.drop(path.name, path.read_text())
-    for fact in ("rows_read", "rows_accepted", "rows_rejected", "versions_opened", "versions_closed", "recomputed"):
-        assert getattr(planned.outcome, fact) == getattr(done, fact)
-    effect = planned.effects["account_summary"]
-    assert (str(effect["total_before"]), str(effect["total_after"])) == ("155.00", "505.00")
-    assert [row["rule"] for row in planned.rejects] == ["balance >= 0"]
-
-
-def test_plan_of_a_late_file_reads_what_waits_to_be_archived(new_ledger, tmp_path: Path, monkeypatch):
-    """As when a process was killed between its commit and the last move."""
-    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
-    with monkeypatch.context() as patch:
-        patch.setattr(LocalStore, "keep", killed)
-        with pytest.raises(OSError, match="killed"):
-            found.drop("accounts_2025-12-31.csv", DAYS["accounts_2025-12-31.csv"])
-    path = tmp_path / "accounts_2025-11-30.csv"
-    path.write_text(DAYS[path.name])
-
-    planned = plan(found.runtime, dropped_file(path))
-
-    expected = filled(new_ledger("expected"), ("accounts_2025-10-31.csv", "accounts_2025-12-31.csv"))
-    assert planned.outcome.versions_opened == expected.drop(path.name, DAYS[path.name]).versions_opened == 3
-
-
-def killed(*_: object) -> None:
-    raise OSError("killed")
-
-
-def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
-    then = filled(new_ledger("then"), ("accounts_2025-10-31.csv", "accounts_2025-11-30.csv"))
-    now = filled(new_ledger("now"))
-    (tmp_path / "out").mkdir()
-    written = export(now.runtime, tmp_path / "out", datetime(2025, 12, 1, tzinfo=UTC))
-    assert written["account_summary.csv"].read_bytes() == artifacts(then)["account_summary.csv"]
-    assert (
-        export(now.runtime, tmp_path / "out", None)["account_summary.csv"].read_bytes()
-        == artifacts(now)["account_summary.csv"]
-    )
-
-
 def test_complete_extract_whose_rows_are_all_refused_closes_nothing(tmp_path: Path):
     folder = tmp_path / "pipeline"
     shutil.copytree(Path(load_pipeline("lending").folder), folder)
@@ -376,48 +244,3 @@ def test_rows_of_several_lines_are_shown_again_when_the_drop_behind_them_is_retr
 
     assert shown == [(2, "Ann\nLee", True), (4, 'Bo "the" Berg', True)]
     assert ledger.table("src_customer", "_line, customer_name, _accepted") == shown
-
-
-LEDGER = ("drop_ledger", "delivery", "retraction", "check_result", "src_account", *TABLES)
-
-
-def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_ledger, tmp_path: Path):
-    source = filled(new_ledger("source"))
-    source.drop("accounts_2025-11-15.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
-    source.drop("accounts_2025-11-15 again.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
-    source.drop("accounts_2026-01-01.csv", "Nothing\nof this\n")
-    source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n")
-    newest = source.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
-    retract(source.runtime, newest, "wrong month", "ann")
-    before = {name: source.table(name) for name in LEDGER}
-    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
-
-    moved = migrate(source.runtime, target, quietly)
-
-    assert (moved.drops, moved.differences) == (5, ())
-    assert {name: source.table(name) for name in LEDGER} == before
-    source.database.unlink()
-    shutil.move(target.location, source.database)
-    assert {name: source.table(name) for name in LEDGER} == before
-    assert source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n").delivered == Delivered.ACCEPTED
-    assert agrees_with_its_archive(source)
-
-
-def test_migration_leaves_nothing_where_the_ledger_is_not_what_its_archive_says(new_ledger, tmp_path: Path):
-    source = filled(new_ledger("source"))
-    with duckdb.connect(str(source.database)) as connection:
-        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 7")
-    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
-    moved = migrate(source.runtime, target, quietly)
-    assert {found.table for found in moved.differences} == {"account_summary"}
-    assert list((tmp_path / "target").iterdir()) == []
-
-
-def test_migration_writes_over_no_ledger_and_needs_one(new_ledger):
-    source, other = filled(new_ledger("source")), filled(new_ledger("other"), ())
-    before = tables(other)
-    with pytest.raises(ConfigurationError, match="there is a ledger at"):
-        migrate(source.runtime, other.runtime.warehouse, quietly)
-    assert tables(other) == before
-    with pytest.raises(ConfigurationError, match="there is no warehouse"):
-        migrate(new_ledger("empty").runtime, source.runtime.warehouse, quietly)

@@ -1,0 +1,153 @@
+"""Backfill, and what works on a copy of a ledger or makes another: plan, export, migrate."""
+
+import shutil
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from ledger import Ledger, custom_pipeline
+from three_days import CUSTOMERS, DAYS, HEADER, TABLES, agrees_with_its_archive, artifacts, filled, quietly, tables
+
+from core.backfill import backfill
+from core.errors import ConfigurationError
+from core.export import export
+from core.ledger import Delivered
+from core.migrate import migrate
+from core.plan import plan
+from core.retract import retract
+from infra.local_store import LocalStore, dropped_file
+
+LEDGER = ("drop_ledger", "delivery", "retraction", "check_result", "src_account", *TABLES)
+
+
+@pytest.mark.parametrize("already", [(), ("accounts_2025-12-31.csv",), ("accounts_2025-11-30.csv",)])
+def test_backfill_of_any_order_equals_drops_in_order(new_ledger, tmp_path: Path, already: tuple[str, ...]):
+    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"), already)
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in reversed(DAYS):
+        (old / name).write_text(DAYS[name])
+    facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir(), reverse=True)]
+
+    outcomes = backfill(found.runtime, facts, lambda _: None)
+
+    verdicts = {outcome.drop.name: outcome.delivered for outcome in outcomes}
+    assert verdicts == {name: Delivered.DUPLICATE if name in already else Delivered.ACCEPTED for name in DAYS}
+    assert tables(found) == tables(expected)
+    assert artifacts(found) == artifacts(expected)
+    assert agrees_with_its_archive(found)
+
+
+def test_file_without_rows_may_be_among_those_of_a_backfill(tmp_path: Path):
+    delta = {f"{feed}.yaml": {"mode": "delta"} for feed in ("customer", "account")}
+    found = Ledger(tmp_path / "root", custom_pipeline(tmp_path / "pipeline", delta))
+    old = tmp_path / "old"
+    old.mkdir()
+    for name, text in (
+        ("accounts_2025-10-01.csv", f"{HEADER}11,1,20,Savings\n"),
+        ("customers_2025-10-02.csv", CUSTOMERS.replace("Yes", "No")),
+        ("customers_2025-10-03.csv", CUSTOMERS),
+        ("accounts_2025-10-04.csv", HEADER),
+    ):
+        (old / name).write_text(text)
+    outcomes = backfill(
+        found.runtime, [dropped_file(path, keep_original=True) for path in old.iterdir()], lambda _: None
+    )
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 4
+    assert found.rows("SELECT new_balance FROM account_summary") == [(Decimal("20.30"),)]
+    assert agrees_with_its_archive(found)
+
+
+def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path: Path):
+    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
+    path = tmp_path / "accounts_2025-11-30.csv"
+    path.write_text(DAYS[path.name] + "14,2,-1,Savings\n")
+    before = {file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"}
+
+    planned = plan(found.runtime, dropped_file(path))
+
+    assert {
+        file: file.read_bytes() for file in found.root.rglob("*") if file.is_file() and file.name != ".lock"
+    } == before
+    done = found.drop(path.name, path.read_text())
+    for fact in ("rows_read", "rows_accepted", "rows_rejected", "versions_opened", "versions_closed", "recomputed"):
+        assert getattr(planned.outcome, fact) == getattr(done, fact)
+    effect = planned.effects["account_summary"]
+    assert (str(effect["total_before"]), str(effect["total_after"])) == ("155.00", "505.00")
+    assert [row["rule"] for row in planned.rejects] == ["balance >= 0"]
+
+
+def test_plan_of_a_late_file_reads_what_waits_to_be_archived(new_ledger, tmp_path: Path, monkeypatch):
+    """As when a process was killed between its commit and the last move."""
+    found = filled(new_ledger("found"), ("accounts_2025-10-31.csv",))
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "keep", killed)
+        with pytest.raises(OSError, match="killed"):
+            found.drop("accounts_2025-12-31.csv", DAYS["accounts_2025-12-31.csv"])
+    path = tmp_path / "accounts_2025-11-30.csv"
+    path.write_text(DAYS[path.name])
+
+    planned = plan(found.runtime, dropped_file(path))
+
+    expected = filled(new_ledger("expected"), ("accounts_2025-10-31.csv", "accounts_2025-12-31.csv"))
+    assert planned.outcome.versions_opened == expected.drop(path.name, DAYS[path.name]).versions_opened == 3
+
+
+def killed(*_: object) -> None:
+    raise OSError("killed")
+
+
+def test_export_gives_the_artifacts_of_a_moment(new_ledger, tmp_path: Path):
+    then = filled(new_ledger("then"), ("accounts_2025-10-31.csv", "accounts_2025-11-30.csv"))
+    now = filled(new_ledger("now"))
+    (tmp_path / "out").mkdir()
+    written = export(now.runtime, tmp_path / "out", datetime(2025, 12, 1, tzinfo=UTC))
+    assert written["account_summary.csv"].read_bytes() == artifacts(then)["account_summary.csv"]
+    assert (
+        export(now.runtime, tmp_path / "out", None)["account_summary.csv"].read_bytes()
+        == artifacts(now)["account_summary.csv"]
+    )
+
+
+def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_ledger, tmp_path: Path):
+    source = filled(new_ledger("source"))
+    source.drop("accounts_2025-11-15.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
+    source.drop("accounts_2025-11-15 again.csv", HEADER + "11,1,7,Savings\n12,2,x,Savings\n")
+    source.drop("accounts_2026-01-01.csv", "Nothing\nof this\n")
+    source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n")
+    newest = source.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
+    retract(source.runtime, newest, "wrong month", "ann")
+    before = {name: source.table(name) for name in LEDGER}
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+
+    moved = migrate(source.runtime, target, quietly)
+
+    assert (moved.drops, moved.differences) == (5, ())
+    assert {name: source.table(name) for name in LEDGER} == before
+    source.database.unlink()
+    shutil.move(target.location, source.database)
+    assert {name: source.table(name) for name in LEDGER} == before
+    assert source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n").delivered == Delivered.ACCEPTED
+    assert agrees_with_its_archive(source)
+
+
+def test_migration_leaves_nothing_where_the_ledger_is_not_what_its_archive_says(new_ledger, tmp_path: Path):
+    source = filled(new_ledger("source"))
+    with duckdb.connect(str(source.database)) as connection:
+        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 7")
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+    moved = migrate(source.runtime, target, quietly)
+    assert {found.table for found in moved.differences} == {"account_summary"}
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_migration_writes_over_no_ledger_and_needs_one(new_ledger):
+    source, other = filled(new_ledger("source")), filled(new_ledger("other"), ())
+    before = tables(other)
+    with pytest.raises(ConfigurationError, match="there is a ledger at"):
+        migrate(source.runtime, other.runtime.warehouse, quietly)
+    assert tables(other) == before
+    with pytest.raises(ConfigurationError, match="there is no warehouse"):
+        migrate(new_ledger("empty").runtime, source.runtime.warehouse, quietly)
