@@ -8,11 +8,11 @@ from datetime import datetime
 from hashlib import file_digest
 
 from core import ledger
-from core.contract import Contract
+from core.contract import Contract, contract_of
 from core.drop import AsOf
-from core.errors import DataRefused, Unavailable
+from core.errors import ContractError, DataRefused, Unavailable
 from core.header_row import REPEATED
-from core.history import INITIAL_SEQUENCE, LaterObservations, would_stay
+from core.history import INITIAL_SEQUENCE, LaterObservations
 from core.intake import Extract, initial_extract, read_again
 from core.ledger import LedgerRow
 from core.ports import Session
@@ -24,24 +24,12 @@ from core.validate import effective_times
 _SOURCE = "source_again"
 
 
-class ContractChanged(DataRefused):
-    """A drop in history was read under another contract, and would be read otherwise under the one of now."""
-
-    def __init__(self, row: LedgerRow) -> None:
-        super().__init__(
-            "contract_changed",
-            f"the contract of the feed {row.feed} has changed, and history would come out otherwise for what was "
-            f"accepted before, such as drop {row.drop_id} ({row.name})",
-            hint="run dropledger replay, which reads every drop under the contract as it is now; then do this again",
-        )
-
-
 def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
     """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
         Unavailable: it is missing, or its bytes are no longer those that were received.
-        DataRefused: it cannot be read under the contract as it is now.
+        DataRefused: it cannot be read under the contract.
     """
     name = row.archive_name
     claim = runtime.waiting.get(row.drop_id)
@@ -74,16 +62,36 @@ def _refuse_changed(row: LedgerRow, sha256: str) -> None:
         )
 
 
-def extract_in_history(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
-    """`archived_extract`, of a drop that history must not read otherwise than before.
+def extract_in_history(session: Session, runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
+    """The archived file of a drop in history, under the contract that it was accepted under.
 
     Raises:
-        ContractChanged: it cannot be read under the contract as it is now.
+        Unavailable: it is missing or was changed, or nothing reads it any more as it was read then.
     """
     try:
-        return archived_extract(runtime, contract, row)
-    except DataRefused as error:
-        raise ContractChanged(row) from error
+        return archived_extract(runtime, _contract_then(session, contract, row), row)
+    except (ContractError, DataRefused) as error:
+        raise _unreadable(row, error.what) from error
+
+
+def _contract_then(session: Session, contract: Contract, row: LedgerRow) -> Contract:
+    if row.contract_sha256 == contract.sha256:
+        return contract
+    kept = session.query(
+        "SELECT yaml FROM contract WHERE feed = :feed AND sha256 = :sha256",
+        {"feed": row.feed, "sha256": row.contract_sha256},
+    )
+    if not kept:
+        raise _unreadable(row, "the ledger does not have the contract that it was read under")
+    return contract_of(kept[0]["yaml"], row.contract_sha256 or "")
+
+
+def _unreadable(row: LedgerRow, why: str) -> Unavailable:
+    return Unavailable(
+        f"the archived file of drop {row.drop_id} can no longer be read as it was accepted",
+        why=why,
+        hint="run dropledger replay, which reads every drop under the contracts as they are now",
+    )
 
 
 def read_archived(session: Session, extract: Extract) -> bool:
@@ -98,48 +106,12 @@ def read_archived(session: Session, extract: Extract) -> bool:
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id)
 
 
-def observe_others(session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = "") -> None:
-    """Add to `woven_observation` what the drops in history observed of the `concerned` keys; that of `but` stays out.
-
-    Raises:
-        ContractChanged: they were read under another contract, under which the timelines came out otherwise.
-    """
-    rows = ledger.in_history(session, contract.feed, since)
-    otherwise = _read_under_another(contract, rows)
-    if otherwise is None:
-        others = [row for row in rows if row.drop_id != but]
-        _observe_again(session, contract, _extracts(runtime, contract, since, others), "woven_observation")
-        return
-    session.scratch("observed_again", "SELECT * FROM woven_observation WHERE FALSE")
-    _observe_again(session, contract, _extracts(runtime, contract, since, rows), "observed_again")
-    if not would_stay(session, contract, "observed_again"):
-        raise ContractChanged(otherwise)
-    session.execute(
-        "INSERT INTO woven_observation SELECT * FROM observed_again WHERE _drop_id <> :but_this", {"but_this": but}
-    )
-
-
-def refuse_another_contract(session: Session, contract: Contract, since: datetime) -> None:
-    """Stop where a drop that observed anything at `since` or later was read under another contract.
-
-    Raises:
-        ContractChanged: one was.
-    """
-    otherwise = _read_under_another(contract, ledger.in_history(session, contract.feed, since))
-    if otherwise is not None:
-        raise ContractChanged(otherwise)
-
-
-def _read_under_another(contract: Contract, rows: Sequence[LedgerRow]) -> LedgerRow | None:
-    return next((row for row in rows if row.contract_sha256 != contract.sha256), None)
-
-
-def _observe_again(
-    session: Session, contract: Contract, others: Sequence[tuple[Extract, int]], observations: str
-) -> None:
-    """Add to a scratch relation what the extracts, each with its sequence, observed of the `concerned` keys."""
+def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
+    """Add to `woven_observation` what the extracts, each with its sequence, observed of the `concerned` keys."""
     fragments = feed_fragments(contract)
-    into = f"INSERT INTO {observations} ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
+    into = (
+        f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
+    )
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )
@@ -167,11 +139,11 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
     )
 
 
-def archived_observations(session: Session, runtime: Runtime) -> LaterObservations:
-    """How a late drop learns what the drops in history observed."""
+def archived_observations(session: Session, runtime: Runtime, *, but: str = "") -> LaterObservations:
+    """How a late drop learns what the drops in history observed; `but` is left out."""
 
     def observe(contract: Contract, since: datetime) -> None:
-        observe_others(session, runtime, contract, since)
+        observe_again(session, contract, others_since(session, runtime, contract, since, but))
 
     return observe
 
@@ -180,17 +152,10 @@ def others_since(
     session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = ""
 ) -> list[tuple[Extract, int]]:
     """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out."""
-    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
-    return _extracts(runtime, contract, since, rows)
-
-
-def _extracts(
-    runtime: Runtime, contract: Contract, since: datetime, rows: Sequence[LedgerRow]
-) -> list[tuple[Extract, int]]:
-    """The initial rows since a moment, and drops from the archive."""
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
         for initial, path, as_of in runtime.pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
-    return found + [(extract_in_history(runtime, contract, row), row.sequence) for row in rows]
+    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
+    return found + [(extract_in_history(session, runtime, contract, row), row.sequence) for row in rows]

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from core import ledger, mart
 from core.admit import admit, compute_marts
-from core.archive import others_since, refuse_another_contract
+from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
@@ -83,7 +83,6 @@ def _wind_back(
     if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
         return []
     since = min(late)
-    refuse_another_contract(session, contract, since)  # one by one, each is held against what stands
     archived = others_since(session, runtime, contract, since)
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from core.compression import unpacked_name
 from core.drop import AsOfSource
 from core.errors import ContractError
-from core.yaml_file import line_of_entry, load_yaml
+from core.yaml_file import line_of_entry, load_yaml, parse_yaml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 _RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line"})
@@ -214,6 +215,7 @@ class Contract(BaseModel):
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
     initial: str | None = None
+    _yaml: str = PrivateAttr("")
     _sha256: str = PrivateAttr("")
 
     @field_validator("max_rejected", mode="before")
@@ -267,9 +269,14 @@ class Contract(BaseModel):
         """Of the YAML text and of the initial rows, if any."""
         return self._sha256
 
-    def with_sha256(self, digest: str) -> Self:
-        """The contract, told the SHA-256 of what it was read from."""
-        self._sha256 = digest
+    @property
+    def yaml(self) -> str:
+        """The text that it was read from."""
+        return self._yaml
+
+    def read_from(self, text: str, digest: str) -> Self:
+        """The contract, told its text, and the SHA-256 of that and its initial rows."""
+        self._yaml, self._sha256 = text, digest
         return self
 
     def column(self, name: str) -> Column:
@@ -321,4 +328,14 @@ def load_contract(path: Path) -> Contract:
                 f"the initial file '{contract.initial}' cannot be read: {error.strerror}",
                 hint="put it beside the contract",
             ) from error
-    return contract.with_sha256(digest.hexdigest())
+    return contract.read_from(path.read_text(encoding="utf-8"), digest.hexdigest())
+
+
+@cache
+def contract_of(text: str, digest: str) -> Contract:
+    """A contract by its text, as a ledger keeps it.
+
+    Raises:
+        ContractError: it is none for this version of dropledger.
+    """
+    return parse_yaml(text, Path(f"contract {digest}"), Contract).read_from(text, digest)

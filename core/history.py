@@ -188,7 +188,20 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
 
     `woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
     """
-    fragments = _compare_timelines(session, contract, "woven_observation")
+    values = [column.name for column in contract.values]
+    fragments = feed_fragments(contract)
+    fragments["before_columns"] = "".join(
+        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at)"
+        f" AS {quoted('_before_' + name)}"
+        for name in values
+    )
+    compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
+    fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
+    version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
+    session.scratch("woven", statement("weave", fragments))
+    session.scratch("superseded", statement("superseded", fragments))
+    session.scratch("removed_version", f"SELECT {version} FROM superseded EXCEPT SELECT {version} FROM woven")
+    session.scratch("added_version", f"SELECT {version} FROM woven EXCEPT SELECT {version} FROM superseded")
     counts = session.query(statement("weave_counts", fragments))[0]
     session.execute(statement("delete_versions", fragments))
     session.execute(statement("insert_versions", fragments))
@@ -205,28 +218,3 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
             ON {fragments["same_key"]}""",
     )
     return int(counts["opened"]), int(counts["closed"])
-
-
-def would_stay(session: Session, contract: Contract, observations: str) -> bool:
-    """Whether weaving a relation like `woven_observation` would leave the timelines in `concerned` as they are."""
-    _compare_timelines(session, contract, observations)
-    return not session.count("removed_version") and not session.count("added_version")
-
-
-def _compare_timelines(session: Session, contract: Contract, observations: str) -> dict[str, str]:
-    """Set up `woven`, `superseded`, and the versions that one of them alone has: `added_version`, `removed_version`."""
-    values = [column.name for column in contract.values]
-    fragments = {**feed_fragments(contract), "observations": observations}
-    fragments["before_columns"] = "".join(
-        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at)"
-        f" AS {quoted('_before_' + name)}"
-        for name in values
-    )
-    compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
-    fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
-    version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
-    session.scratch("woven", statement("weave", fragments))
-    session.scratch("superseded", statement("superseded", fragments))
-    session.scratch("removed_version", f"SELECT {version} FROM superseded EXCEPT SELECT {version} FROM woven")
-    session.scratch("added_version", f"SELECT {version} FROM woven EXCEPT SELECT {version} FROM superseded")
-    return fragments

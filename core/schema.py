@@ -1,9 +1,10 @@
 """The tables and views of a pipeline, brought in line with its files whenever those have changed."""
 
 from datetime import datetime
+from hashlib import sha256
 
 from core.checks import check_staging, refuse_failed
-from core.contract import Contract
+from core.contract import Contract, contract_of
 from core.definition import Pipeline
 from core.errors import ConfigurationError
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
@@ -19,7 +20,12 @@ def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
     """Whether the warehouse was last brought in line with these very files."""
     return session.has_table("pipeline_state") and [
         row["definition_sha256"] for row in session.query("SELECT definition_sha256 FROM pipeline_state")
-    ] == [pipeline.sha256]
+    ] == [_definition_sha256(pipeline)]
+
+
+def _definition_sha256(pipeline: Pipeline) -> str:
+    """Of all that tables and views are made by: the pipeline's files, and the ledger's DDL."""
+    return sha256("\0".join([pipeline.sha256, *statements("ledger_tables")]).encode()).hexdigest()
 
 
 def prepare(session: Session, pipeline: Pipeline) -> None:
@@ -42,6 +48,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         history = f"history_{contract.feed}"
         if session.has_table(history):
             _refuse_other_columns(session, contract)
+        _keep(session, contract)
         session.execute(history_table(contract))
         if not session.count(history):
             fresh.append(contract)
@@ -62,7 +69,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
     _make_marts(session, pipeline)
     session.execute("DELETE FROM pipeline_state")
     # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
-    session.execute("INSERT INTO pipeline_state VALUES (:sha256, FALSE)", {"sha256": pipeline.sha256})
+    session.execute("INSERT INTO pipeline_state VALUES (:sha256, FALSE)", {"sha256": _definition_sha256(pipeline)})
 
 
 def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:
@@ -91,6 +98,36 @@ def _refuse_other_columns(session: Session, contract: Contract) -> None:
         raise ConfigurationError(
             f"the contract of the feed {contract.feed} no longer fits the table {table}",
             why=f"the contract wants the columns {', '.join(wanted)}; the table has {', '.join(there)}",
+            hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+        )
+
+
+def _keep(session: Session, contract: Contract) -> None:
+    """Keep the contract's text, for whoever reads again what was accepted under it.
+
+    Raises:
+        ConfigurationError: the feed's history cannot go on under it.
+    """
+    newest = session.query(
+        "SELECT sha256, yaml, place FROM contract WHERE feed = :feed ORDER BY place DESC LIMIT 1",
+        {"feed": contract.feed},
+    )
+    if newest and newest[0]["sha256"] == contract.sha256:
+        return
+    if newest:
+        _refuse_other_types(contract, contract_of(newest[0]["yaml"], newest[0]["sha256"]))
+    this = {"feed": contract.feed, "sha256": contract.sha256}
+    session.execute("DELETE FROM contract WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
+    place = newest[0]["place"] + 1 if newest else 1
+    session.insert("contract", [{**this, "yaml": contract.yaml, "place": place}])
+
+
+def _refuse_other_types(contract: Contract, before: Contract) -> None:
+    types = [[(column.name, column.type) for column in (*one.key_columns, *one.values)] for one in (contract, before)]
+    if contract.key != before.key or types[0] != types[1]:
+        raise ConfigurationError(
+            f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
+            why="its key or the type of a column is another",
             hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
         )
 

@@ -25,6 +25,15 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
         raise ContractError(
             path, 1, f"cannot be read: {error}", hint="check that the file exists and is UTF-8"
         ) from error
+    return parse_yaml(text, path, model)
+
+
+def parse_yaml(text: str, path: Path, model: type[Model]) -> Model:
+    """The YAML text of `path` as an instance of `model`.
+
+    Raises:
+        ContractError: it is not YAML, or does not fit `model`.
+    """
     try:
         root = yaml.compose(text, Loader=_Loader)
         _refuse_repeated_keys(path, root)

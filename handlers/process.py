@@ -1,5 +1,6 @@
 """`dropledger process`: files named by hand take the same way as dropped ones."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -53,12 +54,11 @@ def refuse_vanished(facts: Sequence[FileDropped], outcomes: Sequence[Outcome]) -
     Raises:
         Unavailable: with the name of the first one.
     """
-    taken = {outcome.drop.claim.dropped.uri for outcome in outcomes}
-    vanished = [fact.uri for fact in facts if fact.uri not in taken]
+    vanished = Counter(fact.name for fact in facts) - Counter(outcome.drop.name for outcome in outcomes)
     if vanished:
-        others = f", as were {len(vanished) - 1} others" if len(vanished) > 1 else ""
+        others = f", as were {vanished.total() - 1} others" if vanished.total() > 1 else ""
         raise Unavailable(
-            f"{vanished[0]} was gone before it could be taken{others}",
+            f"{next(iter(vanished))} was gone before it could be taken{others}",
             hint="look whether another program moves files there; dropledger drops lists what was taken",
         )
 

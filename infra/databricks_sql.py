@@ -36,9 +36,11 @@ _FROM_A_QUERY = re.compile(
 )
 _BY_VALUES = re.compile(
     rf"""^\s*(?:DELETE\ FROM\ (?P<emptied>{_NAME})|UPDATE\ (?P<updated>{_NAME})\s+SET\s(?P<values>.*?))
-    (?:\s+WHERE\s(?P<condition>.*))?$""",
+    (?:\s+WHERE\s(?P<condition>.*?))?\s*$""",
     re.VERBOSE | re.DOTALL,
 )
+
+_MERGE = re.compile(r"^\s*(?:--[^\n]*\n\s*)*MERGE INTO ")
 
 
 def ticked(identifier: str) -> str:
@@ -88,9 +90,9 @@ def with_target(statement: str, target: str) -> str:
 
 
 def while_held(statement: str, held: str) -> str:
-    """The statement, which writes nothing once the view `held` is gone; it has one row, whose `_held` is true.
+    """A statement that writes to a table, so that it writes nothing once the view `held` is gone.
 
-    Delta's UPDATE and DELETE know no subquery, so they become a MERGE.
+    That has one row, whose `_held` is true. Delta's UPDATE and DELETE know no subquery, so they become a MERGE.
     """
     if found := _FROM_A_QUERY.match(statement):
         beginning = statement[: found.start("query")]
@@ -100,6 +102,8 @@ def while_held(statement: str, held: str) -> str:
         then = "DELETE" if found["emptied"] else f"UPDATE SET {found['values']}"
         table = found["emptied"] or found["updated"]
         return f"MERGE INTO {table}\nUSING {held}\nON {on}\nWHEN MATCHED THEN {then}"
+    if not _MERGE.match(statement):  # whose source is a scratch relation, which goes with the hold
+        raise ValueError(f"a statement that might write when the hold is over: {statement[:120]}")
     return statement
 
 

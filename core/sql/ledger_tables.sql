@@ -56,6 +56,12 @@ CREATE TABLE IF NOT EXISTS check_result (
     failing_rows BIGINT NOT NULL,
     message STRING NOT NULL
 );
+CREATE TABLE IF NOT EXISTS contract (
+    feed STRING NOT NULL,
+    sha256 STRING NOT NULL,
+    yaml STRING NOT NULL,
+    place BIGINT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS pipeline_state (
     definition_sha256 STRING NOT NULL,
     artifacts_current BOOLEAN NOT NULL

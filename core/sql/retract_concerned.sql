@@ -1,25 +1,17 @@
 -- The keys whose timeline may change when a drop is taken back, each from the first of its observations that
 -- may have mattered: a version that it opened, or one that ends where it observed something. Where another drop
--- observed the same moments, any of its observations may have hidden another. What the contract of now would refuse is
--- among them, as it was accepted then.
+-- observed the same moments, any of its observations may have hidden another.
 WITH observed AS (
     SELECT
         ${o_key},
         o._effective_at
     FROM parsed_again AS o
-    WHERE ${key_known}
-        AND o._effective_at IS NOT NULL
+    WHERE o._valid
         AND o._line NOT IN (
             SELECT line
             FROM rejected_row
             WHERE drop_id = :drop_id
         )
-    UNION
-    SELECT
-        ${h_key},
-        h.valid_from
-    FROM ${history} AS h
-    WHERE h.drop_id = :drop_id
     UNION
     SELECT
         ${h_key},

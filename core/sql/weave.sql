@@ -6,7 +6,7 @@ WITH standing AS (
         SELECT
             *,
             row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS place
-        FROM ${observations}
+        FROM woven_observation
     ) AS numbered
     WHERE place = 1
 ),

@@ -380,7 +380,7 @@ def test_file_that_is_gone_before_its_turn_comes_is_told(console: Console, comma
         gone.unlink()
     _, told = child.communicate(timeout=30)
     assert child.returncode == 4
-    assert f"{gone} was gone before it could be taken" in " ".join(told.decode().split())
+    assert f"{gone.name} was gone before it could be taken" in " ".join(told.decode().split())
     assert [row["name"] for row in console.run("drops", "--json").json["drops"]] == [stays.name]
 
 

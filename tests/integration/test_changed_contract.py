@@ -1,24 +1,26 @@
-"""Contracts that change: what was accepted stays as it was read, or nothing is done that would read it otherwise."""
+"""Contracts that change: what was accepted stays as it was read, until a replay reads it anew."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import yaml
-from ledger import Ledger, SettableClock, fetch
+from ledger import Ledger, SettableClock, fetch, without_marts
 
 from core.backfill import backfill
 from core.definition import BUILT_IN, load_pipeline
-from core.errors import ConfigurationError, Unavailable
+from core.errors import ConfigurationError, DataRefused, Unavailable
 from core.ledger import Delivered
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
 from infra.local_store import dropped_file
+
+Change = Callable[[dict[str, Any]], None]
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
@@ -27,17 +29,19 @@ DAYS = {
     "accounts_2025-11-30.csv": f"{ACCOUNTS}11,1,9000.00,Savings\n12,2,500.00,Savings\n",
     "accounts_2025-12-31.csv": f"{ACCOUNTS}11,1,9000.00,Savings\n12,2,600.00,Savings\n",
 }
-LATE, LATE_TEXT = "accounts_2025-11-15.csv", f"{ACCOUNTS}11,1,50.00,Savings\n"
-OTHER_KEY = f"{ACCOUNTS}12,2,1.00,Savings\n"
-TABLES = ("history_customer", "history_account", "account_summary", "rejected_row")
+LATE = {
+    f"accounts_{day}.csv": f"{ACCOUNTS}11,1,50.00,Savings\n13,2,{number}.00,Checking\n14,1,8500.00,Savings\n"
+    for number, day in enumerate(("2025-10-01", "2025-11-15", "2025-12-15"))
+}
+TABLES = ("history_customer", "history_account")
 
 
-def say_nothing_new(contract: dict[str, Any]) -> None:
+def stay(contract: dict[str, Any]) -> None:
+    del contract
+
+
+def say_something_new(contract: dict[str, Any]) -> None:
     contract["description"] = "Accounts, once a month."
-
-
-def allow_another_header(contract: dict[str, Any]) -> None:
-    column(contract, "balance")["aliases"].append("Amount")
 
 
 def require_semicolons(contract: dict[str, Any]) -> None:
@@ -49,7 +53,7 @@ def refuse_large_balances(contract: dict[str, Any]) -> None:
 
 
 def store_another_spelling(contract: dict[str, Any]) -> None:
-    column(contract, "account_type")["rules"][1]["values"] = {"savings": "S", "checking": "C"}
+    column(contract, "account_type")["rules"][1]["values"] = {"savings": "Savings", "checking": "Giro"}
 
 
 def close_what_is_missing(contract: dict[str, Any]) -> None:
@@ -61,152 +65,223 @@ def column(contract: dict[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-HARMLESS = (say_nothing_new, allow_another_header)
-READ_OTHERWISE = (require_semicolons, refuse_large_balances, store_another_spelling)
-Change = Callable[[dict[str, Any]], None]
+CHANGES = [
+    pytest.param(before, after, id=f"{before.__name__}-{after.__name__}")
+    for before, after in (
+        (stay, say_something_new),
+        (stay, require_semicolons),
+        (stay, refuse_large_balances),
+        (refuse_large_balances, stay),
+        (stay, store_another_spelling),
+        (stay, close_what_is_missing),
+        (close_what_is_missing, stay),
+    )
+]
 
 
 class Lender:
-    """A ledger whose contract for accounts may be edited."""
+    """A ledger of feeds alone, whose contract for accounts may be edited."""
 
-    def __init__(self, folder: Path, names: Sequence[str] = tuple(DAYS)) -> None:
+    def __init__(self, folder: Path, contract: Change) -> None:
         self._root, self._pipeline = folder / "root", folder / "pipeline"
-        shutil.copytree(BUILT_IN / "lending", self._pipeline)
+        without_marts(self._pipeline)
+        self.edit(contract)
         self.ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
-        for name in names:
-            self.ledger.drop(name, DAYS[name])
 
     @property
     def ledger(self) -> Ledger:
         return Ledger(self._root, load_pipeline(str(self._pipeline)))
 
-    def edit(self, *changes: Change) -> None:
-        path = self._pipeline / "account.yaml"
-        contract = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for change in changes:
-            change(contract)
-        path.write_text(yaml.safe_dump(contract), encoding="utf-8")
+    def edit(self, change: Change) -> None:
+        """Put the contract as it was at first, with a change, in the place of what it is."""
+        contract = yaml.safe_load((BUILT_IN / "lending" / "account.yaml").read_text(encoding="utf-8"))
+        change(contract)
+        (self._pipeline / "account.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+
+    def drop(self, files: Mapping[str, str]) -> None:
+        ledger = self.ledger
+        for name, text in files.items():
+            assert ledger.drop(name, text).delivered == Delivered.ACCEPTED
+
+    def retract(self, name: str) -> None:
+        [[drop_id]] = self.ledger.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [name])
+        retract(self.ledger.runtime, drop_id, "wrong", "ann")
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         return {name: self.ledger.table(name) for name in TABLES}
 
-    def replay(self) -> None:
-        replay(self.ledger.runtime, Selection(), None, lambda *_: None)
-
-    def agrees_with_its_archive(self) -> bool:
-        return verify(self.ledger.runtime, lambda *_: None).differences == ()
+    def rejected(self) -> list[tuple[Any, ...]]:
+        return self.ledger.table("rejected_row")
 
 
-@pytest.fixture
-def lender(tmp_path: Path) -> Lender:
-    return Lender(tmp_path / "lender")
+def fitting(files: Mapping[str, str], contract: Change) -> dict[str, str]:
+    return {name: text.replace(",", ";") if contract is require_semicolons else text for name, text in files.items()}
 
 
-@pytest.fixture
-def expected(tmp_path: Path) -> Lender:
-    """One whose contract stays as it is."""
-    return Lender(tmp_path / "expected")
+def in_order(lender: Lender, drops: Iterable[tuple[str, str, Change]]) -> None:
+    """Each under its own contract."""
+    for name, text, contract in sorted(drops, key=lambda drop: drop[0]):
+        lender.edit(contract)
+        lender.drop({name: text})
 
 
-@pytest.mark.parametrize("change", HARMLESS)
-def test_late_drop_goes_in_where_what_was_accepted_is_read_alike(lender: Lender, expected: Lender, change: Change):
-    lender.edit(change)
-    assert lender.ledger.drop(LATE, LATE_TEXT).delivered == Delivered.ACCEPTED
-    expected.ledger.drop(LATE, LATE_TEXT)
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+@pytest.mark.parametrize("late", LATE)
+def test_late_drop_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change, late: str):
+    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
+    lender.drop(DAYS)
+    lender.edit(after)
+    [(name, text)] = fitting({late: LATE[late]}, after).items()
+    lender.drop({name: text})
+    in_order(expected, [(name, text, after), *((name, text, before) for name, text in DAYS.items())])
     assert lender.tables() == expected.tables()
-    assert lender.agrees_with_its_archive()
+    assert lender.rejected() == expected.rejected()
 
 
-@pytest.mark.parametrize("change", READ_OTHERWISE)
-def test_late_drop_is_refused_where_what_was_accepted_would_be_read_otherwise(lender: Lender, change: Change):
-    before = lender.tables()
-    lender.edit(change)
-    text = LATE_TEXT.replace(",", ";") if change is require_semicolons else LATE_TEXT
-    outcome = lender.ledger.drop(LATE, text)
-    assert (outcome.delivered, outcome.rule) == (Delivered.QUARANTINED, "contract_changed")
-    assert "dropledger replay" in outcome.hint
-    assert lender.tables() == before
-
-
-def test_late_drop_goes_in_after_a_replay_under_the_new_contract(lender: Lender, tmp_path: Path):
-    lender.edit(refuse_large_balances)
-    assert lender.ledger.drop(LATE, LATE_TEXT).delivered == Delivered.QUARANTINED
-    lender.replay()
-    assert lender.ledger.drop(LATE, LATE_TEXT).delivered == Delivered.ACCEPTED
-    strict = Lender(tmp_path / "strict", names=())
-    strict.edit(refuse_large_balances)
-    for name, text in sorted({**DAYS, LATE: LATE_TEXT}.items()):
-        strict.ledger.drop(name, text)
-    assert lender.tables() == strict.tables()
-    assert lender.agrees_with_its_archive()
-
-
-def test_late_drop_goes_in_where_only_other_keys_would_be_read_otherwise(lender: Lender, expected: Lender):
-    lender.edit(refuse_large_balances)
-    assert lender.ledger.drop(LATE, OTHER_KEY).delivered == Delivered.ACCEPTED
-    expected.ledger.drop(LATE, OTHER_KEY)
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_correction_of_the_same_day_stands_beside_what_was_accepted(tmp_path: Path, before: Change, after: Change):
+    """Its complete extract has other keys; the one that came last stands."""
+    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
+    name = "accounts_2025-11-30.csv"
+    [text] = fitting({name: LATE["accounts_2025-11-15.csv"]}, after).values()
+    days = sorted(DAYS)
+    lender.drop(DAYS)
+    lender.edit(after)
+    lender.drop({name: text})
+    expected.drop({day: DAYS[day] for day in days[:2]})
+    expected.edit(after)
+    expected.drop({name: text})
+    expected.edit(before)
+    expected.drop({days[2]: DAYS[days[2]]})
     assert lender.tables() == expected.tables()
 
 
-def test_late_drop_is_refused_where_extracts_would_close_what_they_lack(lender: Lender):
-    """Key 13 is in the first extract alone."""
-    before = lender.tables()
-    lender.edit(close_what_is_missing)
-    text = f"{ACCOUNTS}13,2,8.00,Checking\n"
-    assert lender.ledger.drop("accounts_2025-11-15.csv", text).rule == "contract_changed"
-    assert lender.tables() == before
-
-
-def test_rows_that_were_refused_stay_so_where_the_contract_would_let_them_in(tmp_path: Path):
-    lender, expected = Lender(tmp_path / "lender", names=()), Lender(tmp_path / "expected", names=())
-    for one in (lender, expected):
-        one.edit(refuse_large_balances)
-        for name, text in DAYS.items():
-            one.ledger.drop(name, text)
-    lender.edit(lambda contract: column(contract, "balance")["rules"].pop())
-    for one in (lender, expected):
-        assert one.ledger.drop(LATE, LATE_TEXT).delivered == Delivered.ACCEPTED
-    assert lender.tables() == expected.tables()
-
-
-def test_later_drop_goes_in_under_the_new_contract(lender: Lender):
-    lender.edit(refuse_large_balances)
-    outcome = lender.ledger.drop("accounts_2026-01-31.csv", f"{ACCOUNTS}11,1,50.00,Savings\n12,2,8001,Savings\n")
-    assert (outcome.delivered, outcome.rows_accepted, outcome.rows_rejected) == (Delivered.ACCEPTED, 1, 1)
-
-
-@pytest.mark.parametrize("change", HARMLESS)
+@pytest.mark.parametrize(("before", "after"), CHANGES)
 @pytest.mark.parametrize("gone", DAYS)
-def test_retraction_gives_the_same_where_what_was_accepted_is_read_alike(
-    lender: Lender, expected: Lender, change: Change, gone: str
-):
-    lender.edit(change)
+def test_retraction_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change, gone: str):
+    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
+    lender.drop(DAYS)
+    expected.drop({name: text for name, text in DAYS.items() if name != gone})
     for one in (lender, expected):
-        [[drop_id]] = one.ledger.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [gone])
-        retract(one.ledger.runtime, drop_id, "wrong", "ann")
+        one.edit(after)
+    lender.retract(gone)
     assert lender.tables() == expected.tables()
-    assert lender.agrees_with_its_archive()
 
 
-@pytest.mark.parametrize("change", READ_OTHERWISE)
-@pytest.mark.parametrize("gone", [name for name in DAYS if name != "accounts_2025-12-31.csv"])
-def test_drop_is_not_retracted_where_what_was_accepted_would_be_read_otherwise(
-    lender: Lender, change: Change, gone: str
-):
-    before = lender.tables()
+@pytest.mark.parametrize(("before", "after"), CHANGES)
+def test_backfill_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change):
+    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
+    old = tmp_path / "old"
+    old.mkdir()
+    late = fitting(LATE, after)
+    for name, text in late.items():
+        (old / name).write_text(text)
+    lender.drop(DAYS)
+    lender.edit(after)
+    facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir())]
+    outcomes = backfill(lender.ledger.runtime, facts, lambda _: None)
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * len(late)
+    drops = [(name, text, after) for name, text in late.items()]
+    in_order(expected, [*drops, *((name, text, before) for name, text in DAYS.items())])
+    assert lender.tables() == expected.tables()
+
+
+def test_replay_reads_all_under_the_contract_of_now(tmp_path: Path):
+    lender, expected = Lender(tmp_path / "lender", stay), Lender(tmp_path / "expected", refuse_large_balances)
+    lender.drop(DAYS)
+    lender.edit(refuse_large_balances)
+    late = {"accounts_2025-11-15.csv": LATE["accounts_2025-11-15.csv"]}
+    lender.drop(late)
+    replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+    expected.drop(dict(sorted({**DAYS, **late}.items())))
+    assert lender.tables() == expected.tables()
+    assert lender.rejected() == expected.rejected()
+    assert verify(lender.ledger.runtime, lambda *_: None).other_contract == ()
+
+
+def test_bad_drop_is_retracted_although_the_contract_would_refuse_it_now(tmp_path: Path):
+    lender, expected = Lender(tmp_path / "lender", stay), Lender(tmp_path / "expected", refuse_large_balances)
+    bad = {"accounts_2026-01-31.csv": f"{ACCOUNTS}11,1,900000.00,Savings\n12,2,900000.00,Savings\n"}
+    days = {name: text.replace("9000.00", "7000.00") for name, text in DAYS.items()}
+    lender.drop({**days, **bad})
+    lender.edit(refuse_large_balances)
+    with pytest.raises(DataRefused, match="more than the contract's max_rejected"):
+        replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+    lender.retract(*bad)
+    replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+    expected.drop(days)
+    assert lender.tables() == expected.tables()
+
+
+def test_contract_that_is_in_force_again_is_the_one_to_go_on_from(tmp_path: Path):
+    lender = Lender(tmp_path / "lender", stay)
+    for contract in (say_something_new, stay, say_something_new):
+        lender.edit(contract)
+        with lender.ledger.runtime.session():
+            pass
+    kept = lender.ledger.rows("SELECT yaml FROM contract WHERE feed = 'account' ORDER BY place")
+    assert ["once a month" in text for (text,) in kept] == [False, True]
+
+
+def another_type(contract: dict[str, Any]) -> None:
+    column(contract, "balance")["type"] = "decimal(18,4)"
+
+
+def another_key(contract: dict[str, Any]) -> None:
+    contract["key"] = ["account_id", "customer_id"]
+
+
+@pytest.mark.parametrize("change", [another_type, another_key])
+def test_history_does_not_go_on_under_another_key_or_type_until_it_is_replayed(tmp_path: Path, change: Change):
+    """The columns have the same names: balances would be rounded, and keys told apart otherwise than before."""
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
     lender.edit(change)
-    [[drop_id]] = lender.ledger.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [gone])
-    with pytest.raises(
-        ConfigurationError, match="cannot be retracted now: the contract of the feed account"
-    ) as refused:
-        retract(lender.ledger.runtime, drop_id, "wrong", "ann")
+    late = {"accounts_2026-01-31.csv": f"{ACCOUNTS}11,1,7.25,Savings\n"}
+    with pytest.raises(ConfigurationError, match="no longer fits the table history_account") as refused:
+        lender.drop(late)
+    assert "dropledger replay" in refused.value.hint
+    replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+    lender.drop(late)
+    assert (Decimal("7.25"),) in lender.ledger.rows("SELECT balance FROM history_account WHERE account_id = 11")
+
+
+@pytest.mark.parametrize(
+    "lost", ["DELETE FROM lending.lending.contract", "UPDATE lending.lending.contract SET yaml = 'feed: account'"]
+)
+def test_late_file_waits_where_nothing_tells_how_others_were_read(tmp_path: Path, lost: str):
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
+    before = lender.tables()
+    lender.edit(say_something_new)
+    with lender.ledger.runtime.session():
+        pass
+    with duckdb.connect(str(lender.ledger.database)) as connection:
+        connection.execute(lost)
+    late = "accounts_2025-11-15.csv"
+    with pytest.raises(Unavailable, match="can no longer be read as it was accepted") as refused:
+        lender.ledger.drop(late, LATE[late])
     assert "dropledger replay" in refused.value.hint
     assert lender.tables() == before
-    assert lender.ledger.table("retraction") == []
+    replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+    assert lender.ledger.rows("SELECT status FROM drop_ledger WHERE name = ?", [late]) == [("published",)]
 
 
-def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(lender: Lender, tmp_path: Path):
+def test_archived_file_that_was_damaged_is_not_taken_for_one_of_another_contract(tmp_path: Path):
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
+    lender.edit(say_something_new)
+    [archived] = (lender.ledger.root / "archive").rglob("*accounts_2025-11-30.csv")
+    archived.chmod(0o600)
+    archived.write_text("Nothing\n")
+    with pytest.raises(Unavailable, match="was changed"):
+        lender.ledger.drop("accounts_2025-11-15.csv", LATE["accounts_2025-11-15.csv"])
+
+
+def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(tmp_path: Path):
     """A drop was accepted, taken back, and refused when it came again."""
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
     then, last = datetime(2026, 6, 1, tzinfo=UTC), "accounts_2025-12-31.csv"
     before = lender.tables()["history_account"]
     clock = SettableClock(then + timedelta(days=1))
@@ -216,7 +291,7 @@ def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(lend
     later = lender.ledger
     later.runtime = replace(later.runtime, clock=clock)
     assert later.drop(last, DAYS[last]).delivered == Delivered.QUARANTINED
-    lender.edit(lambda contract: contract.pop("delimiters"))
+    lender.edit(stay)
 
     path = tmp_path / "then.duckdb"
     replay(lender.ledger.runtime, Selection(known_at=then), str(path), lambda *_: None)
@@ -226,30 +301,3 @@ def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(lend
         assert fetch(connection, "SELECT * FROM lending.history_account ORDER BY ALL") == before
         told = "SELECT DISTINCT status, error FROM lending.drop_ledger"
         assert fetch(connection, told) == [("published", None)]
-
-
-@pytest.mark.parametrize(("change", "rule"), [(say_nothing_new, None), (refuse_large_balances, "contract_changed")])
-def test_backfill_reads_what_was_accepted_as_it_was_or_not_at_all(
-    lender: Lender, expected: Lender, tmp_path: Path, change: Change, rule: str | None
-):
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / LATE).write_text(LATE_TEXT)
-    (old / "accounts_2025-11-16.csv").write_text(OTHER_KEY)
-    lender.edit(change)
-    facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir())]
-    outcomes = backfill(lender.ledger.runtime, facts, lambda _: None)
-    assert [outcome.rule or None for outcome in outcomes] == [rule, None]
-    for path in sorted(old.iterdir()):
-        if rule is None or path.name != LATE:
-            expected.ledger.drop(path.name, path.read_text())
-    assert lender.tables() == expected.tables()
-
-
-def test_archived_file_that_was_damaged_is_not_taken_for_one_of_another_contract(lender: Lender):
-    lender.edit(say_nothing_new)
-    [archived] = (lender.ledger.root / "archive").rglob("*accounts_2025-11-30.csv")
-    archived.chmod(0o600)
-    archived.write_text("Nothing\n")
-    with pytest.raises(Unavailable, match="was changed"):
-        lender.ledger.drop(LATE, LATE_TEXT)

@@ -33,7 +33,7 @@ from core.plan import plan
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
 from core.sql import whole
-from infra.databricks_sql import dialect
+from infra.databricks_sql import dialect, while_held, written_table
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.local_store import dropped_file
 
@@ -180,6 +180,10 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         explain(session, runtime.pipeline, 11)
     for drop_id in (newest, first.drop.drop_id):
         retract(runtime, drop_id, "sent by mistake", "the tests")
+    edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
+    ledger.runtime = replace(runtime, pipeline=edited)
+    ledger.drop("accounts_2025-12-30.csv", f"{ACCOUNTS}11,1,4.00,Savings\n")
+    ledger.runtime = runtime
     for rate in ledger.rows("SELECT drop_id FROM drop_ledger WHERE feed = 'rate'"):
         retract(runtime, *rate, "sent by mistake", "the tests")
     with pytest.raises(ConfigurationError):
@@ -255,6 +259,20 @@ def test_statements_are_portable(handed_on: list[tuple[str, int, str]]):
     skip_without_spark()
     found = judged(sorted({dialect(sql) for _, _, sql in handed_on}))
     assert found == {}
+
+
+def test_statements_that_write_depend_on_the_hold_of_their_writer(handed_on: list[tuple[str, int, str]]):
+    skip_without_spark()
+    writing = {sql for sql in (dialect(sql) for _, _, sql in handed_on) if written_table(sql)}
+    guarded = {sql: while_held(sql, "held") for sql in writing}
+    assert judged(sorted(guarded.values())) == {}
+    merged = [re.search(r"(?s)USING (?:\(.*FROM )?`?(\w+)", sql) for sql in writing if sql == guarded[sql]]
+    assert {source[1] for source in merged if source} == {
+        "change",
+        "removed_version",
+        "touched_account_summary",
+        "touched_customer_profile",
+    }
 
 
 def test_what_one_engine_alone_knows_is_refused():

@@ -75,11 +75,16 @@ def test_written_table(sql: str, table: str | None):
         ("DELETE FROM t WHERE a = 1", "MERGE INTO t USING held ON _held AND (a = 1) WHEN MATCHED THEN DELETE"),
         ("DELETE FROM t", "MERGE INTO t USING held ON _held WHEN MATCHED THEN DELETE"),
         ("MERGE INTO t AS x USING y ON TRUE WHEN MATCHED THEN DELETE", None),
-        ("CREATE TABLE IF NOT EXISTS t (a BIGINT)", None),
+        ("DELETE FROM t\n\n", "MERGE INTO t USING held ON _held WHEN MATCHED THEN DELETE"),
     ],
 )
 def test_what_writes_does_so_while_its_writer_has_the_hold(statement: str, guarded: str | None):
     assert while_held(statement, "held").split() == (guarded or statement).split()
+
+
+def test_what_would_write_without_the_hold_is_no_statement_to_send():
+    with pytest.raises(ValueError, match="when the hold is over"):
+        while_held("UPDATE t AS x SET a = 1", "held")
 
 
 def test_parameters_are_those_of_the_statement_and_times_are_utc():
