@@ -30,7 +30,6 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
 
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
-        OutOfMemory: it does not suffice for some drop, which waits; the others were taken.
     """
     outcomes, note = gathered(tell)
     runtime.alone(lambda: settle(runtime, dropped, note, _fold_together))

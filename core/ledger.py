@@ -27,11 +27,12 @@ class Status(StrEnum):
 
 
 class Delivered(StrEnum):
-    """What became of a delivery."""
+    """What became of a delivery. One that is postponed is in no ledger yet."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
+    POSTPONED = "postponed"
 
 
 IN_HISTORY = frozenset({Status.COMMITTED, Status.PUBLISHED})

@@ -11,7 +11,10 @@ from core.ledger import Delivered
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One delivery's outcome. `rule`, `error` and `hint` say why a file was quarantined; `file` where it is now."""
+    """One delivery's outcome.
+
+    `rule`, `error` and `hint` say why a file was quarantined or postponed; `file` where it is now, if it was put away.
+    """
 
     drop: Drop
     delivered: Delivered
@@ -37,6 +40,11 @@ class Outcome:
     def refused(self) -> bool:
         """Whether any data was refused: the file, or rows of it."""
         return self.delivered == Delivered.QUARANTINED or self.rows_rejected > 0
+
+    @property
+    def postponed(self) -> bool:
+        """Whether the file was not taken yet, and will be at another time."""
+        return self.delivered == Delivered.POSTPONED
 
     def as_json(self) -> dict[str, Any]:
         """The entry for this delivery in `process --json`, see docs/json.md."""

@@ -36,7 +36,6 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
-        OutOfMemory: it does not suffice for some drop, which waits; the others were taken.
     """
     outcomes, note = gathered(tell)
 
@@ -67,22 +66,13 @@ def settle(
     tell: Callable[[Outcome], None] = lambda _: None,
     work_off: Callable[[Runtime, Session, Sequence[Drop]], Iterator[Outcome]] | None = None,
 ) -> None:
-    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual.
-
-    Raises:
-        OutOfMemory: it does not suffice for some drop; the others were taken.
-    """
+    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual."""
     if not dropped and not runtime.store.unfinished():
         return
 
-    kept_back: list[OutOfMemory] = []
-
     def take(session: Session, batch: Sequence[Drop]) -> None:
-        try:
-            for outcome in (work_off or _work_off)(runtime, session, batch):
-                tell(outcome)
-        except OutOfMemory as error:
-            kept_back.append(error)
+        for outcome in (work_off or _work_off)(runtime, session, batch):
+            tell(outcome)
 
     with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
@@ -95,8 +85,6 @@ def settle(
     for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
             take(session, batch)
-    if kept_back:
-        raise kept_back[0]
 
 
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
@@ -155,7 +143,7 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iter
     """Admit a batch in one transaction, then publish and put the files in their place.
 
     If a check or the engine refuses one of several, or has too little memory, all are rolled back and taken one by one,
-    so that the refused one alone is quarantined, or kept back.
+    so that the refused one alone is quarantined, or postponed.
     """
     try:
         with session.transaction():
@@ -166,7 +154,8 @@ def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iter
             yield from take_one_by_one(runtime, session, batch)
             return
         if isinstance(error, OutOfMemory):
-            raise
+            yield Outcome(batch[0], Delivered.POSTPONED, "", error=error.what, hint=error.hint)
+            return
         with session.transaction():
             outcomes = [admit(runtime, session, batch[0], error)]
             runtime.store.secure([batch[0].claim])
@@ -209,19 +198,9 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
 
 
 def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
-    """Each drop in a transaction of its own.
-
-    Raises:
-        OutOfMemory: it does not suffice for some drop; the others were taken.
-    """
-    kept_back: list[OutOfMemory] = []
+    """Each drop in a transaction of its own."""
     for drop in batch:
-        try:
-            yield from _work_off(runtime, session, [drop])
-        except OutOfMemory as error:
-            kept_back.append(error)
-    if kept_back:
-        raise kept_back[0]
+        yield from _work_off(runtime, session, [drop])
 
 
 def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:

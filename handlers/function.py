@@ -80,9 +80,9 @@ def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[]
     facts = {fact: None for files in waiting.values() for fact in files}
     taking.take_all(in_order(list(facts), runtime.pipeline))
     for message, files in waiting.items():
-        error = next((taking.failed[fact] for fact in files if fact in taking.failed), None)
-        if error is not None:
-            taking.handled.failed[message] = error
+        failures = [taking.failed[_content(fact)] for fact in files if _content(fact) in taking.failed]
+        if failures:
+            taking.handled.failed[message] = failures[0]
     return taking.handled
 
 
@@ -107,7 +107,7 @@ class _Taking:
         self._runtime = runtime
         self._seconds_left = seconds_left
         self.handled = Handled()
-        self.failed: dict[FileDropped, Exception] = {}
+        self.failed: dict[tuple[str, str | None], Exception] = {}
 
     def take_all(self, facts: Sequence[FileDropped]) -> None:
         for start in range(0, len(facts), _TOGETHER):
@@ -116,22 +116,35 @@ class _Taking:
     def _take(self, facts: Sequence[FileDropped]) -> None:
         if self._seconds_left() < _RESERVE_SECONDS:
             log.warning("out_of_time", files=len(facts))
-            self.failed.update(dict.fromkeys(facts, Unavailable("there was no time left")))
+            self._fail(facts, Unavailable("there was no time left"))
             return
         try:
             process(self._runtime, facts, self._tell)
         except DropledgerError as failure:  # it would keep the others as well, that were not taken before
             log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)  # noqa: TRY400 - no bug
-            taken = {outcome.drop.claim.dropped for outcome in self.handled.outcomes}
-            self.failed.update({fact: failure for fact in facts if fact not in taken})
+            taken = {_content(outcome.drop.claim.dropped) for outcome in self.handled.outcomes}
+            self._fail([fact for fact in facts if _content(fact) not in taken], failure)
         except Exception as bug:  # noqa: BLE001 - a file that meets a bug must not keep the others
             if len(facts) > 1:
                 for fact in facts:
                     self._take([fact])
                 return
             log.error("bug", name=facts[0].name, frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
-            self.failed[facts[0]] = bug
+            self._fail(facts, bug)
 
     def _tell(self, outcome: Outcome) -> None:
         log_outcome(outcome)
         self.handled.outcomes.append(outcome)
+        if outcome.postponed:
+            why, hint = outcome.error or "", outcome.hint or ""
+            self._fail(
+                [outcome.drop.claim.dropped], Unavailable(f"{outcome.drop.name} is postponed", why=why, hint=hint)
+            )
+
+    def _fail(self, facts: Sequence[FileDropped], error: Exception) -> None:
+        self.failed.update({_content(fact): error for fact in facts})
+
+
+def _content(fact: FileDropped) -> tuple[str, str | None]:
+    """What a fact is about, whatever else is known of it by now."""
+    return fact.uri, fact.version

@@ -41,8 +41,11 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
 
 
 def log_outcome(outcome: Outcome) -> None:
-    """Log what became of a drop; a warning where data were refused."""
+    """Log what became of a drop; a warning where data were refused, an error where it is postponed."""
     bound = structlog.get_logger("dropledger").bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
+    if outcome.postponed:
+        bound.error(str(outcome.delivered), name=outcome.drop.name, what=outcome.error, hint=outcome.hint)
+        return
     level = bound.warning if outcome.refused else bound.info
     level(
         str(outcome.delivered),

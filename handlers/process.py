@@ -64,7 +64,9 @@ def refuse_vanished(facts: Sequence[FileDropped], outcomes: Sequence[Outcome]) -
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """3 where a file was quarantined or rows were refused, else 0."""
+    """4 where a file is postponed, else 3 where one was quarantined or rows were refused, else 0."""
+    if any(outcome.postponed for outcome in outcomes):
+        return Unavailable.exit_code
     return 3 if any(outcome.refused for outcome in outcomes) else 0
 
 
@@ -91,7 +93,10 @@ def show(outcomes: Sequence[Outcome]) -> None:
         ],
     )
     for outcome in outcomes:
-        if outcome.error:
+        if outcome.postponed:
+            render.line(f"{outcome.drop.name}: postponed: {outcome.error}")
+            render.line(f"  Try: {outcome.hint}")
+        elif outcome.error:
             render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")
             render.line(f"  It lies in {outcome.file}. Try: {outcome.hint}")
         elif outcome.rows_rejected:

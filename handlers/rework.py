@@ -126,9 +126,9 @@ def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
 def _summarise(outcomes: Sequence[Outcome]) -> None:
     for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
         render.line(f"{sum(str(outcome.delivered) == verdict for outcome in outcomes)} files {verdict}")
-    refused = [outcome for outcome in outcomes if outcome.refused]
-    if refused:
-        show(refused)
+    odd = [outcome for outcome in outcomes if outcome.refused or outcome.postponed]
+    if odd:
+        show(odd)
 
 
 def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:

@@ -384,6 +384,21 @@ def test_file_that_is_gone_before_its_turn_comes_is_told(console: Console, comma
     assert [row["name"] for row in console.run("drops", "--json").json["drops"]] == [stays.name]
 
 
+def test_file_that_memory_does_not_suffice_for_is_told_beside_the_others(console: Console):
+    rows = "".join(f"{number},Name {number},No\n" for number in range(1_000_000))
+    files = [
+        console.file("customers_2025-10-31.csv", f"CustomerID,Name,HasLoan\n{rows}"),
+        console.file("accounts_2025-10-31.csv", ACCOUNTS),
+    ]
+    done = console.run("process", *files, "--json", memory_limit="12MB")
+    assert (done.code, [entry["outcome"] for entry in done.json["outcomes"]]) == (4, ["postponed", "accepted"])
+    told = console.run("process", files[1], memory_limit="12MB")
+    assert (told.code, "customers_2025-10-31.csv: postponed: " in told.out) == (4, True)
+    assert "Try: free memory" in told.out
+    after = console.run("watch", "--once", "--json")
+    assert (after.code, [entry["outcome"] for entry in after.json["outcomes"]]) == (0, ["accepted"])
+
+
 # Common options and settings
 
 

@@ -14,9 +14,8 @@ from ledger import Ledger, Record, custom_pipeline
 
 from core.definition import Pipeline
 from core.drop import FileDropped
-from core.errors import OutOfMemory, Unavailable
-from core.outcome import Outcome
-from core.pipeline import process
+from core.ledger import Delivered
+from core.retract import retract
 from infra.duckdb_engine import limit_memory
 from infra.duckdb_warehouse import DuckDBWarehouse
 
@@ -96,19 +95,20 @@ def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger:
 
 
 def test_file_that_memory_does_not_suffice_for_waits_and_keeps_no_other(ledger: Ledger):
-    files = [customers(ledger, "2026-01-01", 1_000_000), accounts(ledger, "2026-01-01", 2)]
-    files.append(accounts(ledger, "2026-01-02", 3))
-    told: list[Outcome] = []
+    large, *small = customers(ledger, "2026-01-01", 1_000_000), accounts(ledger, "2026-01-01", 2)
+    small.append(accounts(ledger, "2026-01-02", 3))
 
     with_settings(ledger, memory_limit="12MB", threads="1")
-    for _ in range(2):
-        with pytest.raises(OutOfMemory, match="cannot go on: Out of Memory"):
-            process(ledger.runtime, files if not told else [], told.append)
-        assert [outcome.drop.name for outcome in told] == ["accounts_2026-01-01.csv", "accounts_2026-01-02.csv"]
+    first = ledger.process(large, *small)
+    second = ledger.process()
+    retract(ledger.runtime, first[1].drop.drop_id, "a day too many", "ann")
     with_settings(ledger)
-    [outcome] = ledger.process()
+    [third] = ledger.process()
 
-    assert (outcome.drop.name, outcome.rows_accepted) == ("customers_2026-01-01.csv", 1_000_000)
+    assert [outcome.delivered for outcome in first] == [Delivered.POSTPONED, Delivered.ACCEPTED, Delivered.ACCEPTED]
+    assert [outcome.delivered for outcome in second] == [Delivered.POSTPONED]
+    assert "Out of Memory" in (first[0].error or "")
+    assert (third.drop.name, third.rows_accepted) == ("customers_2026-01-01.csv", 1_000_000)
     assert ledger.rows("SELECT count(*) FROM account_summary") == [(3,)]
 
 
@@ -136,7 +136,8 @@ def test_little_memory_will_do(ledger: Ledger):
 
 def test_too_little_memory_is_said_and_nothing_is_lost(ledger: Ledger):
     facts = [customers(ledger, "2026-01-01", ROWS), accounts(ledger, "2026-01-01", ROWS)]
-    with pytest.raises(Unavailable, match="cannot go on"):
-        with_settings(ledger, memory_limit="8MB", threads="1").process(*facts)
-    with_settings(ledger).process(*ledger.runtime.store.arrivals())
+    outcomes = with_settings(ledger, memory_limit="8MB", threads="1").process(*facts)
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.POSTPONED] * 2
+    assert all("Out of Memory" in (outcome.error or "") for outcome in outcomes)
+    with_settings(ledger).process()
     assert totals(ledger) == [(ROWS, ROWS, ROWS)]
