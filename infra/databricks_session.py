@@ -87,15 +87,22 @@ class DatabricksSession:
         elif table is not None and self._writer is not None:
             self._writer.about_to_write(table)
             statement = while_held(statement, self._writer.held)
-        try:
+        with self._while_held():
             return self._statements.run(statement, bound)
-        except ConfigurationError:
-            if self._writer is not None:
-                self._writer.renew()  # what is missing may have gone with the hold
-            raise
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-        return [read(row) for row in self._statements.rows(dialect(sql), used(sql, parameters))]
+        with self._while_held():
+            return [read(row) for row in self._statements.rows(dialect(sql), used(sql, parameters))]
+
+    @contextmanager
+    def _while_held(self) -> Iterator[None]:
+        """Say that another process has become the writer, where that is why something is missing."""
+        try:
+            yield
+        except ConfigurationError:
+            if self._writer is not None:
+                self._writer.renew()
+            raise
 
     def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
         if not records:
@@ -122,7 +129,8 @@ class DatabricksSession:
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
         target = f"{self._work}.{ticked(name)}"
         self._writing.keep()
-        self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{dialect(select)}", used(select, parameters))
+        with self._while_held():
+            self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{dialect(select)}", used(select, parameters))
         self._scratch.add(name)
         self._name(name, f"SELECT * FROM {target}")
 
@@ -134,7 +142,8 @@ class DatabricksSession:
         self._name(name, dialect(select))
 
     def _name(self, name: str, select: str) -> None:
-        self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{select}")
+        with self._while_held():
+            self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{select}")
 
     @contextmanager
     def transaction(self, *, single: bool = False) -> Iterator[None]:
@@ -233,7 +242,8 @@ class DatabricksSession:
         """The local engine with a result as the relation `fetched`, which can be read once, as it comes."""
         import pyarrow as pa
 
-        schema, batches = self._statements.batches(dialect(select))
+        with self._while_held():
+            schema, batches = self._statements.batches(dialect(select))
         with self._local.connection.cursor() as beside:
             beside.register("fetched", pa.RecordBatchReader.from_batches(schema, batches))
             yield beside

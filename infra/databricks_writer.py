@@ -7,9 +7,9 @@ next finds the note and restores those versions. Each of these steps can be done
 
 A statement of the dead one may still run, or wait to. So before a table is restored a property of it is changed, which
 makes Delta refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way,
-which goes before anything is restored: what begins later has nothing to read, as every statement that writes reads
-from there, if only the view `held`. And who was only thought dead, having
-slept, restores nothing before it has made sure that the hold is still its own.
+which goes before anything is restored: what begins later has nothing to read, as every statement that changes rows
+reads from there, if only the view `held`. (RESTORE and the making of views cannot.) And who was only thought dead,
+having slept, restores nothing before it has made sure that the hold is still its own.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
 """
@@ -128,9 +128,8 @@ class Writer:
 
     def leave(self) -> None:
         """Let others write."""
-        with suppress(DropledgerError):  # or it goes with the next writer that finds one before it
-            drop_schema(self._statements, self._catalog, self.work)
         try:
+            drop_schema(self._statements, self._catalog, self.work)  # first: a statement may still wait to begin
             self._statements.run(f"UPDATE {self._table} SET holder = NULL WHERE holder = :me", {"me": self._holder})
         except DropledgerError:  # so others wait until the hold is over
             _ENDED.add(self._token)
