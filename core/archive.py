@@ -10,7 +10,7 @@ from hashlib import file_digest
 from core import ledger
 from core.contract import Contract, contract_of
 from core.drop import AsOf
-from core.errors import ContractError, DataRefused, Unavailable
+from core.errors import ContractError, DataRefused, Postponed
 from core.header_row import REPEATED
 from core.history import INITIAL_SEQUENCE, LaterObservations
 from core.intake import Extract, initial_extract, read_again
@@ -28,7 +28,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
     """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
-        Unavailable: it is missing, or its bytes are no longer those that were received.
+        Postponed: it is missing, or its bytes are no longer those that were received.
         DataRefused: it cannot be read under the contract.
     """
     name = row.archive_name
@@ -38,7 +38,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
     elif runtime.store.exists(name):
         path = runtime.store.local_copy(name)
     else:
-        raise Unavailable(
+        raise Postponed(
             f"the archived file of drop {row.drop_id} is missing",
             why=f"{name} is not there",
             hint="restore it from a backup of the archive",
@@ -55,7 +55,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
 
 def _refuse_changed(row: LedgerRow, sha256: str) -> None:
     if sha256 != row.sha256:
-        raise Unavailable(
+        raise Postponed(
             f"the archived file of drop {row.drop_id} was changed",
             why=f"{row.archive_name} has SHA-256 {sha256}, the ledger says {row.sha256}",
             hint="restore it from a backup of the archive",
@@ -66,7 +66,7 @@ def extract_in_history(session: Session, runtime: Runtime, contract: Contract, r
     """The archived file of a drop in history, under the contract that it was accepted under.
 
     Raises:
-        Unavailable: it is missing or was changed, or nothing reads it any more as it was read then.
+        Postponed: it is missing or was changed, or nothing reads it any more as it was read then.
     """
     try:
         return archived_extract(runtime, _contract_then(session, contract, row), row)
@@ -78,16 +78,16 @@ def _contract_then(session: Session, contract: Contract, row: LedgerRow) -> Cont
     if row.contract_sha256 == contract.sha256:
         return contract
     kept = session.query(
-        "SELECT yaml FROM contract WHERE feed = :feed AND sha256 = :sha256",
+        "SELECT yaml, initial FROM contract_text WHERE feed = :feed AND sha256 = :sha256",
         {"feed": row.feed, "sha256": row.contract_sha256},
     )
     if not kept:
         raise _unreadable(row, "the ledger does not have the contract that it was read under")
-    return contract_of(kept[0]["yaml"], row.contract_sha256 or "")
+    return contract_of(kept[0]["yaml"], kept[0]["initial"], row.contract_sha256 or "")
 
 
-def _unreadable(row: LedgerRow, why: str) -> Unavailable:
-    return Unavailable(
+def _unreadable(row: LedgerRow, why: str) -> Postponed:
+    return Postponed(
         f"the archived file of drop {row.drop_id} can no longer be read as it was accepted",
         why=why,
         hint="run dropledger replay, which reads every drop under the contracts as they are now",

@@ -14,7 +14,7 @@ from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
-from core.errors import DataRefused, OutOfMemory
+from core.errors import DataRefused, Postponed
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
@@ -41,7 +41,7 @@ def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) ->
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
             runtime.store.secure([drop.claim for drop in batch])
-    except (DataRefused, OutOfMemory):
+    except (DataRefused, Postponed):
         yield from take_one_by_one(runtime, session, batch)
         return
     yield from complete(runtime, session, outcomes)
@@ -83,6 +83,8 @@ def _wind_back(
         return []
     since = min(late)
     archived = others_since(session, runtime, contract, since)
+    if any(extract.contract.effective_column for extract, _ in archived):  # of an earlier contract
+        return []
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
     bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")

@@ -216,6 +216,7 @@ class Contract(BaseModel):
     checks: tuple[CheckDefinition, ...] = ()
     initial: str | None = None
     _yaml: str = PrivateAttr("")
+    _initial: str | None = PrivateAttr(None)
     _sha256: str = PrivateAttr("")
 
     @field_validator("max_rejected", mode="before")
@@ -274,9 +275,14 @@ class Contract(BaseModel):
         """The text that it was read from."""
         return self._yaml
 
-    def read_from(self, text: str, digest: str) -> Self:
-        """The contract, told its text, and the SHA-256 of that and its initial rows."""
-        self._yaml, self._sha256 = text, digest
+    @property
+    def initial_text(self) -> str | None:
+        """The initial rows, as they stand in their file."""
+        return self._initial
+
+    def read_from(self, text: str, initial: str | None, digest: str) -> Self:
+        """The contract, told its text, its initial rows, and the SHA-256 of both."""
+        self._yaml, self._initial, self._sha256 = text, initial, digest
         return self
 
     def column(self, name: str) -> Column:
@@ -318,9 +324,10 @@ def load_contract(path: Path) -> Contract:
     """
     contract = load_yaml(path, Contract)
     digest = hashlib.sha256(path.read_bytes())
+    initial = None
     if contract.initial is not None:
         try:
-            digest.update(b"\0" + (path.parent / contract.initial).read_bytes())
+            content = (path.parent / contract.initial).read_bytes()
         except OSError as error:
             raise ContractError(
                 path,
@@ -328,14 +335,16 @@ def load_contract(path: Path) -> Contract:
                 f"the initial file '{contract.initial}' cannot be read: {error.strerror}",
                 hint="put it beside the contract",
             ) from error
-    return contract.read_from(path.read_text(encoding="utf-8"), digest.hexdigest())
+        digest.update(b"\0" + content)
+        initial = content.decode(errors="replace")
+    return contract.read_from(path.read_text(encoding="utf-8"), initial, digest.hexdigest())
 
 
 @cache
-def contract_of(text: str, digest: str) -> Contract:
+def contract_of(text: str, initial: str | None, digest: str) -> Contract:
     """A contract by its text, as a ledger keeps it.
 
     Raises:
         ContractError: it is none for this version of dropledger.
     """
-    return parse_yaml(text, Path(f"contract {digest}"), Contract).read_from(text, digest)
+    return parse_yaml(text, Path(f"contract {digest}"), Contract).read_from(text, initial, digest)

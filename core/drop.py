@@ -36,6 +36,11 @@ class FileDropped:
     keep_original: bool = False
     version: str | None = None
 
+    @property
+    def content(self) -> tuple[str, str | None]:
+        """What landed, whatever else is known of it by now."""
+        return self.uri, self.version
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

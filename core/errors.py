@@ -6,7 +6,7 @@ DropledgerError
 ├── DataRefused             quarantine the file, go on with the next            exit 3
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
-    ├── OutOfMemory         the engine has too little for this; for less it may do
+    ├── Postponed           this file cannot be taken for now; others may be
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
 """
@@ -66,8 +66,8 @@ class Unavailable(DropledgerError):
     exit_code = 4
 
 
-class OutOfMemory(Unavailable):
-    """The engine's memory does not suffice for what it was to do at once."""
+class Postponed(Unavailable):
+    """What is needed for one file is out of reach for now, such as memory, or another file in the archive."""
 
 
 class Busy(Unavailable):

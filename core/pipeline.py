@@ -13,7 +13,7 @@ from core.admit import admit, compute_marts, credit_newest
 from core.bulk import Bulk
 from core.definition import Pipeline
 from core.drop import FileDropped
-from core.errors import DataRefused, OutOfMemory
+from core.errors import DataRefused, Postponed
 from core.history import no_changes
 from core.intake import Drop, addressed, identify
 from core.ledger import Delivered
@@ -41,7 +41,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     def work() -> None:
         settle(runtime, dropped, note)
-        if not outcomes and runtime.warehouse.exists():
+        if all(outcome.postponed for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
 
@@ -54,6 +54,8 @@ def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[
     outcomes: list[Outcome] = []
 
     def note(outcome: Outcome) -> None:
+        content = outcome.drop.claim.dropped.content
+        outcomes[:] = [one for one in outcomes if not one.postponed or one.drop.claim.dropped.content != content]
         outcomes.append(outcome)
         tell(outcome)
 
@@ -142,24 +144,38 @@ def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
 def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
     """Admit a batch in one transaction, then publish and put the files in their place.
 
-    If a check or the engine refuses one of several, or has too little memory, all are rolled back and taken one by one,
-    so that the refused one alone is quarantined, or postponed.
+    If one of several is refused, or cannot be taken for now, all are rolled back and taken one by one, so that it alone
+    is quarantined, or postponed.
+    """
+    try:
+        outcomes = _admitted(runtime, session, batch)
+    except (DataRefused, Postponed) as error:
+        if len(batch) > 1:
+            yield from take_one_by_one(runtime, session, batch)
+        else:
+            yield Outcome(batch[0], Delivered.POSTPONED, "", error=str(error), hint=error.hint)
+        return
+    yield from complete(runtime, session, outcomes)
+
+
+def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit a batch, or quarantine the one drop that it has.
+
+    Raises:
+        DataRefused: a check or the engine refused one of several.
+        Postponed: one of them cannot be taken for now.
     """
     try:
         with session.transaction():
             outcomes = _admit_all(runtime, session, batch)
             runtime.store.secure([drop.claim for drop in batch])
-    except (DataRefused, OutOfMemory) as error:
+    except DataRefused as refusal:
         if len(batch) > 1:
-            yield from take_one_by_one(runtime, session, batch)
-            return
-        if isinstance(error, OutOfMemory):
-            yield Outcome(batch[0], Delivered.POSTPONED, "", error=error.what, hint=error.hint)
-            return
+            raise
         with session.transaction():
-            outcomes = [admit(runtime, session, batch[0], error)]
+            outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure([batch[0].claim])
-    yield from complete(runtime, session, outcomes)
+    return outcomes
 
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

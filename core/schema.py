@@ -6,7 +6,7 @@ from hashlib import sha256
 from core.checks import check_staging, refuse_failed
 from core.contract import Contract, contract_of
 from core.definition import Pipeline
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, ContractError
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
 from core.intake import Extract, initial_extract
 from core.mart import refresh
@@ -109,32 +109,42 @@ def _keep(session: Session, contract: Contract) -> None:
         ConfigurationError: the feed's history cannot go on under it.
     """
     newest = session.query(
-        "SELECT sha256, yaml, place FROM contract WHERE feed = :feed ORDER BY place DESC LIMIT 1",
+        "SELECT sha256, yaml, initial, place FROM contract_text WHERE feed = :feed ORDER BY place DESC LIMIT 1",
         {"feed": contract.feed},
     )
     if newest and newest[0]["sha256"] == contract.sha256:
         return
     if newest:
-        _refuse_other_types(contract, contract_of(newest[0]["yaml"], newest[0]["sha256"]))
+        initial = newest[0]["initial"] if session.count(f"history_{contract.feed}") else contract.initial_text
+        _refuse_to_mix(contract, newest[0]["yaml"], initial)
     this = {"feed": contract.feed, "sha256": contract.sha256}
-    session.execute("DELETE FROM contract WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
+    session.execute("DELETE FROM contract_text WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
     place = newest[0]["place"] + 1 if newest else 1
-    session.insert("contract", [{**this, "yaml": contract.yaml, "place": place}])
+    session.insert("contract_text", [{**this, "yaml": contract.yaml, "initial": contract.initial_text, "place": place}])
 
 
-def _refuse_other_types(contract: Contract, before: Contract) -> None:
-    types = [[(column.name, column.type) for column in (*one.key_columns, *one.values)] for one in (contract, before)]
-    if contract.key != before.key or types[0] != types[1]:
-        raise ConfigurationError(
-            f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
-            why="its key or the type of a column is another",
-            hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
-        )
+def _refuse_to_mix(contract: Contract, text: str, initial: str | None) -> None:
+    """Stop where history could not go on from what it holds, although its columns have the same names."""
+    try:
+        before = contract_of(text, initial, "")
+    except ContractError:
+        why = "the contract before it is none for this version of dropledger"
+    else:
+        types = [[(column.name, column.type) for column in (*c.key_columns, *c.values)] for c in (contract, before)]
+        if contract.key == before.key and types[0] == types[1] and contract.initial_text == before.initial_text:
+            return
+        why = "its key, the type of a column or its initial rows are others"
+    raise ConfigurationError(
+        f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
+        why=why,
+        hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+    )
 
 
 def _layer_relations(session: Session, contract: Contract) -> None:
     """`src_<feed>`: the newest drop's rows as text. `stg_<feed>`: the accepted ones of them, typed."""
-    if not session.has_table(f"src_{contract.feed}"):
+    source = f"src_{contract.feed}"
+    if not session.has_table(source) or not {c.name for c in contract.columns} <= session.columns(source).keys():
         empty_source(session, contract)
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
     session.execute(

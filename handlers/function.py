@@ -80,7 +80,7 @@ def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[]
     facts = {fact: None for files in waiting.values() for fact in files}
     taking.take_all(in_order(list(facts), runtime.pipeline))
     for message, files in waiting.items():
-        failures = [taking.failed[_content(fact)] for fact in files if _content(fact) in taking.failed]
+        failures = [taking.failed[fact.content] for fact in files if fact.content in taking.failed]
         if failures:
             taking.handled.failed[message] = failures[0]
     return taking.handled
@@ -122,8 +122,8 @@ class _Taking:
             process(self._runtime, facts, self._tell)
         except DropledgerError as failure:  # it would keep the others as well, that were not taken before
             log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)  # noqa: TRY400 - no bug
-            taken = {_content(outcome.drop.claim.dropped) for outcome in self.handled.outcomes}
-            self._fail([fact for fact in facts if _content(fact) not in taken], failure)
+            taken = {outcome.drop.claim.dropped.content for outcome in self.handled.outcomes}
+            self._fail([fact for fact in facts if fact.content not in taken], failure)
         except Exception as bug:  # noqa: BLE001 - a file that meets a bug must not keep the others
             if len(facts) > 1:
                 for fact in facts:
@@ -135,6 +135,7 @@ class _Taking:
     def _tell(self, outcome: Outcome) -> None:
         log_outcome(outcome)
         self.handled.outcomes.append(outcome)
+        self.failed.pop(outcome.drop.claim.dropped.content, None)  # where it was postponed in an attempt before
         if outcome.postponed:
             why, hint = outcome.error or "", outcome.hint or ""
             self._fail(
@@ -142,9 +143,4 @@ class _Taking:
             )
 
     def _fail(self, facts: Sequence[FileDropped], error: Exception) -> None:
-        self.failed.update({_content(fact): error for fact in facts})
-
-
-def _content(fact: FileDropped) -> tuple[str, str | None]:
-    """What a fact is about, whatever else is known of it by now."""
-    return fact.uri, fact.version
+        self.failed.update({fact.content: error for fact in facts})

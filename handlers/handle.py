@@ -14,7 +14,7 @@ from handlers.wiring import wire
 
 
 def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Handle the event; 3 if any data was refused, and the code of the first failure where files could not be taken."""
+    """Handle the event; the exit code, which is that of the first failure where files could not be taken."""
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
     try:
         content = json_format.loads(event.read_bytes())

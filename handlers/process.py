@@ -25,7 +25,7 @@ def process(
     json: bool,
     quiet: bool,
 ) -> int:
-    """Process the files; 3 if any data was refused, else 0."""
+    """Process the files; the exit code."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
@@ -58,7 +58,7 @@ def refuse_vanished(facts: Sequence[FileDropped], outcomes: Sequence[Outcome]) -
     if vanished:
         others = f", as were {vanished.total() - 1} others" if vanished.total() > 1 else ""
         raise Unavailable(
-            f"{next(iter(vanished))} was gone before it could be taken{others}",
+            f"{next(fact.uri for fact in facts if fact.name in vanished)} was gone before it could be taken{others}",
             hint="look whether another program moves files there; dropledger drops lists what was taken",
         )
 

@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +125,7 @@ class _Listener(FileSystemEventHandler):
 
 
 def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Follow the inbox until told to stop; with `once`, 3 if any data was refused."""
+    """Follow the inbox until told to stop; with `once`, the exit code of what lay there."""
     runtime = wire(root=root, warehouse=warehouse, waiting=_log_waiting)
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
     runtime.store.prepare()
@@ -170,14 +170,14 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
                 wake.wait(POLL_SECONDS)
                 continue
             ready = settling.complete(runtime.store.arrivals())
-            if ready or behind or not runtime.pace.seconds_left:
+            if ready or behind or not min(runtime.pace.seconds_left, troubles.seconds_left):
                 behind = not _take(runtime, settling, ready, stop, troubles)
                 continue
             if not settling.waiting and not poll:
                 # What lay there before is taken; of files that come now the platform tells when they are closed.
                 settling.patience = RESCAN_SECONDS
             pause = SETTLE_SECONDS / 2 if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS
-            wake.wait(min(pause, runtime.pace.seconds_left))
+            wake.wait(min(pause, runtime.pace.seconds_left, troubles.seconds_left))
         if math.isfinite(runtime.pace.seconds_left):
             _take(replace(runtime, pace=Pace()), settling, [], threading.Event(), troubles)
         log.info("stopped")
@@ -189,6 +189,17 @@ class _Troubles:
     def __init__(self) -> None:
         self._last = ""
         self._pause = POLL_SECONDS
+        self._again_at = math.inf
+
+    @property
+    def seconds_left(self) -> float:
+        """Until files that were postponed are to be tried again."""
+        return max(0.0, self._again_at - time.monotonic())
+
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Remember whether any file was postponed; what is that, each attempt takes along."""
+        postponed = any(outcome.postponed for outcome in outcomes)
+        self._again_at = time.monotonic() + RESCAN_SECONDS if postponed else math.inf
 
     def tell(self, failure: Unavailable) -> float:
         """Log the failure unless it is the one before; how many seconds to wait."""
@@ -217,7 +228,7 @@ def _take(
             return True
         chunk = waiting[start : start + _CHUNK]
         try:
-            process(runtime, chunk, log_outcome)
+            troubles.note(process(runtime, chunk, log_outcome))
         except Unavailable as failure:
             for fact in waiting[start:]:
                 settling.announce(fact.uri)

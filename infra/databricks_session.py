@@ -24,7 +24,7 @@ from infra.databricks_connection import Statements
 from infra.databricks_sql import dialect, read, ticked, used, while_held, with_target, written_table
 from infra.databricks_writer import Writer, has_table
 from infra.duckdb_csv import DelimitedFiles
-from infra.duckdb_engine import new_engine
+from infra.duckdb_engine import new_engine, told
 
 _MISSHAPEN = """SELECT
     CAST(NULL AS BIGINT) AS _line,
@@ -43,8 +43,12 @@ class LocalReader:
     def __init__(self, passing: Path, settings: Mapping[str, str]) -> None:
         self.passing = passing
         self.connection = new_engine(str(passing / "spilled"), settings)
-        self.files = DelimitedFiles(self.connection.execute, self.connection, passing)
+        self.files = DelimitedFiles(self._engine, self.connection, passing)
         self._numbers = count()
+
+    def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        with told(sql):
+            return self.connection.execute(sql, parameters or {})
 
     def path(self) -> Path:
         """A new path for a file on its way."""
@@ -54,7 +58,8 @@ class LocalReader:
         """Write a result of this engine in its order; what it reads may be known `beside` alone."""
         options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
         with self.files.in_order_of_the_file():
-            (beside or self.connection).execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+            with told(select):
+                (beside or self.connection).execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
 
 
 class DatabricksSession:
@@ -180,7 +185,7 @@ class DatabricksSession:
 
     def columns(self, name: str) -> Mapping[str, str]:
         described = {}
-        for row in self._statements.rows(f"DESCRIBE TABLE {ticked(name)}"):
+        for row in self.query(f"DESCRIBE TABLE {quoted(name)}"):
             if not row["col_name"] or row["col_name"].startswith("#"):
                 break
             described[row["col_name"]] = row["data_type"].upper()
@@ -220,7 +225,8 @@ class DatabricksSession:
         """Move a Parquet file to the volume; a select of its rows."""
         target = f"{self._volume}/{name}.parquet"
         self._writing.keep()
-        self._statements.put(path, target)
+        with self._while_held():
+            self._statements.put(path, target)
         path.unlink()
         return f"SELECT * FROM parquet.{ticked(target)}"
 

@@ -1,9 +1,12 @@
 """An engine that no file is attached to yet: how every DuckDB of dropledger is set."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 
 import duckdb
+
+from core.errors import ConfigurationError, DataRefused, DropledgerError, Postponed, Unavailable
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _ENOUGH_MEBIBYTES = 1600
@@ -26,3 +29,47 @@ def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
     number, unit = told.split()
     if Decimal(number) * 1024 ** _UNITS.index(unit) > _ENOUGH_MEBIBYTES * 1024**2:
         engine.execute(f"SET GLOBAL memory_limit = '{_ENOUGH_MEBIBYTES}MiB'")
+
+
+@contextmanager
+def told(sql: str) -> Iterator[None]:
+    """Tell the engine's errors in a statement as ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        ours = by_what_to_do(error, sql)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
+    """The engine's error as one of ours; None if there is nothing that anybody could do."""
+    text = str(error).partition("\n")[0]
+    if "Corrupt" in text or "Could not read enough bytes" in text:
+        return ConfigurationError(
+            "the warehouse is damaged",
+            why=text,
+            hint="restore archive/ and warehouse/ from a backup, and drop again what came after it",
+        )
+    match error:
+        case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
+            return ConfigurationError(
+                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
+                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+            )
+        case duckdb.OperationalError() | duckdb.FatalException():
+            kind = Postponed if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
+            return kind(
+                f"the warehouse cannot go on: {text}",
+                hint="free memory or disk space, and try again; what was taken is completed then",
+            )
+        case duckdb.DataError() | duckdb.ProgrammingError() | duckdb.IntegrityError():
+            return DataRefused(
+                "not_computable",
+                f"the engine cannot work with this file or its values ({type(error).__name__})",
+                hint="look for values at the limits of their types, and for odd line ends or quotes",
+                detail=text,
+            )
+        case _:
+            return None

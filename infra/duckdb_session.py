@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from core.errors import ConfigurationError, DataRefused, DropledgerError, OutOfMemory, Unavailable
+from core.errors import ConfigurationError
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
+from infra.duckdb_engine import told
 
 if TYPE_CHECKING:
     from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
@@ -56,38 +57,6 @@ def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     return text, {name: _bound((parameters or {})[name]) for name in names}
 
 
-def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
-    """The engine's error as one of ours; None if there is nothing that anybody could do."""
-    text = str(error).partition("\n")[0]
-    if "Corrupt" in text or "Could not read enough bytes" in text:
-        return ConfigurationError(
-            "the warehouse is damaged",
-            why=text,
-            hint="restore archive/ and warehouse/ from a backup, and drop again what came after it",
-        )
-    match error:
-        case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
-            return ConfigurationError(
-                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
-                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
-            )
-        case duckdb.OperationalError() | duckdb.FatalException():
-            kind = OutOfMemory if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
-            return kind(
-                f"the warehouse cannot go on: {text}",
-                hint="free memory or disk space, and try again; what was taken is completed then",
-            )
-        case duckdb.DataError() | duckdb.ProgrammingError() | duckdb.IntegrityError():
-            return DataRefused(
-                "not_computable",
-                f"the engine cannot work with this file or its values ({type(error).__name__})",
-                hint="look for values at the limits of their types, and for odd line ends or quotes",
-                detail=text,
-            )
-        case _:
-            return None
-
-
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
@@ -122,16 +91,11 @@ class DuckDBSession:
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
-        try:
+        with told(sql):
             first, *more = self._parse(sql)
             if more:
                 raise duckdb.ParserException("there are several statements where one belongs")
             return self._connection.execute(first, parameters or {})
-        except duckdb.Error as error:
-            ours = by_what_to_do(error, sql)
-            if ours is None:
-                raise
-            raise ours from error
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         row = self._engine(*_marked(sql, parameters)).fetchone()

@@ -16,8 +16,8 @@ from core.errors import Busy, ConfigurationError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_engine import new_engine
-from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession, by_what_to_do
+from infra.duckdb_engine import by_what_to_do, new_engine
+from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
 from infra.turns import in_turn, is_alive
 

@@ -56,10 +56,11 @@ CREATE TABLE IF NOT EXISTS check_result (
     failing_rows BIGINT NOT NULL,
     message STRING NOT NULL
 );
-CREATE TABLE IF NOT EXISTS contract (
+CREATE TABLE IF NOT EXISTS contract_text (
     feed STRING NOT NULL,
     sha256 STRING NOT NULL,
     yaml STRING NOT NULL,
+    initial STRING,
     place BIGINT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS pipeline_state (

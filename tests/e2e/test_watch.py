@@ -362,3 +362,18 @@ def open_warehouse(console: Console) -> duckdb.DuckDBPyConnection | None:
         return duckdb.connect(str(console.root / "warehouse/lending.duckdb"))
     except duckdb.IOException:
         return None  # the watch is not done with it
+
+
+def test_file_that_is_postponed_leaves_watch_at_rest_and_artifacts_written(console: Console):
+    rows = "".join(f"{number},Name {number},No\n" for number in range(2_000_000))
+    with console.watch(memory_limit="36MB", outputs="2") as watching:
+        (watching.inbox / "customers_2025-10-31.csv").write_text(f"CustomerID,Name,HasLoan\n{rows}")
+        assert watching.line("customers_2025-10-31.csv")["event"] == "postponed"
+        for name in ("accounts_2025-10-31.csv", "accounts_2025-11-01.csv"):
+            (watching.inbox / name).write_text(ACCOUNTS)
+            assert watching.line(name)["event"] == "accepted"
+        written = (console.root / "outputs" / "manifest.json").read_bytes()
+        until(lambda: (console.root / "outputs" / "manifest.json").read_bytes() != written, 30)
+        attempts = sum(line["event"] == "postponed" for line in watching.lines)
+        assert holds_for(3, lambda: sum(line["event"] == "postponed" for line in watching.lines) <= attempts + 1)
+        assert watching.stop(signal.SIGTERM) == 0

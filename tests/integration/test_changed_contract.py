@@ -14,7 +14,7 @@ from ledger import Ledger, SettableClock, fetch, without_marts
 
 from core.backfill import backfill
 from core.definition import BUILT_IN, load_pipeline
-from core.errors import ConfigurationError, DataRefused, Unavailable
+from core.errors import ConfigurationError, DataRefused
 from core.ledger import Delivered
 from core.rebuild import Selection, replay, verify
 from core.retract import retract
@@ -83,20 +83,20 @@ class Lender:
     """A ledger of feeds alone, whose contract for accounts may be edited."""
 
     def __init__(self, folder: Path, contract: Change) -> None:
-        self._root, self._pipeline = folder / "root", folder / "pipeline"
-        without_marts(self._pipeline)
+        self._root, self.pipeline = folder / "root", folder / "pipeline"
+        without_marts(self.pipeline)
         self.edit(contract)
         self.ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self._root, load_pipeline(str(self._pipeline)))
+        return Ledger(self._root, load_pipeline(str(self.pipeline)))
 
     def edit(self, change: Change) -> None:
         """Put the contract as it was at first, with a change, in the place of what it is."""
         contract = yaml.safe_load((BUILT_IN / "lending" / "account.yaml").read_text(encoding="utf-8"))
         change(contract)
-        (self._pipeline / "account.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+        (self.pipeline / "account.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
 
     def drop(self, files: Mapping[str, str]) -> None:
         ledger = self.ledger
@@ -219,7 +219,7 @@ def test_contract_that_is_in_force_again_is_the_one_to_go_on_from(tmp_path: Path
         lender.edit(contract)
         with lender.ledger.runtime.session():
             pass
-    kept = lender.ledger.rows("SELECT yaml FROM contract WHERE feed = 'account' ORDER BY place")
+    kept = lender.ledger.rows("SELECT yaml FROM contract_text WHERE feed = 'account' ORDER BY place")
     assert ["once a month" in text for (text,) in kept] == [False, True]
 
 
@@ -247,22 +247,25 @@ def test_history_does_not_go_on_under_another_key_or_type_until_it_is_replayed(t
 
 
 @pytest.mark.parametrize(
-    "lost", ["DELETE FROM lending.lending.contract", "UPDATE lending.lending.contract SET yaml = 'feed: account'"]
+    "lost",
+    ["DELETE FROM lending.lending.contract_text", "UPDATE lending.lending.contract_text SET yaml = 'feed: account'"],
 )
-def test_late_file_waits_where_nothing_tells_how_others_were_read(tmp_path: Path, lost: str):
+def test_late_file_is_postponed_where_nothing_tells_how_others_were_read(tmp_path: Path, lost: str):
     lender = Lender(tmp_path / "lender", stay)
     lender.drop(DAYS)
-    before = lender.tables()
+    before = lender.tables()["history_account"]
     lender.edit(say_something_new)
     with lender.ledger.runtime.session():
         pass
     with duckdb.connect(str(lender.ledger.database)) as connection:
         connection.execute(lost)
-    late = "accounts_2025-11-15.csv"
-    with pytest.raises(Unavailable, match="can no longer be read as it was accepted") as refused:
-        lender.ledger.drop(late, LATE[late])
-    assert "dropledger replay" in refused.value.hint
-    assert lender.tables() == before
+    late, ledger = "accounts_2025-11-15.csv", lender.ledger
+    later = ledger.put("customers_2026-01-01.csv", CUSTOMERS)
+    postponed, accepted = ledger.process(ledger.put(late, LATE[late]), later)
+    assert (postponed.delivered, accepted.delivered) == (Delivered.POSTPONED, Delivered.ACCEPTED)
+    assert "can no longer be read as it was accepted" in (postponed.error or "")
+    assert "dropledger replay" in (postponed.hint or "")
+    assert lender.tables()["history_account"] == before
     replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
     assert lender.ledger.rows("SELECT status FROM drop_ledger WHERE name = ?", [late]) == [("published",)]
 
@@ -274,8 +277,80 @@ def test_archived_file_that_was_damaged_is_not_taken_for_one_of_another_contract
     [archived] = (lender.ledger.root / "archive").rglob("*accounts_2025-11-30.csv")
     archived.chmod(0o600)
     archived.write_text("Nothing\n")
-    with pytest.raises(Unavailable, match="was changed"):
-        lender.ledger.drop("accounts_2025-11-15.csv", LATE["accounts_2025-11-15.csv"])
+    outcome = lender.ledger.drop("accounts_2025-11-15.csv", LATE["accounts_2025-11-15.csv"])
+    assert outcome.delivered == Delivered.POSTPONED
+    assert "was changed" in (outcome.error or "")
+
+
+def test_rows_that_held_at_first_are_no_others_until_a_replay(tmp_path: Path):
+    def with_initial(contract: dict[str, Any]) -> None:
+        contract["initial"] = "accounts_2025-01-01.csv"
+
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
+    initial = lender.pipeline / "accounts_2025-01-01.csv"
+    for text in (f"{ACCOUNTS}11,1,1.00,Savings\n", f"{ACCOUNTS}11,1,2.00,Savings\n"):
+        initial.write_text(text)
+        lender.edit(with_initial)
+        with pytest.raises(ConfigurationError, match="no longer fits") as refused:
+            lender.drop({"accounts_2026-01-31.csv": DAYS["accounts_2025-12-31.csv"]})
+        assert "initial rows" in refused.value.why
+        replay(lender.ledger.runtime, Selection(), None, lambda *_: None)
+        oldest = "SELECT balance FROM history_account WHERE account_id = 11 ORDER BY valid_from LIMIT 1"
+        assert lender.ledger.rows(oldest) == [(Decimal(text.split(",")[-2]),)]
+
+
+def test_operation_column_may_come_without_a_replay(tmp_path: Path):
+    """History has no such column, but the source layer has."""
+
+    def with_operation(contract: dict[str, Any]) -> None:
+        contract["mode"] = "delta"
+        contract["operation"] = {"column": "operation"}
+        contract["columns"].append({"name": "operation"})
+
+    lender = Lender(tmp_path / "lender", stay)
+    lender.drop(DAYS)
+    lender.edit(with_operation)
+    text = "AccountID,CustomerID,Balance,AccountType,Operation\n11,1,,,D\n"
+    lender.drop({"accounts_2026-01-31.csv": text})
+    assert lender.ledger.rows("SELECT account_id FROM history_account WHERE is_current ORDER BY 1") == [(12,), (13,)]
+    lender.retract("accounts_2026-01-31.csv")
+    assert lender.ledger.rows("SELECT account_id FROM stg_account") == []
+
+
+def test_backfill_keeps_what_rows_with_times_of_their_own_observed(tmp_path: Path):
+    """Under the contract before they had such; an archived file then has rows on both sides of what comes late."""
+
+    def delta(contract: dict[str, Any]) -> None:
+        contract["mode"] = "delta"
+
+    def with_times_of_rows(contract: dict[str, Any]) -> None:
+        contract["mode"] = "delta"
+        contract["columns"].append({"name": "seen_on", "type": "date"})
+        contract["effective_column"] = "seen_on"
+
+    header = "AccountID,CustomerID,Balance,AccountType,SeenOn\n"
+    days = {
+        "accounts_2025-10-31.csv": f"{header}11,1,1.00,Savings,2025-10-01\n11,1,25.00,Savings,2025-12-01\n",
+        "accounts_2025-11-30.csv": f"{header}11,1,2.00,Savings,2025-11-01\n11,1,30.00,Savings,2026-01-01\n",
+    }
+    late = {f"accounts_2025-11-{day}.csv": f"{ACCOUNTS}11,1,{day}.00,Savings\n" for day in (10, 20)}
+    tables = []
+    for together in (True, False):
+        lender = Lender(tmp_path / str(together), with_times_of_rows)
+        lender.drop(days)
+        lender.edit(delta)
+        ledger = lender.ledger
+        facts = [ledger.put(name, text) for name, text in late.items()]
+        if together:
+            outcomes = backfill(ledger.runtime, facts, lambda _: None)
+        else:
+            outcomes = [outcome for fact in facts for outcome in ledger.process(fact)]
+        assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 2
+        tables.append(lender.tables())
+    assert tables[0] == tables[1]
+    balances = [str(row[2]) for row in tables[0]["history_account"]]
+    assert balances == ["1.00", "2.00", "10.00", "20.00", "25.00", "30.00"]
 
 
 def test_replay_of_what_was_known_has_what_was_refused_later_as_it_was_then(tmp_path: Path):

@@ -179,8 +179,8 @@ def test_settings_are_read_anew_after_a_failure_that_they_may_have_caused(
 def test_message_whose_file_memory_does_not_suffice_for_is_handed_back_alone(
     root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("DROPLEDGER_MEMORY_LIMIT", "12MB")
-    rows = "".join(f"{number},Name {number},No\n" for number in range(1_000_000))
+    monkeypatch.setenv("DROPLEDGER_MEMORY_LIMIT", "36MB")
+    rows = "".join(f"{number},Name {number},No\n" for number in range(2_000_000))
     large, small = "inbox/customers_2026-01-01.csv", "inbox/accounts_2026-01-01.csv"
     root.put(large, f"CustomerID,Name,HasLoan\n{rows}")
     root.put(small, ACCOUNTS)
