@@ -24,6 +24,8 @@ def holding_run(mode: Mode, databricks: Server, folder: Path) -> Iterator[Run]:
     schema = new_schema()
     pipeline = holding_pipeline(mode, folder / f"pipeline_{schema}")
     ledger = RemoteLedger(folder / schema / "root", pipeline, access_to(databricks), schema)
+    with ledger.runtime.session():
+        pass  # a plan may begin with a replay, which wants a warehouse
     yield Run(ledger, {"holding": mode.feed})
     ledger.runtime.warehouse.remove()
 
