@@ -5,7 +5,7 @@ later ones hundreds of times. So the feed's history is wound back to the first o
 archived ones are folded again in order of as_of, each a plain step; the marts are computed once, at the end.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from core import ledger, mart
@@ -14,11 +14,10 @@ from core.archive import others_since
 from core.bulk import Bulk
 from core.contract import Contract
 from core.drop import FileDropped
-from core.errors import DataRefused, Postponed
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
-from core.pipeline import complete, gathered, settle, take_one_by_one
+from core.pipeline import gathered, settle
 from core.ports import Session
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted
@@ -32,19 +31,8 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
     """
     outcomes, note = gathered(tell)
-    runtime.alone(lambda: settle(runtime, dropped, note, _fold_together))
+    runtime.alone(lambda: settle(runtime, dropped, note, _admit_all))
     return outcomes
-
-
-def _fold_together(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
-    try:
-        with session.transaction():
-            outcomes = _admit_all(runtime, session, batch)
-            runtime.store.secure([drop.claim for drop in batch])
-    except (DataRefused, Postponed):
-        yield from take_one_by_one(runtime, session, batch)
-        return
-    yield from complete(runtime, session, outcomes)
 
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

@@ -25,6 +25,9 @@ from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.runtime import Runtime
 
+AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
+"""Admits a batch of drops in the transaction at hand, marts included."""
+
 _BATCH_DROPS = 200
 _BATCH_BYTES = 512 << 20
 
@@ -66,14 +69,14 @@ def settle(
     runtime: Runtime,
     dropped: Sequence[FileDropped] = (),
     tell: Callable[[Outcome], None] = lambda _: None,
-    work_off: Callable[[Runtime, Session, Sequence[Drop]], Iterator[Outcome]] | None = None,
+    admit_all: AdmitAll | None = None,
 ) -> None:
-    """What `process` does, for a caller who holds the root; `work_off` takes a batch in another way than usual."""
+    """What `process` does, for a caller who holds the root; `admit_all` admits a batch in another way than usual."""
     if not dropped and not runtime.store.unfinished():
         return
 
     def take(session: Session, batch: Sequence[Drop]) -> None:
-        for outcome in (work_off or _work_off)(runtime, session, batch):
+        for outcome in _work_off(runtime, session, batch, admit_all or _admit_all):
             tell(outcome)
 
     with runtime.session() as session:
@@ -141,24 +144,25 @@ def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
         yield batch
 
 
-def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
+def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> Iterator[Outcome]:
     """Admit a batch in one transaction, then publish and put the files in their place.
 
     If one of several is refused, or cannot be taken for now, all are rolled back and taken one by one, so that it alone
     is quarantined, or postponed.
     """
     try:
-        outcomes = _admitted(runtime, session, batch)
+        outcomes = _admitted(runtime, session, batch, admit_all)
     except (DataRefused, Postponed) as error:
         if len(batch) > 1:
-            yield from take_one_by_one(runtime, session, batch)
+            for drop in batch:
+                yield from _work_off(runtime, session, [drop], _admit_all)
         else:
             yield Outcome(batch[0], Delivered.POSTPONED, "", error=str(error), hint=error.hint)
         return
-    yield from complete(runtime, session, outcomes)
+    yield from _complete(runtime, session, outcomes)
 
 
-def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:
     """Admit a batch, or quarantine the one drop that it has.
 
     Raises:
@@ -167,7 +171,7 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list
     """
     try:
         with session.transaction():
-            outcomes = _admit_all(runtime, session, batch)
+            outcomes = admit_all(runtime, session, batch)
             runtime.store.secure([drop.claim for drop in batch])
     except DataRefused as refusal:
         if len(batch) > 1:
@@ -213,13 +217,7 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
     return outcomes
 
 
-def take_one_by_one(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[Outcome]:
-    """Each drop in a transaction of its own."""
-    for drop in batch:
-        yield from _work_off(runtime, session, [drop])
-
-
-def complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Publish what was committed, then put the files in their place."""
     publish_committed(runtime, session)
     return _put_away(runtime, outcomes)
