@@ -78,12 +78,12 @@ def _contract_then(session: Session, contract: Contract, row: LedgerRow) -> Cont
     if row.contract_sha256 == contract.sha256:
         return contract
     kept = session.query(
-        "SELECT yaml, initial FROM contract_text WHERE feed = :feed AND sha256 = :sha256",
+        "SELECT yaml FROM contract_text WHERE feed = :feed AND sha256 = :sha256",
         {"feed": row.feed, "sha256": row.contract_sha256},
     )
     if not kept:
         raise _unreadable(row, "the ledger does not have the contract that it was read under")
-    return contract_of(kept[0]["yaml"], kept[0]["initial"], row.contract_sha256 or "")
+    return contract_of(kept[0]["yaml"], row.contract_sha256 or "")
 
 
 def _unreadable(row: LedgerRow, why: str) -> Postponed:

@@ -341,10 +341,10 @@ def load_contract(path: Path) -> Contract:
 
 
 @cache
-def contract_of(text: str, initial: str | None, digest: str) -> Contract:
-    """A contract by its text, as a ledger keeps it.
+def contract_of(text: str, digest: str) -> Contract:
+    """A contract by its text, as a ledger keeps it; without its initial rows.
 
     Raises:
         ContractError: it is none for this version of dropledger.
     """
-    return parse_yaml(text, Path(f"contract {digest}"), Contract).read_from(text, initial, digest)
+    return parse_yaml(text, Path(f"contract {digest}"), Contract).read_from(text, None, digest)

@@ -115,23 +115,23 @@ def _keep(session: Session, contract: Contract) -> None:
     if newest and newest[0]["sha256"] == contract.sha256:
         return
     if newest:
-        initial = newest[0]["initial"] if session.count(f"history_{contract.feed}") else contract.initial_text
-        _refuse_to_mix(contract, newest[0]["yaml"], initial)
+        other_initial = newest[0]["initial"] != contract.initial_text and session.count(f"history_{contract.feed}") > 0
+        _refuse_to_mix(contract, newest[0]["yaml"], other_initial=other_initial)
     this = {"feed": contract.feed, "sha256": contract.sha256}
     session.execute("DELETE FROM contract_text WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
     place = newest[0]["place"] + 1 if newest else 1
     session.insert("contract_text", [{**this, "yaml": contract.yaml, "initial": contract.initial_text, "place": place}])
 
 
-def _refuse_to_mix(contract: Contract, text: str, initial: str | None) -> None:
+def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> None:
     """Stop where history could not go on from what it holds, although its columns have the same names."""
     try:
-        before = contract_of(text, initial, "")
+        before = contract_of(text, "")
     except ContractError:
         why = "the contract before it is none for this version of dropledger"
     else:
         types = [[(column.name, column.type) for column in (*c.key_columns, *c.values)] for c in (contract, before)]
-        if contract.key == before.key and types[0] == types[1] and contract.initial_text == before.initial_text:
+        if contract.key == before.key and types[0] == types[1] and not other_initial:
             return
         why = "its key, the type of a column or its initial rows are others"
     raise ConfigurationError(

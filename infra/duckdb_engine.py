@@ -25,8 +25,8 @@ def new_engine(spill: str, settings: Mapping[str, str]) -> duckdb.DuckDBPyConnec
 
 def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
     """Have an engine keep 1,600 MiB where it would take more: with 80 % of a machine loads are no faster."""
-    [(told,)] = engine.execute("SELECT current_setting('memory_limit')").fetchall()
-    number, unit = told.split()
+    [(limit,)] = engine.execute("SELECT current_setting('memory_limit')").fetchall()
+    number, unit = limit.split()
     if Decimal(number) * 1024 ** _UNITS.index(unit) > _ENOUGH_MEBIBYTES * 1024**2:
         engine.execute(f"SET GLOBAL memory_limit = '{_ENOUGH_MEBIBYTES}MiB'")
 
