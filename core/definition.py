@@ -14,9 +14,40 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.contract import CheckDefinition, Contract, Identifier, load_contract
 from core.errors import ConfigurationError, ContractError
+from core.sql import statements
 from core.yaml_file import load_yaml
 
 BUILT_IN = Path(__file__).parent / "pipelines"
+_LAYERS_BELOW = ("src_", "received_src_", "stg_", "history_")
+_WORK_TABLES = frozenset(
+    {
+        "added_version",
+        "change",
+        "concerned",
+        "cut",
+        "difference",
+        "effect",
+        "incoming",
+        "incoming_together",
+        "initial",
+        "left_out",
+        "line",
+        "micro_batch",
+        "missing",
+        "observation",
+        "observed",
+        "parsed",
+        "parsed_again",
+        "raw_row",
+        "removed_version",
+        "source_again",
+        "step",
+        "superseded",
+        "woven",
+        "woven_observation",
+    }
+)
+"""The relations that a drop's statements pass on to one another, but for those named after feeds and marts."""
 
 
 class PipelineFile(BaseModel):
@@ -173,7 +204,8 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
             )
     for contract in contracts.values():
         _check_relationships(folder, contract, contracts)
-    marts = _marts(folder)
+    intermediate, marts = _intermediate(folder), _marts(folder)
+    _refuse_taken_names(folder, contracts, intermediate, marts)
     told = [mart.name for mart in marts if mart.file.changes]
     if len(told) > 1:
         raise ContractError(
@@ -186,7 +218,7 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
         folder=folder,
         file=file,
         contracts=contracts,
-        intermediate=_intermediate(folder),
+        intermediate=intermediate,
         marts=marts,
         feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
     )
@@ -228,6 +260,27 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
         )
         for name in _ordered(references)
     )
+
+
+def _refuse_taken_names(
+    folder: Path, feeds: Iterable[str], intermediate: Iterable[Model], marts: Iterable[Mart]
+) -> None:
+    """A mart is made by replacing what has its name, which must not be the ledger or a history."""
+    taken = {
+        *(ddl.removeprefix("CREATE TABLE IF NOT EXISTS ").split()[0] for ddl in statements("ledger_tables")),
+        *("mart_moment", "complete_drop", "writer", "held"),
+        *_WORK_TABLES,
+        *(f"{kind}_{feed}" for feed in feeds for kind in ("changed", "all_changed", "keys_of", "together")),
+        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before", "due")),
+    }
+    files = [
+        *((model.name, folder / "intermediate" / f"{model.name}.sql") for model in intermediate),
+        *((mart.name, folder / "marts" / f"{mart.name}.yaml") for mart in marts),
+    ]
+    for name, path in files:
+        if name in taken or name.startswith(_LAYERS_BELOW):
+            raise ContractError(path, 1, f"'{name}' is the name of another table or view", hint="choose another name")
+        taken.add(name)
 
 
 def _checks(folder: Path, model: str, definitions: Iterable[CheckDefinition]) -> tuple[Check, ...]:

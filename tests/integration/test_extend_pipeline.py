@@ -1,6 +1,7 @@
 """A pipeline grows by files alone: a feed in YAML, a mart in YAML and SQL, checks in SQL, and no Python."""
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from textwrap import dedent
 import pytest
 from ledger import Ledger
 
+import core.definition
 from core.definition import BUILT_IN, load_pipeline
 from core.errors import ConfigurationError
 from core.ledger import Delivered
@@ -276,6 +278,37 @@ def test_missing_sql_is_named(extended: Path, name: str):
     (extended / name).unlink()
     with pytest.raises(ConfigurationError, match=f"{Path(name).name}.*is missing"):
         load_pipeline(str(extended))
+
+
+def refuse_mart(folder: Path, name: str) -> None:
+    """See that no mart may have this name."""
+    mart = {".yaml": f"{{mart: {name}, key: [one], columns: [one]}}", ".sql": "SELECT 1 AS one"}
+    added = {f"marts/{name}{end}": text for end, text in {**mart, ".touched.sql": "SELECT 1 AS one"}.items()}
+    add(folder, added)
+    with pytest.raises(ConfigurationError, match=f"'{name}' is the name of another"):
+        load_pipeline(str(folder))
+    for path in added:
+        (folder / path).unlink()
+
+
+def test_mart_is_not_named_like_a_table_that_is_there(extended: Path):
+    """Making such a mart would replace the ledger, or a history."""
+    own = {"account_summary", "customer_profile", "net_interest"}
+    views = {path.stem for path in (extended / "intermediate").iterdir()}
+    there = {name for (name,) in filled(extended).rows("SELECT table_name FROM information_schema.tables")} - own
+    assert {"drop_ledger", "delivery", "history_account", "src_fee", "stg_rate", *views} <= there
+    for name in there:
+        refuse_mart(extended, name)
+
+
+def test_mart_is_not_named_like_what_statements_pass_on(extended: Path):
+    made = re.compile(r"""\.(?:scratch|view|select_rows|load)\(\s*(?:\w+,\s*|"\w+",\s*)?f?"([\w{}.]+)\"""")
+    sources = re.compile(r'^_\w+ = "([a-z_]+)"$', re.MULTILINE)
+    texts = [path.read_text() for path in Path(core.definition.__file__).parent.glob("*.py")]
+    names = {name for text in texts for name in made.findall(text) + sources.findall(text)}
+    assert {"woven", "left_out", "parsed", "incoming", "changed_{contract.feed}", "due_{mart.name}"} <= names
+    for name in names:
+        refuse_mart(extended, name.replace("{contract.feed}", "fee").replace("{mart.name}", "account_summary"))
 
 
 @pytest.mark.parametrize(
