@@ -3,8 +3,9 @@
 from core.errors import ConfigurationError
 from core.pipeline import with_waiting
 from core.ports import Warehouse
-from core.rebuild import Progress, Selection, Verified, compare, rebuild, refuse_unless_there
+from core.rebuild import Progress, Selection, rebuild, refuse_unless_there
 from core.runtime import Runtime
+from core.verify import Verified, compare
 
 
 def migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: int = 5) -> Verified:

@@ -7,13 +7,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from core import rebuild
 from core.backfill import backfill as run_backfill
 from core.drop import FileDropped, is_temporary
 from core.errors import ConfigurationError
 from core.migrate import migrate as run_migrate
 from core.outcome import Outcome
+from core.rebuild import Selection
+from core.rebuild import replay as run_replay
 from core.retract import retract as run_retract
+from core.verify import Verified
+from core.verify import verify as run_verify
 from handlers import render
 from handlers.process import exit_code, refuse_vanished, show
 from handlers.progress import one_by_one, progress
@@ -72,7 +75,7 @@ def replay(
     if feed is not None:
         runtime.pipeline.contract(feed)
     with progress("replaying", "drops", quiet=quiet or json) as tell:
-        replayed = rebuild.replay(runtime, rebuild.Selection(since, until, feed, known_at), into, tell)
+        replayed = run_replay(runtime, Selection(since, until, feed, known_at), into, tell)
     if json:
         render.as_json(
             {
@@ -155,7 +158,7 @@ def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     """Compare the live tables with the archive folded again; 5 where they differ."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
-        verified = rebuild.verify(runtime, tell)
+        verified = run_verify(runtime, tell)
     if json:
         render.as_json({"command": "verify", **_as_json(verified)})
     elif not quiet:
@@ -163,7 +166,7 @@ def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     return DIFFERENT if verified.differences else 0
 
 
-def _as_json(verified: rebuild.Verified) -> dict[str, Any]:
+def _as_json(verified: Verified) -> dict[str, Any]:
     return {
         "drops": verified.drops,
         "tables": list(verified.tables),
@@ -175,7 +178,7 @@ def _as_json(verified: rebuild.Verified) -> dict[str, Any]:
     }
 
 
-def _show_verified(verified: rebuild.Verified) -> None:
+def _show_verified(verified: Verified) -> None:
     if not verified.differences:
         render.line(
             f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}."
@@ -183,7 +186,7 @@ def _show_verified(verified: rebuild.Verified) -> None:
     _show_differences(verified)
 
 
-def _show_differences(verified: rebuild.Verified) -> None:
+def _show_differences(verified: Verified) -> None:
     for found in verified.differences:
         where = "the live warehouse" if found.only == "live" else "the rebuilt one"
         columns = list(found.rows[0])

@@ -2,7 +2,7 @@
 
 from ledger import Ledger
 
-from core.rebuild import verify
+from core.verify import verify
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"

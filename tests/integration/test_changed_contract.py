@@ -16,8 +16,9 @@ from core.backfill import backfill
 from core.definition import BUILT_IN, load_pipeline
 from core.errors import ConfigurationError, DataRefused
 from core.ledger import Delivered
-from core.rebuild import Selection, replay, verify
+from core.rebuild import Selection, replay
 from core.retract import retract
+from core.verify import verify
 from infra.local_store import dropped_file
 
 Change = Callable[[dict[str, Any]], None]

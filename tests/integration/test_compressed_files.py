@@ -20,8 +20,9 @@ from core.drop import AsOf, AsOfSource
 from core.intake import read_again
 from core.ledger import Delivered
 from core.plan import plan
-from core.rebuild import Selection, replay, verify
+from core.rebuild import Selection, replay
 from core.retract import retract
+from core.verify import verify
 from infra.local_store import dropped_file
 
 if sys.version_info >= (3, 14):

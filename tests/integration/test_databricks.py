@@ -30,7 +30,8 @@ from core.definition import Pipeline
 from core.errors import Busy, Overtaken
 from core.export import export
 from core.plan import plan
-from core.rebuild import Selection, replay, verify
+from core.rebuild import Selection, replay
+from core.verify import verify
 from infra.databricks_connection import Access, Statements
 from infra.local_store import dropped_file
 

@@ -17,7 +17,7 @@ from ledger import Template
 from lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
 from plans import Again, Arrival, File, Replay, Retraction, Run, Step, assert_same, assert_sound_timelines
 
-from core.rebuild import verify
+from core.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 5 * settings().max_examples)]
 

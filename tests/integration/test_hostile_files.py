@@ -18,7 +18,7 @@ from reading import Reader, attempt
 
 from core.errors import Busy
 from core.ledger import Delivered
-from core.rebuild import verify
+from core.verify import verify
 from infra import private_file
 from infra.local_store import dropped_file
 

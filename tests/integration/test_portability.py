@@ -30,9 +30,10 @@ from core.errors import ConfigurationError
 from core.explain import explain
 from core.export import export
 from core.plan import plan
-from core.rebuild import Selection, replay, verify
+from core.rebuild import Selection, replay
 from core.retract import retract
 from core.sql import whole
+from core.verify import verify
 from infra.databricks_sql import dialect, while_held, written_table
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.local_store import dropped_file

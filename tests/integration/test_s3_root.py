@@ -17,9 +17,10 @@ from core.definition import Pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
 from core.pipeline import process
-from core.rebuild import Selection, replay, verify
+from core.rebuild import Selection, replay
 from core.retract import retract
 from core.runtime import Runtime
+from core.verify import verify
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.local_store import dropped_file
 from infra.s3_bucket import Bucket
