@@ -223,9 +223,7 @@ class _Admission:
             bulk.note(session, contract, folded)
         checks.record(session, {self.drop.drop_id: results})
         self._record_rejects(validated)
-        session.keep_loaded(
-            _SOURCE, f"src_{contract.feed}", "left_out" if validated.rows_read > validated.rows_accepted else None
-        )
+        session.keep_loaded(_SOURCE, f"src_{contract.feed}", validated.left_out)
         ledger.record_delivery(session, self.drop, Delivered.ACCEPTED, self.received_at, sequence)
         return conclude(
             self.runtime,

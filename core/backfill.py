@@ -12,13 +12,14 @@ from core import ledger, mart
 from core.admit import admit, compute_marts
 from core.archive import others_since
 from core.bulk import Bulk
-from core.contract import Contract
+from core.contract import Contract, Severity
 from core.drop import FileDropped
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
 from core.pipeline import gathered, settle
 from core.ports import Session
+from core.rules import rules_over_rows
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted
 from core.validate import validate
@@ -73,6 +74,8 @@ def _wind_back(
     archived = others_since(session, runtime, contract, since)
     if any(extract.contract.effective_column for extract, _ in archived):  # of an earlier contract
         return []
+    if any(any(rules_over_rows(extract.contract, "relationship", Severity.ERROR)) for extract, _ in archived):
+        return []  # which rows were accepted depends on what their parents were then
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
     bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")

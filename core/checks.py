@@ -71,7 +71,10 @@ def check_staging(
         shared = session.query(
             f"""SELECT count(*) AS failing
             FROM observation
-            WHERE {name} IN (SELECT {name} FROM observation GROUP BY {name} HAVING count(*) > 1)"""
+            WHERE NOT _absent
+                AND {name} IN (
+                    SELECT {name} FROM observation WHERE NOT _absent GROUP BY {name} HAVING count(*) > 1
+                )"""
         )[0]["failing"]
         message = rule.message or f"{column.name} stands in several rows"
         results.append(

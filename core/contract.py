@@ -18,7 +18,8 @@ from core.errors import ContractError
 from core.yaml_file import line_of_entry, load_yaml, parse_yaml
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-_RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line"})
+_RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
+"""What stands beside a feed's columns: in its history, in what `history` shows, in `changed_<feed>`, in the engine."""
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 
 Delimiter = Literal[",", ";", "\t", "|"]
@@ -107,9 +108,7 @@ class Column(BaseModel):
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         if name in _RESERVED:
-            raise ValueError(
-                f"'{name}' is a column of every history table; choose another name and list this as an alias"
-            )
+            raise ValueError(f"'{name}' is a column of dropledger's own; choose another name and list this as an alias")
         return name
 
     @field_validator("type")
@@ -158,6 +157,8 @@ class Column(BaseModel):
                 wanted, words = (bool, "true or false") if self.type == "boolean" else (str, "texts")
                 if not all(isinstance(value, wanted) for value in rule.accepted.values()):
                     raise ValueError(f"the accepted values of a {self.type} column stand for {words}")
+            if rule.rule == "pattern" and (self.type != "text" or self.accepted_values is not None):
+                raise ValueError("the rule pattern goes with text columns that have no accepted_values")
         return self
 
     @property
@@ -253,6 +254,8 @@ class Contract(BaseModel):
             raise ValueError("effective_column goes with mode: delta; a full extract is true at one moment")
         if self.mode == "full" and self.operation is not None:
             raise ValueError("operation goes with mode: delta")
+        if self.effective_column is not None and self.initial is not None:
+            raise ValueError("initial rows are true from the day in their file's name, so there is no effective_column")
         if self.effective_column is not None and self.column(self.effective_column).type not in {"date", "timestamp"}:
             raise ValueError("effective_column must be a date or a timestamp")
         return self

@@ -103,10 +103,15 @@ def parse_moment(text: str) -> datetime:
     """An ISO 8601 date or timestamp as aware UTC; without a zone it is taken as UTC.
 
     Raises:
-        ValueError: `text` is not ISO 8601.
+        ValueError: `text` is not ISO 8601, or lies outside the years 1 to 9999 in UTC.
     """
     moment = datetime.fromisoformat(text.strip())
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} lies outside the calendar in UTC") from error
 
 
 class DropHash:

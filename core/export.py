@@ -30,13 +30,13 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
             return export_marts(session, runtime.pipeline, folder)
     with runtime.store.exclusive(runtime.wait_seconds):
         copy = runtime.warehouse.aside("exporting", copied=True)
-    try:
-        with copy.session() as session:
-            with session.transaction():
-                _wind_back(session, runtime, as_of)
-            return export_marts(session, runtime.pipeline, folder)
-    finally:
-        copy.remove()
+        try:
+            with copy.session() as session:
+                with session.transaction():
+                    _wind_back(session, runtime, as_of)
+                return export_marts(session, runtime.pipeline, folder)
+        finally:
+            copy.remove()
 
 
 def _wind_back(session: Session, runtime: Runtime, moment: datetime) -> None:

@@ -15,6 +15,7 @@ _REASONS = {
     OTHER: "the row looks like the header of another table",
 }
 _TAB = "\t"
+_APART = "\x1f"  # no text holds it: intake refuses those that do
 _BLANKS = f" {_TAB}\u00a0\ufeff_"
 _WORD = r"^[^0-9]*\p{L}[^0-9]*$"
 _TYPED_AT_LEAST = 3  # fewer cells that are no values of their columns may be a row with mistakes
@@ -71,18 +72,23 @@ def _word(column: Column) -> str:
     return f"translate(lower({_text(column)}), {literal(_BLANKS)}, '')"
 
 
-def _headers(*columns: Column) -> str:
-    return ", ".join(literal(header) for column in columns for header in sorted(column.headers))
+def _is_header(column: Column, *columns: Column) -> str:
+    """Whether a cell is a header of one of the columns: sought in one text, as engines make room for each of a list."""
+    headers = _APART.join(header for other in columns for header in sorted(other.headers))
+    return (
+        f"contains({literal(_APART + headers + _APART)}, concat({literal(_APART)}, {_word(column)}, {literal(_APART)}))"
+    )
 
 
 def _is_repeated(contract: Contract) -> str:
-    return "(" + " AND ".join(f"{_word(column)} IN ({_headers(column)})" for column in _columns(contract)) + ")"
+    return "(" + " AND ".join(_is_header(column, column) for column in _columns(contract)) + ")"
 
 
 def _names_columns(contract: Contract) -> str:
     """Whether several cells are names of columns, in whatever place."""
-    headers = _headers(*contract.columns)
-    named = " + ".join(f"CASE WHEN {_word(column)} IN ({headers}) THEN 1 ELSE 0 END" for column in contract.columns)
+    named = " + ".join(
+        f"CASE WHEN {_is_header(column, *contract.columns)} THEN 1 ELSE 0 END" for column in contract.columns
+    )
     return f"({named} >= {_names_needed(contract)})"
 
 

@@ -157,7 +157,7 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
     fragments = feed_fragments(contract)
     closed = 0
     if is_first:  # there is no history to compare with
-        session.view("change", "SELECT *, TRUE AS opens FROM observation WHERE NOT _absent")
+        session.view("change", "SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent")
     else:
         session.scratch("step", statement("fold_step", fragments))
         session.view("change", "SELECT * FROM step")

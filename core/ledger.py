@@ -172,6 +172,9 @@ def delivery_row(drop: Drop, outcome: Delivered, received_at: datetime, sequence
 def record_drop(session: Session, row: Mapping[str, Any], *, known: bool) -> None:
     """Write the drop's one row; where it is `known`, in place of an earlier refused or retracted one."""
     if known:
+        before = find(session, row["drop_id"])
+        if before is not None and row["status"] == Status.QUARANTINED:
+            row = {**row, "name": before.name}  # the archived file's, if it was accepted once
         for table in ("drop_ledger", "rejected_row", "check_result"):
             session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
     session.insert("drop_ledger", [row])

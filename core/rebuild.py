@@ -191,8 +191,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
         received_last=contract.effective_column is None,
     )
     if is_newest:
-        left_out = "left_out" if validated.rows_read > validated.rows_accepted else None
-        session.keep_loaded("incoming", f"src_{row.feed}", left_out)
+        session.keep_loaded("incoming", f"src_{row.feed}", validated.left_out)
     session.execute(
         f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id}
     )

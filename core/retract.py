@@ -16,6 +16,7 @@ from core.ports import Session
 from core.runtime import Runtime
 from core.schema import empty_source
 from core.sql import feed_fragments, statement
+from core.validate import validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,22 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
         Busy: somebody else holds the root or the warehouse.
     """
 
-    def take_back() -> Retracted:
-        settle(runtime)
-        with runtime.session() as session:
-            row = _retractable(session, find_drop(session, drop_id)["drop_id"])
-            with session.transaction():
-                return _take_back(runtime, session, row, reason, who)
+    done: list[Retracted] = []  # outlives work that begins again
 
-    def bring_artifacts_in_line() -> None:
+    def work() -> None:
+        if not done:
+            settle(runtime)
+            with runtime.session() as session:
+                publish_committed(runtime, session)  # what a retraction has left that was killed here
+                row = _retractable(session, find_drop(session, drop_id)["drop_id"])
+                with session.transaction():
+                    retracted = _take_back(runtime, session, row, reason, who)
+            done.append(retracted)
         with runtime.session() as session:
             publish_committed(runtime, session, retracted=True)
 
-    retracted = runtime.alone(take_back)
-    runtime.alone(bring_artifacts_in_line)
-    return retracted
+    runtime.alone(work)
+    return done[0]
 
 
 def _retractable(session: Session, drop_id: str) -> LedgerRow:
@@ -156,15 +159,11 @@ def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> 
         return
     left = ledger.in_history(session, row.feed, datetime.min)
     contract = runtime.pipeline.contract(row.feed)
-    extract = None
     if left:
         with suppress(DataRefused):  # under the contract of now, whose columns the view has
             extract = archived_extract(runtime, contract, left[-1])
-    if extract is None:
-        empty_source(session, contract)
-        return
-    session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
-    session.scratch(
-        "left_out", "SELECT line AS _line FROM rejected_row WHERE drop_id = :drop_id", {"drop_id": extract.drop_id}
-    )
-    session.keep_loaded("incoming", name, "left_out")
+            session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
+            validated = validate(session, extract, "incoming")
+            session.keep_loaded("incoming", name, validated.left_out)
+            return
+    empty_source(session, contract)

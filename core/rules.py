@@ -8,6 +8,7 @@ from core.header_row import header_cases, unless_header
 from core.sql import engine_type, listed, literal, quoted
 
 _SHOWN = 60  # characters of a cell that a reason repeats
+_YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # from 0001 to 9999, as in Python
 _PLAIN_SCALE = 6  # up to which Spark writes each decimal without an exponent
 
 
@@ -65,8 +66,8 @@ def typed_cell(column: Column) -> str:
     else:
         pattern = {
             "bigint": "[+-]?[0-9]{1,19}",
-            "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
-            "timestamp": "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?",
+            "date": f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}",
+            "timestamp": _YEAR + "-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?",
         }[column.type]
     is_such = f"regexp_like({text}, {literal(f'^ *{pattern} *$')})"
     # The zone is always UTC here; a TIMESTAMP without zone is what both engines store.
@@ -89,6 +90,7 @@ def _type_reason(column: Column) -> str:
         "bigint": "is not a whole number of 64 bits; write digits alone",
         "date": "is not a date; write it like 2025-10-31",
         "timestamp": "is not a timestamp in UTC; write it like 2025-10-31T10:30:00Z",
+        "boolean": f"is none of: {', '.join((column.accepted_values and column.accepted_values.values) or ())}",
     }[column.type]
 
 
@@ -131,6 +133,11 @@ def _rule_violation(column: Column, rule: Rule) -> tuple[str, str] | None:
             return None
 
 
+def _refuses_other_values(column: Column) -> bool:
+    rule = column.accepted_values
+    return rule is not None and rule.severity == Severity.ERROR
+
+
 def violations(contract: Contract) -> Iterator[Violation]:
     """What a row can break by itself, in the order in which reasons are given: column by column, type first."""
     operation = contract.operation
@@ -153,7 +160,7 @@ def violations(contract: Contract) -> Iterator[Violation]:
             yield Violation(
                 column.name, "not_null", Severity.ERROR, f"{_text(column)} IS NULL", literal(f"{column.name} is empty")
             )
-        if column.type != "text" and column.accepted_values is None:
+        if column.type != "text" and not _refuses_other_values(column):
             yield Violation(
                 column.name,
                 "type",
@@ -232,9 +239,10 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
         if operation
         else "FALSE",
         "valid": " AND ".join([*_holds(contract), *unless_header(contract)]) or "TRUE",
-        "column_cases": " ".join(f"WHEN {predicate} THEN {column}" for predicate, column, _, _ in refusals),
-        "rule_cases": " ".join(f"WHEN {predicate} THEN {rule}" for predicate, _, rule, _ in refusals),
-        "reason_cases": " ".join(f"WHEN {predicate} THEN {reason}" for predicate, _, _, reason in refusals),
+        "refusal_cases": " ".join(f"WHEN {predicate} THEN {place}" for place, (predicate, *_) in enumerate(refusals)),
+        "column_cases": " ".join(f"WHEN {place} THEN {column}" for place, (_, column, _, _) in enumerate(refusals)),
+        "rule_cases": " ".join(f"WHEN {place} THEN {rule}" for place, (_, _, rule, _) in enumerate(refusals)),
+        "reason_cases": " ".join(f"WHEN {place} THEN {reason}" for place, (*_, reason) in enumerate(refusals)),
     }
 
 
@@ -265,7 +273,7 @@ def staging_predicates(contract: Contract) -> list[tuple[Violation, str]]:
                     )
                     predicate = " OR ".join(parts)
                 case "pattern":
-                    predicate = f"NOT regexp_like(CAST({name} AS STRING), {literal(rule.pattern or '')})"
+                    predicate = f"NOT regexp_like({name}, {literal(rule.pattern or '')})"
                 case _:
                     continue
             violation = Violation(column.name, rule.label, rule.severity, f"{guard}({predicate})", rule.message)

@@ -33,6 +33,11 @@ class Validated:
     first_effective: datetime | None
     last_effective: datetime | None
 
+    @property
+    def left_out(self) -> str | None:
+        """The scratch relation with the rows that were set apart, if any were."""
+        return "left_out" if self.rows_read > self.rows_accepted else None
+
 
 def validate(session: Session, extract: Extract, source: str) -> Validated:
     """Type and check the rows of `source`, as loaded, and set apart those that cannot go in.

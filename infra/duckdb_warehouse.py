@@ -160,6 +160,8 @@ class DuckDBWarehouse:
             new = not self._path.exists()
             with self._engine().cursor() as connection:
                 self._attach(connection, read_only)
+                if not read_only:  # so that whoever else may need what lies beside the file is done with it
+                    self._remove_spilled()
                 try:
                     keeping = (self._keeper, self._path) if self._keeper else None
                     session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping)
@@ -178,7 +180,6 @@ class DuckDBWarehouse:
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """An engine that the file is attached to for each session: a new one takes far longer to start than that."""
         if self._instance is None:
-            self._remove_spilled()
             self._instance = new_engine(f"{self._path}.tmp-{os.getpid()}", self._settings)
             self._parse = lru_cache(STATEMENTS_KEPT)(self._instance.extract_statements)
         return self._instance
@@ -186,7 +187,8 @@ class DuckDBWarehouse:
     def _remove_spilled(self) -> None:
         """Remove what processes that were killed had moved out of memory, or unpacked or rewrote to read it."""
         for folder in self._path.parent.glob(f"{escape(self._path.name)}.tmp-*"):
-            if not is_alive(int(folder.name.rpartition("-")[2])):
+            process = folder.name.rpartition("-")[2]
+            if process.isdecimal() and not is_alive(int(process)):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:

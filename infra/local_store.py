@@ -142,12 +142,12 @@ class LocalStore:
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         claims = [claim for claim in for_each(self._claim, dropped) if claim is not None]
-        # What a folder lists is made durable once for all of them.
+        # What a folder lists is made durable once for all of them, where they are before where they were.
+        if claims:
+            sync(self._root / "work")
         for folder in {self._folder(fact) for fact in dropped if not fact.keep_original}:
             with suppress(FileNotFoundError):  # the inbox may go when the files are out of it
                 sync(folder)
-        if claims:
-            sync(self._root / "work")
         return claims
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
@@ -343,6 +343,8 @@ def _move(source: Path, target: Path) -> None:
         try:
             if _content_mark(source) != before:
                 raise FileNotFoundError(f"{source} is another file by now") from None
+            for folder in (target.parent, target.parent.parent):  # or a crash of the machine may take the copy's name
+                sync(folder)
             source.unlink()
         except OSError:
             target.unlink()

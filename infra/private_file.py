@@ -6,6 +6,7 @@ Whoever opened a file before it was moved, has another name for it or owns it, c
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,11 +32,14 @@ def written_by_nobody(path: Path) -> bool:
     lease = getattr(fcntl, "F_SETLEASE", None)
     if lease is None:
         return False
+    # Who opens the file for writing while it is leased has the kernel send SIGIO, which would end this process.
+    ignored = signal.SIGURG
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, ignored)
         fcntl.fcntl(descriptor, lease, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
     except OSError:

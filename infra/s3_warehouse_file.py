@@ -37,8 +37,11 @@ class S3WarehouseFile:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         what, holder = f"the local copy of {self.location} is in use", f"process {os.getpid()}"
         lock = path.with_name(f"{path.name}.lock")
+        fetching = path.with_name(f"{path.name}.fetching")
         with held(lock, what, holder, self._wait_seconds, self._waiting, shared=read_only):
-            self._fetch(path)
+            # Of several readers one fetches at a time, so that the file and its note are of one version.
+            with held(fetching, what, holder, self._wait_seconds, self._waiting):
+                self._fetch(path)
             yield
 
     def _fetch(self, path: Path) -> None:

@@ -92,13 +92,14 @@ class Holding:
 
     def row(self, line: int, mode: Mode) -> model.Row:
         readable = self.owner_id.isdigit()
+        deleted = mode.operation and self.operation == "D"
         amount = Decimal(self.amount) if self.amount else None
         return model.Row(
             line,
             key=(int(self.owner_id), self.currency) if readable else None,
-            values=None if mode.operation and self.operation == "D" else () if mode.key_alone else (amount,),
+            values=None if deleted else () if mode.key_alone else (amount,),
             effective=day(self.changed_on) if mode.effective else None,
-            sound=readable and (amount is None or amount >= 0),
+            sound=readable and (deleted or amount is None or amount >= 0),
         )
 
 
@@ -120,9 +121,10 @@ def holding_files(draw: st.DrawFn, mode: Mode) -> File:
     places = list(product("12", ["EUR", "USD"], days))
     least = 3 if blemish == "conflicting" else 1 if mode.entries["mode"] == "full" else 0
     amounts = st.sampled_from(["1.00", "2.00", "1.00", "2.00", ""])
+    of_deleted = st.sampled_from(["1.00", "-1.00", ""])
     operations = st.sampled_from("UUID" if mode.operation else "U")
     rows = [
-        Holding(owner_id, currency, "1.00" if operation == "D" else draw(amounts), operation, changed_on)
+        Holding(owner_id, currency, draw(of_deleted if operation == "D" else amounts), operation, changed_on)
         for owner_id, currency, changed_on in draw(
             st.lists(st.sampled_from(places), min_size=least, max_size=4, unique=True)
         )
@@ -136,7 +138,7 @@ def holding_files(draw: st.DrawFn, mode: Mode) -> File:
     elif blemish == "conflicting" and not mode.key_alone:
         rows.append(replace(rows[0], operation="U", amount="3.00"))
     elif blemish is not None:
-        rows += rows[:1]
+        rows += [replace(row, amount="4.00" if row.operation == "D" else row.amount) for row in rows[:1]]
     return holding_file(mode, day(draw(st.integers(1, 5))), rows, by_option=by_option)
 
 

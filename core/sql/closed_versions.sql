@@ -10,4 +10,4 @@ FROM ${history} AS h
 INNER JOIN change AS o
     ON ${same_key}
 WHERE h.is_current
-    AND o.closes
+    AND o._closes

@@ -4,8 +4,8 @@ SELECT
     ${o_columns},
     o._line,
     o._effective_at,
-    NOT o._absent AS opens,
-    h.is_current IS NOT NULL AS closes
+    NOT o._absent AS _opens,
+    h.is_current IS NOT NULL AS _closes
 FROM observation AS o
 LEFT JOIN (
     SELECT *

@@ -6,7 +6,7 @@ WITH alike AS (
         o._effective_at,
         o._absent,
         o._line,
-        row_number() OVER (PARTITION BY ${o_columns}, o._effective_at, o._absent ORDER BY o._line) AS place
+        row_number() OVER (PARTITION BY ${o_observed}, o._effective_at, o._absent ORDER BY o._line) AS _place
     FROM parsed_again AS o
     INNER JOIN concerned AS h
         ON ${same_key}
@@ -16,9 +16,9 @@ WITH alike AS (
 numbered AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _line) AS place_of_key
+        row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _line) AS _place_of_key
     FROM alike
-    WHERE place = 1
+    WHERE _place = 1
         AND _line NOT IN (
             SELECT line
             FROM rejected_row
@@ -33,4 +33,4 @@ SELECT
     CAST(:sequence AS BIGINT) AS _sequence,
     CAST(:drop_id AS STRING) AS _drop_id
 FROM numbered
-WHERE place_of_key = 1
+WHERE _place_of_key = 1

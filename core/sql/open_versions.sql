@@ -7,4 +7,4 @@ SELECT
     :drop_id,
     o._line
 FROM change AS o
-WHERE o.opens
+WHERE o._opens

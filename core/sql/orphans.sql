@@ -8,4 +8,5 @@ LEFT JOIN (
 ) AS parent
     ON parent.known = o.${column}
 WHERE o.${column} IS NOT NULL
+    AND NOT o._absent
     AND parent.known IS NULL

@@ -15,11 +15,17 @@ operated AS (
         ${effective_at} AS _effective_at,
         ${absent} AS _absent
     FROM typed
+),
+refused AS (
+    SELECT
+        *,
+        CASE ${refusal_cases} END AS _refusal
+    FROM operated
 )
 SELECT
     _line,
     _duplicate,
-    CASE ${column_cases} END AS column_name,
-    CASE ${rule_cases} END AS rule,
-    CASE ${reason_cases} END AS reason
-FROM operated
+    CASE _refusal ${column_cases} END AS column_name,
+    CASE _refusal ${rule_cases} END AS rule,
+    CASE _refusal ${reason_cases} END AS reason
+FROM refused

@@ -1,4 +1,4 @@
--- Valid rows that share a value in a column that must be unique.
+-- Valid rows that share a value in a column that must be unique; a deletion says nothing but its key.
 SELECT
     p._line,
     FALSE AS _duplicate,
@@ -10,9 +10,11 @@ INNER JOIN (
     SELECT ${column}
     FROM parsed
     WHERE _valid
+        AND NOT _absent
         AND ${column} IS NOT NULL
     GROUP BY ${column}
     HAVING count(DISTINCT (${key})) > 1
 ) AS repeated
     ON repeated.${column} = p.${column}
 WHERE p._valid
+    AND NOT p._absent

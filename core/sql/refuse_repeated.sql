@@ -1,4 +1,5 @@
--- Valid rows that share key and effective time: alike, they count once; different, all of them are refused.
+-- Valid rows that share key and effective time: alike, they count once; different, all of them are refused. Deletions are
+-- alike whatever else they hold.
 WITH repeated AS (
     SELECT
         ${key},
@@ -13,7 +14,7 @@ numbered AS (
         ${o_key},
         o._effective_at,
         o._line,
-        row_number() OVER (PARTITION BY ${o_columns}, o._effective_at, o._absent ORDER BY o._line) > 1 AS _duplicate
+        row_number() OVER (PARTITION BY ${o_observed}, o._effective_at, o._absent ORDER BY o._line) > 1 AS _duplicate
     FROM parsed AS o
     INNER JOIN repeated AS h
         ON ${same_key}
@@ -23,7 +24,7 @@ numbered AS (
 counted AS (
     SELECT
         *,
-        sum(CASE WHEN _duplicate THEN 0 ELSE 1 END) OVER (PARTITION BY ${key}, _effective_at) AS spellings
+        sum(CASE WHEN _duplicate THEN 0 ELSE 1 END) OVER (PARTITION BY ${key}, _effective_at) AS _spellings
     FROM numbered
 )
 SELECT
@@ -32,9 +33,9 @@ SELECT
     ${first_key} AS column_name,
     'conflicting_key' AS rule,
     concat(
-        'this key stands in the file with ', CAST(spellings AS STRING),
+        'this key stands in the file with ', CAST(_spellings AS STRING),
         ' different sets of values for one effective time; none is picked at random'
     ) AS reason
 FROM counted
 WHERE _duplicate
-    OR spellings > 1
+    OR _spellings > 1

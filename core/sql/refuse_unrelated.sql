@@ -1,4 +1,4 @@
--- Valid rows whose value is no current key of the parent feed.
+-- Valid rows whose value is no current key of the parent feed; a deletion says nothing but its key.
 SELECT
     p._line,
     FALSE AS _duplicate,
@@ -13,5 +13,6 @@ LEFT JOIN (
 ) AS parent
     ON parent.known = p.${column}
 WHERE p._valid
+    AND NOT p._absent
     AND p.${column} IS NOT NULL
     AND parent.known IS NULL

@@ -5,10 +5,10 @@ WITH standing AS (
     FROM (
         SELECT
             *,
-            row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS place
+            row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS _place
         FROM woven_observation
     ) AS numbered
-    WHERE place = 1
+    WHERE _place = 1
 ),
 point AS (
     SELECT
@@ -34,13 +34,13 @@ point AS (
 compared AS (
     SELECT
         *,
-        lag(_absent) OVER (PARTITION BY ${key} ORDER BY _effective_at) AS _before_absent${before_columns}
+        lag(_absent) OVER (PARTITION BY ${key} ORDER BY _effective_at) AS _absent_before${before_columns}
     FROM point
 ),
 change AS (
     SELECT *
     FROM compared
-    WHERE coalesce(_before_absent, TRUE) <> _absent
+    WHERE coalesce(_absent_before, TRUE) <> _absent
         OR (NOT _absent AND ${differs_from_before})
 ),
 period AS (

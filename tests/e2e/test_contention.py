@@ -218,3 +218,23 @@ def status_under_a_stream(console: Console, seconds: int, rate: int) -> list[flo
                 waits.append(time.monotonic() - began)
         until(lambda: all_taken(console.root), 60)
     return waits
+
+
+def test_exports_at_once_are_each_of_their_own_moment(console: Console):
+    header = "AccountID,CustomerID,Balance,AccountType\n"
+    names = {"2025-10-20": "100.00", "2025-11-20": "200.00", "2025-12-20": "300.00"}
+    console.run("process", console.file("customers_2025-10-01.csv", CUSTOMERS))
+    for day, balance in names.items():
+        console.run("process", console.file(f"accounts_{day}.csv", f"{header}11,1,{balance},Savings\n"))
+    for attempt in range(3):
+        folders = {day: console.folder / f"{day}-{attempt}" for day in names}
+        exports = [
+            subprocess.Popen(
+                [SCRIPT, "export", "--as-of", day, "--to", str(folder), "--root", str(console.root), "--quiet"],
+                env=environment(wait_seconds=60),
+            )
+            for day, folder in folders.items()
+        ]
+        assert [process.wait(60) for process in exports] == [0, 0, 0]
+        found = {day: (folder / "account_summary.csv").read_text() for day, folder in folders.items()}
+        assert {day: text.split("\n")[1].split(",")[2] for day, text in found.items()} == names

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from ledger import Ledger, custom_pipeline
 from three_days import CUSTOMERS, DAYS, HEADER, TABLES, agrees_with_its_archive, artifacts, filled, quietly, tables
 
 from core.backfill import backfill
+from core.definition import BUILT_IN
 from core.errors import ConfigurationError
 from core.export import export
 from core.ledger import Delivered
@@ -151,3 +153,23 @@ def test_migration_writes_over_no_ledger_and_needs_one(new_ledger):
     assert tables(other) == before
     with pytest.raises(ConfigurationError, match="there is no warehouse"):
         migrate(new_ledger("empty").runtime, source.runtime.warehouse, quietly)
+
+
+def test_backfill_leaves_rows_as_their_parents_had_them_accepted(tmp_path: Path):
+    """Customer 2 is gone by now; the account that it had was accepted while it was there."""
+    columns = yaml.safe_load((BUILT_IN / "lending" / "account.yaml").read_text(encoding="utf-8"))["columns"]
+    (relationship,) = (rule for column in columns for rule in column["rules"] if "to" in rule)
+    relationship["severity"] = "error"
+    changes = {"customer.yaml": {"missing_keys": "close"}, "account.yaml": {"columns": columns, "mode": "delta"}}
+    found = Ledger(tmp_path / "root", custom_pipeline(tmp_path / "pipeline", changes))
+    found.drop("customers_2025-01-01.csv", CUSTOMERS)
+    found.drop("accounts_2025-02-10.csv", f"{HEADER}11,1,5,Savings\n12,2,6,Savings\n")
+    found.drop("customers_2025-03-01.csv", CUSTOMERS.replace("2,Bob,No\n", ""))
+    before = found.table("history_account")
+    facts = []
+    for name, row in (("accounts_2025-01-05.csv", "21,1,5,Savings"), ("accounts_2025-01-06.csv", "22,1,6,Savings")):
+        (tmp_path / name).write_text(f"{HEADER}{row}\n")
+        facts.append(dropped_file(tmp_path / name, keep_original=True))
+    assert [one.delivered for one in backfill(found.runtime, facts, lambda _: None)] == [Delivered.ACCEPTED] * 2
+    assert set(before) < set(found.table("history_account"))
+    assert agrees_with_its_archive(found)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,51 @@ def test_copy_on_another_file_system_is_durable_before_the_original_goes(
     monkeypatch.setattr(Path, "unlink", removed)
     ledger.runtime.store.put({"outputs/some.csv": original})
     assert done[done.index("named") :][:3] == ["named", "synced", "removed"]
+
+
+def test_program_that_opens_its_file_again_while_it_is_looked_at_does_not_end_us(tmp_path: Path):
+    """The kernel tells whoever looks by a signal, and that signal ends a process unless it is another one."""
+    path = tmp_path / "accounts.csv"
+    path.write_text("AccountID\n")
+    look = (
+        "import sys, time, pathlib; from infra.private_file import written_by_nobody\n"
+        "end = time.monotonic() + 2\n"
+        "found = set()\n"
+        "while time.monotonic() < end: found.add(written_by_nobody(pathlib.Path(sys.argv[1])))\n"
+        "print(found)"
+    )
+    with subprocess.Popen([sys.executable, "-c", look, str(path)], stdout=subprocess.PIPE, text=True) as looking:
+        while looking.poll() is None:
+            with path.open("a") as file:
+                file.write("11\n")
+        assert looking.stdout is not None
+        assert (looking.returncode, looking.stdout.read().strip()) in {(0, "{False, True}"), (0, "{True, False}")}
+
+
+def test_copy_of_an_inbox_on_another_file_system_is_durable_before_the_file_goes(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[str] = []
+    rename, fsync, unlink = os.rename, os.fsync, Path.unlink
+
+    def renamed(source: Path, target: Path) -> None:
+        if ledger.root / "inbox" in Path(source).parents:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(source))
+        rename(source, target)
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def removed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        done.append(str(path))
+
+    dropped = ledger.put(NAME, TEXT)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", renamed)
+        patch.setattr(os, "fsync", synced)
+        patch.setattr(Path, "unlink", removed)
+        (claim,) = ledger.runtime.store.claim([dropped])
+    gone = done.index(dropped.uri)
+    assert {str(claim.path.parent), str(ledger.root / "work")} <= set(done[:gone])

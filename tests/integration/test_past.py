@@ -8,10 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ledger import Ledger, SettableClock
+from ledger import Ledger, SettableClock, custom_pipeline
 from three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
-from core.definition import load_pipeline
+from core.definition import Pipeline, load_pipeline
 from core.errors import ConfigurationError, Unavailable
 from core.ledger import Delivered
 from core.rebuild import Selection, replay
@@ -245,3 +245,31 @@ def test_rows_of_several_lines_are_shown_again_when_the_drop_behind_them_is_retr
 
     assert shown == [(2, "Ann\nLee", True), (4, 'Bo "the" Berg', True)]
     assert ledger.table("src_customer", "_line, customer_name, _accepted") == shown
+
+
+def test_rows_that_count_as_duplicates_are_shown_as_such_when_the_drop_behind_them_is_retracted(ledger: Ledger):
+    ledger.drop("accounts_2025-10-31.csv", HEADER + "11,1,5,Savings\n11,1,5,Savings\n12,1,-5,Savings\n13,1,1,Savings\n")
+    shown, staged = ledger.table("src_account", "_line, _accepted"), ledger.table("stg_account", "_line")
+    later = ledger.drop("accounts_2025-11-30.csv", HEADER + "11,1,6,Savings\n")
+    retract(ledger.runtime, later.drop.drop_id, "sent by mistake", "the tests")
+
+    assert staged == [(2,), (5,)]
+    assert (ledger.table("src_account", "_line, _accepted"), ledger.table("stg_account", "_line")) == (shown, staged)
+
+
+def test_replay_of_what_was_known_finds_a_file_that_was_refused_later_under_another_name(
+    tmp_path: Path, lending: Pipeline
+):
+    found = filled(Ledger(tmp_path / "root", lending), ("accounts_2025-10-31.csv",))
+    then, known_then = found.clock(), len(found.table("history_account"))
+    (drop_id,) = found.rows("SELECT drop_id FROM drop_ledger WHERE feed = 'account'")[0]
+    retract(found.runtime, drop_id, "wrong", "ann")
+    other = custom_pipeline(tmp_path / "pipeline", {"account.yaml": {"delimiters": [";"]}})
+    again = Ledger(found.root, other).drop("accounts_2025-10-31_again.csv", DAYS["accounts_2025-10-31.csv"])
+    assert (again.drop.drop_id, again.delivered) == (drop_id, Delivered.QUARANTINED)
+
+    replay(Ledger(found.root, lending).runtime, Selection(known_at=then), str(tmp_path / "then.duckdb"), quietly)
+
+    with duckdb.connect(str(tmp_path / "then.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT count(*) FROM lending.history_account").fetchall()
+    assert rows == [(known_then,)]

@@ -193,6 +193,11 @@ WRONG_DELTA: dict[str, tuple[str, str, str]] = {
     "no effective column": ("effective_column: true_from", "effective_column: day", "'day'"),
     "no operation column": ("{column: op}", "{column: action}", "'action'"),
     "operation in the key": ("{column: op}", "{column: loan_id}", "key"),
+    "initial rows with times of their own": (
+        "mode: delta",
+        "mode: delta\ninitial: loans_1970-01-01.csv",
+        "no effective_column",
+    ),
     "missing keys of a delta": ("mode: delta", "mode: delta\nmissing_keys: close", "mode: full"),
 }
 
@@ -210,6 +215,8 @@ SENSELESS: dict[str, tuple[str, str]] = {
     "default of another type": ("type: decimal(10,2)", "type: decimal(10,2)\n    default: none"),
     "bounds that leave nothing": (RANGE, "range, min: 5, max: 1"),
     "pattern that the engine does not know": (RANGE, "pattern, pattern: '^(?!0)'"),
+    "pattern of a number": (RANGE, "pattern, pattern: '^[0-9]{6}$'"),
+    "column that the engine has": ("name: amount", "name: rowid"),
     "key column twice": ("key: [loan_id]", "key: [loan_id, loan_id]"),
 }
 

@@ -192,7 +192,10 @@ def test_moment_without_a_zone_is_utc(text, moment):
     assert parse_moment(text).utcoffset() == timedelta(0)
 
 
-@pytest.mark.parametrize("text", ["", "today", "31.10.2025", "2025-02-30"])
+OUTSIDE = ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"]
+
+
+@pytest.mark.parametrize("text", ["", "today", "31.10.2025", "2025-02-30", *OUTSIDE])
 def test_text_that_is_no_moment_is_an_error(text):
     with pytest.raises(ValueError, match=r".+"):
         parse_moment(text)

@@ -124,9 +124,12 @@ def test_fragment_is_put_in_as_it_is(engine):
         "orphans",
         {"column": "x", "parent": "(SELECT '${column} $$ $1' AS y, TRUE AS is_current)", "parent_key": "y"},
     )
-    engine.execute("CREATE OR REPLACE TEMP TABLE observation AS SELECT '${column} $$ $1' AS x UNION ALL SELECT 'other'")
+    engine.execute(
+        "CREATE OR REPLACE TEMP TABLE observation AS\n"
+        "SELECT '${column} $$ $1' AS x, FALSE AS _absent UNION ALL SELECT 'other', FALSE"
+    )
 
-    assert engine.execute(sql).fetchall() == [("other",)]
+    assert engine.execute(sql).fetchall() == [("other", False)]
 
 
 def test_history_table_is_that_of_the_contract(engine, lending: Pipeline):
