@@ -17,7 +17,7 @@ from core.drop import FileDropped
 from core.history import fold, no_changes
 from core.intake import Drop, Extract
 from core.outcome import Outcome
-from core.pipeline import gathered, settle
+from core.pipeline import gathered, settle, tell_refused
 from core.ports import Session
 from core.rules import rules_over_rows
 from core.runtime import Runtime
@@ -30,9 +30,15 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
 
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
+        Untaken: a file could not be taken from where it lies; the others were.
     """
     outcomes, note = gathered(tell)
-    runtime.alone(lambda: settle(runtime, dropped, note, _admit_all))
+
+    def work() -> None:
+        settle(runtime, dropped, note, _admit_all)
+        tell_refused(runtime, outcomes)
+
+    runtime.alone(work)
     return outcomes
 
 

@@ -1,10 +1,11 @@
 """What became of a delivery, as handlers report it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.drop import iso
+from core.errors import Unavailable
 from core.intake import Drop
 from core.ledger import Delivered
 
@@ -69,3 +70,11 @@ class Outcome:
             "error": self.error,
             "hint": self.hint,
         }
+
+
+class Untaken(Unavailable):
+    """Files that could not be taken from where they lie; `outcomes` are those of the others."""
+
+    def __init__(self, refused: Unavailable, outcomes: Sequence[Outcome]) -> None:
+        super().__init__(refused.what, why=refused.why, hint=refused.hint)
+        self.outcomes = outcomes

@@ -19,7 +19,7 @@ from core.intake import Drop, addressed, identify
 from core.ledger import Delivered
 from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
-from core.outcome import Outcome
+from core.outcome import Outcome, Untaken
 from core.ports import Session
 from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
@@ -39,11 +39,13 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
+        Untaken: a file could not be taken from where it lies; the others were.
     """
     outcomes, note = gathered(tell)
 
     def work() -> None:
         settle(runtime, dropped, note)
+        tell_refused(runtime, outcomes)
         if all(outcome.postponed for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
@@ -63,6 +65,17 @@ def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[
         tell(outcome)
 
     return outcomes, note
+
+
+def tell_refused(runtime: Runtime, outcomes: Sequence[Outcome]) -> None:
+    """Stop where files could not be taken from where they lie, now that the others are.
+
+    Raises:
+        Untaken: with the outcomes of the others.
+    """
+    refused = runtime.store.refused()
+    if refused is not None:
+        raise Untaken(refused, outcomes)
 
 
 def settle(

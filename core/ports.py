@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from core.compression import Compression
 from core.drop import Claim, FileDropped
+from core.errors import Unavailable
 
 Parameters = Mapping[str, Any]
 Clock = Callable[[], datetime]
@@ -55,6 +56,10 @@ class Store(Protocol):
 
     def unfinished(self) -> list[Claim]:
         """Claims that an earlier process left, oldest first."""
+        ...
+
+    def refused(self) -> Unavailable | None:
+        """Why files stayed where they are that `claim` and `unfinished` were to give since this was last asked."""
         ...
 
     def workspace(self, claim_id: str) -> Path:

@@ -37,7 +37,6 @@ def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
         CheckFailed: the marts or the history without the drop break a check; nothing was changed.
         Busy: somebody else holds the root or the warehouse.
     """
-
     done: list[Retracted] = []  # outlives work that begins again
 
     def work() -> None:

@@ -1,5 +1,6 @@
 """The command line. Commands import what they need when they run, so that help and version are instant."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -305,6 +306,9 @@ def main() -> None:
     """The console script; errors leave with the exit code of docs/operating.md."""
     os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
     sys.excepthook = _report_bug
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may have letters that a terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.exceptions.Exit as leave:

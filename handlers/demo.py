@@ -31,6 +31,8 @@ def samples() -> Path:
 
 def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Two days of drops; the second changes a balance, a loan flag and nothing else."""
+    if root is not None and "://" in root:
+        raise ConfigurationError(f"the demo cannot run in {root}", hint="name a folder of this machine")
     fresh = Path(root or tempfile.mkdtemp(prefix="dropledger-demo-"))
     if fresh.exists() and any(fresh.iterdir()):
         raise ConfigurationError(

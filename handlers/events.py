@@ -34,7 +34,7 @@ class Message:
 def messages(event: Mapping[str, Any]) -> list[Message]:
     """The messages of an event: those that the queue hands over together, or one that is the event itself."""
     records = event.get("Records")
-    if isinstance(records, list) and records and all(record.get("eventSource") == "aws:sqs" for record in records):
+    if isinstance(records, list) and records and all(_is_queued(record) for record in records):
         return [
             _message(
                 Queued(record["messageId"], record.get("eventSourceARN", ""), record.get("receiptHandle", "")),
@@ -43,6 +43,10 @@ def messages(event: Mapping[str, Any]) -> list[Message]:
             for record in records
         ]
     return [_message(None, event)]
+
+
+def _is_queued(record: object) -> bool:
+    return isinstance(record, dict) and record.get("eventSource") == "aws:sqs"
 
 
 def _message(queued: Queued | None, content: str | Mapping[str, Any]) -> Message:

@@ -1,13 +1,13 @@
 """`dropledger process`: files named by hand take the same way as dropped ones."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from core.drop import FileDropped
 from core.errors import ConfigurationError, Unavailable
-from core.outcome import Outcome
+from core.outcome import Outcome, Untaken
 from core.pipeline import process as run
 from handlers import render
 from handlers.progress import one_by_one, progress
@@ -39,28 +39,38 @@ def process(
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
     with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
-        outcomes = run(runtime, facts, one_by_one(tell, len(facts)))
+        outcomes, failure = taken(lambda: run(runtime, facts, one_by_one(tell, len(facts))), facts)
     if json:
         render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
         show(outcomes)
-    refuse_vanished(facts, outcomes)
-    return exit_code(outcomes)
+    return ended(outcomes, failure)
 
 
-def refuse_vanished(facts: Sequence[FileDropped], outcomes: Sequence[Outcome]) -> None:
-    """Stop where a file was gone before it could be taken.
-
-    Raises:
-        Unavailable: with the name of the first one.
-    """
+def taken(
+    work: Callable[[], Sequence[Outcome]], facts: Sequence[FileDropped] = ()
+) -> tuple[Sequence[Outcome], Unavailable | None]:
+    """The outcomes of what was taken, and what to say of files that were not, or were gone before their turn."""
+    try:
+        outcomes = work()
+    except Untaken as failure:
+        return failure.outcomes, failure
     vanished = Counter(fact.name for fact in facts) - Counter(outcome.drop.name for outcome in outcomes)
-    if vanished:
-        others = f", as were {vanished.total() - 1} others" if vanished.total() > 1 else ""
-        raise Unavailable(
-            f"{next(fact.uri for fact in facts if fact.name in vanished)} was gone before it could be taken{others}",
-            hint="look whether another program moves files there; dropledger drops lists what was taken",
-        )
+    if not vanished:
+        return outcomes, None
+    others = f", as were {vanished.total() - 1} others" if vanished.total() > 1 else ""
+    return outcomes, Unavailable(
+        f"{next(fact.uri for fact in facts if fact.name in vanished)} was gone before it could be taken{others}",
+        hint="look whether another program moves files there; dropledger drops lists what was taken",
+    )
+
+
+def ended(outcomes: Sequence[Outcome], failure: Unavailable | None) -> int:
+    """The exit code of a command that took files, once it has said which ones it could not take."""
+    if failure is None:
+        return exit_code(outcomes)
+    render.error(failure)
+    return failure.exit_code
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

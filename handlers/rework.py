@@ -18,7 +18,7 @@ from core.retract import retract as run_retract
 from core.verify import Verified
 from core.verify import verify as run_verify
 from handlers import render
-from handlers.process import exit_code, refuse_vanished, show
+from handlers.process import ended, show, taken
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
@@ -104,13 +104,12 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
     else:
         facts = _files_below(Path(folder_or_prefix), feeds)
     with progress("backfilling", "files", quiet=quiet or json) as tell:
-        outcomes = run_backfill(runtime, facts, one_by_one(tell, len(facts)))
+        outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
     if json:
         render.as_json({"command": "backfill", "outcomes": [outcome.as_json() for outcome in outcomes]})
     elif not quiet:
         _summarise(outcomes)
-    refuse_vanished(facts, outcomes)
-    return exit_code(outcomes)
+    return ended(outcomes, failure)
 
 
 def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DROPLEDGER_", toml_file=TOML, extra="forbid")
 
-    root: str = "ledger"
+    root: str = Field(default="ledger", min_length=1)
     warehouse: str = ""
     pipeline: str = "lending"
     log: Literal["auto", "console", "json"] = "auto"

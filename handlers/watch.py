@@ -5,6 +5,7 @@ A file is taken when the platform says that it was closed after writing, or move
 long, where an event is to be expected.
 """
 
+import errno
 import math
 import signal
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -32,13 +34,13 @@ from watchdog.observers.api import BaseObserver
 
 from core.drop import FileDropped
 from core.errors import Busy, ConfigurationError, Unavailable
-from core.outcome import Outcome
+from core.outcome import Outcome, Untaken
 from core.pace import Pace
 from core.pipeline import in_order, process
 from core.runtime import Runtime
 from handlers import render
 from handlers.logs import configure_logs, log_outcome
-from handlers.process import exit_code, show
+from handlers.process import ended, show, taken
 from handlers.settings import read_settings
 from handlers.wiring import wire
 from infra.file_names import path_of, readable
@@ -68,6 +70,7 @@ class Settling:
         self.patience = patience
         self._announced: set[str] = set()
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._put_off: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def announce(self, path: str) -> None:
@@ -80,7 +83,10 @@ class Settling:
         taken, seen, now = [], {}, time.monotonic()
         with self._lock:
             announced, self._announced = self._announced, set()
+        self._put_off = {path: until for path, until in self._put_off.items() if until > now}
         for fact in arrivals:
+            if fact.uri in self._put_off:
+                continue
             try:
                 found = path_of(fact.uri).stat()
             except FileNotFoundError:
@@ -95,10 +101,14 @@ class Settling:
         self._seen = seen
         return taken
 
+    def put_off(self, path: str) -> None:
+        """Leave a file that could not be taken alone for a while."""
+        self._put_off[path] = time.monotonic() + RESCAN_SECONDS
+
     @property
-    def waiting(self) -> bool:
-        """Whether a file was seen that may still be written to."""
-        return bool(self._seen)
+    def waiting(self) -> int:
+        """How many files were seen that may still be written to."""
+        return len(self._seen)
 
 
 class _Listener(FileSystemEventHandler):
@@ -130,12 +140,12 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
     runtime.store.prepare()
     if once:
-        outcomes = _catch_up(runtime)
+        outcomes, failure = _catch_up(runtime)
         if json:
             render.as_json({"command": "watch", "outcomes": [outcome.as_json() for outcome in outcomes]})
         elif not quiet:
             show(outcomes)
-        return exit_code(outcomes)
+        return ended(outcomes, failure)
     if runtime.store.lands_whole:
         raise ConfigurationError(
             f"{runtime.store.root} is no folder that can be watched",
@@ -145,17 +155,36 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     return 0
 
 
-def _catch_up(runtime: Runtime) -> list[Outcome]:
+def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], Unavailable | None]:
+    """Take what lies in the inbox; the outcomes, and what to say of files that could not be taken."""
     if runtime.store.lands_whole:
-        waiting = in_order(runtime.store.arrivals(), runtime.pipeline)
-        chunks = [waiting[start : start + _CHUNK] for start in range(0, max(len(waiting), 1), _CHUNK)]
-        return [outcome for chunk in chunks for outcome in process(runtime, chunk, log_outcome)]
+        waiting, still_written = runtime.store.arrivals(), 0
+    else:
+        waiting, still_written = _settled(runtime)
+    waiting = in_order(waiting, runtime.pipeline)
+    outcomes: list[Outcome] = []
+    failure: Unavailable | None = None
+    for start in range(0, max(len(waiting), 1), _CHUNK):
+        chunk = waiting[start : start + _CHUNK]
+        of_chunk, untaken = taken(partial(process, runtime, chunk, log_outcome))
+        outcomes += of_chunk
+        failure = failure or untaken
+    if still_written and failure is None:
+        failure = Unavailable(
+            f"{still_written} files in the inbox are still written to", hint="try again when they are complete"
+        )
+    return outcomes, failure
+
+
+def _settled(runtime: Runtime) -> tuple[list[FileDropped], int]:
+    """The files that are complete, once all are or `wait_seconds` are over, and how many are not."""
     settling, stop = Settling(), threading.Event()
-    taken = settling.complete(runtime.store.arrivals())
-    while settling.waiting:
+    until = time.monotonic() + max(runtime.wait_seconds, 2 * SETTLE_SECONDS)
+    complete = settling.complete(runtime.store.arrivals())
+    while settling.waiting and time.monotonic() < until:
         stop.wait(SETTLE_SECONDS / 2)
-        taken += settling.complete([fact for fact in runtime.store.arrivals() if fact not in taken])
-    return process(runtime, taken, log_outcome)
+        complete += settling.complete([fact for fact in runtime.store.arrivals() if fact not in complete])
+    return complete, settling.waiting
 
 
 def _follow(runtime: Runtime, *, poll: bool) -> None:
@@ -213,6 +242,11 @@ class _Troubles:
         pause, self._pause = self._pause, min(self._pause * 2, RESCAN_SECONDS)
         return pause
 
+    def put_off(self, failure: Untaken) -> None:
+        """Log that files cannot be taken, unless that is known; they are tried again in a while."""
+        self.tell(failure)
+        self._again_at = time.monotonic() + RESCAN_SECONDS
+
     def over(self) -> None:
         """Forget what was told."""
         self._last = ""
@@ -229,6 +263,13 @@ def _take(
         chunk = waiting[start : start + _CHUNK]
         try:
             troubles.note(process(runtime, chunk, log_outcome))
+        except Untaken as failure:
+            there = {outcome.drop.claim.dropped.content for outcome in failure.outcomes}
+            for fact in chunk:
+                if fact.content not in there:
+                    settling.put_off(fact.uri)
+            troubles.put_off(failure)
+            continue
         except Unavailable as failure:
             for fact in waiting[start:]:
                 settling.announce(fact.uri)
@@ -311,7 +352,16 @@ class _Watcher:
         listener = _Listener(self._settling, self._wake)
         self._observer.schedule(listener, str(self._inbox), recursive=True, event_filter=_EVENTS)
         self._observer.schedule(listener, str(self._root), event_filter=_EVENTS)  # which tells when the inbox goes
-        self._observer.start()
+        try:
+            self._observer.start()
+        except OSError as error:
+            if error.errno not in {errno.EMFILE, errno.ENOSPC}:
+                raise
+            raise Unavailable(
+                f"{self._inbox} cannot be watched",
+                why=str(error),
+                hint="raise fs.inotify.max_user_instances and max_user_watches, or follow it with --poll",
+            ) from error
 
     def _stop(self) -> None:
         if self._observer is not None:

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from core.compression import unpacked
-from core.errors import DataRefused, Unavailable
+from core.errors import DataRefused, Postponed
 from core.intake import MAX_LINE_BYTES
 from core.ports import Layout, Parameters
 from core.sql import literal, quoted
@@ -148,7 +148,8 @@ class DelimitedFiles:
             with target.open("wb") as file:
                 file.writelines(unpacked(path, layout.compression))
         except OSError as error:
-            raise Unavailable(
+            target.unlink(missing_ok=True)
+            raise Postponed(
                 f"{path} cannot be unpacked into {self._passing}",
                 why=str(error),
                 hint="free disk space there, and try again; what was taken is completed then",

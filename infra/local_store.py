@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
-from core.errors import ConfigurationError
+from core.errors import Busy, ConfigurationError, Unavailable
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
@@ -31,7 +31,7 @@ from infra import file_errors
 from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
-from infra.several import for_each
+from infra.several import first_of, for_each
 from infra.turns import held
 
 _CLAIM = "claim.json"
@@ -78,6 +78,7 @@ class LocalStore:
         self._clock = clock
         self._waiting = waiting
         self._original = original
+        self._refusals: list[Unavailable] = []
 
     @property
     def root(self) -> str:
@@ -151,14 +152,24 @@ class LocalStore:
         return claims
 
     def _claim(self, dropped: FileDropped) -> Claim | None:
-        if dropped.keep_original:
-            return self._claim_copy(dropped)
+        try:
+            return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
+        except (PermissionError, Busy) as error:
+            self._refusals.append(_untaken(dropped.uri, error))
+            return None
+
+    def refused(self) -> Unavailable | None:
+        return first_of(self._refusals)
+
+    def _claim_landed(self, dropped: FileDropped) -> Claim | None:
         try:
             source = self._source(dropped)
             if dropped_file(source).modified_at != dropped.modified_at:
                 return None  # another file by now, which may still be written to
         except FileNotFoundError:
             return None
+        if not _may(source, os.R_OK):  # then not even a copy could be made of it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
         workspace = self._new_workspace()
         content = workspace / "content"
         try:
@@ -214,8 +225,12 @@ class LocalStore:
                 # Either the claim never happened and the file is where it was, or it is kept and all is done.
                 shutil.rmtree(workspace)
                 continue
-            make_private(content)
             dropped = restored((workspace / _CLAIM).read_bytes())
+            try:
+                make_private(content)
+            except (PermissionError, Busy) as error:
+                self._refusals.append(_untaken(dropped.uri, error))
+                continue
             found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
         return found
 
@@ -280,10 +295,10 @@ class LocalStore:
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
-        quarantined = [path for path in (self._root / "quarantine").iterdir() if not path.name.endswith(BESIDE)]
+        quarantined = [path for path in _listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
         return {
             "inbox": len(self.arrivals()),
-            "work": sum(path.is_dir() for path in (self._root / "work").iterdir()),
+            "work": sum(path.is_dir() for path in _listed(self._root / "work")),
             "quarantine": len(quarantined),
         }
 
@@ -292,7 +307,7 @@ class LocalStore:
         found = [
             (f"{self._root / folder} cannot be written to", "give this user the right to write there")
             for folder in FOLDERS
-            if not os.access(self._root / folder, os.W_OK | os.X_OK)
+            if not _may(self._root / folder, os.W_OK | os.X_OK)
         ]
         found += [
             (
@@ -303,14 +318,33 @@ class LocalStore:
             if path.stat().st_mode & 0o040 and not _in_group(path.stat().st_gid)
         ]
         for folder in [self.inbox, *self._feed_folders()]:
-            for path in sorted(folder.iterdir()):
+            if not _may(folder, os.R_OK | os.X_OK):
+                found.append((f"{folder} cannot be listed, so nothing in it will be taken", "let this user list it"))
+            for path in _listed(folder):
                 mode = path.lstat().st_mode
+                if stat.S_ISREG(mode) and not _may(path, os.R_OK):
+                    found.append((f"{readable(str(path))} cannot be read", "let this user read it"))
                 nested = folder != self.inbox and stat.S_ISDIR(mode)
                 if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                     found.append(
                         (f"{readable(str(path))} is no regular file and will never be taken", "drop the file itself")
                     )
         return found
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Whether the user that acts here has these rights, not the one that it was started by."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _untaken(uri: str, error: Exception) -> Unavailable:
+    if isinstance(error, Unavailable):
+        return error
+    return Unavailable(
+        f"{uri} cannot be taken",
+        why=str(error),
+        hint="let this user read it, and take it out of its folder; the other files are not kept by it",
+    )
 
 
 def _in_group(group: int) -> bool:
@@ -322,6 +356,10 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except FileNotFoundError:  # gone, as folders that people drop into may be for a while
         return []
+    except PermissionError:
+        if folder.name == "inbox":
+            raise
+        return []  # as lost+found where the inbox is a file system of its own; `problems` names it
 
 
 def _write_durably(path: Path, content: bytes) -> None:

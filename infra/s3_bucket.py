@@ -1,5 +1,6 @@
 """A part of a bucket: objects by their names below a prefix, with conditions wherever two writers could meet."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -270,10 +271,22 @@ def _code(error: Any) -> str:
     return str(error.response["Error"].get("Code"))
 
 
+def _said(error: Exception) -> str:
+    """An error's words, without what stands for user and password in an address."""
+    return re.sub(r"//[^/@\s]+@", "//...@", str(error))
+
+
 @contextmanager
 def _told(uri: str) -> Iterator[None]:
     """Let what boto3 raises leave the block as an error that says what to do."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+        NoRegionError,
+        ParamValidationError,
+        ProfileNotFound,
+    )
 
     try:
         yield
@@ -286,15 +299,24 @@ def _told(uri: str) -> Iterator[None]:
         if code in _REFUSED or code == "NoSuchBucket":
             raise ConfigurationError(
                 f"{uri} cannot be used",
-                why=str(error),
+                why=_said(error),
                 hint="check the bucket's name, the credentials and their permissions; docs/aws.md lists those",
             ) from error
+        if code == "InvalidObjectState":
+            hint = "restore it, and keep the inbox out of rules that move objects to colder storage"
+            raise ConfigurationError(f"{uri} cannot be read", why=_said(error), hint=hint) from error
+        if code in {"400", "401", "403"}:  # a HEAD has no body that would tell more, as of a token that has expired
+            raise ConfigurationError(
+                f"{uri} cannot be used", why=_said(error), hint="check the credentials and their permissions"
+            ) from error
         if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
-            raise Unavailable(f"{uri} does not answer as it should", why=str(error), hint="try again later") from error
+            raise Unavailable(
+                f"{uri} does not answer as it should", why=_said(error), hint="try again later"
+            ) from error
         raise
-    except (NoCredentialsError, NoRegionError) as error:
+    except (NoCredentialsError, NoRegionError, ParamValidationError, ProfileNotFound) as error:
         raise ConfigurationError(
-            f"{uri} cannot be used", why=str(error), hint="configure AWS credentials and region as for the AWS CLI"
+            f"{uri} cannot be used", why=_said(error), hint="configure AWS credentials and region as for the AWS CLI"
         ) from error
     except BotoCoreError as error:
-        raise Unavailable(f"{uri} cannot be reached", why=str(error), hint="try again later") from error
+        raise Unavailable(f"{uri} cannot be reached", why=_said(error), hint="try again later") from error

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
-from core.errors import Busy, DropledgerError
+from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
@@ -27,7 +27,7 @@ from infra import file_errors
 from infra.folders import PRIVATE, temporary_in
 from infra.private_file import Original, copied
 from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in
-from infra.several import for_each
+from infra.several import first_of, for_each
 from infra.turns import held
 
 _OPTION = "dropledger-as-of"
@@ -58,6 +58,7 @@ class S3Store:
         self._confirm = confirm
         self._waiting = waiting
         self._original = original
+        self._refusals: list[Unavailable] = []
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
         self._staged: dict[str, list[tuple[str, str]]] = {}
@@ -122,8 +123,13 @@ class S3Store:
                 return Claim(claim_id, content, self._fetch(dropped, content))
         except (FileNotFoundError, Gone):
             pass
+        except ConfigurationError as error:  # of this object alone, as the inbox was listed
+            self._refusals.append(Unavailable(f"{dropped.uri} cannot be read", why=error.why, hint=error.hint))
         shutil.rmtree(content.parent)
         return None
+
+    def refused(self) -> Unavailable | None:
+        return first_of(self._refusals)
 
     def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
         """Let a file that was named by hand land in the inbox, as others do."""

@@ -4,10 +4,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from core.errors import Unavailable
+
 _THREADS = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def first_of(refusals: list[Unavailable]) -> Unavailable | None:
+    """The first of what was refused, which then says how many others there were; they are told by that."""
+    told, refusals[:] = refusals[:], []
+    if len(told) > 1:
+        told[0].what += f" (and {len(told) - 1} others)"
+    return told[0] if told else None
 
 
 def for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

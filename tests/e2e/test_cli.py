@@ -1,5 +1,6 @@
 """The command line as people and scripts meet it: the real console script, real folders."""
 
+import json
 import os
 import re
 import shutil
@@ -218,6 +219,8 @@ def test_no_command_at_all_shows_the_help(console: Console):
         (["status"], {"pipeline": "nowhere"}, "DROPLEDGER_PIPELINE"),
         (["process", "customers_2025-10-31.csv", "--root", "customers_2025-10-31.csv"], {}, "--root"),
         (["drops"], {}, "dropledger process"),
+        (["status"], {"root": ""}, "DROPLEDGER_ROOT"),
+        (["demo", "--root", "s3://bucket/root"], {}, "folder of this machine"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -351,7 +354,13 @@ def waiting_for_its_turn(console: Console, *arguments: object) -> Iterator[subpr
     """A command that gets its turn when the block ends."""
     command = [str(SCRIPT), *map(str, arguments), "--quiet"]
     with root_held(console):
-        child = subprocess.Popen(command, cwd=console.folder, env=environment(wait_seconds=30), stderr=subprocess.PIPE)
+        child = subprocess.Popen(
+            command,
+            cwd=console.folder,
+            env=environment(wait_seconds=30),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         try:
             with pytest.raises(subprocess.TimeoutExpired):
                 child.wait(1.5)
@@ -376,10 +385,12 @@ def test_file_that_is_gone_before_its_turn_comes_is_told(console: Console, comma
     gone, stays = folder / "customers_2025-10-31.csv", folder / "accounts_2025-10-31.csv"
     gone.write_text(CUSTOMERS)
     stays.write_text(ACCOUNTS)
-    with waiting_for_its_turn(console, command, *([gone, stays] if command == "process" else [folder])) as child:
+    named = [gone, stays] if command == "process" else [folder]
+    with waiting_for_its_turn(console, command, *named, "--json") as child:
         gone.unlink()
-    _, told = child.communicate(timeout=30)
+    out, told = child.communicate(timeout=30)
     assert child.returncode == 4
+    assert [entry["name"] for entry in json.loads(out)["outcomes"]] == [stays.name]
     assert f"{gone} was gone before it could be taken" in " ".join(told.decode().split())
     assert [row["name"] for row in console.run("drops", "--json").json["drops"]] == [stays.name]
 

@@ -1,5 +1,6 @@
 """Who may read what is written: the owner alone, whatever the umask, unless a folder says otherwise."""
 
+import json
 import os
 import re
 import shutil
@@ -161,20 +162,46 @@ def test_other_users_are_told_that_the_root_is_not_theirs(console: Console):
         console.run("process", private_file(console, "accounts_2025-10-31.csv", ACCOUNTS), "--root", root)
         Path(folder).chmod(0o711)
         for command in ("status", "watch --once"):
-            done = subprocess.run(
-                [sys.executable, "-c", AS_A_STRANGER, *command.split(), "--root", root],
-                cwd=folder,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = as_a_stranger(Path(folder), *command.split(), "--root", root)
             assert done.returncode == 2, done
             assert re.match(rf"Error: (this user may not use|the root) {root}.*\n  Because: .*\n  Try: ", done.stderr)
 
 
+def as_a_stranger(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", AS_A_STRANGER, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+@pytest.mark.parametrize("how", ["unreadable", "sticky"])
+def test_file_that_this_user_may_not_take_does_not_keep_the_others(console: Console, how: str):
+    with TemporaryDirectory(dir=Path(gettempdir())) as name:
+        folder, root = Path(name), Path(name) / "ledger"
+        console.run("status", "--root", root)
+        inbox = root / "inbox"
+        inbox.mkdir(parents=True)
+        for path in (folder, root, inbox):
+            os.chown(path, NOBODY if how == "unreadable" or path != inbox else 0, NOBODY)
+        inbox.chmod(0o1777)
+        (inbox / "lost+found").mkdir(0o700)
+        (inbox / "customers_2025-10-31.csv").write_text(CUSTOMERS)
+        os.chown(inbox / "customers_2025-10-31.csv", NOBODY, NOBODY)
+        theirs = inbox / "accounts_2025-10-31.csv"
+        theirs.write_text(ACCOUNTS)
+        theirs.chmod(0o600 if how == "unreadable" else 0o644)
+        done = as_a_stranger(folder, "watch", "--once", "--json", "--root", root)
+        assert [entry["name"] for entry in json.loads(done.stdout)["outcomes"]] == ["customers_2025-10-31.csv"]
+        assert (done.returncode, str(theirs) in done.stderr, "Try: " in done.stderr) == (4, True, True)
+        doctor = as_a_stranger(folder, "doctor", "--root", root).stdout
+        assert "lost+found cannot be listed" in doctor
+        assert how == "sticky" or f"{theirs.name} cannot be read" in doctor
+        os.chown(theirs, NOBODY, NOBODY)
+        again = as_a_stranger(folder, "watch", "--once", "--json", "--root", root)
+        assert (again.returncode, len(json.loads(again.stdout)["outcomes"])) == (0, 1)
+
+
 AS_A_STRANGER = f"""
-import os
+import concurrent.futures.thread, csv, encodings.utf_8_sig, os, rich.console, rich.table
 import handlers.doctor, handlers.preview, handlers.watch  # which another user may not be allowed to read
 from core.definition import load_pipeline
 from handlers.cli import main

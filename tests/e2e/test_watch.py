@@ -225,6 +225,27 @@ def test_once_completes_what_a_killed_process_left_unfinished(console: Console):
     assert list((console.root / "work").glob("*/")) == []
 
 
+def test_once_does_not_wait_for_ever_for_a_file_that_grows(console: Console):
+    move_in(console, "customers_2025-10-31.csv", "CustomerID,Name,HasLoan\n1,Ann,Yes\n")
+    growing = console.root / "inbox" / "accounts_2025-10-31.csv"
+    ended = threading.Event()
+
+    def grow() -> None:
+        while not ended.wait(0.05):
+            with growing.open("a") as file:
+                file.write("AccountID,CustomerID,Balance,AccountType\n")
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        done = console.run("watch", "--once", "--json", wait_seconds=1)
+    finally:
+        ended.set()
+        writer.join()
+    assert (done.code, [entry["name"] for entry in done.json["outcomes"]]) == (4, ["customers_2025-10-31.csv"])
+    assert "still written to" in done.err
+
+
 # Signals
 
 
@@ -377,3 +398,28 @@ def test_file_that_is_postponed_leaves_watch_at_rest_and_artifacts_written(conso
         attempts = sum(line["event"] == "postponed" for line in watching.lines)
         assert holds_for(3, lambda: sum(line["event"] == "postponed" for line in watching.lines) <= attempts + 1)
         assert watching.stop(signal.SIGTERM) == 0
+
+
+def test_file_that_cannot_be_taken_leaves_watch_at_rest_and_the_others_their_turn(console: Console):
+    """A file that never stops changing while it is copied, as its other name makes it be."""
+    growing = console.folder / "growing.csv"
+    growing.write_text(ACCOUNTS)
+    ended = threading.Event()
+
+    def grow() -> None:
+        with growing.open("a") as file:
+            while not ended.wait(0.001):
+                file.write("1003,1,5.00,Savings\n")
+                file.flush()
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        with console.watch() as watching:
+            os.link(growing, watching.inbox / "accounts_2025-10-31.csv")
+            move_in(console, "accounts_2025-11-30.csv", ACCOUNTS)
+            assert watching.line("accounts_2025-11-30.csv", 30)["event"] == "accepted"
+            assert watching.stop(signal.SIGTERM) == 0
+    finally:
+        ended.set()
+        writer.join()

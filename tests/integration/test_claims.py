@@ -137,7 +137,7 @@ def test_copy_of_an_inbox_on_another_file_system_is_durable_before_the_file_goes
 
     def synced(descriptor: int) -> None:
         fsync(descriptor)
-        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
     def removed(path: Path, missing_ok: bool = False) -> None:
         unlink(path, missing_ok)

@@ -1,5 +1,6 @@
 """gzip and zstd files are read as the text in them, within bounds, and kept as they were received."""
 
+import errno
 import gzip
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from reading import attempt
 
 from core import compression
 from core.backfill import backfill
+from core.compression import Compression
 from core.drop import AsOf, AsOfSource
 from core.intake import read_again
 from core.ledger import Delivered
@@ -23,6 +25,7 @@ from core.plan import plan
 from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
+from infra import duckdb_csv
 from infra.local_store import dropped_file
 
 if sys.version_info >= (3, 14):
@@ -315,3 +318,25 @@ def test_what_a_killed_process_had_unpacked_goes_at_the_next_start(ledger: Ledge
 
     assert not folders[0].exists()
     assert folders[1].exists()  # of a process that is alive
+
+
+def test_file_that_the_disk_has_no_room_to_unpack_does_not_keep_the_others(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    unpack = duckdb_csv.unpacked
+
+    def full(path: Path, compression: Compression) -> Iterator[bytes]:
+        yield from unpack(path, compression)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb_csv, "unpacked", full)
+        outcomes = ledger.process(
+            ledger.put("accounts_2026-01-01.csv.gz", gzip.compress(ACCOUNTS)),
+            ledger.put("accounts_2026-01-02.csv", ACCOUNTS),
+        )
+        told = {outcome.drop.name: str(outcome.delivered) for outcome in outcomes}
+        assert told == {"accounts_2026-01-01.csv.gz": "postponed", "accounts_2026-01-02.csv": "accepted"}
+    (outcome,) = ledger.process()
+    assert str(outcome.delivered) == "accepted"
+    assert passing_files(ledger) == []

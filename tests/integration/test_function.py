@@ -188,3 +188,15 @@ def test_message_whose_file_memory_does_not_suffice_for_is_handed_back_alone(
     told = {outcome.drop.name: str(outcome.delivered) for outcome in handled.outcomes}
     assert told == {"customers_2026-01-01.csv": "postponed", "accounts_2026-01-01.csv": "accepted"}
     assert [(failed(handled), type(error)) for error in handled.failed.values()] == [(["m0"], Unavailable)]
+
+
+def test_message_whose_object_cannot_be_read_is_handed_back_alone(root: BucketRoot, runtime: Runtime):
+    """As one in cold storage; the bucket says the same of one whose key this role may not use."""
+    names = ["inbox/customers_2026-01-01.csv", "inbox/accounts_2026-01-01.csv"]
+    root.client.put_object(
+        Bucket=root.bucket, Key=f"some/root/{names[0]}", Body=CUSTOMERS.encode(), StorageClass="GLACIER"
+    )
+    root.put(names[1], ACCOUNTS)
+    handled = handle(runtime, queued(root, *names))
+    assert [outcome.drop.name for outcome in handled.outcomes] == ["accounts_2026-01-01.csv"]
+    assert [(failed(handled), names[0] in str(error)) for error in handled.failed.values()] == [(["m0"], True)]

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -17,6 +19,7 @@ from core.ledger import Delivered
 from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
+from infra.local_store import LocalStore
 
 
 @pytest.mark.parametrize("order", list(permutations(DAYS)), ids=lambda order: "-".join(name[14:16] for name in order))
@@ -273,3 +276,35 @@ def test_replay_of_what_was_known_finds_a_file_that_was_refused_later_under_anot
     with duckdb.connect(str(tmp_path / "then.duckdb"), read_only=True) as connection:
         rows = connection.execute("SELECT count(*) FROM lending.history_account").fetchall()
     assert rows == [(known_then,)]
+
+
+def test_retraction_writes_its_artifacts_before_anybody_else_may_hold_the_root(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    filled(ledger)
+    exclusive, held = LocalStore.exclusive, []
+
+    def counted(store: LocalStore, seconds: float) -> Any:
+        held.append(seconds)
+        return exclusive(store, seconds)
+
+    monkeypatch.setattr(LocalStore, "exclusive", counted)
+    newest = ledger.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
+    retract(ledger.runtime, newest, "wrong", "ann")
+    assert len(held) == 1
+    assert "20000" in (ledger.root / "outputs/account_summary.csv").read_text()
+
+
+def test_artifacts_that_a_killed_retraction_has_left_are_brought_in_line_by_the_next(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    filled(ledger)
+    newest = ledger.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
+    with monkeypatch.context() as patch:
+        patch.setattr("core.retract.publish_committed", Mock(side_effect=[None, KeyboardInterrupt]))
+        with pytest.raises(KeyboardInterrupt):
+            retract(ledger.runtime, newest, "wrong", "ann")
+    with pytest.raises(ConfigurationError, match="retracted already"):
+        retract(ledger.runtime, newest, "wrong", "ann")
+    assert "20000" in (ledger.root / "outputs/account_summary.csv").read_text()
+    assert not (ledger.root / f"outputs/changes/{newest}.csv").exists()

@@ -1,5 +1,6 @@
 """The local copy of a warehouse that is kept in a bucket: never taken for what it is not."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,44 @@ def test_readers_share_the_copy_and_a_writer_has_it_alone(root: BucketRoot, tmp_
     with kept(root).fetched(path, read_only=False):
         with pytest.raises(Busy, match="local copy"), kept(root).fetched(path, read_only=True):
             pass
+
+
+def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
+    root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The first has downloaded one version when the second finds the next, and goes on when that one is there."""
+    root.put(NAME, "first")
+    path = tmp_path / "lending.duckdb"
+    downloaded, put, done = threading.Event(), threading.Event(), threading.Event()
+    get, write = Bucket.get, Path.write_text
+
+    def got(bucket: Bucket, name: str, target: Path, version: str | None = None) -> dict[str, str]:
+        found = get(bucket, name, target, version)
+        if not downloaded.is_set():
+            downloaded.set()
+            put.wait(1)
+        return found
+
+    def written(note: Path, text: str, encoding: str | None = None) -> int:
+        if threading.current_thread() is not first:
+            put.set()
+            done.wait(5)
+        return write(note, text, encoding)
+
+    def read() -> None:
+        with S3WarehouseFile(Bucket(root.uri), NAME, wait_seconds=10).fetched(path, read_only=True):
+            pass
+
+    monkeypatch.setattr(Bucket, "get", got)
+    monkeypatch.setattr(Path, "write_text", written)
+    first, second = threading.Thread(target=read), threading.Thread(target=read)
+    first.start()
+    downloaded.wait(5)
+    root.put(NAME, "second")
+    second.start()
+    first.join(20)
+    done.set()
+    second.join(20)
+    found = Bucket(root.uri).find(NAME)
+    assert found is not None
+    assert (path.read_text(), path.with_name("lending.duckdb.etag").read_text()) == ("second", found.etag)
