@@ -288,16 +288,7 @@ def _leave(failure: DropledgerError) -> NoReturn:
     from handlers import render
 
     if "--json" in sys.argv:
-        render.as_json(
-            {
-                "error": {
-                    "what": failure.what,
-                    "why": failure.why,
-                    "try": failure.hint,
-                    "exit_code": failure.exit_code,
-                }
-            }
-        )
+        render.as_json({"error": render.failure_entry(failure)})
     render.error(failure)
     sys.exit(failure.exit_code)
 

@@ -41,7 +41,7 @@ def process(
     with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
         outcomes, failure = taken(lambda: run(runtime, facts, one_by_one(tell, len(facts))), facts)
     if json:
-        render.as_json({"command": "process", "outcomes": [outcome.as_json() for outcome in outcomes]})
+        as_json("process", outcomes, failure)
     elif not quiet:
         show(outcomes)
     return ended(outcomes, failure)
@@ -63,6 +63,12 @@ def taken(
         f"{next(fact.uri for fact in facts if fact.name in vanished)} was gone before it could be taken{others}",
         hint="look whether another program moves files there; dropledger drops lists what was taken",
     )
+
+
+def as_json(command: str, outcomes: Sequence[Outcome], failure: Unavailable | None) -> None:
+    """Print the object of a command that took files."""
+    untaken = {"error": render.failure_entry(failure)} if failure else {}
+    render.as_json({"command": command, "outcomes": [outcome.as_json() for outcome in outcomes], **untaken})
 
 
 def ended(outcomes: Sequence[Outcome], failure: Unavailable | None) -> int:

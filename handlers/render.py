@@ -71,6 +71,11 @@ def _wait(busy: Busy) -> None:
     sys.stderr.write(f"Waiting: {busy}\n")
 
 
+def failure_entry(failure: DropledgerError) -> dict[str, object]:
+    """The entry `error` of a command's object."""
+    return {"what": failure.what, "why": failure.why, "try": failure.hint, "exit_code": failure.exit_code}
+
+
 def error(failure: DropledgerError) -> None:
     """Say on standard error what happened, why, and what to try."""
     text = f"Error: {failure.what}\n"

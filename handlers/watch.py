@@ -38,9 +38,8 @@ from core.outcome import Outcome, Untaken
 from core.pace import Pace
 from core.pipeline import in_order, process
 from core.runtime import Runtime
-from handlers import render
 from handlers.logs import configure_logs, log_outcome
-from handlers.process import ended, show, taken
+from handlers.process import as_json, ended, show, taken
 from handlers.settings import read_settings
 from handlers.wiring import wire
 from infra.file_names import path_of, readable
@@ -142,7 +141,7 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     if once:
         outcomes, failure = _catch_up(runtime)
         if json:
-            render.as_json({"command": "watch", "outcomes": [outcome.as_json() for outcome in outcomes]})
+            as_json("watch", outcomes, failure)
         elif not quiet:
             show(outcomes)
         return ended(outcomes, failure)

@@ -390,7 +390,9 @@ def test_file_that_is_gone_before_its_turn_comes_is_told(console: Console, comma
         gone.unlink()
     out, told = child.communicate(timeout=30)
     assert child.returncode == 4
-    assert [entry["name"] for entry in json.loads(out)["outcomes"]] == [stays.name]
+    document = json.loads(out)
+    assert [entry["name"] for entry in document["outcomes"]] == [stays.name]
+    assert document["error"]["exit_code"] == 4
     assert f"{gone} was gone before it could be taken" in " ".join(told.decode().split())
     assert [row["name"] for row in console.run("drops", "--json").json["drops"]] == [stays.name]
 
