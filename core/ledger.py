@@ -172,12 +172,25 @@ def delivery_row(drop: Drop, outcome: Delivered, received_at: datetime, sequence
 def record_drop(session: Session, row: Mapping[str, Any], *, known: bool) -> None:
     """Write the drop's one row; where it is `known`, in place of an earlier refused or retracted one."""
     if known:
-        before = find(session, row["drop_id"])
-        if before is not None and row["status"] == Status.QUARANTINED:
-            row = {**row, "name": before.name}  # the archived file's, if it was accepted once
+        if row["status"] == Status.QUARANTINED:
+            row = {**row, "name": _archived_as(session, row["drop_id"]) or row["name"]}
         for table in ("drop_ledger", "rejected_row", "check_result"):
             session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
     session.insert("drop_ledger", [row])
+
+
+def _archived_as(session: Session, drop_id: str) -> str | None:
+    """The name by which a drop's file is in the archive, if it was accepted once and then taken back."""
+    found = session.query(
+        """SELECT l.name
+        FROM drop_ledger AS l
+        INNER JOIN retraction AS r
+            ON r.drop_id = l.drop_id
+        WHERE l.drop_id = :drop_id
+        LIMIT 1""",
+        {"drop_id": drop_id},
+    )
+    return found[0]["name"] if found else None
 
 
 def drop_row(

@@ -45,10 +45,10 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     def work() -> None:
         settle(runtime, dropped, note)
-        tell_refused(runtime, outcomes)
         if all(outcome.postponed for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
+        tell_refused(runtime, outcomes)
 
     runtime.alone(work)
     return outcomes

@@ -5,7 +5,7 @@ import os
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from core.backfill import backfill as run_backfill
 from core.drop import FileDropped, is_temporary
@@ -118,11 +118,20 @@ def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
         raise ConfigurationError(
             f"{folder} is no folder", hint="name the folder, or the s3://bucket/prefix, that holds the old extracts"
         )
+    paths = sorted(
+        Path(where, name) for where, _, names in os.walk(folder.absolute(), onerror=_refuse) for name in names
+    )
     return [
         dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
-        for path in sorted(folder.absolute().rglob("*"))
+        for path in paths
         if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
     ]
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Leave no folder out without a word."""
+    hint = "let this user list it, or name a folder without it"
+    raise ConfigurationError(f"{error.filename} cannot be listed", why=error.strerror or "", hint=hint) from error
 
 
 def _summarise(outcomes: Sequence[Outcome]) -> None:

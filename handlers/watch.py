@@ -82,7 +82,9 @@ class Settling:
         taken, seen, now = [], {}, time.monotonic()
         with self._lock:
             announced, self._announced = self._announced, set()
-        self._put_off = {path: until for path, until in self._put_off.items() if until > now}
+        # A file that was put off is tried again when its time has come, or when the platform tells of it anew.
+        announced |= {path for path, until in self._put_off.items() if until <= now}
+        self._put_off = {path: until for path, until in self._put_off.items() if path not in announced}
         for fact in arrivals:
             if fact.uri in self._put_off:
                 continue
@@ -179,11 +181,11 @@ def _settled(runtime: Runtime) -> tuple[list[FileDropped], int]:
     """The files that are complete, once all are or `wait_seconds` are over, and how many are not."""
     settling, stop = Settling(), threading.Event()
     until = time.monotonic() + max(runtime.wait_seconds, 2 * SETTLE_SECONDS)
-    complete = settling.complete(runtime.store.arrivals())
+    complete = dict.fromkeys(settling.complete(runtime.store.arrivals()))
     while settling.waiting and time.monotonic() < until:
         stop.wait(SETTLE_SECONDS / 2)
-        complete += settling.complete([fact for fact in runtime.store.arrivals() if fact not in complete])
-    return complete, settling.waiting
+        complete |= dict.fromkeys(settling.complete(fact for fact in runtime.store.arrivals() if fact not in complete))
+    return [*complete], settling.waiting
 
 
 def _follow(runtime: Runtime, *, poll: bool) -> None:
@@ -197,7 +199,12 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
             if not watcher.follows():
                 wake.wait(POLL_SECONDS)
                 continue
-            ready = settling.complete(runtime.store.arrivals())
+            try:
+                ready = settling.complete(runtime.store.arrivals())
+            except PermissionError as error:
+                hint = "let this user list it, or run as one who may"
+                stop.wait(troubles.tell(Unavailable("the inbox cannot be listed", why=str(error), hint=hint)))
+                continue
             if ready or behind or not min(runtime.pace.seconds_left, troubles.seconds_left):
                 behind = not _take(runtime, settling, ready, stop, troubles)
                 continue

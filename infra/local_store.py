@@ -30,7 +30,7 @@ from core.quarantine import BESIDE
 from infra import file_errors
 from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
-from infra.private_file import Original, copied, copy_at_rest, make_private, sync
+from infra.private_file import Original, copied, copy_at_rest, make_private, sync, untaken
 from infra.several import first_of, for_each
 from infra.turns import held
 
@@ -46,6 +46,7 @@ def dropped_file(
 
     Raises:
         FileNotFoundError: it is gone.
+        ConfigurationError: it was changed at a time that no calendar has.
     """
     return FileDropped(
         uri=readable(str(path)),
@@ -59,7 +60,12 @@ def dropped_file(
 
 def _modified_at(path: Path) -> datetime:
     modified_ns = path.stat().st_mtime_ns
-    moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
+    try:
+        moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"{path} was changed at a time that no calendar has", hint="give it another one: touch FILE"
+        ) from error
     return moment.replace(microsecond=modified_ns // 1000 % 1_000_000)
 
 
@@ -78,7 +84,7 @@ class LocalStore:
         self._clock = clock
         self._waiting = waiting
         self._original = original
-        self._refusals: list[Unavailable] = []
+        self._refusals: dict[str, Unavailable] = {}
 
     @property
     def root(self) -> str:
@@ -121,6 +127,7 @@ class LocalStore:
                 self._waiting,
             ),
         ):
+            self._refusals.clear()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
@@ -129,9 +136,14 @@ class LocalStore:
             for path in _listed(folder):
                 if not str(path.relative_to(self.inbox)).startswith(beginning):
                     continue
-                with suppress(FileNotFoundError):  # taken by its owner between the listing and now
+                try:
                     if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
                         found.append(dropped_file(path, feed=feed))
+                except (FileNotFoundError, ConfigurationError):
+                    pass  # taken by its owner between the listing and now; or of no time, as `problems` says
+                except PermissionError:
+                    if feed is None:
+                        raise
         return found
 
     def _feed_folders(self) -> list[Path]:
@@ -155,7 +167,7 @@ class LocalStore:
         try:
             return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
         except (PermissionError, Busy) as error:
-            self._refusals.append(_untaken(dropped.uri, error))
+            self._refusals[dropped.uri] = untaken(dropped.uri, error)
             return None
 
     def refused(self) -> Unavailable | None:
@@ -229,7 +241,7 @@ class LocalStore:
             try:
                 make_private(content)
             except (PermissionError, Busy) as error:
-                self._refusals.append(_untaken(dropped.uri, error))
+                self._refusals[dropped.uri] = untaken(dropped.uri, error)
                 continue
             found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
         return found
@@ -320,31 +332,30 @@ class LocalStore:
         for folder in [self.inbox, *self._feed_folders()]:
             if not _may(folder, os.R_OK | os.X_OK):
                 found.append((f"{folder} cannot be listed, so nothing in it will be taken", "let this user list it"))
-            for path in _listed(folder):
-                mode = path.lstat().st_mode
-                if stat.S_ISREG(mode) and not _may(path, os.R_OK):
-                    found.append((f"{readable(str(path))} cannot be read", "let this user read it"))
-                nested = folder != self.inbox and stat.S_ISDIR(mode)
-                if nested or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                    found.append(
-                        (f"{readable(str(path))} is no regular file and will never be taken", "drop the file itself")
-                    )
+            problems = [_problem_of(path, nested=folder != self.inbox) for path in _listed(folder)]
+            found += [problem for problem in problems if problem is not None]
         return found
+
+
+def _problem_of(path: Path, *, nested: bool) -> tuple[str, str] | None:
+    """Why what lies in the inbox, or `nested` in a folder there, will not be taken, and what to do about it."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            _modified_at(path)
+            return None if _may(path, os.R_OK) else (f"{readable(str(path))} cannot be read", "let this user read it")
+    except (FileNotFoundError, PermissionError):  # taken by now; or what is said of its folder says it all
+        return None
+    except ConfigurationError as error:
+        return error.what, error.hint
+    if stat.S_ISDIR(mode) and not nested:
+        return None
+    return f"{readable(str(path))} is no regular file and will never be taken", "drop the file itself"
 
 
 def _may(path: Path, mode: int) -> bool:
     """Whether the user that acts here has these rights, not the one that it was started by."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _untaken(uri: str, error: Exception) -> Unavailable:
-    if isinstance(error, Unavailable):
-        return error
-    return Unavailable(
-        f"{uri} cannot be taken",
-        why=str(error),
-        hint="let this user read it, and take it out of its folder; the other files are not kept by it",
-    )
 
 
 def _in_group(group: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.drop import FileDropped
-from core.errors import Busy
+from core.errors import Busy, Unavailable
 from core.patience import patiently
 from infra.file_names import path_of
 
@@ -86,6 +86,14 @@ def copy_at_rest(source: Path, target: Path) -> None:
         raise
     sync(beside)
     os.replace(beside, target)
+
+
+def untaken(uri: str, error: PermissionError | Busy) -> Unavailable:
+    """What to tell of a file that cannot be taken from where it lies."""
+    if isinstance(error, Busy):
+        return Unavailable(f"{uri} cannot be taken", why="it changes while it is copied", hint=error.hint)
+    hint = "let this user read it, and take it out of its folder; the other files are not kept by it"
+    return Unavailable(f"{uri} cannot be taken", why=str(error), hint=hint)
 
 
 def copied(dropped: FileDropped, target: Path) -> FileDropped:

@@ -25,13 +25,17 @@ from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
 from infra.folders import PRIVATE, temporary_in
-from infra.private_file import Original, copied
+from infra.private_file import Original, copied, untaken
 from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in
 from infra.several import first_of, for_each
 from infra.turns import held
 
 _OPTION = "dropledger-as-of"
 _MODIFIED = "dropledger-modified-at"
+
+
+class _Refused(Exception):
+    """A file cannot be taken from where it lies; why is told when the others are taken."""
 
 
 class S3Store:
@@ -58,7 +62,7 @@ class S3Store:
         self._confirm = confirm
         self._waiting = waiting
         self._original = original
-        self._refusals: list[Unavailable] = []
+        self._refusals: dict[str, Unavailable] = {}
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
         self._staged: dict[str, list[tuple[str, str]]] = {}
@@ -86,6 +90,7 @@ class S3Store:
                 for path in (self._local / folder).iterdir():
                     if path != lock:
                         shutil.rmtree(path, ignore_errors=True)
+            self._refusals.clear()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
@@ -117,19 +122,24 @@ class S3Store:
         try:
             if dropped.keep_original:
                 if dropped not in self._uploaded:
-                    self._uploaded[dropped] = self._upload(self._original(dropped, content), content)
+                    self._uploaded[dropped] = self._upload(self._copied(dropped, content), content)
                 dropped = self._uploaded[dropped]
             if (dropped.uri, dropped.version) not in self._taken:  # else it is among the unfinished
                 return Claim(claim_id, content, self._fetch(dropped, content))
-        except (FileNotFoundError, Gone):
+        except (FileNotFoundError, Gone, _Refused):
             pass
-        except ConfigurationError as error:  # of this object alone, as the inbox was listed
-            self._refusals.append(Unavailable(f"{dropped.uri} cannot be read", why=error.why, hint=error.hint))
         shutil.rmtree(content.parent)
         return None
 
     def refused(self) -> Unavailable | None:
         return first_of(self._refusals)
+
+    def _copied(self, dropped: FileDropped, content: Path) -> FileDropped:
+        try:
+            return self._original(dropped, content)
+        except (PermissionError, Busy) as error:
+            self._refusals[dropped.uri] = untaken(dropped.uri, error)
+            raise _Refused from error
 
     def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
         """Let a file that was named by hand land in the inbox, as others do."""
@@ -152,7 +162,11 @@ class S3Store:
         Raises:
             Gone: it was taken, replaced or deleted.
         """
-        metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
+        try:
+            metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
+        except ConfigurationError as error:  # of this object alone, as the inbox was listed
+            self._refusals[dropped.uri] = Unavailable(f"{dropped.uri} cannot be read", why=error.why, hint=error.hint)
+            raise _Refused from error
         return replace(
             dropped,
             modified_at=moment_in(metadata, _MODIFIED) or dropped.modified_at,

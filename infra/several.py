@@ -12,11 +12,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def first_of(refusals: list[Unavailable]) -> Unavailable | None:
-    """The first of what was refused, which then says how many others there were; they are told by that."""
-    told, refusals[:] = refusals[:], []
+def first_of(refusals: dict[str, Unavailable]) -> Unavailable | None:
+    """The first by name of what was refused, which says how many others there were; with that all are told."""
+    told = [refusals[name] for name in sorted(refusals)]
+    refusals.clear()
     if len(told) > 1:
-        told[0].what += f" (and {len(told) - 1} others)"
+        told[0].why += f"; and so cannot {len(told) - 1} others"
     return told[0] if told else None
 
 

@@ -184,6 +184,9 @@ def test_file_that_this_user_may_not_take_does_not_keep_the_others(console: Cons
             os.chown(path, NOBODY if how == "unreadable" or path != inbox else 0, NOBODY)
         inbox.chmod(0o1777)
         (inbox / "lost+found").mkdir(0o700)
+        (inbox / "listed").mkdir()
+        (inbox / "listed" / "accounts_2025-12-31.csv").write_text(ACCOUNTS)
+        (inbox / "listed").chmod(0o744)
         (inbox / "customers_2025-10-31.csv").write_text(CUSTOMERS)
         os.chown(inbox / "customers_2025-10-31.csv", NOBODY, NOBODY)
         theirs = inbox / "accounts_2025-10-31.csv"
@@ -194,15 +197,19 @@ def test_file_that_this_user_may_not_take_does_not_keep_the_others(console: Cons
         assert (done.returncode, str(theirs) in done.stderr, "Try: " in done.stderr) == (4, True, True)
         doctor = as_a_stranger(folder, "doctor", "--root", root).stdout
         assert "lost+found cannot be listed" in doctor
+        assert "listed cannot be listed" in doctor
         assert how == "sticky" or f"{theirs.name} cannot be read" in doctor
+        refused = as_a_stranger(folder, "backfill", inbox, "--root", root)
+        assert (refused.returncode, "cannot be listed" in refused.stderr) == (2, True)
         os.chown(theirs, NOBODY, NOBODY)
         again = as_a_stranger(folder, "watch", "--once", "--json", "--root", root)
         assert (again.returncode, len(json.loads(again.stdout)["outcomes"])) == (0, 1)
 
 
+# What is imported first is what another user may not be allowed to read.
 AS_A_STRANGER = f"""
 import concurrent.futures.thread, csv, encodings.utf_8_sig, os, rich.console, rich.table
-import handlers.doctor, handlers.preview, handlers.watch  # which another user may not be allowed to read
+import handlers.doctor, handlers.preview, handlers.rework, handlers.watch
 from core.definition import load_pipeline
 from handlers.cli import main
 load_pipeline("lending")

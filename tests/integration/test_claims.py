@@ -4,12 +4,19 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from ledger import Ledger
 
+from core.definition import Pipeline
 from core.errors import Unavailable
+from core.outcome import Untaken
+from core.pace import Pace
+from core.pipeline import process
+from infra import local_store
 
 NAME = "customers_2026-01-01.csv"
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
@@ -151,3 +158,38 @@ def test_copy_of_an_inbox_on_another_file_system_is_durable_before_the_file_goes
         (claim,) = ledger.runtime.store.claim([dropped])
     gone = done.index(dropped.uri)
     assert {str(claim.path.parent), str(ledger.root / "work")} <= set(done[:gone])
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system here keeps such a time")
+def test_file_of_a_time_that_no_calendar_has_does_not_keep_the_others(lending: Pipeline):
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        ledger = Ledger(Path(folder) / "root", lending)
+        dropped = ledger.put(NAME, TEXT)
+        odd = Path(ledger.put("accounts_2030-01-01.csv", TEXT).uri)
+        os.utime(odd, (0, 300_000_000_000))
+        assert ledger.runtime.store.arrivals() == [dropped]
+        assert [what for what, _ in ledger.runtime.store.problems()] == [
+            f"{odd} was changed at a time that no calendar has"
+        ]
+
+
+def test_file_that_cannot_be_taken_does_not_put_off_what_is_to_be_published(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+):
+    later = replace(ledger.runtime, pace=Pace(None))
+    process(later, [ledger.put(NAME, TEXT)], lambda _: None)
+    before = (ledger.root / "outputs/customer_profile.csv").exists()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_store, "make_private", refuse)
+        refused = ledger.put("customers_2026-01-02.csv", TEXT)
+        for _ in range(2):  # where it lies, and in `work/`
+            with pytest.raises(Untaken, match=r"customers_2026-01-02\.csv cannot be taken") as raised:
+                ledger.process(refused)
+            assert "others" not in raised.value.why
+    assert (before, (ledger.root / "outputs/customer_profile.csv").exists()) == (False, True)
+    (outcome,) = ledger.process()
+    assert outcome.drop.name == refused.name

@@ -16,8 +16,8 @@ import pytest
 from ledger import Ledger
 from reading import Reader, attempt
 
-from core.errors import Busy
 from core.ledger import Delivered
+from core.outcome import Untaken
 from core.verify import verify
 from infra import private_file
 from infra.local_store import dropped_file
@@ -380,7 +380,7 @@ def test_owner_of_a_dropped_file_owns_nothing_in_the_archive(ledger: Ledger):
 def test_file_that_keeps_changing_in_the_inbox_is_taken_when_it_holds_still(ledger: Ledger):
     fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
 
-    with written_to_all_along(Path(fact.uri)), pytest.raises(Busy, match="changes while it is copied"):
+    with written_to_all_along(Path(fact.uri)), pytest.raises(Untaken, match="changes while it is copied"):
         ledger.process(fact)
     assert ledger.rows("SELECT 1 FROM drop_ledger") == []
     ((content,),) = [list(path.glob("content*")) for path in (ledger.root / "work").iterdir() if path.is_dir()]
@@ -398,7 +398,7 @@ def test_file_named_by_hand_that_keeps_changing_is_not_taken(ledger: Ledger, tmp
     path.write_bytes(ACCOUNTS)
     fact = dropped_file(path, keep_original=True)
 
-    with written_to_all_along(path), pytest.raises(Busy):
+    with written_to_all_along(path), pytest.raises(Untaken):
         ledger.process(fact)
 
     assert [path.name for path in (ledger.root / "work").iterdir()] == [".lock"]

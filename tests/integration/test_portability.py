@@ -46,7 +46,21 @@ HANDED_ON = {"execute", "query", "scratch", "view", "select_rows", "export"}
 # which is all that it gets. What parses and means something else stays out: / of decimals and avg are DOUBLE in DuckDB,
 # hash and log are other functions, and regexp_replace replaces the first match in one, and all in the other.
 SAME_IN_BOTH = {
-    *("abs", "coalesce", "concat", "count", "greatest", "lag", "lead", "least", "lower", "max", "min", "nullif"),
+    *(
+        "abs",
+        "coalesce",
+        "concat",
+        "contains",
+        "count",
+        "greatest",
+        "lag",
+        "lead",
+        "least",
+        "lower",
+        "max",
+        "min",
+        "nullif",
+    ),
     *("regexp_like", "replace", "round", "row_number", "substr", "sum", "translate", "trim", "upper"),
 }
 UNPORTABLE = {  # all of which DuckDB reads
