@@ -169,7 +169,8 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     first = ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}{sound}{broken}")
     for name in ("accounts_2026-01-03.csv", "accounts_2026-01-03 again.csv"):
         ledger.drop(name, f"{ACCOUNTS}11,1,{len(name)}.00,Savings\n17,2,2.00,Savings\n")
-    ledger.drop("accounts_2026-01-04.csv", f"{ACCOUNTS}1,1,-1,Savings\n")
+    for _ in range(2):
+        ledger.drop("accounts_2026-01-04.csv", f"{ACCOUNTS}1,1,-1,Savings\n")
     ledger.drop("accounts_2025-12-31.csv", f"{ACCOUNTS}11,1,3.00,Savings\n")
     for day, tiers in ((2, "0,0.01,0,marginal\n5,0.02,0,marginal\n"), (4, "0,0.02,0,marginal\n"), (3, "0,0.03,0,\n")):
         ledger.drop(f"rates_2026-01-{day:02}.csv", f"{RATES}{tiers}")
