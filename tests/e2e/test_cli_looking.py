@@ -253,3 +253,19 @@ def test_reader_that_leaves_early_is_no_error(filled: Console):
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path):
+    console = Console(tmp_path, {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"})
+    console.run("process", console.file("customers_2025-10-31.csv", "CustomerID,Name,HasLoan\n1,Łukasz,Yes\n"))
+    done = console.run("history", "customer", "1", "--json")
+    assert (done.code, done.json["versions"][0]["customer_name"]) == (0, "Łukasz")
+
+
+def test_what_others_keep_beside_the_warehouse_is_left_alone(tmp_path: Path):
+    console = Console(tmp_path)
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    beside = console.root / "warehouse" / "lending.duckdb.tmp-backup"
+    beside.mkdir()
+    assert console.run("process", console.file("customers_2025-11-30.csv", CUSTOMERS)).code == 0
+    assert beside.is_dir()

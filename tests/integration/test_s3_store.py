@@ -250,3 +250,19 @@ def test_no_credentials(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     with pytest.raises(ConfigurationError, match="credentials"):
         Bucket(root.uri).check()
+
+
+def test_password_in_an_address_is_in_no_error(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ann:hunter2@127.0.0.1:9")
+    monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
+    with pytest.raises(Unavailable) as raised:
+        Bucket(root.uri).check()
+    assert "127.0.0.1:9" in raised.value.why
+    assert "hunter2" not in str(raised.value)
+
+
+def test_profile_that_is_not_there(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    with pytest.raises(ConfigurationError, match="nobody"):
+        Bucket(root.uri).check()

@@ -97,3 +97,9 @@ def test_message_that_is_no_event_spoils_no_other(body: str):
     assert bad.error is not None
     assert bad.queued is not None
     assert (good.error, good.uris) == (None, ("s3://b/x",))
+
+
+@pytest.mark.parametrize("records", [[None], ["text"], [1, {"eventSource": "aws:sqs"}]])
+def test_records_that_are_none_are_told(records: list[object]):
+    (message,) = messages({"Records": records})
+    assert message.error is not None
