@@ -40,11 +40,7 @@ def process(
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
     with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
         outcomes, failure = taken(lambda: run(runtime, facts, one_by_one(tell, len(facts))), facts)
-    if json:
-        as_json("process", outcomes, failure)
-    elif not quiet:
-        show(outcomes)
-    return ended(outcomes, failure)
+    return told("process", outcomes, failure, show, json=json, quiet=quiet)
 
 
 def taken(
@@ -65,14 +61,21 @@ def taken(
     )
 
 
-def as_json(command: str, outcomes: Sequence[Outcome], failure: Unavailable | None) -> None:
-    """Print the object of a command that took files."""
-    untaken = {"error": render.failure_entry(failure)} if failure else {}
-    render.as_json({"command": command, "outcomes": [outcome.as_json() for outcome in outcomes], **untaken})
-
-
-def ended(outcomes: Sequence[Outcome], failure: Unavailable | None) -> int:
-    """The exit code of a command that took files, once it has said which ones it could not take."""
+def told(
+    command: str,
+    outcomes: Sequence[Outcome],
+    failure: Unavailable | None,
+    show: Callable[[Sequence[Outcome]], None],
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Say what became of files, and which ones could not be taken; the exit code."""
+    if json:
+        untaken = {"error": render.failure_entry(failure)} if failure else {}
+        render.as_json({"command": command, "outcomes": [outcome.as_json() for outcome in outcomes], **untaken})
+    elif not quiet:
+        show(outcomes)
     if failure is None:
         return exit_code(outcomes)
     render.error(failure)

@@ -18,7 +18,7 @@ from core.retract import retract as run_retract
 from core.verify import Verified
 from core.verify import verify as run_verify
 from handlers import render
-from handlers.process import as_json, ended, show, taken
+from handlers.process import show, taken, told
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
@@ -105,11 +105,7 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
         facts = _files_below(Path(folder_or_prefix), feeds)
     with progress("backfilling", "files", quiet=quiet or json) as tell:
         outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
-    if json:
-        as_json("backfill", outcomes, failure)
-    elif not quiet:
-        _summarise(outcomes)
-    return ended(outcomes, failure)
+    return told("backfill", outcomes, failure, _summarise, json=json, quiet=quiet)
 
 
 def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:

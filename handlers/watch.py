@@ -39,7 +39,7 @@ from core.pace import Pace
 from core.pipeline import in_order, process
 from core.runtime import Runtime
 from handlers.logs import configure_logs, log_outcome
-from handlers.process import as_json, ended, show, taken
+from handlers.process import show, taken, told
 from handlers.settings import read_settings
 from handlers.wiring import wire
 from infra.file_names import path_of, readable
@@ -142,11 +142,7 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)
-        if json:
-            as_json("watch", outcomes, failure)
-        elif not quiet:
-            show(outcomes)
-        return ended(outcomes, failure)
+        return told("watch", outcomes, failure, show, json=json, quiet=quiet)
     if runtime.store.lands_whole:
         raise ConfigurationError(
             f"{runtime.store.root} is no folder that can be watched",

@@ -30,8 +30,9 @@ from core.quarantine import BESIDE
 from infra import file_errors
 from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
-from infra.private_file import Original, copied, copy_at_rest, make_private, sync, untaken
-from infra.several import first_of, for_each
+from infra.private_file import Original, copied, copy_at_rest, make_private, sync
+from infra.refusals import Refusals
+from infra.several import for_each
 from infra.turns import held
 
 _CLAIM = "claim.json"
@@ -84,7 +85,7 @@ class LocalStore:
         self._clock = clock
         self._waiting = waiting
         self._original = original
-        self._refusals: dict[str, Unavailable] = {}
+        self._refusals = Refusals()
 
     @property
     def root(self) -> str:
@@ -127,23 +128,25 @@ class LocalStore:
                 self._waiting,
             ),
         ):
-            self._refusals.clear()
+            self._refusals.forget()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
+        found = self._files_in(self.inbox, None, beginning)
+        for folder in self._feed_folders():
+            with suppress(PermissionError):  # as lost+found where the inbox is a file system of its own; see `problems`
+                found += self._files_in(folder, folder.name, beginning)
+        return found
+
+    def _files_in(self, folder: Path, feed: str | None, beginning: str) -> list[FileDropped]:
         found = []
-        for folder, feed in [(self.inbox, None), *((path, path.name) for path in self._feed_folders())]:
-            for path in _listed(folder):
-                if not str(path.relative_to(self.inbox)).startswith(beginning):
-                    continue
-                try:
-                    if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
-                        found.append(dropped_file(path, feed=feed))
-                except (FileNotFoundError, ConfigurationError):
-                    pass  # taken by its owner between the listing and now; or of no time, as `problems` says
-                except PermissionError:
-                    if feed is None:
-                        raise
+        for path in _listed(folder):
+            if not str(path.relative_to(self.inbox)).startswith(beginning):
+                continue
+            # Taken by its owner between the listing and now; or of no time, as `problems` says.
+            with suppress(FileNotFoundError, ConfigurationError):
+                if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
+                    found.append(dropped_file(path, feed=feed))
         return found
 
     def _feed_folders(self) -> list[Path]:
@@ -167,11 +170,11 @@ class LocalStore:
         try:
             return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
         except (PermissionError, Busy) as error:
-            self._refusals[dropped.uri] = untaken(dropped.uri, error)
+            self._refusals.note(dropped.uri, error)
             return None
 
     def refused(self) -> Unavailable | None:
-        return first_of(self._refusals)
+        return self._refusals.told()
 
     def _claim_landed(self, dropped: FileDropped) -> Claim | None:
         try:
@@ -241,7 +244,7 @@ class LocalStore:
             try:
                 make_private(content)
             except (PermissionError, Busy) as error:
-                self._refusals[dropped.uri] = untaken(dropped.uri, error)
+                self._refusals.note(dropped.uri, error)
                 continue
             found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
         return found
@@ -332,6 +335,7 @@ class LocalStore:
         for folder in [self.inbox, *self._feed_folders()]:
             if not _may(folder, os.R_OK | os.X_OK):
                 found.append((f"{folder} cannot be listed, so nothing in it will be taken", "let this user list it"))
+                continue
             problems = [_problem_of(path, nested=folder != self.inbox) for path in _listed(folder)]
             found += [problem for problem in problems if problem is not None]
         return found
@@ -344,7 +348,7 @@ def _problem_of(path: Path, *, nested: bool) -> tuple[str, str] | None:
         if stat.S_ISREG(mode):
             _modified_at(path)
             return None if _may(path, os.R_OK) else (f"{readable(str(path))} cannot be read", "let this user read it")
-    except (FileNotFoundError, PermissionError):  # taken by now; or what is said of its folder says it all
+    except FileNotFoundError:  # taken by now
         return None
     except ConfigurationError as error:
         return error.what, error.hint
@@ -367,10 +371,6 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except FileNotFoundError:  # gone, as folders that people drop into may be for a while
         return []
-    except PermissionError:
-        if folder.name == "inbox":
-            raise
-        return []  # as lost+found where the inbox is a file system of its own; `problems` names it
 
 
 def _write_durably(path: Path, content: bytes) -> None:

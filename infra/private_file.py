@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.drop import FileDropped
-from core.errors import Busy, Unavailable
+from core.errors import Busy
 from core.patience import patiently
 from infra.file_names import path_of
 
@@ -32,14 +32,13 @@ def written_by_nobody(path: Path) -> bool:
     lease = getattr(fcntl, "F_SETLEASE", None)
     if lease is None:
         return False
-    # Who opens the file for writing while it is leased has the kernel send SIGIO, which would end this process.
-    ignored = signal.SIGURG
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, ignored)
+        # Who opens the file for writing meanwhile has the kernel send a signal: SIGIO by itself, which ends a process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, lease, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, lease, fcntl.F_UNLCK)
     except OSError:
@@ -86,14 +85,6 @@ def copy_at_rest(source: Path, target: Path) -> None:
         raise
     sync(beside)
     os.replace(beside, target)
-
-
-def untaken(uri: str, error: PermissionError | Busy) -> Unavailable:
-    """What to tell of a file that cannot be taken from where it lies."""
-    if isinstance(error, Busy):
-        return Unavailable(f"{uri} cannot be taken", why="it changes while it is copied", hint=error.hint)
-    hint = "let this user read it, and take it out of its folder; the other files are not kept by it"
-    return Unavailable(f"{uri} cannot be taken", why=str(error), hint=hint)
 
 
 def copied(dropped: FileDropped, target: Path) -> FileDropped:

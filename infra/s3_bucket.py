@@ -26,7 +26,10 @@ _ATTEMPTS = 5
 _PUT_MARK = "dropledger-put"
 _MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
 _OVERTAKEN = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled"}
+_REFUSED = {
+    *("400", "401", "403"),  # a HEAD has no body that would tell more, as of a token that has expired
+    *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AllAccessDisabled"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +308,6 @@ def _told(uri: str) -> Iterator[None]:
         if code == "InvalidObjectState":
             hint = "restore it, and keep the inbox out of rules that move objects to colder storage"
             raise ConfigurationError(f"{uri} cannot be read", why=_said(error), hint=hint) from error
-        if code in {"400", "401", "403"}:  # a HEAD has no body that would tell more, as of a token that has expired
-            raise ConfigurationError(
-                f"{uri} cannot be used", why=_said(error), hint="check the credentials and their permissions"
-            ) from error
         if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
             raise Unavailable(
                 f"{uri} does not answer as it should", why=_said(error), hint="try again later"

@@ -25,9 +25,10 @@ from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
 from infra.folders import PRIVATE, temporary_in
-from infra.private_file import Original, copied, untaken
+from infra.private_file import Original, copied
+from infra.refusals import Refusals
 from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in
-from infra.several import first_of, for_each
+from infra.several import for_each
 from infra.turns import held
 
 _OPTION = "dropledger-as-of"
@@ -62,7 +63,7 @@ class S3Store:
         self._confirm = confirm
         self._waiting = waiting
         self._original = original
-        self._refusals: dict[str, Unavailable] = {}
+        self._refusals = Refusals()
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
         self._staged: dict[str, list[tuple[str, str]]] = {}
@@ -90,7 +91,7 @@ class S3Store:
                 for path in (self._local / folder).iterdir():
                     if path != lock:
                         shutil.rmtree(path, ignore_errors=True)
-            self._refusals.clear()
+            self._refusals.forget()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
@@ -132,13 +133,13 @@ class S3Store:
         return None
 
     def refused(self) -> Unavailable | None:
-        return first_of(self._refusals)
+        return self._refusals.told()
 
     def _copied(self, dropped: FileDropped, content: Path) -> FileDropped:
         try:
             return self._original(dropped, content)
         except (PermissionError, Busy) as error:
-            self._refusals[dropped.uri] = untaken(dropped.uri, error)
+            self._refusals.note(dropped.uri, error)
             raise _Refused from error
 
     def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
@@ -165,7 +166,7 @@ class S3Store:
         try:
             metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
         except ConfigurationError as error:  # of this object alone, as the inbox was listed
-            self._refusals[dropped.uri] = Unavailable(f"{dropped.uri} cannot be read", why=error.why, hint=error.hint)
+            self._refusals.note(dropped.uri, error)
             raise _Refused from error
         return replace(
             dropped,

@@ -4,21 +4,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from core.errors import Unavailable
-
 _THREADS = 16
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def first_of(refusals: dict[str, Unavailable]) -> Unavailable | None:
-    """The first by name of what was refused, which says how many others there were; with that all are told."""
-    told = [refusals[name] for name in sorted(refusals)]
-    refusals.clear()
-    if len(told) > 1:
-        told[0].why += f"; and so cannot {len(told) - 1} others"
-    return told[0] if told else None
 
 
 def for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
