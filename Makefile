@@ -120,7 +120,7 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE an
 	done; echo "Python $(LAMBDA_PYTHON) is not here to compile the function's modules: its cold starts take longer" >&2
 
 # With all that the connector brings the package is 384 MiB or more, and Lambda takes 250. What is taken out is what the
-# function never imports; tests/e2e/test_databricks_package.py runs what is left.
+# function never imports; tests/databricks/test_databricks_package.py runs what is left.
 PRUNED_PACKAGES := pandas numpy openpyxl et_xmlfile
 PRUNED_OF_PYARROW := include includes src libarrow_flight.* libarrow_python_flight.* libarrow_s3.*
 AWS_SERVICES := s3 sqs secretsmanager sts

@@ -1,4 +1,4 @@
-"""What all tests share; the helpers themselves are in `ledger.py`, the reference model in `model.py`."""
+"""What all tests share; the helpers themselves are in `support/`."""
 
 import logging
 import os
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from databricks_server import Server, skip_without_spark
 from hypothesis import HealthCheck, settings
-from ledger import Ledger, Template
+from support.databricks_server import Server, skip_without_spark
+from support.ledger import Ledger, Template
 
 from core.definition import Pipeline, load_pipeline
 
-pytest.register_assert_rewrite("plans")  # its assertions explain themselves as those of tests do
+pytest.register_assert_rewrite("support.plans")  # its assertions explain themselves as those of tests do
 
 # Examples of each property: HYPOTHESIS_PROFILE=thorough makes some 20,000 in all, by hand and over hours.
 for name, examples in (("quick", 10), ("standard", 16), ("thorough", 2250)):

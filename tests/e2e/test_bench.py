@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import duckdb
 import pytest
-from console import environment
+from support.console import environment
 
 pytestmark = pytest.mark.slow
 

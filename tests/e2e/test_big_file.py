@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from console import SCRIPT, Console, environment
+from support.console import SCRIPT, Console, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

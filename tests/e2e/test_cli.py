@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import duckdb
 import pytest
-from console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, root_held, warehouse_held
+from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, root_held, warehouse_held
 
 from core import __version__
 from core.definition import BUILT_IN

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, warehouse_held
+from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, warehouse_held
 
 from core import __version__
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from console import ACCOUNTS, SCRIPT, Console, environment
+from support.console import ACCOUNTS, SCRIPT, Console, environment
 
 SECRETS = {
     name: f"Hush-{place}-4f1c9e0a"

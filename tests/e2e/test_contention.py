@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of_a_stream, land, tables_of
-from console import CUSTOMERS, SCRIPT, Console, Watching, environment, until
-from crash import dropledger
+from support.comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of_a_stream, land, tables_of
+from support.console import CUSTOMERS, SCRIPT, Console, Watching, environment, until
+from support.crash import dropledger
 
 ANALYST = """
 import duckdb, sys, time
@@ -199,7 +199,7 @@ def status_under_a_stream(console: Console, seconds: int, rate: int) -> list[flo
     feeder = (
         "import json, sys, time\n"
         "from pathlib import Path\n"
-        "from comparison import land\n"
+        "from support.comparison import land\n"
         "for name, text in json.load(sys.stdin).items():\n"
         "    land(Path(sys.argv[1]), name, text)\n"
         "    time.sleep(float(sys.argv[2]))\n"

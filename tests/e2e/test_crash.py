@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import BucketRoot
-from comparison import (
+from support.artifact_reader import reading
+from support.buckets import BucketRoot
+from support.comparison import (
     TABLES_OF_A_STREAM,
     WITHOUT_URI,
     assert_manifest_true,
@@ -28,9 +29,8 @@ from comparison import (
     stream,
     tables_of,
 )
-from console import SCRIPT, environment, until
-from crash import dropledger, steps_of
-from reader import reading
+from support.console import SCRIPT, environment, until
+from support.crash import dropledger, steps_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

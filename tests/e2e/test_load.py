@@ -18,7 +18,7 @@ from typing import Self
 
 import duckdb
 import pytest
-from console import SCRIPT, Console, Watching, environment, until
+from support.console import SCRIPT, Console, Watching, environment, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

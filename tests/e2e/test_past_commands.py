@@ -4,8 +4,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from buckets import BucketRoot
-from console import Console
+from support.buckets import BucketRoot
+from support.console import Console
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"

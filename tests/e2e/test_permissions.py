@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import pytest
-from console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, environment
+from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, environment
 
 NOBODY = 65534
 ODD = 'CustomerID,Name,HasLoan\n1,"Amara\nOkafor",Yes\n2,Jonas,perhaps\n'

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
+from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
 
 from handlers.watch import Settling, _Watcher
 from infra.local_store import dropped_file

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison import assert_manifest_true, differences, files_of, land, tables_of
-from console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, Done, environment, holds_for
-from crash import dropledger, steps_of
+from support.comparison import assert_manifest_true, differences, files_of, land, tables_of
+from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, Done, environment, holds_for
+from support.crash import dropledger, steps_of
 
 DISK = 16 << 20
 

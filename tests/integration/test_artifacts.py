@@ -8,8 +8,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from ledger import Ledger
-from small_files import accounts, customers, files, read_csv
+from support.ledger import Ledger
+from support.small_files import accounts, customers, files, read_csv
 
 from core.definition import Pipeline
 

@@ -8,8 +8,18 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from ledger import Ledger, custom_pipeline
-from three_days import CUSTOMERS, DAYS, HEADER, TABLES, agrees_with_its_archive, artifacts, filled, quietly, tables
+from support.ledger import Ledger, custom_pipeline
+from support.three_days import (
+    CUSTOMERS,
+    DAYS,
+    HEADER,
+    TABLES,
+    agrees_with_its_archive,
+    artifacts,
+    filled,
+    quietly,
+    tables,
+)
 
 from core.backfill import backfill
 from core.definition import BUILT_IN

@@ -1,6 +1,6 @@
 """Files that are bad, each in its own way: what becomes of them, and that nothing else is harmed.
 
-The files lie in samples/bad; `bad_files_support.EXPECTED` says what each must come to.
+The files lie in samples/bad; `support.bad_files.EXPECTED` says what each must come to.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_files_support import BAD, EXPECTED, GOOD, PROJECT, Expected, Rejected, Root
+from support.bad_files import BAD, EXPECTED, GOOD, PROJECT, Expected, Rejected, Root
 
 from core.definition import Pipeline
 from core.drop import iso

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from reading import Reader
+from support.reading import Reader
 
 from core.contract import load_contract
 from core.ports import Session

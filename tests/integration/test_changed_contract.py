@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from ledger import Ledger, SettableClock, fetch, without_marts
+from support.ledger import Ledger, SettableClock, fetch, without_marts
 
 from core.backfill import backfill
 from core.definition import BUILT_IN, load_pipeline

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from ledger import Ledger
+from support.ledger import Ledger
 
 from core.definition import Pipeline
 from core.errors import Unavailable

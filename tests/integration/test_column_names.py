@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, micro_batches_from, without_marts
-from three_days import agrees_with_its_archive
+from support.ledger import Ledger, micro_batches_from, without_marts
+from support.three_days import agrees_with_its_archive
 
 import core.sql
 from core.contract import _RESERVED, normalise_header

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, Record
-from reading import attempt
+from support.ledger import Ledger, Record
+from support.reading import attempt
 
 from core import compression
 from core.backfill import backfill

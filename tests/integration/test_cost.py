@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from ledger import Ledger
+from support.ledger import Ledger
 
 from core.definition import Pipeline
 from infra.duckdb_session import DuckDBSession

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ledger import Ledger, custom_pipeline
+from support.ledger import Ledger, custom_pipeline
 
 from core.definition import BUILT_IN
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from ledger import Ledger
-from small_files import DECEMBER, NOVEMBER, OCTOBER, accounts, customers, files, read_csv, timeline
+from support.ledger import Ledger
+from support.small_files import DECEMBER, NOVEMBER, OCTOBER, accounts, customers, files, read_csv, timeline
 
 from core.ledger import Delivered
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from ledger import Ledger
+from support.ledger import Ledger
 
 import core.definition
 from core.definition import BUILT_IN, load_pipeline

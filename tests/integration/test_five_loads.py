@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger import Ledger, custom_pipeline
+from support.ledger import Ledger, custom_pipeline
 
 from core.drop import FileDropped
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import BucketRoot
+from support.buckets import BucketRoot
 
 from core.errors import Unavailable
 from core.runtime import Runtime

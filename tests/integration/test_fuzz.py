@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from ledger import Ledger, Record, Template, fetch, without_marts
-from mutants import Mutant, mutant
-from plain_reading import BRANCH, COLUMNS, LINE_END, Reading, read_plainly, text_of
-from plans import assert_sound_timelines
+from support.ledger import Ledger, Record, Template, fetch, without_marts
+from support.mutants import Mutant, mutant
+from support.plain_reading import BRANCH, COLUMNS, LINE_END, Reading, read_plainly, text_of
+from support.plans import assert_sound_timelines
 
 from core.definition import Pipeline
 from core.drop import FileDropped

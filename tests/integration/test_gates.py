@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from ledger import Ledger, Record, fetch
+from support.ledger import Ledger, Record, fetch
 
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.ledger import Delivered

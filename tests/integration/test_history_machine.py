@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from holding_feed import MODES, holding_files, holding_pipeline
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from ledger import Template
-from lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
-from plans import Again, Arrival, File, Replay, Retraction, Run, Step, assert_same, assert_sound_timelines
+from support.holding_feed import MODES, holding_files, holding_pipeline
+from support.ledger import Template
+from support.lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
+from support.plans import Again, Arrival, File, Replay, Retraction, Run, Step, assert_same, assert_sound_timelines
 
 from core.verify import verify
 

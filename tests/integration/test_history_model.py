@@ -9,9 +9,11 @@ of arrival.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, combinations, permutations
 
-import model
 import pytest
-from holding_feed import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import model
+from support.holding_feed import (
     MODES,
     STATES,
     Holding,
@@ -21,10 +23,8 @@ from holding_feed import (
     holding_files,
     holding_pipeline,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from ledger import Record, Template, micro_batches_from, work_on_tables_as_a_whole_from
-from lending_feeds import (
+from support.ledger import Record, Template, micro_batches_from, work_on_tables_as_a_whole_from
+from support.lending_feeds import (
     BALANCES,
     CARDS,
     account_file,
@@ -35,7 +35,7 @@ from lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from plans import Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
+from support.plans import Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core import micro_batch
 from core.definition import Pipeline

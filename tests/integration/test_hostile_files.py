@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ledger import Ledger
-from reading import Reader, attempt
+from support.ledger import Ledger
+from support.reading import Reader, attempt
 
 from core.ledger import Delivered
 from core.outcome import Untaken

@@ -7,8 +7,8 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, with_unlimited_balances
-from small_files import CARD, OCTOBER, accounts, customers, figures, rates, read_csv, timeline
+from support.ledger import Ledger, with_unlimited_balances
+from support.small_files import CARD, OCTOBER, accounts, customers, figures, rates, read_csv, timeline
 
 from core.ledger import Delivered
 

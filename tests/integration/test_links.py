@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from ledger import Ledger
+from support.ledger import Ledger
 
 from core.errors import ConfigurationError
 from core.retract import retract

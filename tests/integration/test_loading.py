@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from reading import Loaded, Misshapen, Reader, Row, attempt
+from support.reading import Loaded, Misshapen, Reader, Row, attempt
 
 from core.definition import Pipeline
 from core.errors import DataRefused

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from ledger import Ledger, Record, custom_pipeline
+from support.ledger import Ledger, Record, custom_pipeline
 
 from core.definition import Pipeline
 from core.drop import FileDropped

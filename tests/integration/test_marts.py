@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, custom_pipeline, work_on_tables_as_a_whole_from
+from support.ledger import Ledger, custom_pipeline, work_on_tables_as_a_whole_from
 
 from core.definition import Pipeline
 from core.ledger import Delivered

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ledger import Ledger, Record, without_marts
-from messy_kinds import CLEAN, KINDS, LOADED_A, LOADED_B, LOADED_C, Kind
+from support.ledger import Ledger, Record, without_marts
+from support.messy_kinds import CLEAN, KINDS, LOADED_A, LOADED_B, LOADED_C, Kind
 
 from core.ledger import Delivered
 from core.outcome import Outcome

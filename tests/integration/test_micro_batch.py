@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ledger import Ledger, micro_batches_from, with_unlimited_balances
+from support.ledger import Ledger, micro_batches_from, with_unlimited_balances
 
 from core import micro_batch
 from core.definition import Pipeline

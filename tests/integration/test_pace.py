@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from comparison import assert_manifest_true
-from console import ACCOUNTS, CUSTOMERS, Console, until
-from ledger import Ledger
+from support.comparison import assert_manifest_true
+from support.console import ACCOUNTS, CUSTOMERS, Console, until
+from support.ledger import Ledger
 
 from core.pace import Pace
 from core.retract import retract

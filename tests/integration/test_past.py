@@ -10,8 +10,8 @@ from unittest.mock import Mock
 
 import duckdb
 import pytest
-from ledger import Ledger, SettableClock, custom_pipeline
-from three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
+from support.ledger import Ledger, SettableClock, custom_pipeline
+from support.three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
 from core.definition import Pipeline, load_pipeline
 from core.errors import ConfigurationError, Unavailable

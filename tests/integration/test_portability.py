@@ -1,7 +1,7 @@
 """One text serves both engines: what DuckDB has run here Spark's parser reads, and it uses what means the same in both.
 
 The statements are those that core hands to sessions while drops are processed, looked at, taken back and rebuilt. What
-they give on Spark is for test_databricks.py; this says at once which statement is at fault.
+they give on Spark is for tests/databricks; this says at once which statement is at fault.
 """
 
 import ast
@@ -18,8 +18,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from databricks_server import SPARK, skip_without_spark
-from ledger import Ledger, custom_pipeline, micro_batches_from, work_on_tables_as_a_whole_from
+from support.databricks_server import PROJECT, SPARK, skip_without_spark
+from support.ledger import Ledger, custom_pipeline, micro_batches_from, work_on_tables_as_a_whole_from
 
 import core
 from core import look
@@ -260,7 +260,7 @@ def test_every_sql_file_is_come_by(handed_on: list[tuple[str, int, str]]):
 
 def judged(statements: list[str]) -> dict[str, str]:
     """The statements that are not portable, each with what is against it."""
-    program = [SPARK / "bin/python", Path(__file__).parents[1] / "spark_parser.py"]
+    program = [SPARK / "bin/python", PROJECT / "tests/support/spark_parser.py"]
     done = subprocess.run(program, input=json.dumps(statements), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = {}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import BucketRoot
-from comparison import WITHOUT_URI, differences, files_of, tables_of
-from ledger import Ledger, SettableClock
+from support.buckets import BucketRoot
+from support.comparison import WITHOUT_URI, differences, files_of, tables_of
+from support.ledger import Ledger, SettableClock
 
 from core.backfill import backfill
 from core.definition import Pipeline

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from buckets import BucketRoot
-from ledger import SettableClock
+from support.buckets import BucketRoot
+from support.ledger import SettableClock
 
 from core.drop import AsOfSource
 from core.errors import Busy, ConfigurationError, Overtaken, Unavailable

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from buckets import BucketRoot
-from ledger import SettableClock
+from support.buckets import BucketRoot
+from support.ledger import SettableClock
 
 from core.errors import Busy
 from core.ports import Store

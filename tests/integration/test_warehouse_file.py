@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from buckets import BucketRoot
+from support.buckets import BucketRoot
 
 from core.errors import Busy, Overtaken
 from infra.s3_bucket import Bucket

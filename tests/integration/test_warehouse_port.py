@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from databricks_ledger import access_to, new_schema
-from reading import AS_OF, RolledBack
+from support.databricks_ledger import access_to, new_schema
+from support.reading import AS_OF, RolledBack
 
 from core.definition import Pipeline
 from core.errors import ConfigurationError, DataRefused

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sam_cli import CLOUD, PROJECT, needs_sam_cli
+from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
 
 ENGINE = "/var/run/docker.sock"
 

@@ -1,6 +1,6 @@
 """What the package for Lambda with a Databricks warehouse can do on its own.
 
-    python -I -S tests/e2e/in_package.py PACKAGE FOLDER imports|warehouse
+    python -I -S tests/support/in_package.py PACKAGE FOLDER imports|warehouse
 
 Nothing but the standard library and PACKAGE is on the path; what comes of it is printed as JSON.
 """

@@ -4,7 +4,7 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger import Ledger
+from support.ledger import Ledger
 
 OCTOBER = datetime(2025, 10, 31, tzinfo=UTC)
 NOVEMBER = datetime(2025, 11, 30, tzinfo=UTC)

@@ -1,4 +1,6 @@
-"""A program that knows nothing of dropledger and reads its artifacts all the while: `python reader.py OUTPUTS`.
+"""A program that knows nothing of dropledger and reads its artifacts all the while.
+
+    python artifact_reader.py OUTPUTS
 
 It ends when its standard input does, and then prints what it saw: `seen` has by name each content that a CSV artifact
 had, `agreed` counts the looks at which everything was what the manifest says, and `wrong` is what must not be.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks_server import Server
-from sam_cli import CLOUD, PROJECT, needs_sam_cli
+from support.databricks_server import Server
+from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,7 +36,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(package: Path, folder: Path, what: str, **variables: str) -> dict[str, Any]:
     """What in_package.py prints, in the SAM CLI's Python without the SAM CLI's libraries."""
-    command = [CLOUD.absolute() / "bin/python", "-I", "-S", Path(__file__).with_name("in_package.py")]
+    command = [CLOUD.absolute() / "bin/python", "-I", "-S", PROJECT / "tests/support/in_package.py"]
     done = subprocess.run(
         [*command, package, folder, what],
         env={"PATH": os.environ["PATH"], **variables},

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from databricks_ledger import RemoteLedger, access_to, new_schema
-from databricks_server import Server
-from holding_feed import MODES, STATES, Mode, every_timeline, holding_files, holding_pipeline
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from plans import Run, assert_same, assert_sound_timelines, plans
+from support.databricks_ledger import RemoteLedger, access_to, new_schema
+from support.databricks_server import Server
+from support.holding_feed import MODES, STATES, Mode, every_timeline, holding_files, holding_pipeline
+from support.plans import Run, assert_same, assert_sound_timelines, plans
 
 PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "2"))
 

@@ -4,11 +4,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ledger import Ledger
-
 from core.drop import FileDropped
 from core.errors import ConfigurationError
 from core.retract import retract
+from support.ledger import Ledger
 
 _HEADERS = {
     "customer": "CustomerID,Name,HasLoan",

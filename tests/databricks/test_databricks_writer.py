@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console import until
-from databricks_ledger import access_to, new_schema
-from databricks_server import Server
+from support.console import until
+from support.databricks_ledger import access_to, new_schema
+from support.databricks_server import Server
 
 from core.errors import Overtaken, Unavailable
 from core.ports import Session

@@ -6,12 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import model
 from hypothesis import strategies as st
-from ledger import custom_pipeline
-from plans import File, day
 
 from core.definition import BUILT_IN, Pipeline
+from support import model
+from support.ledger import custom_pipeline
+from support.plans import File, day
 
 DEFAULT_CARD = ("0,0.01,0.005,whole_balance", "10000,0.015,0.005,whole_balance", "20000,0.02,0.005,whole_balance")
 CARDS = (

@@ -19,12 +19,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from comparison import WITHOUT_URI, differences, files_of, land
-from console import SCRIPT, environment, until
-from databricks_ledger import RemoteLedger, access_to, new_schema
-from databricks_server import Server
-from ledger import Ledger
-from sequences import Step, sequence
+from support.comparison import WITHOUT_URI, differences, files_of, land
+from support.console import SCRIPT, environment, until
+from support.databricks_ledger import RemoteLedger, access_to, new_schema
+from support.databricks_server import Server
+from support.ledger import Ledger
+from support.sequences import Step, sequence
 
 from core.definition import Pipeline
 from core.errors import Busy, Overtaken

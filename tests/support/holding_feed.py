@@ -8,12 +8,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import model
 from hypothesis import strategies as st
-from ledger import custom_pipeline
-from plans import File, day
 
 from core.definition import Pipeline
+from support import model
+from support.ledger import custom_pipeline
+from support.plans import File, day
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-import model
 from hypothesis import strategies as st
-from ledger import Ledger, Record
 
 from core.backfill import backfill
 from core.pipeline import process
 from core.rebuild import Selection, replay
 from core.retract import retract
+from support import model
+from support.ledger import Ledger, Record
 
 
 def day(number: int) -> datetime:

@@ -25,7 +25,7 @@ from infra import duckdb_warehouse
 _ = process, watch  # loaded before the fork, so that each child starts at once
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["crash"])
+_processes.set_forkserver_preload(["support.crash"])
 
 _FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")
 _STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "COPY", "CREATE TABLE", "INSERT", "DELETE", "MERGE")

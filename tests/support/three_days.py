@@ -1,8 +1,7 @@
 """Accounts on three days, and what ledgers of them are held against."""
 
-from ledger import Ledger
-
 from core.verify import verify
+from support.ledger import Ledger
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from buckets import Objects
-from comparison import WITHOUT_URI, differences, files_of, tables_of
-from console import SCRIPT, environment, until
-from sam_cli import CLOUD, PROJECT, needs_sam_cli
+from support.buckets import Objects
+from support.comparison import WITHOUT_URI, differences, files_of, tables_of
+from support.console import SCRIPT, environment, until
+from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
 
 SAMPLES = PROJECT / "samples"
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"

@@ -4,13 +4,12 @@ import os
 from itertools import count
 from pathlib import Path
 
-from databricks_server import Server
-from ledger import Ledger, Record
-
 from core.definition import Pipeline
 from core.runtime import Runtime
 from infra.databricks_connection import Access
 from infra.databricks_warehouse import DatabricksWarehouse
+from support.databricks_server import Server
+from support.ledger import Ledger, Record
 
 _numbers = count(1)
 

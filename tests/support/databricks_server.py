@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 SPARK = Path(os.environ.get("SPARK", PROJECT / ".venv-spark"))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks_ledger import access_to
-from databricks_server import Server
+from support.databricks_ledger import access_to
+from support.databricks_server import Server
 
 from infra.databricks_connection import Statements
 

@@ -1,0 +1,1 @@
+"""What tests share: ledgers, models, made-up files, and real processes and servers to run against."""
