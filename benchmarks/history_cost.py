@@ -33,7 +33,7 @@ def delta_pipeline(folder: Path) -> Path:
 def deepen(warehouse: Path, depth: int) -> None:
     """Give each account `depth` versions, the newest as it is; as if loaded one round behind the other."""
     connection = duckdb.connect(str(warehouse))
-    connection.execute("USE lending.lending")
+    connection.execute("USE ledger.lending")
     connection.execute("CREATE TEMP TABLE newest AS SELECT * FROM history_account")
     connection.execute("DELETE FROM history_account")
     for place in range(depth - 1):
@@ -68,7 +68,7 @@ def main() -> None:
         shallow, deep = folder / "shallow", folder / "deep"
         process(shallow, customers, accounts)
         shutil.copytree(shallow, deep)
-        deepen(deep / "warehouse" / "lending.duckdb", options.depth)
+        deepen(deep / "warehouse" / "ledger.duckdb", options.depth)
         times: dict[str, list[float]] = {}
         for round_number in range(options.rounds + 1):
             late = folder / f"accounts_2025-11-{round_number + 1:02}.csv"

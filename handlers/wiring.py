@@ -32,7 +32,7 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
     """
     settings = read_settings(root=root, warehouse=warehouse)
     pipeline = load_pipeline(settings.pipeline)
-    file = f"warehouse/{pipeline.name}.duckdb"
+    file = "warehouse/ledger.duckdb"
     if settings.root.startswith("s3://"):
         store, path, keeper = _in_bucket(settings, file, waiting)
     else:

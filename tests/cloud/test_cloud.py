@@ -233,7 +233,7 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     arn = sqs.get_queue_attributes(**letters)["Attributes"]["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})  # each try takes half a minute
     sqs.set_queue_attributes(QueueUrl=cloud.outputs["DropsQueue"], Attributes={"RedrivePolicy": policy})
-    bucket, name = cloud.outputs["RootBucket"], "warehouse/lending.duckdb"
+    bucket, name = cloud.outputs["RootBucket"], "warehouse/ledger.duckdb"
     [good, *_] = s3.list_object_versions(Bucket=bucket, Prefix=name)["Versions"]
     s3.put_object(Bucket=bucket, Key=name, Body=b"no database")
     cloud.upload("customers_2026-04-01.csv", CUSTOMERS)

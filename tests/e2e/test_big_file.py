@@ -52,8 +52,8 @@ def test_file_of_many_rows_is_loaded_within_the_memory_limit(tmp_path: Path):
     ]
     print(f"\n{ROWS:,} rows with {LIMIT} for DuckDB: first load {peaks[1]} MB, all rows changed {peaks[2]} MB")
 
-    with duckdb.connect(str(console.root / "warehouse" / "lending.duckdb"), read_only=True) as connection:
-        connection.execute("USE lending.lending")
+    with duckdb.connect(str(console.root / "warehouse" / "ledger.duckdb"), read_only=True) as connection:
+        connection.execute("USE ledger.lending")
         assert (
             connection.execute("SELECT count(*), sum(balance) FROM history_account WHERE is_current").fetchall()
             == (
@@ -64,4 +64,4 @@ def test_file_of_many_rows_is_loaded_within_the_memory_limit(tmp_path: Path):
         )
         assert connection.execute("SELECT count(*) FROM account_summary").fetchone() == (ROWS - (ROWS + 3) // 4,)
     assert max(peaks) < PROCESS_MB
-    assert sorted(path.name for path in (console.root / "warehouse").iterdir()) == ["lending.duckdb"]
+    assert sorted(path.name for path in (console.root / "warehouse").iterdir()) == ["ledger.duckdb"]

@@ -265,7 +265,7 @@ def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path):
 def test_what_others_keep_beside_the_warehouse_is_left_alone(tmp_path: Path):
     console = Console(tmp_path)
     console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
-    beside = console.root / "warehouse" / "lending.duckdb.tmp-backup"
+    beside = console.root / "warehouse" / "ledger.duckdb.tmp-backup"
     beside.mkdir()
     assert console.run("process", console.file("customers_2025-11-30.csv", CUSTOMERS)).code == 0
     assert beside.is_dir()

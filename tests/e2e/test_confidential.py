@@ -67,7 +67,7 @@ def filled(console: Console, dropped: Path) -> Console:
 
 
 def with_damaged_warehouse(console: Console) -> None:
-    path = console.root / "warehouse" / "lending.duckdb"
+    path = console.root / "warehouse" / "ledger.duckdb"
     content = bytearray(path.read_bytes())
     content[5000::4096] = bytes(byte ^ 0xFF for byte in content[5000::4096])
     path.write_bytes(content)
@@ -75,8 +75,8 @@ def with_damaged_warehouse(console: Console) -> None:
 
 def with_altered_history(console: Console) -> None:
     """Somebody kept a word where the balance belongs, so that the engine and our code stumble over it."""
-    with duckdb.connect(str(console.root / "warehouse" / "lending.duckdb")) as connection:
-        connection.execute("USE lending.lending")
+    with duckdb.connect(str(console.root / "warehouse" / "ledger.duckdb")) as connection:
+        connection.execute("USE ledger.lending")
         connection.execute("ALTER TABLE history_account ALTER balance TYPE VARCHAR")
         connection.execute(f"UPDATE history_account SET balance = '{PERSON} {NUMBER}'")
 

@@ -23,7 +23,7 @@ while True:
         break
     except duckdb.IOException:
         time.sleep(0.005)
-print(connection.execute("SELECT count(*) FROM lending.lending.drop_ledger").fetchone()[0], flush=True)
+print(connection.execute("SELECT count(*) FROM ledger.lending.drop_ledger").fetchone()[0], flush=True)
 sys.stdin.read()
 """
 
@@ -36,7 +36,7 @@ def console(tmp_path: Path) -> Console:
 @contextmanager
 def analyst(console: Console, how: str) -> Iterator[int]:
     """Somebody has the warehouse open, with DuckDB and nothing else; the process id."""
-    command = [sys.executable, "-c", ANALYST, str(console.root / "warehouse/lending.duckdb"), how]
+    command = [sys.executable, "-c", ANALYST, str(console.root / "warehouse/ledger.duckdb"), how]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert int(process.stdout.readline()) >= 0
@@ -211,7 +211,7 @@ def status_under_a_stream(console: Console, seconds: int, rate: int) -> list[flo
             assert landing.stdin is not None
             landing.stdin.write(json.dumps(files).encode())
             landing.stdin.close()
-            until((console.root / "warehouse/lending.duckdb").exists)
+            until((console.root / "warehouse/ledger.duckdb").exists)
             while landing.poll() is None:
                 began = time.monotonic()
                 assert console.run("status", "--quiet").code == 0

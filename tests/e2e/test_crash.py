@@ -225,7 +225,7 @@ def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):
     assert tables_of(root, TABLES_OF_A_STREAM) == tables_of(undisturbed, TABLES_OF_A_STREAM)
     assert not list((root / "inbox").iterdir())
     assert [path.name for path in (root / "work").iterdir()] == [".lock"]
-    assert sorted(path.name for path in (root / "warehouse").iterdir()) == ["lending.duckdb"]
+    assert sorted(path.name for path in (root / "warehouse").iterdir()) == ["ledger.duckdb"]
     assert_manifest_true(root)
     assert read["wrong"] == []
     assert read["agreed"] > 0

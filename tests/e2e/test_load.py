@@ -107,8 +107,8 @@ def published(log: Path) -> int:
 def assert_all_in(root: Path, count: int) -> None:
     """Each file once, with its row, its report and its place in the archive, and the history that they make."""
     names = {file(number)[0] for number in range(count)}
-    with duckdb.connect(str(root / "warehouse" / "lending.duckdb"), read_only=True) as connection:
-        connection.execute("USE lending.lending")
+    with duckdb.connect(str(root / "warehouse" / "ledger.duckdb"), read_only=True) as connection:
+        connection.execute("USE ledger.lending")
         drops = connection.execute("SELECT name, drop_id, status, rows_accepted FROM drop_ledger").fetchall()
         newest = connection.execute("SELECT account_id, balance FROM history_account WHERE is_current").fetchall()
         versions = connection.execute("SELECT count(*) FROM history_account").fetchall()

@@ -39,8 +39,8 @@ def test_retract_takes_a_drop_back_once(console: Console):
 def test_verify_exits_0_then_5_with_the_differences(console: Console):
     filled(console)
     assert console.run("verify", "--json").json["differences"] == []
-    with duckdb.connect(str(console.root / "warehouse/lending.duckdb")) as connection:
-        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 7")
+    with duckdb.connect(str(console.root / "warehouse/ledger.duckdb")) as connection:
+        connection.execute("UPDATE ledger.lending.account_summary SET annual_interest = 7")
     done = console.run("verify", "--json")
     assert done.code == 5
     assert {(found["table"], found["only"]) for found in done.json["differences"]} == {
@@ -95,8 +95,8 @@ def test_backfill_takes_a_prefix_of_a_bucket(console: Console, s3: None, in_buck
     assert versions[0]["valid_from"] == "2025-09-01T00:00:00Z"
     assert len(old.names()) == 4
     if not in_bucket:
-        with duckdb.connect(console.root / "warehouse/lending.duckdb", read_only=True) as warehouse:
-            uris = warehouse.sql("SELECT uri FROM lending.lending.drop_ledger").fetchall()
+        with duckdb.connect(console.root / "warehouse/ledger.duckdb", read_only=True) as warehouse:
+            uris = warehouse.sql("SELECT uri FROM ledger.lending.drop_ledger").fetchall()
         assert {uri for (uri,) in uris} == {f"{old.uri}/{name}" for name in old.names() if "part" not in name}
 
 

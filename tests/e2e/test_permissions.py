@@ -85,7 +85,7 @@ def test_all_that_commands_write_is_private_whatever_the_umask(console: Console)
         assert console.run(*command).code in {0, 3}, command
     assert readable_by_others(console.folder, temporary(console)) == {}
     for name in (
-        "ledger/warehouse/lending.duckdb",
+        "ledger/warehouse/ledger.duckdb",
         "ledger/work/.lock",
         "ledger/outputs/account_summary.parquet",
         "exported/then/account_summary.csv",
@@ -114,7 +114,7 @@ def test_nothing_is_readable_for_a_moment_not_even_what_moves_out_of_memory(cons
             assert [path for path, mode in found.items() if mode & 0o077] == []
             seen |= found.keys()
     assert process.returncode in {0, 3}
-    kinds = ("claim.json", "content", "lending.duckdb", ".wal", f".tmp-{process.pid}", f".tmp-lines-{process.pid}")
+    kinds = ("claim.json", "content", "ledger.duckdb", ".wal", f".tmp-{process.pid}", f".tmp-lines-{process.pid}")
     assert [kind for kind in kinds if not any(name.endswith(kind) for name in seen)] == []
     assert list(temporary(console).iterdir()) == []
 

@@ -37,8 +37,8 @@ def many_accounts(count: int) -> str:
 
 
 def rows(console: Console, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(console.root / "warehouse/lending.duckdb"), read_only=True) as connection:
-        connection.execute("USE lending.lending")
+    with duckdb.connect(str(console.root / "warehouse/ledger.duckdb"), read_only=True) as connection:
+        connection.execute("USE ledger.lending")
         return connection.execute(sql).fetchall()
 
 
@@ -380,7 +380,7 @@ def drop_while_warehouse_is_open(console: Console, watching: Watching) -> None:
 
 def open_warehouse(console: Console) -> duckdb.DuckDBPyConnection | None:
     try:
-        return duckdb.connect(str(console.root / "warehouse/lending.duckdb"))
+        return duckdb.connect(str(console.root / "warehouse/ledger.duckdb"))
     except duckdb.IOException:
         return None  # the watch is not done with it
 

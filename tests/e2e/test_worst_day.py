@@ -278,7 +278,7 @@ def test_write_ahead_log_left_by_a_kill_is_read_by_whoever_comes_next(tmp_path: 
     before = shutil.copytree(root, tmp_path / "before")
     names = steps_of(*take, steps=steps)
     expected = {**tables_of(root), **files_of(root)}
-    log = root / "warehouse" / "lending.duckdb.wal"
+    log = root / "warehouse" / "ledger.duckdb.wal"
     committed = max(place for place, name in enumerate(names) if name == "after COMMIT")
     shutil.rmtree(root)
     shutil.copytree(before, root)

@@ -132,7 +132,7 @@ def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_led
     newest = source.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
     retract(source.runtime, newest, "wrong month", "ann")
     before = {name: source.table(name) for name in LEDGER}
-    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "ledger.duckdb"))
 
     moved = migrate(source.runtime, target, quietly)
 
@@ -148,8 +148,8 @@ def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_led
 def test_migration_leaves_nothing_where_the_ledger_is_not_what_its_archive_says(new_ledger, tmp_path: Path):
     source = filled(new_ledger("source"))
     with duckdb.connect(str(source.database)) as connection:
-        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 7")
-    target = source.runtime.warehouse.at(str(tmp_path / "target" / "lending.duckdb"))
+        connection.execute("UPDATE ledger.lending.account_summary SET annual_interest = 7")
+    target = source.runtime.warehouse.at(str(tmp_path / "target" / "ledger.duckdb"))
     moved = migrate(source.runtime, target, quietly)
     assert {found.table for found in moved.differences} == {"account_summary"}
     assert list((tmp_path / "target").iterdir()) == []

@@ -249,7 +249,7 @@ def test_history_does_not_go_on_under_another_key_or_type_until_it_is_replayed(t
 
 @pytest.mark.parametrize(
     "lost",
-    ["DELETE FROM lending.lending.contract_text", "UPDATE lending.lending.contract_text SET yaml = 'feed: account'"],
+    ["DELETE FROM ledger.lending.contract_text", "UPDATE ledger.lending.contract_text SET yaml = 'feed: account'"],
 )
 def test_late_file_is_postponed_where_nothing_tells_how_others_were_read(tmp_path: Path, lost: str):
     lender = Lender(tmp_path / "lender", stay)

@@ -59,7 +59,7 @@ def versions(ledger: Ledger) -> list[Record]:
 
 def passing_files(ledger: Ledger) -> list[str]:
     found = [path for name in ("work", "warehouse") for path in (ledger.root / name).iterdir()]
-    return [path.name for path in found if path.name not in {".lock", "lending.duckdb"}]
+    return [path.name for path in found if path.name not in {".lock", "ledger.duckdb"}]
 
 
 @BOTH
@@ -309,7 +309,7 @@ def test_packed_and_plain_are_two_drops_and_the_second_changes_nothing(ledger: L
 def test_what_a_killed_process_had_unpacked_goes_at_the_next_start(ledger: Ledger):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    folders = [ledger.database.with_name(f"lending.duckdb.tmp-lines-{pid}") for pid in (gone.pid, os.getppid())]
+    folders = [ledger.database.with_name(f"ledger.duckdb.tmp-lines-{pid}") for pid in (gone.pid, os.getppid())]
     for folder in folders:
         folder.mkdir()
         (folder / "unpacked-0").write_bytes(ACCOUNTS)

@@ -44,7 +44,7 @@ def filled(ledger: Ledger) -> Ledger:
 def tamper(ledger: Ledger, *statements: str) -> None:
     """Change the tables behind the pipeline's back."""
     with duckdb.connect(str(ledger.database)) as connection:
-        connection.execute("USE lending.lending")
+        connection.execute("USE ledger.lending")
         for statement in statements:
             connection.execute(statement)
 

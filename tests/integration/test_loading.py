@@ -28,7 +28,7 @@ MORE = settings(max_examples=3 * settings().max_examples)
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    warehouse = DuckDBWarehouse(tmp_path_factory.mktemp("warehouse") / "lending.duckdb", "lending", wait_seconds=5.0)
+    warehouse = DuckDBWarehouse(tmp_path_factory.mktemp("warehouse") / "ledger.duckdb", "lending", wait_seconds=5.0)
     with warehouse.session() as session:
         yield session
 

@@ -126,7 +126,7 @@ def test_replay_mends_a_damaged_mart(new_ledger):
     found = filled(new_ledger("found"))
     before, written = tables(found), artifacts(found)
     with duckdb.connect(str(found.database)) as connection:
-        connection.execute("UPDATE lending.lending.account_summary SET annual_interest = 1")
+        connection.execute("UPDATE ledger.lending.account_summary SET annual_interest = 1")
     replay(found.runtime, Selection(), None, quietly)
     assert tables(found) == before
     assert artifacts(found) == written
@@ -178,19 +178,19 @@ def test_replay_of_what_was_known_leaves_out_what_came_or_was_taken_back_later(n
     ("damage", "table", "only"),
     [
         (
-            "UPDATE lending.lending.account_summary SET annual_interest = annual_interest + 0.01 WHERE account_id = 11",
+            "UPDATE ledger.lending.account_summary SET annual_interest = annual_interest + 0.01 WHERE account_id = 11",
             "account_summary",
             "live",
         ),
         (
-            "DELETE FROM lending.lending.history_account WHERE account_id = 12 AND is_current",
+            "DELETE FROM ledger.lending.history_account WHERE account_id = 12 AND is_current",
             "history_account",
             "rebuilt",
         ),
         (
             (
-                "INSERT INTO lending.lending.history_customer SELECT 9, 'Eve', TRUE, valid_from, NULL, TRUE, "
-                "drop_id, 9 FROM lending.lending.history_customer LIMIT 1"
+                "INSERT INTO ledger.lending.history_customer SELECT 9, 'Eve', TRUE, valid_from, NULL, TRUE, "
+                "drop_id, 9 FROM ledger.lending.history_customer LIMIT 1"
             ),
             "history_customer",
             "live",

@@ -208,7 +208,7 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     replay(runtime, Selection(), None, lambda *_: None)
     replay(runtime, Selection(known_at=datetime.now(UTC)), str(folder / "then.duckdb"), lambda *_: None)
     with duckdb.connect(str(ledger.database)) as connection:
-        connection.execute('UPDATE lending.lending."history_account" SET line = line + 1')
+        connection.execute('UPDATE ledger.lending."history_account" SET line = line + 1')
     assert verify(runtime, lambda *_: None).differences
 
 

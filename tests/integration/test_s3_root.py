@@ -46,8 +46,8 @@ class Machine:
 
     def __init__(self, root: BucketRoot, folder: Path, pipeline: Pipeline) -> None:
         bucket, clock = Bucket(root.uri), SettableClock()
-        keeper = S3WarehouseFile(bucket, "warehouse/lending.duckdb", wait_seconds=5)
-        path = folder / "warehouse" / "lending.duckdb"
+        keeper = S3WarehouseFile(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
+        path = folder / "warehouse" / "ledger.duckdb"
         warehouse = DuckDBWarehouse(
             path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, keeper=keeper
         )

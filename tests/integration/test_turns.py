@@ -23,7 +23,7 @@ def store(root: Path, waiting: Callable[[Busy], None] = lambda _: None) -> Local
 
 
 def warehouse(root: Path) -> DuckDBWarehouse:
-    return DuckDBWarehouse(root / "lending.duckdb", "lending", wait_seconds=WAIT)
+    return DuckDBWarehouse(root / "ledger.duckdb", "lending", wait_seconds=WAIT)
 
 
 def hold_root(root: Path) -> Callable[[], None]:

@@ -10,7 +10,7 @@ from core.errors import Busy, Overtaken
 from infra.s3_bucket import Bucket
 from infra.s3_warehouse_file import S3WarehouseFile
 
-NAME = "warehouse/lending.duckdb"
+NAME = "warehouse/ledger.duckdb"
 
 
 @pytest.fixture
@@ -25,19 +25,19 @@ def kept(root: BucketRoot) -> S3WarehouseFile:
 def test_copy_that_was_changed_and_not_kept_is_fetched_anew(root: BucketRoot, tmp_path: Path):
     """As a process leaves it that dies between the commit and the end of the upload."""
     root.put(NAME, "committed")
-    path = tmp_path / "lending.duckdb"
+    path = tmp_path / "ledger.duckdb"
     file = kept(root)
     with file.fetched(path, read_only=False):
         file.changing(path)
         path.write_text("changed", encoding="utf-8")
-        path.with_name("lending.duckdb.wal").write_text("log", encoding="utf-8")
+        path.with_name("ledger.duckdb.wal").write_text("log", encoding="utf-8")
     with kept(root).fetched(path, read_only=True):
         assert path.read_text(encoding="utf-8") == "committed"
-        assert not path.with_name("lending.duckdb.wal").exists()
+        assert not path.with_name("ledger.duckdb.wal").exists()
 
 
 def test_copy_that_was_kept_is_not_fetched_again(root: BucketRoot, tmp_path: Path):
-    path = tmp_path / "lending.duckdb"
+    path = tmp_path / "ledger.duckdb"
     file = kept(root)
     with file.fetched(path, read_only=False):
         assert not path.exists()
@@ -52,7 +52,7 @@ def test_copy_that_was_kept_is_not_fetched_again(root: BucketRoot, tmp_path: Pat
 
 def test_slower_writer_is_told_and_its_copy_forgotten(root: BucketRoot, tmp_path: Path):
     root.put(NAME, "first")
-    path, file = tmp_path / "lending.duckdb", kept(root)
+    path, file = tmp_path / "ledger.duckdb", kept(root)
     with file.fetched(path, read_only=False):
         file.confirm()
         root.put(NAME, "of another")
@@ -68,7 +68,7 @@ def test_slower_writer_is_told_and_its_copy_forgotten(root: BucketRoot, tmp_path
 
 def test_warehouse_that_was_deleted_is_gone_from_the_cache(root: BucketRoot, tmp_path: Path):
     root.put(NAME, "first")
-    path = tmp_path / "lending.duckdb"
+    path = tmp_path / "ledger.duckdb"
     with kept(root).fetched(path, read_only=True):
         pass
     root.delete(NAME)
@@ -78,7 +78,7 @@ def test_warehouse_that_was_deleted_is_gone_from_the_cache(root: BucketRoot, tmp
 
 def test_readers_share_the_copy_and_a_writer_has_it_alone(root: BucketRoot, tmp_path: Path):
     root.put(NAME, "first")
-    path = tmp_path / "lending.duckdb"
+    path = tmp_path / "ledger.duckdb"
     with kept(root).fetched(path, read_only=True), kept(root).fetched(path, read_only=True):
         with pytest.raises(Busy, match="local copy"), kept(root).fetched(path, read_only=False):
             pass
@@ -92,7 +92,7 @@ def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
 ):
     """The first has downloaded one version when the second finds the next, and goes on when that one is there."""
     root.put(NAME, "first")
-    path = tmp_path / "lending.duckdb"
+    path = tmp_path / "ledger.duckdb"
     downloaded, put, done = threading.Event(), threading.Event(), threading.Event()
     get, write = Bucket.get, Path.write_text
 
@@ -125,4 +125,4 @@ def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
     second.join(20)
     found = Bucket(root.uri).find(NAME)
     assert found is not None
-    assert (path.read_text(), path.with_name("lending.duckdb.etag").read_text()) == ("second", found.etag)
+    assert (path.read_text(), path.with_name("ledger.duckdb.etag").read_text()) == ("second", found.etag)

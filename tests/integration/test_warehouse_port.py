@@ -39,7 +39,7 @@ def make_warehouse(
     def make() -> Warehouse:
         folder = tmp_path_factory.mktemp("warehouse")
         if request.param == "duckdb":
-            made.append(DuckDBWarehouse(folder / "lending.duckdb", "lending", wait_seconds=5.0))
+            made.append(DuckDBWarehouse(folder / "ledger.duckdb", "lending", wait_seconds=5.0))
         else:
             access = access_to(request.getfixturevalue("databricks"))
             made.append(DatabricksWarehouse(access, new_schema(), folder / "local", wait_seconds=5.0))

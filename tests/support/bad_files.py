@@ -40,7 +40,7 @@ class Root:
         self.folder = folder
         self.store = LocalStore(folder, lambda: datetime.now(UTC))
         self.store.prepare()
-        self.warehouse = DuckDBWarehouse(folder / "warehouse" / "lending.duckdb", "lending", wait_seconds=5.0)
+        self.warehouse = DuckDBWarehouse(folder / "warehouse" / "ledger.duckdb", "lending", wait_seconds=5.0)
         self.runtime = Runtime(pipeline, self.store, self.warehouse, lambda: datetime.now(UTC), wait_seconds=5.0)
 
     def land(self, name: str, content: bytes, *, feed: str = "") -> None:

@@ -31,8 +31,8 @@ TIMES = {"generated_at", "quarantined_at"}
 
 
 def tables_of(root: Path, tables: Mapping[str, str] = TABLES) -> dict[str, Any]:
-    with duckdb.connect(str(root / "warehouse" / "lending.duckdb"), read_only=True) as connection:
-        connection.execute("USE lending.lending")
+    with duckdb.connect(str(root / "warehouse" / "ledger.duckdb"), read_only=True) as connection:
+        connection.execute("USE ledger.lending")
         return {
             name: connection.execute(f"SELECT {columns} FROM {name} ORDER BY ALL").fetchall()
             for name, columns in tables.items()

@@ -172,7 +172,7 @@ def root_held(console: Console) -> Iterator[None]:
 @contextmanager
 def warehouse_held(console: Console) -> Iterator[None]:
     """The warehouse file open in this process."""
-    path = console.root / "warehouse" / "lending.duckdb"
+    path = console.root / "warehouse" / "ledger.duckdb"
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)):
         yield

@@ -43,7 +43,7 @@ class Ledger:
     def __init__(self, root: Path, pipeline: Pipeline, clock: SettableClock | None = None) -> None:
         self.root = root
         self.clock = clock or SettableClock()
-        self.database = root / "warehouse" / f"{pipeline.name}.duckdb"
+        self.database = root / "warehouse" / "ledger.duckdb"
         self._schema = pipeline.file.db_schema
         store = LocalStore(root, self.clock)
         store.prepare()
