@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -59,14 +59,20 @@ _EVENTS: list[type[FileSystemEvent]] = [
 ]
 _CHUNK = 400
 
+Clock = Callable[[], float]
+
 log = structlog.get_logger("dropledger.watch")
 
 
 class Settling:
-    """Tells which files are complete: those announced as closed, and those that stay still for `patience` seconds."""
+    """Tells which files are complete: those announced as closed, and those that stay still for `patience` seconds.
 
-    def __init__(self, patience: float = SETTLE_SECONDS) -> None:
+    `clock` gives seconds that only grow.
+    """
+
+    def __init__(self, patience: float = SETTLE_SECONDS, clock: Clock = time.monotonic) -> None:
         self.patience = patience
+        self._clock = clock
         self._announced: set[str] = set()
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._put_off: dict[str, float] = {}
@@ -79,7 +85,7 @@ class Settling:
 
     def complete(self, arrivals: Iterable[FileDropped]) -> list[FileDropped]:
         """Those of the arrivals that may be taken; the others are remembered for the next look."""
-        taken, seen, now = [], {}, time.monotonic()
+        taken, seen, now = [], {}, self._clock()
         with self._lock:
             announced, self._announced = self._announced, set()
         # A file that was put off is tried again when its time has come, or when the platform tells of it anew.
@@ -104,7 +110,7 @@ class Settling:
 
     def put_off(self, path: str) -> None:
         """Leave a file that could not be taken alone for a while."""
-        self._put_off[path] = time.monotonic() + RESCAN_SECONDS
+        self._put_off[path] = self._clock() + RESCAN_SECONDS
 
     @property
     def waiting(self) -> int:
@@ -217,7 +223,8 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
 class _Troubles:
     """Says what keeps files from being taken: each thing once, with ever longer pauses until it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._last = ""
         self._pause = POLL_SECONDS
         self._again_at = math.inf
@@ -225,12 +232,12 @@ class _Troubles:
     @property
     def seconds_left(self) -> float:
         """Until files that were postponed are to be tried again."""
-        return max(0.0, self._again_at - time.monotonic())
+        return max(0.0, self._again_at - self._clock())
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Remember whether any file was postponed; what is that, each attempt takes along."""
         postponed = any(outcome.postponed for outcome in outcomes)
-        self._again_at = time.monotonic() + RESCAN_SECONDS if postponed else math.inf
+        self._again_at = self._clock() + RESCAN_SECONDS if postponed else math.inf
 
     def tell(self, failure: Unavailable) -> float:
         """Log the failure unless it is the one before; how many seconds to wait."""
@@ -247,7 +254,7 @@ class _Troubles:
     def put_off(self, failure: Untaken) -> None:
         """Log that files cannot be taken, unless that is known; they are tried again in a while."""
         self.tell(failure)
-        self._again_at = time.monotonic() + RESCAN_SECONDS
+        self._again_at = self._clock() + RESCAN_SECONDS
 
     def over(self) -> None:
         """Forget what was told."""

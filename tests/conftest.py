@@ -2,15 +2,20 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.databricks_server import Server, skip_without_spark
+from support.databricks_server import Server
+from support.engines import MISSING
 from support.ledger import Ledger, Template
 
 from core.definition import Pipeline, load_pipeline
+
+SHARED_MEMORY = "/dev/shm"
 
 pytest.register_assert_rewrite("support.plans")  # its assertions explain themselves as those of tests do
 
@@ -26,14 +31,49 @@ for name, examples in (("quick", 10), ("standard", 16), ("thorough", 2250)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "standard"))
 
 
+def pytest_configure() -> None:
+    """Let tests write to shared memory where there is enough: a killed process leaves the same there as on disk."""
+    with suppress(OSError):
+        if shutil.disk_usage(SHARED_MEMORY).free > 4 << 30:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", SHARED_MEMORY)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start first what may take longest, so that no worker ends long after the others."""
+    """Mark what needs the stand-in; start first what may take longest, so that no worker ends long after the others."""
+    for item in items:
+        if "databricks" in getattr(item, "fixturenames", ()):
+            item.add_marker("databricks")
 
     def allowed(item: pytest.Item) -> float:
         timeout = item.get_closest_marker("timeout")
         return float(timeout.args[0] if timeout else config.getini("timeout"))
 
     items.sort(key=allowed, reverse=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what lacks its engine; in continuous integration that is a failure."""
+    for engine, missing in MISSING.items():
+        if item.get_closest_marker(engine) and (what := missing()):
+            if "CI" in os.environ:
+                pytest.fail(f"{engine} needs {what}")
+            pytest.skip(f"{engine} needs {what}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell in one line which engines' tests were not run."""
+    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    told = []
+    for engine in MISSING:
+        skipped = [reason.removeprefix("Skipped: ") for reason in reasons if f"Skipped: {engine} needs" in reason]
+        if skipped:
+            told.append(f"{len(skipped)} tests of {skipped[0]}")
+    left = [engine for engine in MISSING if f"not {engine}" in config.getoption("markexpr")]
+    if left:
+        told.append(f"what needs {', '.join(left)} is left to make test-all")
+    if told:
+        terminalreporter.write_line(f"Not run: {'; '.join(told)}")
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +121,10 @@ def s3() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def databricks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A stand-in for a Databricks SQL warehouse; skipped where there is no Java.
+    """A stand-in for a Databricks SQL warehouse
 
     A start takes long, so tests of it share two xdist groups: databricks and standin.
     """
-    skip_without_spark()
     logging.getLogger("databricks").setLevel(logging.ERROR)
     server = Server(tmp_path_factory.mktemp("databricks") / "folder")
     yield server

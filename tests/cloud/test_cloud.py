@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from support.buckets import Objects
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
 from support.console import SCRIPT, environment, until
-from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
+from support.engines import CLOUD, PROJECT
 
 SAMPLES = PROJECT / "samples"
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("cloud"),
-    needs_sam_cli,
+    pytest.mark.cloud,
 ]
 
 

@@ -1,27 +1,17 @@
 """The function in a container with the template's limit of memory, as `sam local invoke` runs it."""
 
-import os
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
-from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
-
-ENGINE = "/var/run/docker.sock"
-
-
-def engine_answers() -> bool:
-    with socket.socket(socket.AF_UNIX) as engine:
-        return engine.connect_ex(ENGINE) == 0
-
+from support.engines import CLOUD, PROJECT
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
     pytest.mark.xdist_group("cloud"),
-    pytest.mark.skipif(not engine_answers() and "CI" not in os.environ, reason=f"no Docker engine answers at {ENGINE}"),
-    needs_sam_cli,
+    pytest.mark.cloud,
+    pytest.mark.container,
 ]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from support.databricks_server import Server
-from support.sam_cli import CLOUD, PROJECT, needs_sam_cli
+from support.engines import CLOUD, PROJECT
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("databricks"),
-    needs_sam_cli,
+    pytest.mark.cloud,
 ]
 
 

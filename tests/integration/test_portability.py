@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.databricks_server import PROJECT, SPARK, skip_without_spark
+from support.engines import PROJECT, SPARK
 from support.ledger import Ledger, custom_pipeline, micro_batches_from, work_on_tables_as_a_whole_from
 
 import core
@@ -271,14 +271,14 @@ def judged(statements: list[str]) -> dict[str, str]:
     return found
 
 
+@pytest.mark.databricks  # Spark's parser
 def test_statements_are_portable(handed_on: list[tuple[str, int, str]]):
-    skip_without_spark()
     found = judged(sorted({dialect(sql) for _, _, sql in handed_on}))
     assert found == {}
 
 
+@pytest.mark.databricks  # Spark's parser
 def test_statements_that_write_depend_on_the_hold_of_their_writer(handed_on: list[tuple[str, int, str]]):
-    skip_without_spark()
     writing = {sql for sql in (dialect(sql) for _, _, sql in handed_on) if written_table(sql)}
     guarded = {sql: while_held(sql, "held") for sql in writing}
     assert judged(sorted(guarded.values())) == {}
@@ -291,7 +291,7 @@ def test_statements_that_write_depend_on_the_hold_of_their_writer(handed_on: lis
     }
 
 
+@pytest.mark.databricks  # Spark's parser
 def test_what_one_engine_alone_knows_is_refused():
-    skip_without_spark()
     assert all(len(duckdb.extract_statements(sql)) == 1 for sql in UNPORTABLE)
     assert judged(sorted(UNPORTABLE)).keys() == UNPORTABLE

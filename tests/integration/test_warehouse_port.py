@@ -26,7 +26,7 @@ RECORDS = [
     {"id": 3, "amount": None, "word": None, "known": None, "seen_at": None},
 ]
 TABLE = "CREATE TABLE t (id BIGINT, amount DECIMAL(18,2), word STRING, known BOOLEAN, seen_at TIMESTAMP)"
-IN_DATABRICKS = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("standin")]
+IN_DATABRICKS = [pytest.mark.databricks, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("standin")]
 
 
 @pytest.fixture(scope="module", params=["duckdb", pytest.param("databricks", marks=IN_DATABRICKS)])

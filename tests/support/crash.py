@@ -13,10 +13,12 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from multiprocessing import forkserver
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 from botocore.client import BaseClient
 
 from handlers import cli, process, watch
@@ -26,6 +28,10 @@ _ = process, watch  # loaded before the fork, so that each child starts at once
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["support.crash"])
+with pytest.MonkeyPatch.context() as _patch:
+    # The server that forks the children has no path but this, and says nothing of a module that it does not find.
+    _patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    forkserver.ensure_running()
 
 _FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")
 _STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "COPY", "CREATE TABLE", "INSERT", "DELETE", "MERGE")

@@ -1,24 +1,12 @@
 """The stand-in for a Databricks SQL warehouse as a process, and connections to it."""
 
 import json
-import os
 import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-PROJECT = Path(__file__).parents[2]
-SPARK = Path(os.environ.get("SPARK", PROJECT / ".venv-spark"))
-
-
-def skip_without_spark() -> None:
-    """Skip where the stand-in could not be made; in continuous integration that is a failure."""
-    if not (SPARK / "made").exists():
-        if "CI" in os.environ:
-            pytest.fail(f"{SPARK} is missing: make {SPARK.name}/made")
-        pytest.skip(f"{SPARK.name} is missing, which needs Java 17 and Maven: make {SPARK.name}/made")
+from support.engines import PROJECT, SPARK
 
 
 class Server:
