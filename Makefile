@@ -10,6 +10,8 @@ BENCH := .venv-bench
 PEERS = $(foreach peer,dbt dlt,$(if $(findstring --tools,$(ARGS)),$(findstring $(peer),$(ARGS)),$(peer)))
 BIN := $(VENV)/bin
 WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTHON_ALONE := not databricks and not cloud and not container and not browser
 ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
@@ -19,10 +21,10 @@ FOR_PEOPLE := rich pygments markdown_it_py markdown_it mdurl
 LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements-aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements-databricks.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit lock cloud sam-invoke databricks spark-if-java build-Function prune-for-databricks bench clean
+.PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function prune-for-databricks bench clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/made: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "dropledger needs Python 3.11 or newer. Try: install it, or name it with make PYTHON=..."; exit 1; }
@@ -44,8 +46,18 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt
 demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the result
 	@$(BIN)/dropledger demo
 
-test: $(VENV)/dev $(CLOUD)/made spark-if-java ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+test-fast: $(VENV)/dev ## Run the quick tests, in a minute: for the loop of one who writes
+	@$(PYTEST) -m "not slow and $(PYTHON_ALONE)" $(ARGS)
+
+test: $(VENV)/dev ## Run all tests that need nothing but Python, in 8 minutes
+	@$(PYTEST) -m "$(PYTHON_ALONE)" $(ARGS)
+
+test-engines: $(VENV)/dev $(CLOUD)/made spark-if-java ## Run the tests that need Spark, an emulator of AWS or containers
+	@$(PYTEST) -m "not ($(PYTHON_ALONE))" $(ARGS)
+
+test-all: ## Run all tests, in 25 minutes, and tell how much of the code they ran
+	@$(MAKE) --no-print-directory test-engines ARGS="--cov --cov-report= --cov-fail-under=0 $(ARGS)"
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-append $(ARGS)"
 
 lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and validate template.yaml
 	@$(BIN)/ruff check .

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.databricks_server import Server
 from support.engines import MISSING
-from support.ledger import Ledger, Template
+from support.ledger import Ledger, PreparedRoots, Template
 
 from core.definition import Pipeline, load_pipeline
 
@@ -74,6 +74,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         told.append(f"what needs {', '.join(left)} is left to make test-all")
     if told:
         terminalreporter.write_line(f"Not run: {'; '.join(told)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_roots(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let new ledgers be copies."""
+    Ledger.prepared = PreparedRoots(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture(scope="session")

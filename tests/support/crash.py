@@ -28,10 +28,6 @@ _ = process, watch  # loaded before the fork, so that each child starts at once
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["support.crash"])
-with pytest.MonkeyPatch.context() as _patch:
-    # The server that forks the children has no path but this, and says nothing of a module that it does not find.
-    _patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    forkserver.ensure_running()
 
 _FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")
 _STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "COPY", "CREATE TABLE", "INSERT", "DELETE", "MERGE")
@@ -101,6 +97,10 @@ def dropledger(
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Run a command; its exit code, or -9 if it died at the step. `steps` is where their names are written."""
+    with pytest.MonkeyPatch.context() as patch:
+        # The server that forks the children has no path but this, and says nothing of a module that it does not find.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        forkserver.ensure_running()
     child = _processes.Process(target=_child, args=(arguments, dies_at, steps, dict(variables)))
     child.start()
     child.join(seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pytest
@@ -37,10 +37,35 @@ class SettableClock:
         return self.moment
 
 
-class Ledger:
-    """A root with everything that runs on it. `runtime` is what `core.pipeline.process` takes."""
+class PreparedRoots:
+    """Roots with tables and without drops, one for each pipeline: to copy it costs less than to make its tables."""
 
-    def __init__(self, root: Path, pipeline: Pipeline, clock: SettableClock | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def copy(self, pipeline: Pipeline, root: Path) -> None:
+        """Make a root of the pipeline at a path where there is none."""
+        prepared = self._folder / pipeline.sha256
+        if not prepared.exists():
+            with Ledger(prepared, pipeline, bare=True).runtime.session():
+                pass
+        shutil.copytree(prepared, root)
+
+
+class Ledger:
+    """A root with everything that runs on it. `runtime` is what `core.pipeline.process` takes.
+
+    A new one has its tables; a `bare` one has just its folders, as before the first drop.
+    """
+
+    prepared: ClassVar[PreparedRoots]
+    """Where new roots come from; `conftest.py` makes it."""
+
+    def __init__(
+        self, root: Path, pipeline: Pipeline, clock: SettableClock | None = None, *, bare: bool = False
+    ) -> None:
+        if not bare and not root.exists():
+            self.prepared.copy(pipeline, root)
         self.root = root
         self.clock = clock or SettableClock()
         self.database = root / "warehouse" / "ledger.duckdb"
@@ -108,23 +133,17 @@ def _aware(value: Any) -> Any:
 
 
 class Template:
-    """A prepared, empty root that is copied for each new ledger: cheaper than preparing each anew."""
+    """Makes new ledgers of a pipeline that are gone when they were used."""
 
     def __init__(self, folder: Path, pipeline: Pipeline) -> None:
-        self._root = folder / "template"
-        self._copies = folder / "copies"
+        self._folder = folder
         self._pipeline = pipeline
-        self._copies.mkdir(parents=True)
-        with Ledger(self._root, pipeline).runtime.session():
-            pass
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
         """A new ledger, gone when the block ends."""
-        with TemporaryDirectory(dir=self._copies) as folder:
-            root = Path(folder) / "root"
-            shutil.copytree(self._root, root)
-            yield Ledger(root, self._pipeline)
+        with TemporaryDirectory(dir=self._folder) as folder:
+            yield Ledger(Path(folder) / "root", self._pipeline)
 
 
 @contextmanager
