@@ -18,6 +18,8 @@ from core import __version__
 from core.definition import BUILT_IN
 from handlers.cli import cli
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = sorted(cli.commands)
 COMMON = ("--root", "--warehouse", "--json", "--quiet")
 
@@ -472,7 +474,7 @@ def test_pipeline_may_be_a_folder(console: Console):
     path = console.file("customers_2025-10-31.csv", CUSTOMERS)
     assert console.run("process", path, "-q").code == 0
     assert console.run("status", "--json").json["pipeline"] == "retail"
-    with duckdb.connect(str(console.root / "warehouse/retail.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(console.root / "warehouse/ledger.duckdb"), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM shop.history_customer").fetchall() == [(2,)]
 
 

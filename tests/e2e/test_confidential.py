@@ -14,6 +14,8 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, SCRIPT, Console, environment
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     name: f"Hush-{place}-4f1c9e0a"
     for place, name in enumerate(
@@ -100,7 +102,6 @@ def written_below(folder: Path) -> bytes:
 # Secrets
 
 
-@pytest.mark.slow
 def test_no_command_tells_or_keeps_a_secret(filled: Console):
     said, console = "", filled
     for command in ("doctor", "doctor --json", "status", "demo", "verify --json", "explain 5", "explain 5 --json"):

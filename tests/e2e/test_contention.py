@@ -15,6 +15,8 @@ from support.comparison import TABLES_OF_A_STREAM, assert_manifest_true, differe
 from support.console import CUSTOMERS, SCRIPT, Console, Watching, environment, until
 from support.crash import dropledger
 
+pytestmark = pytest.mark.slow
+
 ANALYST = """
 import duckdb, sys, time
 while True:
@@ -88,7 +90,6 @@ def test_two_watches_share_the_files(console: Console, tmp_path: Path):
     assert_taken_once(console, files, tmp_path)
 
 
-@pytest.mark.slow
 def test_process_gets_its_turn_beside_a_watch(console: Console, tmp_path: Path):
     files = files_of_a_stream(20)
     with console.watch(wait_seconds=30):
@@ -102,7 +103,6 @@ def test_process_gets_its_turn_beside_a_watch(console: Console, tmp_path: Path):
     assert_taken_once(console, files, tmp_path)
 
 
-@pytest.mark.slow
 def test_replay_beside_drops_loses_none(console: Console, tmp_path: Path):
     files = files_of_a_stream(20)
     names = list(files)
@@ -186,7 +186,6 @@ def test_lock_goes_with_its_holder(console: Console):
     assert [outcome["name"] for outcome in done.json["outcomes"]] == ["customers_2026-01-02.csv"]
 
 
-@pytest.mark.slow
 def test_status_gets_its_turn_under_a_steady_stream(console: Console):
     waits = status_under_a_stream(console, seconds=20, rate=10)
     print(f"{len(waits)} times, longest {max(waits):.2f} s, each {[round(wait, 2) for wait in sorted(waits)]}")

@@ -7,6 +7,8 @@ import pytest
 from support.buckets import BucketRoot
 from support.console import Console
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"
 

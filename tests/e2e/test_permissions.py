@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory, gettempdir
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, environment
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 ODD = 'CustomerID,Name,HasLoan\n1,"Amara\nOkafor",Yes\n2,Jonas,perhaps\n'
 
@@ -52,7 +54,6 @@ def private_file(console: Console, name: str, text: str) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_all_that_commands_write_is_private_whatever_the_umask(console: Console):
     files = [
         private_file(console, name, text)
@@ -96,7 +97,6 @@ def test_all_that_commands_write_is_private_whatever_the_umask(console: Console)
     assert [path.name[:16] for path in temporary(console).iterdir()] == ["dropledger-demo-"]
 
 
-@pytest.mark.slow
 def test_nothing_is_readable_for_a_moment_not_even_what_moves_out_of_memory(console: Console):
     rows = "".join(f"{key},{key % 9},{key}.00,Savings\n" for key in range(400_000))
     first = private_file(console, "accounts_2025-10-31.csv", "AccountID,CustomerID,Balance,AccountType\n" + rows)

@@ -18,6 +18,8 @@ from support.comparison import assert_manifest_true, differences, files_of, land
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, Done, environment, holds_for
 from support.crash import dropledger, steps_of
 
+pytestmark = pytest.mark.slow
+
 DISK = 16 << 20
 
 
@@ -120,11 +122,7 @@ def filled(disk: Path, free: int) -> Iterator[None]:
     ballast.unlink()
 
 
-def slow(*values: object) -> list[Any]:
-    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
-
-
-@pytest.mark.parametrize("free", [700_000, *slow(0, 100_000, 1_400_000, 1_600_000, 1_700_000, 1_800_000, 1_900_000)])
+@pytest.mark.parametrize("free", [700_000, 0, 100_000, 1_400_000, 1_600_000, 1_700_000, 1_800_000, 1_900_000])
 def test_full_disk_is_told_and_all_goes_on_when_there_is_room(scene: Scene, free: int):
     with mounted(scene.root, "-t", "tmpfs", "-o", f"size={2 * DISK}", "none") as disk:
         scene.set_up()
@@ -137,7 +135,7 @@ def test_full_disk_is_told_and_all_goes_on_when_there_is_room(scene: Scene, free
         scene.assert_undisturbed()
 
 
-@pytest.mark.parametrize("limit", [700_000, *slow(100, 16_000, 300_000, 1_200_000)])
+@pytest.mark.parametrize("limit", [700_000, 100, 16_000, 300_000, 1_200_000])
 def test_limit_on_the_size_of_files_is_told_and_all_goes_on_without_it(scene: Scene, limit: int):
     done = once(scene.root, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert (done.code, done.out) == (4, "")
@@ -194,7 +192,7 @@ def replaced_by_a_file(folder: Path) -> Iterator[None]:
     aside.rename(folder)
 
 
-@pytest.mark.parametrize("folder", ["outputs", *slow("archive", "warehouse", "inbox")])
+@pytest.mark.parametrize("folder", ["outputs", "archive", "warehouse", "inbox"])
 def test_read_only_folder_is_told_and_all_goes_on_when_it_can_be_written_to(scene: Scene, folder: str):
     with read_only(scene.root / folder):
         for _ in range(2):
@@ -206,7 +204,6 @@ def test_read_only_folder_is_told_and_all_goes_on_when_it_can_be_written_to(scen
     scene.assert_undisturbed()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "code"), [("outputs", 2), ("outputs/changes", 2), ("archive/account", 2)])
 def test_file_in_the_place_of_a_folder_is_told(scene: Scene, folder: str, code: int):
     with replaced_by_a_file(scene.root / folder):
@@ -238,7 +235,7 @@ def moved_away_and_back(inbox: Path) -> None:
     away.rename(inbox)
 
 
-@pytest.mark.parametrize("vanish", [moved_away_and_back, *slow(removed, replaced_at_once)])
+@pytest.mark.parametrize("vanish", [moved_away_and_back, removed, replaced_at_once])
 def test_watch_goes_on_with_an_inbox_that_came_back(tmp_path: Path, vanish: Callable[[Path], None]):
     console = Console(tmp_path)
     with console.watch() as watching:

@@ -22,7 +22,7 @@ from support.three_days import (
 )
 
 from core.backfill import backfill
-from core.definition import BUILT_IN
+from core.definition import BUILT_IN, Pipeline
 from core.errors import ConfigurationError
 from core.export import export
 from core.ledger import Delivered
@@ -30,6 +30,8 @@ from core.migrate import migrate
 from core.plan import plan
 from core.retract import retract
 from infra.local_store import LocalStore, dropped_file
+
+pytestmark = pytest.mark.slow
 
 LEDGER = ("drop_ledger", "delivery", "retraction", "check_result", "src_account", *TABLES)
 
@@ -155,14 +157,14 @@ def test_migration_leaves_nothing_where_the_ledger_is_not_what_its_archive_says(
     assert list((tmp_path / "target").iterdir()) == []
 
 
-def test_migration_writes_over_no_ledger_and_needs_one(new_ledger):
+def test_migration_writes_over_no_ledger_and_needs_one(new_ledger, tmp_path: Path, lending: Pipeline):
     source, other = filled(new_ledger("source")), filled(new_ledger("other"), ())
     before = tables(other)
     with pytest.raises(ConfigurationError, match="there is a ledger at"):
         migrate(source.runtime, other.runtime.warehouse, quietly)
     assert tables(other) == before
     with pytest.raises(ConfigurationError, match="there is no warehouse"):
-        migrate(new_ledger("empty").runtime, source.runtime.warehouse, quietly)
+        migrate(Ledger(tmp_path / "empty", lending, bare=True).runtime, source.runtime.warehouse, quietly)
 
 
 def test_backfill_leaves_rows_as_their_parents_had_them_accepted(tmp_path: Path):

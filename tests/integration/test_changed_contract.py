@@ -1,9 +1,11 @@
 """Contracts that change: what was accepted stays as it was read, until a replay reads it anew."""
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
 from infra.local_store import dropped_file
+
+pytestmark = pytest.mark.slow
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -81,13 +85,21 @@ CHANGES = [
 
 
 class Lender:
-    """A ledger of feeds alone, whose contract for accounts may be edited."""
+    """A ledger of feeds alone, whose contract for accounts may be edited, with the customers taken.
 
-    def __init__(self, folder: Path, contract: Change) -> None:
-        self._root, self.pipeline = folder / "root", folder / "pipeline"
-        without_marts(self.pipeline)
-        self.edit(contract)
-        self.ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
+    It begins under a contract, or without one is what its folder holds.
+    """
+
+    def __init__(self, folder: Path, contract: Change | None) -> None:
+        self._folder, self._root, self.pipeline = folder, folder / "root", folder / "pipeline"
+        if contract is not None:
+            without_marts(self.pipeline)
+            self.edit(contract)
+            self.ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
+
+    def copy(self, folder: Path) -> "Lender":
+        shutil.copytree(self._folder, folder)
+        return Lender(folder, None)
 
     @property
     def ledger(self) -> Ledger:
@@ -119,6 +131,25 @@ def fitting(files: Mapping[str, str], contract: Change) -> dict[str, str]:
     return {name: text.replace(",", ";") if contract is require_semicolons else text for name, text in files.items()}
 
 
+After = Callable[[Change, int], Lender]
+
+
+@pytest.fixture(scope="module")
+def after(tmp_path_factory: pytest.TempPathFactory) -> After:
+    """Ledgers that took so many of the DAYS under a contract, each made once: to be copied."""
+
+    @cache
+    def made(contract: Change, days: int) -> Lender:
+        folder = tmp_path_factory.mktemp("lender") / str(days)
+        if days == 0:
+            return Lender(folder, contract)
+        lender = made(contract, days - 1).copy(folder)
+        lender.drop(dict([list(DAYS.items())[days - 1]]))
+        return lender
+
+    return made
+
+
 def in_order(lender: Lender, drops: Iterable[tuple[str, str, Change]]) -> None:
     """Each under its own contract."""
     for name, text, contract in sorted(drops, key=lambda drop: drop[0]):
@@ -126,63 +157,64 @@ def in_order(lender: Lender, drops: Iterable[tuple[str, str, Change]]) -> None:
         lender.drop({name: text})
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES)
+@pytest.mark.parametrize(("before", "now"), CHANGES)
 @pytest.mark.parametrize("late", LATE)
-def test_late_drop_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change, late: str):
-    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
-    lender.drop(DAYS)
-    lender.edit(after)
-    [(name, text)] = fitting({late: LATE[late]}, after).items()
+def test_late_drop_leaves_what_was_accepted_as_it_was_read(
+    tmp_path: Path, after: After, before: Change, now: Change, late: str
+):
+    earlier = sum(day < late for day in DAYS)
+    lender = after(before, 3).copy(tmp_path / "lender")
+    expected = after(before, earlier).copy(tmp_path / "expected")
+    lender.edit(now)
+    [(name, text)] = fitting({late: LATE[late]}, now).items()
     lender.drop({name: text})
-    in_order(expected, [(name, text, after), *((name, text, before) for name, text in DAYS.items())])
+    in_order(expected, [(name, text, now), *((day, DAYS[day], before) for day in sorted(DAYS)[earlier:])])
     assert lender.tables() == expected.tables()
     assert lender.rejected() == expected.rejected()
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES)
-def test_correction_of_the_same_day_stands_beside_what_was_accepted(tmp_path: Path, before: Change, after: Change):
+@pytest.mark.parametrize(("before", "now"), CHANGES)
+def test_correction_of_the_same_day_stands_beside_what_was_accepted(
+    tmp_path: Path, after: After, before: Change, now: Change
+):
     """Its complete extract has other keys; the one that came last stands."""
-    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
-    name = "accounts_2025-11-30.csv"
-    [text] = fitting({name: LATE["accounts_2025-11-15.csv"]}, after).values()
-    days = sorted(DAYS)
-    lender.drop(DAYS)
-    lender.edit(after)
+    lender, expected = after(before, 3).copy(tmp_path / "lender"), after(before, 2).copy(tmp_path / "expected")
+    name, last = "accounts_2025-11-30.csv", "accounts_2025-12-31.csv"
+    [text] = fitting({name: LATE["accounts_2025-11-15.csv"]}, now).values()
+    lender.edit(now)
     lender.drop({name: text})
-    expected.drop({day: DAYS[day] for day in days[:2]})
-    expected.edit(after)
-    expected.drop({name: text})
-    expected.edit(before)
-    expected.drop({days[2]: DAYS[days[2]]})
+    in_order(expected, [(name, text, now), (last, DAYS[last], before)])
     assert lender.tables() == expected.tables()
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES)
+@pytest.mark.parametrize(("before", "now"), CHANGES)
 @pytest.mark.parametrize("gone", DAYS)
-def test_retraction_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change, gone: str):
-    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
-    lender.drop(DAYS)
-    expected.drop({name: text for name, text in DAYS.items() if name != gone})
+def test_retraction_leaves_what_was_accepted_as_it_was_read(
+    tmp_path: Path, after: After, before: Change, now: Change, gone: str
+):
+    earlier = sum(day < gone for day in DAYS)
+    lender = after(before, 3).copy(tmp_path / "lender")
+    expected = after(before, earlier).copy(tmp_path / "expected")
+    expected.drop({day: DAYS[day] for day in sorted(DAYS)[earlier + 1 :]})
     for one in (lender, expected):
-        one.edit(after)
+        one.edit(now)
     lender.retract(gone)
     assert lender.tables() == expected.tables()
 
 
-@pytest.mark.parametrize(("before", "after"), CHANGES)
-def test_backfill_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, before: Change, after: Change):
-    lender, expected = Lender(tmp_path / "lender", before), Lender(tmp_path / "expected", before)
+@pytest.mark.parametrize(("before", "now"), CHANGES)
+def test_backfill_leaves_what_was_accepted_as_it_was_read(tmp_path: Path, after: After, before: Change, now: Change):
+    lender, expected = after(before, 3).copy(tmp_path / "lender"), after(before, 0).copy(tmp_path / "expected")
     old = tmp_path / "old"
     old.mkdir()
-    late = fitting(LATE, after)
+    late = fitting(LATE, now)
     for name, text in late.items():
         (old / name).write_text(text)
-    lender.drop(DAYS)
-    lender.edit(after)
+    lender.edit(now)
     facts = [dropped_file(path, keep_original=True) for path in sorted(old.iterdir())]
     outcomes = backfill(lender.ledger.runtime, facts, lambda _: None)
     assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * len(late)
-    drops = [(name, text, after) for name, text in late.items()]
+    drops = [(name, text, now) for name, text in late.items()]
     in_order(expected, [*drops, *((name, text, before) for name, text in DAYS.items())])
     assert lender.tables() == expected.tables()
 

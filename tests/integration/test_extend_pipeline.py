@@ -107,7 +107,7 @@ def extended(folder: Path) -> Path:
 
 def start(folder: Path) -> Ledger:
     """The root beside the folder, with the pipeline as its files now are."""
-    return Ledger(folder.parent / "root", load_pipeline(str(folder)))
+    return Ledger(folder.parent / "root", load_pipeline(str(folder)), bare=True)
 
 
 def filled(folder: Path) -> Ledger:

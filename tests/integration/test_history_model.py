@@ -42,7 +42,7 @@ from core.definition import Pipeline
 from core.mart import WHOLE_FROM
 
 # A failure is shrunk for up to 300 seconds.
-pytestmark = pytest.mark.timeout(400 + 5 * settings().max_examples)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 5 * settings().max_examples)]
 
 FEWEST = st.sampled_from([1, micro_batch.FEWEST])
 

@@ -19,6 +19,8 @@ from core.retract import retract
 from infra.duckdb_engine import limit_memory
 from infra.duckdb_warehouse import DuckDBWarehouse
 
+pytestmark = pytest.mark.slow
+
 ROWS = 130_000  # DuckDB's row groups have 122,880
 
 

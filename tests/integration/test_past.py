@@ -21,6 +21,8 @@ from core.retract import retract
 from core.verify import verify
 from infra.local_store import LocalStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("order", list(permutations(DAYS)), ids=lambda order: "-".join(name[14:16] for name in order))
 def test_any_order_of_arrival_gives_the_same_tables_and_artifacts(new_ledger, order: tuple[str, ...]):

@@ -27,6 +27,8 @@ from infra.s3_bucket import Bucket
 from infra.s3_store import S3Store
 from infra.s3_warehouse_file import S3WarehouseFile
 
+pytestmark = pytest.mark.slow
+
 PLACES = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
@@ -148,7 +150,6 @@ def test_warm_machine_fetches_the_warehouse_only_when_another_wrote_it(
 # Several at work
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False], ids=["the same file", "another file"])
 def test_who_comes_in_between_any_two_requests_loses_and_doubles_nothing(
     s3: None, lending: Pipeline, tmp_path: Path, *, same: bool
