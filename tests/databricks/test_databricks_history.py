@@ -13,7 +13,7 @@ from support.databricks_server import Server
 from support.holding_feed import MODES, STATES, Mode, every_timeline, holding_files, holding_pipeline
 from support.plans import Run, assert_same, assert_sound_timelines, plans
 
-PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "2"))
+PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "1"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("standin")]
 

