@@ -431,19 +431,3 @@ def test_file_that_cannot_be_taken_leaves_watch_at_rest_and_the_others_their_tur
     finally:
         ended.set()
         writer.join()
-
-
-def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    path = tmp_path / "accounts_2025-10-31.csv"
-    path.write_text(ACCOUNTS)
-    fact, settling = dropped_file(path), Settling(patience=60)
-    monkeypatch.setattr("handlers.watch.RESCAN_SECONDS", 0.2)
-    settling.put_off(fact.uri)
-    assert (settling.complete([fact]), settling.waiting) == ([], 0)
-    settling.announce(fact.uri)
-    assert settling.complete([fact]) == [fact]
-    settling.put_off(fact.uri)
-    time.sleep(0.3)
-    assert settling.complete([fact]) == [fact]

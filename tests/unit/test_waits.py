@@ -1,0 +1,108 @@
+"""What waits, and for how long: by a clock that the test sets, so that nobody sleeps."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from core.drop import FileDropped
+from core.errors import Busy, Unavailable
+from core.pace import Pace
+from handlers.watch import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, Settling, _Troubles
+from infra.local_store import dropped_file
+
+
+@dataclass
+class Seconds:
+    """A clock of seconds that stands where it is set."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def land(tmp_path: Path) -> Callable[[str], FileDropped]:
+    """Writes a text to the same file each time."""
+
+    def write(text: str) -> FileDropped:
+        path = tmp_path / "accounts_2025-10-31.csv"
+        path.write_text(text)
+        return dropped_file(path)
+
+    return write
+
+
+def test_file_is_complete_once_it_was_still_for_a_while(clock: Seconds, land: Callable[[str], FileDropped]):
+    settling, fact = Settling(clock=clock), land("AccountID\n")
+    assert (settling.complete([fact]), settling.waiting) == ([], 1)
+    clock.now += SETTLE_SECONDS - 0.01
+    assert settling.complete([fact]) == []
+    clock.now += 0.02
+    assert (settling.complete([fact]), settling.waiting) == ([fact], 0)
+
+
+def test_file_that_changed_has_to_be_still_anew(clock: Seconds, land: Callable[[str], FileDropped]):
+    settling, fact = Settling(clock=clock), land("AccountID\n")
+    settling.complete([fact])
+    clock.now += SETTLE_SECONDS
+    fact = land("AccountID\n11\n")
+    assert settling.complete([fact]) == []
+    clock.now += SETTLE_SECONDS
+    assert settling.complete([fact]) == [fact]
+
+
+def test_file_that_was_announced_is_complete_at_once(clock: Seconds, land: Callable[[str], FileDropped]):
+    settling, fact = Settling(patience=60, clock=clock), land("AccountID\n")
+    settling.announce(fact.uri)
+    assert settling.complete([fact]) == [fact]
+
+
+def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_anew(
+    clock: Seconds, land: Callable[[str], FileDropped]
+):
+    settling, fact = Settling(patience=600, clock=clock), land("AccountID\n")
+    settling.put_off(fact.uri)
+    assert (settling.complete([fact]), settling.waiting) == ([], 0)
+    settling.announce(fact.uri)
+    assert settling.complete([fact]) == [fact]
+    settling.put_off(fact.uri)
+    clock.now += RESCAN_SECONDS - 1
+    assert settling.complete([fact]) == []
+    clock.now += 1
+    assert settling.complete([fact]) == [fact]
+
+
+def test_pauses_grow_while_the_same_trouble_lasts(clock: Seconds):
+    troubles, failure = _Troubles(clock), Unavailable("the disk is full")
+    pauses = [troubles.tell(failure) for _ in range(7)]
+    assert pauses == [POLL_SECONDS * factor for factor in (1, 2, 4, 8, 16)] + [RESCAN_SECONDS] * 2
+    assert troubles.tell(Unavailable("the disk is gone")) == POLL_SECONDS
+    assert troubles.tell(Busy("the root is in use")) == POLL_SECONDS
+
+
+def test_artifacts_are_due_every_so_many_seconds(clock: Seconds):
+    pace = Pace(60, clock)
+    assert pace.due
+    pace.written()
+    assert (pace.due, pace.seconds_left) == (False, math.inf)
+    clock.now += 20
+    pace.put_off()
+    assert (pace.due, pace.seconds_left) == (False, 40)
+    clock.now += 40
+    assert (pace.due, pace.seconds_left) == (True, 0)
+
+
+def test_artifacts_on_demand_are_never_due(clock: Seconds):
+    pace = Pace(None, clock)
+    pace.put_off()
+    clock.now += 10**9
+    assert (pace.due, pace.seconds_left) == (False, math.inf)
