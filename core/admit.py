@@ -6,7 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from core import checks, ledger, mart, quarantine, report
+from core import checks, guards, ledger, mart, quarantine, report
 from core.archive import archived_observations
 from core.bulk import Bulk
 from core.checks import CheckFailed, CheckResult
@@ -205,10 +205,13 @@ class _Admission:
         results = checks.check_staging(
             session, extract, validated, pipeline.feed_checks[contract.feed], self.received_at
         )
+        as_of = extract.as_of.moment
+        results += guards.check_volume(contract, validated, ledger.volume_before(session, contract.feed, as_of))
         checks.refuse_failed(results)
         moment_before = mart.moment(session)
         folded = self._fold(extract, validated, sequence, bulk)
         results += checks.check_relationships(session, contract)
+        results += guards.check_missing_keys(session, contract, validated, as_of)
         self._record(Status.COMMITTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []
         if bulk is None:

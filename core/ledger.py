@@ -59,6 +59,14 @@ class LedgerRow:
         return archive_name(self.feed, self.as_of, self.drop_id, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How many rows a file had; those alike to the letter count once."""
+
+    name: str
+    rows: int
+
+
 _COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error,
     contract_sha256"""
 
@@ -134,6 +142,21 @@ def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
         ORDER BY sequence""",
         {"feed": feed, "since": since},
     )
+
+
+def volume_before(session: Session, feed: str, as_of: datetime) -> Volume | None:
+    """The volume of the feed's drop in history before a moment (UTC); of several of one as_of the one received last."""
+    found = session.query(
+        f"""SELECT name, rows_read - rows_duplicate AS row_count
+        FROM drop_ledger
+        WHERE feed = :feed
+            AND status IN ({_IN_HISTORY_SQL})
+            AND as_of <= :as_of
+        ORDER BY as_of DESC, sequence DESC
+        LIMIT 1""",
+        {"feed": feed, "as_of": as_of},
+    )
+    return Volume(found[0]["name"], int(found[0]["row_count"])) if found else None
 
 
 def unpublished(session: Session) -> dict[str, str | None]:

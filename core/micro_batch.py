@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import checks, ledger
+from core import checks, guards, ledger
 from core.admit import accepted_fields, conclude
 from core.bulk import Bulk
 from core.checks import CheckResult
@@ -17,7 +17,7 @@ from core.contract import Contract, Severity
 from core.definition import Pipeline
 from core.history import Folded, weave_observed
 from core.intake import Drop, Extract
-from core.ledger import Delivered, Status
+from core.ledger import Delivered, Status, Volume
 from core.outcome import Outcome
 from core.ports import Session
 from core.rules import parse_fragments, rules_over_rows
@@ -174,7 +174,8 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
     span = members[0].drop.as_of.moment, members[-1].drop.as_of.moment
     bulk.note(session, contract, Folded(opened, closed, *span))
     folded = _folded(session, members)
-    results = _results(session, contract, members, received)
+    found, guarded = _results(session, contract, members, received), _guarded(session, contract, members, folded)
+    results = [of_one + guards_of_one for of_one, guards_of_one in zip(found, guarded, strict=True)]
     checks.refuse_failed([result for of_one in results for result in of_one])
     rows, deliveries, outcomes = [], [], []
     for place, member in enumerate(members):
@@ -208,6 +209,26 @@ def _folded(session: Session, members: Sequence[Member]) -> list[Folded]:
         row, as_of = counts[member.drop.drop_id], member.drop.as_of.moment
         found.append(Folded(int(row["opened"]), int(row["closed"]), as_of, as_of))
     return found
+
+
+def _guarded(
+    session: Session, contract: Contract, members: Sequence[Member], folded: Sequence[Folded]
+) -> list[list[CheckResult]]:
+    """The whole-file guards, for each of the members; each is held against the one before it."""
+    if contract.mode != "full":
+        return [[] for _ in members]
+    first = members[0].drop.as_of.moment
+    before = ledger.volume_before(session, contract.feed, first)
+    known = guards.known_keys(session, contract, first)
+    results = []
+    for place, member in enumerate(members):
+        if place:  # what opens a version and closes none is a key that was not known
+            known += folded[place].versions_opened - folded[place].versions_closed
+        rows = member.validated.rows_read
+        missing = guards.missing_keys_result(contract, known - rows)
+        results.append([*guards.check_volume(contract, member.validated, before), missing])
+        before = Volume(member.drop.name, rows)
+    return results
 
 
 def _results(

@@ -20,7 +20,8 @@ VERSION = {
     "account": "account_id::VARCHAR, customer_id::VARCHAR, balance::VARCHAR, account_type",
     "customer": "customer_id::VARCHAR, customer_name, has_loan::VARCHAR",
 }
-OF_THE_DAY = {"as_of_in_the_past", "orphan_account"}
+OF_THE_DAY = {"as_of_in_the_past", "orphan_account", "volume", "missing_keys"}
+"""What is said of the file beside others, of other sizes and with other keys, and not of its kind."""
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 
