@@ -166,9 +166,7 @@ def conclude(
         },
         rejects=rejects,
     )
-    warnings = (
-        f"{result.check_name} ({result.failing_rows}): {result.message}" for result in results if not result.passed
-    )
+    warnings = (result.text for result in results if not result.passed)
     return Outcome(
         drop,
         Delivered.ACCEPTED,

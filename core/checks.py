@@ -32,6 +32,16 @@ class CheckResult:
         """Whether it stops the drop."""
         return not self.passed and self.severity == Severity.ERROR
 
+    @property
+    def text(self) -> str:
+        """A check that did not pass, in one line for people."""
+        return finding(self.check_name, self.failing_rows, self.message)
+
+
+def finding(check_name: str, failing_rows: int, message: str) -> str:
+    """What a check that did not pass says: its name, how many rows, and what is with them."""
+    return f"{check_name} ({failing_rows}): {message}"
+
 
 class CheckFailed(DataRefused):
     """One or more checks of severity error failed; what the drop did is to be rolled back.

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+from core.checks import finding
+from core.contract import Severity
 from core.definition import Pipeline
 from core.errors import ConfigurationError
-from core.ports import Session
-from core.sql import feed_fragments, listed, quoted
+from core.ports import Parameters, Session
+from core.sql import feed_fragments, listed, literal, quoted
 
 Records = list[dict[str, Any]]
 
@@ -39,19 +41,63 @@ def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
         "moment": session.query("SELECT moment FROM mart_moment")[0]["moment"],
         "feeds": feeds,
         "marts": marts,
+        "warnings": _newest_warnings(session),
     }
 
 
-def drops(session: Session, feed: str | None, limit: int) -> Records:
-    """The newest drops first, by order of receipt."""
+def _newest_warnings(session: Session) -> Records:
+    """What the checks of the newest drop of each feed warned of, where they did; in order of receipt."""
+    found = _warnings(
+        session,
+        """SELECT l.drop_id, l.feed, l.name, l.sequence
+        FROM drop_ledger AS l
+        INNER JOIN (
+            SELECT feed, max(sequence) AS sequence
+            FROM drop_ledger
+            WHERE status IN ('committed', 'published')
+            GROUP BY feed
+        ) AS newest
+            ON newest.sequence = l.sequence""",
+        {},
+    )
+    drops: dict[str, dict[str, Any]] = {}
+    for row in found:
+        entry = {"feed": row["feed"], "drop_id": row["drop_id"], "name": row["name"], "warnings": []}
+        drops.setdefault(row["drop_id"], entry)["warnings"].append(_finding(row))
+    return list(drops.values())
+
+
+def _warnings(session: Session, of_drops: str, parameters: Parameters) -> Records:
+    """The checks of severity warn that did not pass, of the drops (`drop_id, feed, name, sequence`) of a query."""
     return session.query(
-        f"""SELECT {_DROP_COLUMNS}
-        FROM drop_ledger
+        f"""SELECT l.drop_id, l.feed, l.name, c.check_name, c.failing_rows, c.message
+        FROM check_result AS c
+        INNER JOIN (
+            {of_drops}
+        ) AS l
+            ON l.drop_id = c.drop_id
+        WHERE NOT c.passed
+            AND c.severity = {literal(Severity.WARN)}
+        ORDER BY l.sequence, c.layer DESC, c.model, c.check_name""",
+        parameters,
+    )
+
+
+def _finding(row: dict[str, Any]) -> str:
+    return finding(row["check_name"], row["failing_rows"], row["message"])
+
+
+def drops(session: Session, feed: str | None, limit: int) -> Records:
+    """The newest drops first, by order of receipt, each with the `warnings` of its checks."""
+    newest = f"""FROM drop_ledger
         WHERE :feed IS NULL OR feed = :feed
         ORDER BY sequence DESC
-        LIMIT {int(limit)}""",
-        {"feed": feed},
-    )
+        LIMIT {int(limit)}"""
+    found = session.query(f"SELECT {_DROP_COLUMNS} {newest}", {"feed": feed})
+    warnings: dict[str, list[str]] = {}
+    for row in _warnings(session, f"SELECT drop_id, feed, name, sequence {newest}", {"feed": feed}):
+        warnings.setdefault(row["drop_id"], []).append(_finding(row))
+    return [{**row, "warnings": warnings.get(row["drop_id"], [])} for row in found]
 
 
 def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
@@ -111,6 +157,20 @@ def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Recor
         ORDER BY {listed(contract.key, "h")}, h.valid_from""",
         {f"part_{place}": part for place, part in enumerate(parts)},
     )
+
+
+def keys_around(session: Session, pipeline: Pipeline, feed: str, number: int) -> dict[str, Any]:
+    """How many `keys` a feed has whose key is one integer, and the nearest ones `below` and `above` a number."""
+    (key,) = (quoted(name) for name in pipeline.contract(feed).key)
+    return session.query(
+        f"""SELECT
+            count(DISTINCT {key}) AS keys,
+            max(CASE WHEN {key} < :number THEN {key} END) AS below,
+            min(CASE WHEN {key} > :number THEN {key} END) AS above,
+            coalesce(max(CASE WHEN {key} = :number THEN 1 ELSE 0 END), 0) AS there
+        FROM {quoted(f"history_{feed}")}""",
+        {"number": number},
+    )[0]
 
 
 def _canonical(contract_type: str, place: int) -> str:

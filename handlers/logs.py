@@ -41,7 +41,9 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
 
 
 def log_outcome(outcome: Outcome) -> None:
-    """Log what became of a drop; a warning where data were refused, an error where it is postponed."""
+    """Log what became of a drop; a warning where data were refused, and for each check that warned; an error where the
+    drop is postponed.
+    """
     bound = structlog.get_logger("dropledger").bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
     if outcome.postponed:
         bound.error(str(outcome.delivered), name=outcome.drop.name, what=outcome.error, hint=outcome.hint)
@@ -56,3 +58,5 @@ def log_outcome(outcome: Outcome) -> None:
         versions_closed=outcome.versions_closed,
         rule=outcome.rule,
     )
+    for warning in outcome.warnings:
+        bound.warning("warned", name=outcome.drop.name, warning=warning)
