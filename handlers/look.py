@@ -14,7 +14,7 @@ from handlers.wiring import wire
 def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The state of the root and its ledger; zeros where nothing was ever dropped."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}}
+    found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
         with runtime.warehouse.session(read_only=True) as session:
             found = look.status(session, runtime.pipeline)
@@ -52,6 +52,13 @@ def _show_status(document: dict[str, Any]) -> None:
             ],
         )
         render.table("", ("mart", "rows"), list(document["marts"].items()))
+    for drop in document["warnings"]:
+        _show_warnings(drop)
+
+
+def _show_warnings(drop: dict[str, Any]) -> None:
+    for warning in drop["warnings"]:
+        render.line(f"{drop['drop_id']} {drop['name']}: warning: {warning}")
 
 
 def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
@@ -64,21 +71,13 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
     if json:
         render.as_json({"command": "drops", "drops": found})
     elif not quiet:
-        columns = (
-            "drop_id",
-            "feed",
-            "name",
-            "as_of",
-            "status",
-            "rows_read",
-            "rows_accepted",
-            "rows_rejected",
-            "rows_duplicate",
-        )
-        render.table("", columns, [[row[name] for name in columns] for row in found])
+        columns = {"drop_id": "drop_id", "feed": "feed", "name": "file", "as_of": "as_of", "status": "status"}
+        columns |= {"rows_read": "rows", "rows_rejected": "rejected"}
+        render.table("", list(columns.values()), [[row[name] for name in columns] for row in found])
         for row in found:
             if row["error"]:
                 render.line(f"{row['drop_id']} {row['name']}: {row['error']}")
+            _show_warnings(row)
     return 0
 
 
@@ -116,14 +115,8 @@ def history(*, feed: str, key: str, root: str | None, warehouse: str | None, jso
     if json:
         render.as_json({"command": "history", "feed": feed, "key": key, "versions": found})
     elif not quiet:
-        columns = (
-            "valid_from",
-            "valid_to",
-            *(name for name in found[0] if name not in _VERSION),
-            "drop_id",
-            "line",
-            "file",
-        )
+        values = [name for name in found[0] if name not in {*_VERSION, *runtime.pipeline.contract(feed).key}]
+        columns = ("drop_id", "valid_from", "valid_to", *values, "line", "file")
         render.table(f"{feed} {key}", columns, [[row[name] for name in columns] for row in found])
     return 0
 

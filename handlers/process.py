@@ -31,6 +31,11 @@ def process(
         runtime.pipeline.contract(feed)
     facts = []
     for path in files:
+        if path.is_dir():
+            raise ConfigurationError(
+                f"{path} is a folder, and process takes files",
+                hint=f"dropledger backfill {path} takes all files below it, in any order; or name the files",
+            )
         if not path.is_file():
             raise ConfigurationError(
                 f"{path} cannot be processed",
@@ -91,22 +96,19 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 def show(outcomes: Sequence[Outcome]) -> None:
     """The outcomes as a table, and below it what was refused and what to do about it."""
-    columns = ("file", "outcome", "as_of", "read", "rejected", "duplicate", "opened", "closed", "mart rows", "drop_id")
+    columns = ("drop_id", "file", "outcome", "as_of", "rows", "rejected", "versions")
     render.table(
         "",
         columns,
         [
             (
+                outcome.drop.drop_id,
                 outcome.drop.name,
                 str(outcome.delivered),
                 outcome.drop.as_of.moment,
                 outcome.rows_read,
                 outcome.rows_rejected,
-                outcome.rows_duplicate,
-                outcome.versions_opened,
-                outcome.versions_closed,
-                sum(outcome.recomputed.values()),
-                outcome.drop.drop_id,
+                f"+{outcome.versions_opened} -{outcome.versions_closed}",
             )
             for outcome in outcomes
         ],
@@ -121,5 +123,7 @@ def show(outcomes: Sequence[Outcome]) -> None:
         elif outcome.rows_rejected:
             render.line(f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused.")
             render.line(f"  Try: dropledger rejects {outcome.drop.drop_id}")
+        if outcome.rows_duplicate:
+            render.line(f"{outcome.drop.name}: {outcome.rows_duplicate:,} rows alike to others were counted once.")
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

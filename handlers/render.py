@@ -1,6 +1,7 @@
 """What people and programs see: tables for the one, one JSON object for the other."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,8 +11,6 @@ from typing import Any
 from core.drop import iso
 from core.errors import Busy, DropledgerError
 from core.patience import Waiting, without_a_word
-
-_PIPE_WIDTH = 220  # where there is no terminal, wide enough that no cell is cut
 
 
 def as_json(document: Mapping[str, Any]) -> None:
@@ -41,20 +40,16 @@ def cell(value: object) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table to standard output; colours only on a terminal."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a table to standard output: plain lines; on a terminal folded to its width, with bold names of columns."""
+    from handlers.table import drawn
 
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
-    drawn = Table(title=title or None, title_justify="left", header_style="bold")
     rows = list(rows)
-    for place, column in enumerate(columns):
-        number = any(isinstance(row[place], int | Decimal) and not isinstance(row[place], bool) for row in rows)
-        drawn.add_column(column, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(cell(value)) for value in row))
-    console.print(drawn)
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else None
+    if title:
+        line(title)
+    for text in drawn(columns, rows, [[cell(value) for value in row] for row in rows], width=width, bold=terminal):
+        line(text)
 
 
 def line(text: str = "") -> None:
