@@ -7,7 +7,7 @@ from typing import Any
 
 from core.definition import Pipeline
 from core.errors import ConfigurationError
-from core.look import Records, account_figure
+from core.look import Records, account_figure, keys_around
 from core.ports import Session
 
 _CENT = Decimal("0.01")
@@ -25,10 +25,7 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
     moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
     accounts, card, mart = account_figure(session, pipeline, account_id, moment)
     if not accounts:
-        raise ConfigurationError(
-            f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
-            hint=f"dropledger history account {account_id} shows when it was",
-        )
+        raise _nothing_true(session, pipeline, account_id, moment)
     account = accounts[0]
     figure = None
     verdict = _no_figure(account)
@@ -57,6 +54,29 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
         "mart": mart[0] if mart and newest else None,
         "agrees": _agrees(figure, mart[0] if mart else None) if newest else None,
     }
+
+
+def _nothing_true(session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None) -> ConfigurationError:
+    """What to say of an account that is not known, or not at the moment."""
+    found = keys_around(session, pipeline, "account", account_id)
+    if found["there"]:
+        return ConfigurationError(
+            f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
+            hint=f"dropledger history account {account_id} shows when it was",
+        )
+    if not found["keys"]:
+        return ConfigurationError(
+            f"there is no account {account_id}",
+            why="no account was ever dropped",
+            hint="drop a file of accounts first: dropledger process FILE",
+        )
+    nearest = [str(key) for key in (found["below"], found["above"]) if key is not None]
+    return ConfigurationError(
+        f"there is no account {account_id}",
+        why=f"the ledger has {found['keys']:,} account{'' if found['keys'] == 1 else 's'}",
+        hint=f"the nearest {'is' if len(nearest) == 1 else 'are'} {' and '.join(nearest)}; "
+        "outputs/account_summary.csv in the root lists all that have a figure",
+    )
 
 
 def _no_figure(account: Mapping[str, Any]) -> str | None:
