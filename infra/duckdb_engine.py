@@ -1,8 +1,12 @@
 """An engine that no file is attached to yet: how every DuckDB of dropledger is set."""
 
+import errno
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 
@@ -10,6 +14,8 @@ from core.errors import ConfigurationError, DataRefused, DropledgerError, Postpo
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _ENOUGH_MEBIBYTES = 1600
+_NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
+_NAMED = re.compile(r'file "([^"]+)"')
 
 
 def new_engine(spill: str, settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
@@ -43,6 +49,25 @@ def told(sql: str) -> Iterator[None]:
         raise ours from error
 
 
+def is_not_allowed(text: str) -> bool:
+    """Whether the engine says that the system refused it a file, however much room there is."""
+    return any(reason in text for reason in _NOT_ALLOWED)
+
+
+def not_allowed(text: str) -> Unavailable:
+    """What to tell of a file that the engine may not open, or not make, for want of rights or as nothing may there."""
+    named = _NAMED.search(text)
+    path = Path(named[1]) if named else None
+    if path is None:
+        what = "the warehouse cannot be written to"
+    elif path.exists():
+        what = f"the file {path} cannot be opened"
+    else:
+        what = f"the folder {path.parent} cannot be written to"
+    hint = "give this user the right to read and write there, and try again; what was taken is completed then"
+    return Unavailable(what, why=text, hint=hint)
+
+
 def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
     """The engine's error as one of ours; None if there is nothing that anybody could do."""
     text = str(error).partition("\n")[0]
@@ -58,6 +83,8 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
                 f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             )
+        case duckdb.OperationalError() | duckdb.FatalException() if is_not_allowed(text):
+            return not_allowed(text)
         case duckdb.OperationalError() | duckdb.FatalException():
             kind = Postponed if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
             return kind(

@@ -16,7 +16,7 @@ from core.errors import Busy, ConfigurationError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_engine import by_what_to_do, new_engine
+from infra.duckdb_engine import by_what_to_do, is_not_allowed, new_engine
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
 from infra.turns import in_turn, is_alive
@@ -66,7 +66,8 @@ def _is_database(path: Path) -> bool:
 class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`.
 
-    With a `keeper`, the file at the path is a copy of the one that it keeps.
+    With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
+    who may read its folder, unless it is `private`.
     """
 
     def __init__(
@@ -78,9 +79,11 @@ class DuckDBWarehouse:
         settings: Mapping[str, str] | None = None,
         waiting: Waiting = without_a_word,
         keeper: Keeper | None = None,
+        private: bool = False,
     ) -> None:
         self._path = path
         self._keeper = keeper
+        self._private = private
         self._schema = schema
         self._wait_seconds = wait_seconds
         self._waiting = waiting
@@ -100,13 +103,20 @@ class DuckDBWarehouse:
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
             yield self._path
 
-    def _sibling(self, path: Path) -> "DuckDBWarehouse":
+    def _sibling(self, path: Path, *, private: bool) -> "DuckDBWarehouse":
         return DuckDBWarehouse(
-            path, self._schema, wait_seconds=self._wait_seconds, settings=self._settings, waiting=self._waiting
+            path,
+            self._schema,
+            wait_seconds=self._wait_seconds,
+            settings=self._settings,
+            waiting=self._waiting,
+            private=private,
         )
 
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
-        other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
+        other = self._sibling(
+            self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"), private=self._private
+        )
         other.remove()
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
@@ -117,7 +127,8 @@ class DuckDBWarehouse:
         return other
 
     def at(self, location: str) -> "DuckDBWarehouse":
-        return self._sibling(Path(location).resolve())
+        # A copy of the whole ledger is for its owner, in whatever folder it is put: that may be anybody's.
+        return self._sibling(Path(location).resolve(), private=True)
 
     def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
         left = _write_ahead_log(Path(rebuilt.location))
@@ -171,7 +182,7 @@ class DuckDBWarehouse:
                     shutil.rmtree(self._passing, ignore_errors=True)
                     self._detach(connection)
                     if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
-                        share(self._path, self._path.parent)
+                        share(self._path, None if self._private else self._path.parent)
 
     @property
     def _passing(self) -> Path:
@@ -223,7 +234,7 @@ class DuckDBWarehouse:
                         hint="close the other program, or try again when it is done",
                     ) from error
                 ours = by_what_to_do(error, attach)
-                if not isinstance(ours, ConfigurationError):
+                if ours is None or not (isinstance(ours, ConfigurationError) or is_not_allowed(text)):
                     ours = Unavailable(
                         f"the warehouse {self._path} cannot be opened",
                         why=text.splitlines()[0],

@@ -86,8 +86,8 @@ def filled(folder: Path) -> Iterator[Path]:
             os.replace(path, folder / path.name)
 
 
-def share(path: Path, folder: int | Path) -> None:
-    """Let those read a file who may read `folder`, and nobody else, and make it durable.
+def share(path: Path, folder: int | Path | None) -> None:
+    """Let those read a file who may read `folder`, and nobody else, and make it durable. None lets nobody.
 
     A file of another owner stays as that one left it. A group that this user is not in gets nothing.
     """
@@ -98,14 +98,15 @@ def share(path: Path, folder: int | Path) -> None:
         os.close(descriptor)
 
 
-def share_open(descriptor: int, folder: int | Path) -> None:
+def share_open(descriptor: int, folder: int | Path | None) -> None:
     """What `share` does, for a file that is open."""
     if os.fstat(descriptor).st_uid == os.geteuid():
-        readers = os.stat(folder)  # noqa: PTH116 (it may be a descriptor)
         os.fchmod(descriptor, 0o600)
-        with suppress(PermissionError):
-            os.fchown(descriptor, -1, readers.st_gid)
-            os.fchmod(descriptor, 0o600 | readers.st_mode & 0o044)
+        if folder is not None:
+            readers = os.stat(folder)  # noqa: PTH116 (it may be a descriptor)
+            with suppress(PermissionError):
+                os.fchown(descriptor, -1, readers.st_gid)
+                os.fchmod(descriptor, 0o600 | readers.st_mode & 0o044)
     os.fsync(descriptor)
 
 

@@ -223,7 +223,10 @@ class LocalStore:
 
     def _new_workspace(self) -> Path:
         workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
-        workspace.mkdir(PRIVATE)
+        try:
+            workspace.mkdir(PRIVATE)
+        except PermissionError as error:  # which is that of the root, not of the file that is to be taken
+            raise file_errors.unavailable(self._root, error) from error
         return workspace
 
     def _folder(self, dropped: FileDropped) -> Path:
