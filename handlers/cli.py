@@ -13,6 +13,7 @@ import click
 
 from core import __version__
 from core.errors import ConfigurationError, DropledgerError
+from handlers.environment import Group
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -69,11 +70,18 @@ def common_options(command: Command) -> Command:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="dropledger", message="%(prog)s %(version)s")
 @common_options
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Drop a file, get an auditable ledger of what was true when, and interest figures that explain themselves."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 def _run(body: Callable[..., int], **arguments: object) -> None:

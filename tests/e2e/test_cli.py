@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
 import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, root_held, warehouse_held
@@ -32,31 +31,6 @@ def console(tmp_path: Path) -> Console:
 # Help and version
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_each_command_names_its_options(console: Console, name: str):
-    done = console.run(name, "--help")
-    assert (done.code, done.err) == (0, "")
-    assert cli.commands[name].get_short_help_str()
-    for parameter in cli.commands[name].params:
-        spelled = (
-            parameter.opts if isinstance(parameter, click.Option) else [parameter.make_metavar(click.Context(cli))]
-        )
-        for spelling in spelled:
-            assert spelling in done.out
-
-
-def test_every_command_takes_the_common_options():
-    for command in cli.commands.values():
-        assert {spelling for parameter in command.params for spelling in parameter.opts} >= set(COMMON)
-
-
-def test_help_lists_every_command(console: Console):
-    done = console.run("--help")
-    assert (done.code, done.err) == (0, "")
-    for name in COMMANDS:
-        assert re.search(rf"^  {name} +\w", done.out, re.MULTILINE)
-
-
 def test_version_is_that_of_the_package(console: Console):
     done = console.run("--version")
     assert (done.code, done.out, done.err) == (0, f"dropledger {__version__}\n", "")
@@ -77,16 +51,12 @@ def test_demo_shows_figures_and_leaves_a_root_that_explains_them(console: Consol
     assert "The mart says the same." in explained.out
 
 
-def test_demo_makes_a_fresh_folder_of_its_own_and_gives_one_object_with_money_as_text(console: Console):
+def test_demo_gives_one_object_with_money_as_text(console: Console):
     done = console.run("demo", "--json")
-    root = Path(done.json["root"])
-    try:
-        assert (done.code, done.err) == (0, "")
-        assert [outcome["outcome"] for outcome in done.json["outcomes"]] == ["accepted"] * 4
-        assert done.json["account_summary"][0]["annual_interest"] == "250.00"
-        assert (root / "outputs/account_summary.csv").exists()
-    finally:
-        shutil.rmtree(root)
+    assert (done.code, done.err) == (0, "")
+    assert [outcome["outcome"] for outcome in done.json["outcomes"]] == ["accepted"] * 4
+    assert done.json["account_summary"][0]["annual_interest"] == "250.00"
+    assert (Path(done.json["root"]) / "outputs/account_summary.csv").exists()
 
 
 def test_demo_leaves_a_folder_with_files_alone(console: Console):
@@ -204,15 +174,15 @@ def test_wrong_usage_says_what_to_try_as_other_errors_do(console: Console):
 
 def test_no_command_at_all_shows_the_help(console: Console):
     done = console.run()
-    assert (done.code, done.out) == (2, "")
-    assert "process" in done.err
+    assert (done.code, done.err) == (0, "")
+    assert "  process  " in done.out
 
 
 @pytest.mark.parametrize(
     ("arguments", "settings", "said"),
     [
         (["process", "gone.csv"], {}, "gone.csv"),
-        (["process", "."], {}, "no regular file"),
+        (["process", "."], {}, "dropledger backfill ."),
         (["process", "customers_2025-10-31.csv", "--feed", "loan"], {}, "customer"),
         (["history", "loan", "1"], {}, "customer"),
         (["status"], {"wait_seconds": "-1"}, "DROPLEDGER_WAIT_SECONDS"),
