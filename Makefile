@@ -166,4 +166,4 @@ bench: $(VENV)/runtime $(PEERS:%=$(BENCH)-%/made) ## Compare loads with dbt, dlt
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) $(SPARK) $(BENCH)-dbt $(BENCH)-dlt .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(CLOUD) $(SPARK) $(BENCH)-dbt $(BENCH)-dlt .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist dropledger-demo*

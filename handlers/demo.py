@@ -2,8 +2,8 @@
 
 import shutil
 import sys
-import tempfile
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 
 from core import look
@@ -15,6 +15,7 @@ from handlers.wiring import wire
 from infra.local_store import dropped_file
 
 DAYS = ("day1", "day2")
+FOLDER = "dropledger-demo"
 
 
 def samples() -> Path:
@@ -33,7 +34,7 @@ def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) ->
     """Two days of drops; the second changes a balance, a loan flag and nothing else."""
     if root is not None and "://" in root:
         raise ConfigurationError(f"the demo cannot run in {root}", hint="name a folder of this machine")
-    fresh = Path(root or tempfile.mkdtemp(prefix="dropledger-demo-"))
+    fresh = Path(root) if root else _made_here()
     if fresh.exists() and any(fresh.iterdir()):
         raise ConfigurationError(
             f"the folder {fresh} is not empty",
@@ -63,12 +64,33 @@ def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) ->
         show(outcomes)
         for name, rows in marts.items():
             columns = [column for column in rows[0] if not column.endswith("drop_id")]
+            render.line()
             render.table(f"outputs/{name}.csv", columns, [[row[column] for column in columns] for row in rows])
         columns = ["balance", "valid_from", "valid_to", "line", "file"]
+        render.line()
         render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
+        render.line()
         render.line(f"Everything is in {fresh}. Now ask why a figure is what it is:")
         render.line(f"  {_command()} explain 1001 --root {fresh}")
     return exit_code(outcomes)
+
+
+def _made_here() -> Path:
+    """A new folder in the current one, by the first name that is free."""
+    for number in count(1):
+        folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")
+        try:
+            folder.mkdir(0o700)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigurationError(
+                f"the demo cannot make its folder in {Path.cwd()}",
+                why=error.strerror or "",
+                hint="go to a folder of your own, or name one with --root",
+            ) from error
+        return folder
+    raise AssertionError("numbers do not end")
 
 
 def _command() -> str:
