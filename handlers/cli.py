@@ -31,7 +31,7 @@ class Moment(click.ParamType[datetime]):
         try:
             return parse_moment(value)
         except ValueError:
-            self.fail(f"'{value}' is no moment; write it like 2025-10-31 or 2025-10-31T10:30:00Z", param, ctx)
+            self.fail(f"'{value}' is not a valid date; write it like 2025-10-31 or 2025-10-31T10:30:00Z", param, ctx)
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: object) -> object:
@@ -85,7 +85,7 @@ def cli(ctx: click.Context) -> None:
 
 
 def _run(body: Callable[..., int], **arguments: object) -> None:
-    """Run a command's body and leave with its exit code."""
+    """Run a command's body and exit with its code."""
     shared = click.get_current_context().find_root().ensure_object(dict)
     code = body(
         **arguments,
@@ -100,18 +100,21 @@ def _run(body: Callable[..., int], **arguments: object) -> None:
 @cli.command()
 @common_options
 def demo() -> None:
-    """Run the sample drops through a root in a fresh folder and show the result."""
+    """Load the sample drops into a fresh root, and show the result."""
     from handlers.demo import demo as body
 
     _run(body)
 
 
 @cli.command()
-@click.option("--once", is_flag=True, help="Take what lies in the inbox, and stop.")
-@click.option("--poll", is_flag=True, help="Look again and again instead of waiting for events, for network mounts.")
+@click.option("--once", is_flag=True, help="Load what is in the inbox, then stop.")
+@click.option("--poll", is_flag=True, help="Poll instead of file-system events, for network mounts.")
 @common_options
 def watch(once: bool, poll: bool) -> None:
-    """Follow the inbox: catch up on what lies there, then take each file as it lands."""
+    """Load each file as it lands in the inbox.
+
+    First loads what is there already.
+    """
     from handlers.watch import watch as body
 
     _run(body, once=once, poll=poll)
@@ -119,11 +122,16 @@ def watch(once: bool, poll: bool) -> None:
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--as-of", type=Moment(), help="The moment from which the rows are true.")
-@click.option("--feed", help="The feed, where the file name does not tell.")
+@click.option(
+    "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
+)
+@click.option("--feed", help="The feed, if the file name does not tell.")
 @common_options
 def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -> None:
-    """Take files through the pipeline as if they had dropped; the originals stay where they are."""
+    """Load files in place.
+
+    They go the same way as files that land in the inbox; the originals stay where they are.
+    """
     from handlers.process import process as body
 
     _run(body, files=files, as_of=as_of, feed=feed)
@@ -132,18 +140,18 @@ def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -
 @cli.command()
 @common_options
 def status() -> None:
-    """Show how fresh and how large everything is, and what waits."""
+    """Show freshness, sizes, warnings, and what waits."""
     from handlers.look import status as body
 
     _run(body)
 
 
 @cli.command()
-@click.option("--feed", help="This feed alone.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="At most so many.")
+@click.option("--feed", help="Only this feed.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Maximum rows.")
 @common_options
 def drops(feed: str | None, limit: int) -> None:
-    """List the newest drops and what became of them."""
+    """List the newest drops with their outcomes and warnings."""
     from handlers.look import drops as body
 
     _run(body, feed=feed, limit=limit)
@@ -151,10 +159,10 @@ def drops(feed: str | None, limit: int) -> None:
 
 @cli.command()
 @click.argument("drop_id")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Maximum rows.")
 @common_options
 def rejects(drop_id: str, limit: int) -> None:
-    """Show the refused rows of a drop, with line, rule and reason."""
+    """Show the rejected rows of a drop, with line, rule and reason."""
     from handlers.look import rejects as body
 
     _run(body, drop_id=drop_id, limit=limit)
@@ -165,7 +173,7 @@ def rejects(drop_id: str, limit: int) -> None:
 @click.argument("key")
 @common_options
 def history(feed: str, key: str) -> None:
-    """Show the timeline of a key, with the file and line behind each version."""
+    """Show the versions of a key, with file and line of each."""
     from handlers.look import history as body
 
     _run(body, feed=feed, key=key)
@@ -173,10 +181,10 @@ def history(feed: str, key: str) -> None:
 
 @cli.command()
 @click.argument("account_id", type=int)
-@click.option("--as-of", type=Moment(), help="The moment of the question; by default the mart's own.")
+@click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
 @common_options
 def explain(account_id: int, as_of: datetime | None) -> None:
-    """Show how an account's figure came about: files, lines, versions, rule and arithmetic."""
+    """Show how a figure came about: files, lines, rule, arithmetic."""
     from handlers.look import explain as body
 
     _run(body, account_id=account_id, as_of=as_of)
@@ -184,18 +192,23 @@ def explain(account_id: int, as_of: datetime | None) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--as-of", type=Moment(), help="The moment from which the rows are true.")
-@click.option("--feed", help="The feed, where the file name does not tell.")
+@click.option(
+    "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
+)
+@click.option("--feed", help="The feed, if the file name does not tell.")
 @common_options
 def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
-    """Show what a file would do: rows refused, versions opened and closed, interest before and after."""
+    """Show what a file would do, and change nothing.
+
+    Rows rejected, versions opened and closed, interest before and after.
+    """
     from handlers.preview import plan as body
 
     _run(body, file=file, as_of=as_of, feed=feed)
 
 
 @cli.command()
-@click.option("--as-of", type=Moment(), help="The moment; by default the artifacts as they are.")
+@click.option("--as-of", type=Moment(), help="Artifacts as of this time; by default as they are.")
 @click.option(
     "--to",
     default="export",
@@ -205,7 +218,7 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 )
 @common_options
 def export(as_of: datetime | None, to: Path) -> None:
-    """Write the artifacts as of a moment."""
+    """Write the artifacts as they are, or as of a time."""
     from handlers.preview import export as body
 
     _run(body, as_of=as_of, to=to)
@@ -213,26 +226,34 @@ def export(as_of: datetime | None, to: Path) -> None:
 
 @cli.command()
 @click.argument("drop_id")
-@click.option("--reason", required=True, help="Why; the ledger keeps it.")
+@click.option("--reason", required=True, help="The reason, which the ledger keeps.")
 @common_options
 def retract(drop_id: str, reason: str) -> None:
-    """Take a drop back: history, marts and artifacts as if it had never come."""
+    """Take a drop back.
+
+    History, marts and artifacts become as if it had never come; the ledger keeps the fact.
+    """
     from handlers.rework import retract as body
 
     _run(body, drop_id=drop_id, reason=reason)
 
 
 @cli.command()
-@click.option("--from", "since", type=Moment(), help="Drops with this as_of or a later one.")
-@click.option("--to", "until", type=Moment(), help="Drops with this as_of or an earlier one.")
-@click.option("--feed", help="This feed alone.")
-@click.option("--known-at", type=Moment(), help="Drops received by then and not retracted by then.")
-@click.option("--into", metavar="WAREHOUSE", help="Where to put the result, leaving the live warehouse alone.")
+@click.option("--from", "since", type=Moment(), help="Only drops with this as_of or a later one.")
+@click.option("--to", "until", type=Moment(), help="Only drops with this as_of or an earlier one.")
+@click.option("--feed", help="Only this feed.")
+@click.option("--known-at", type=Moment(), help="Only drops received by then and not retracted by then.")
+@click.option(
+    "--into", metavar="WAREHOUSE", help="Write the result to this file and leave the live warehouse as it is."
+)
 @common_options
 def replay(
     since: datetime | None, until: datetime | None, feed: str | None, known_at: datetime | None, into: str | None
 ) -> None:
-    """Rebuild the warehouse from the archive; without --into it takes the live one's place in one step."""
+    """Rebuild the warehouse from the archive.
+
+    Without --into the result replaces the live warehouse in one step.
+    """
     from handlers.rework import replay as body
 
     _run(body, since=since, until=until, feed=feed, known_at=known_at, into=into)
@@ -242,17 +263,28 @@ def replay(
 @click.argument("folder_or_prefix")
 @common_options
 def backfill(folder_or_prefix: str) -> None:
-    """Take old extracts from a folder or an s3://bucket/prefix, in any order and many at once; they stay there."""
+    """Load old extracts in place, in any order, many at once.
+
+    All files below a folder or an s3://bucket/prefix; the originals stay where they are.
+    """
     from handlers.rework import backfill as body
 
     _run(body, folder_or_prefix=folder_or_prefix)
 
 
 @cli.command()
-@click.option("--to", required=True, type=click.Choice(["databricks"]), help="Where; docs/databricks.md says how.")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Choice(["databricks"]),
+    help="The kind of warehouse to move to; see docs/databricks.md.",
+)
 @common_options
 def migrate(to: str) -> None:
-    """Move the ledger to another warehouse: rebuilt there from the archive, and compared row by row."""
+    """Move the ledger to another warehouse.
+
+    It is rebuilt there from the archive and compared row by row.
+    """
     from handlers.rework import migrate as body
 
     _run(body, to=to)
@@ -261,7 +293,10 @@ def migrate(to: str) -> None:
 @cli.command()
 @common_options
 def verify() -> None:
-    """Rebuild aside and compare: proof that the live tables are what the archive says."""
+    """Prove that the live tables agree with the archive.
+
+    Rebuilds them aside and compares row by row.
+    """
     from handlers.rework import verify as body
 
     _run(body)
@@ -271,7 +306,10 @@ def verify() -> None:
 @click.argument("event", type=click.Path(path_type=Path, dir_okay=False))
 @common_options
 def handle(event: Path) -> None:
-    """Take the files that an event of AWS tells of, as the Lambda function does; EVENT is a JSON file."""
+    """Load the files that an AWS event names, as Lambda does.
+
+    EVENT is a JSON file.
+    """
     from handlers.handle import handle as body
 
     _run(body, event=event)
@@ -280,7 +318,7 @@ def handle(event: Path) -> None:
 @cli.command()
 @common_options
 def doctor() -> None:
-    """Check settings, permissions and versions, and say what is stuck and what to do."""
+    """Check the set-up, and say what is stuck and what to do."""
     from handlers.doctor import doctor as body
 
     _run(body)
@@ -302,7 +340,7 @@ def _leave(failure: DropledgerError) -> NoReturn:
 
 
 def main() -> None:
-    """The console script; errors leave with the exit code of docs/operating.md."""
+    """The console script; errors exit with the codes of docs/operating.md."""
     os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
     sys.excepthook = _report_bug
     for stream in (sys.stdout, sys.stderr):

@@ -70,7 +70,7 @@ def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) ->
         render.line()
         render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
         render.line()
-        render.line(f"Everything is in {fresh}. Now ask why a figure is what it is:")
+        render.line(f"Everything is in {fresh}. Now ask where a figure comes from:")
         render.line(f"  {_command()} explain 1001 --root {fresh}")
     return exit_code(outcomes)
 

@@ -22,11 +22,11 @@ def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, 
         raise ConfigurationError(f"{event} is not there", hint="name a file that holds one event of AWS") from error
     except ValueError as error:
         raise ConfigurationError(
-            f"{event} is no JSON", why=str(error), hint="name a file that holds an event"
+            f"{event} is not JSON", why=str(error), hint="name a file that holds an event"
         ) from error
     if not isinstance(content, dict):
         raise ConfigurationError(
-            f"{event} is no event", why="it holds no JSON object", hint="name a file that holds one"
+            f"{event} is not an event", why="it holds no JSON object", hint="name a file that holds one"
         )
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if not runtime.store.lands_whole:

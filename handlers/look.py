@@ -91,14 +91,14 @@ def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None
         render.as_json({"command": "rejects", "drop": drop, "rejects": found})
     elif not quiet:
         if drop["error"]:
-            render.line(f"{drop['name']} was refused whole: {drop['error']}")
+            render.line(f"{drop['name']} was quarantined: {drop['error']}")
         if found:
             columns = ("line", "column_name", "rule", "reason", "raw")
             render.table(
                 f"{drop['name']} ({drop['drop_id']})", columns, [[row[name] for name in columns] for row in found]
             )
         else:
-            render.line(f"no row of {drop['name']} was refused on its own")
+            render.line(f"No row of {drop['name']} was rejected.")
     return 0
 
 
@@ -160,9 +160,7 @@ def _show_explanation(found: dict[str, Any]) -> None:
     interest, new = render.cell(figure["annual_interest"]), render.cell(figure["new_balance"])
     render.line(f"  interest rate {figure['interest_rate']}, annual interest {interest}, new balance {new}")
     if found["agrees"] is not None:
-        render.line(
-            "  The mart says the same." if found["agrees"] else "  The mart says otherwise! Try: dropledger doctor"
-        )
+        render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart. Try: dropledger verify")
 
 
 def _source(version: dict[str, Any]) -> str:

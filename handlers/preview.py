@@ -31,7 +31,7 @@ def plan(
         runtime.pipeline.contract(feed)
     if not file.is_file():
         raise ConfigurationError(
-            f"{file} cannot be planned", why="it is no regular file", hint="name a file that exists"
+            f"{file} cannot be planned", why="it is not a regular file", hint="name a file that exists"
         )
     planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of))
     if json:

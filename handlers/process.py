@@ -34,12 +34,12 @@ def process(
         if path.is_dir():
             raise ConfigurationError(
                 f"{path} is a folder, and process takes files",
-                hint=f"dropledger backfill {path} takes all files below it, in any order; or name the files",
+                hint=f"dropledger backfill {path} loads all files below it, in any order; or name the files",
             )
         if not path.is_file():
             raise ConfigurationError(
                 f"{path} cannot be processed",
-                why="it is not there" if not path.exists() else "it is no regular file",
+                why="it does not exist" if not path.exists() else "it is not a regular file",
                 hint="name files that exist",
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
@@ -119,11 +119,11 @@ def show(outcomes: Sequence[Outcome]) -> None:
             render.line(f"  Try: {outcome.hint}")
         elif outcome.error:
             render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")
-            render.line(f"  It lies in {outcome.file}. Try: {outcome.hint}")
+            render.line(f"  It is in {outcome.file}. Try: {outcome.hint}")
         elif outcome.rows_rejected:
-            render.line(f"{outcome.drop.name}: {outcome.rows_rejected:,} rows refused.")
+            render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_rejected, 'row')} rejected.")
             render.line(f"  Try: dropledger rejects {outcome.drop.drop_id}")
         if outcome.rows_duplicate:
-            render.line(f"{outcome.drop.name}: {outcome.rows_duplicate:,} rows alike to others were counted once.")
+            render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_duplicate, 'duplicate row')} counted once.")
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

@@ -57,6 +57,11 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def waiting(*, quiet: bool) -> Waiting:
     """What tells on standard error who is waited for; nothing if quiet."""
     return without_a_word if quiet else _wait

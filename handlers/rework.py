@@ -51,10 +51,11 @@ def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | Non
             }
         )
     elif not quiet:
-        render.line(f"Drop {retracted.drop.drop_id} ({retracted.drop.name}) is taken back: {reason}")
-        render.line(f"  {retracted.versions_opened} versions opened, {retracted.versions_closed} closed or removed")
+        render.line(f"Retracted drop {retracted.drop.drop_id} ({retracted.drop.name}): {reason}")
+        opened = render.counted(retracted.versions_opened, "version")
+        render.line(f"  {opened} opened, {retracted.versions_closed:,} closed or removed")
         for mart, rows in retracted.recomputed.items():
-            render.line(f"  {mart}: {rows} rows recomputed")
+            render.line(f"  {mart}: {render.counted(rows, 'row')} recomputed")
     return 0
 
 
@@ -87,8 +88,8 @@ def replay(
         )
     elif not quiet:
         render.line(
-            f"{replayed.drops} drops replayed into {replayed.location}"
-            + (", which is live now" if replayed.in_place else "")
+            f"Replayed {render.counted(replayed.drops, 'drop')} into {replayed.location}"
+            + (", now live" if replayed.in_place else "")
         )
     return 0
 
@@ -112,7 +113,8 @@ def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
     """As in the inbox, a folder named like a feed forces it."""
     if not folder.is_dir():
         raise ConfigurationError(
-            f"{folder} is no folder", hint="name the folder, or the s3://bucket/prefix, that holds the old extracts"
+            f"{folder} is not a directory",
+            hint="name the folder, or the s3://bucket/prefix, that holds the old extracts",
         )
     paths = sorted(
         Path(where, name) for where, _, names in os.walk(folder.absolute(), onerror=_refuse) for name in names
@@ -132,7 +134,9 @@ def _refuse(error: OSError) -> NoReturn:
 
 def _summarise(outcomes: Sequence[Outcome]) -> None:
     for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
-        render.line(f"{sum(str(outcome.delivered) == verdict for outcome in outcomes)} files {verdict}")
+        render.line(
+            f"{render.counted(sum(str(outcome.delivered) == verdict for outcome in outcomes), 'file')} {verdict}"
+        )
     odd = [outcome for outcome in outcomes if outcome.refused or outcome.postponed]
     if odd:
         show(odd)
@@ -152,7 +156,8 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
         _show_differences(verified)
     elif not quiet:
         render.line(
-            f"{verified.drops} drops are in {target.location}, with the same rows in {', '.join(verified.tables)}."
+            f"Moved: {render.counted(verified.drops, 'drop')} rebuilt in {target.location}, "
+            f"{render.counted(len(verified.tables), 'table')} identical"
         )
         render.line(f"Set DROPLEDGER_WAREHOUSE={to} from now on. {runtime.warehouse.location} stays as it is.")
     return DIFFERENT if verified.differences else 0
@@ -185,7 +190,8 @@ def _as_json(verified: Verified) -> dict[str, Any]:
 def _show_verified(verified: Verified) -> None:
     if not verified.differences:
         render.line(
-            f"The live tables are what the archive says: {verified.drops} drops, tables {', '.join(verified.tables)}."
+            f"Verified: {render.counted(verified.drops, 'drop')} rebuilt, "
+            f"{render.counted(len(verified.tables), 'table')} identical"
         )
     _show_differences(verified)
 
@@ -195,12 +201,12 @@ def _show_differences(verified: Verified) -> None:
         where = "the live warehouse" if found.only == "live" else "the rebuilt one"
         columns = list(found.rows[0])
         render.table(
-            f"{found.table}: {found.count} rows are in {where} alone",
+            f"{found.table}: {render.counted(found.count, 'row')} only in {where}",
             columns,
             [list(row.values()) for row in found.rows],
         )
     if verified.other_contract:
         render.line(
-            f"{len(verified.other_contract)} drops went in under a contract that has changed since: "
+            f"{render.counted(len(verified.other_contract), 'drop')} accepted under a contract that has changed since: "
             + ", ".join(verified.other_contract[:5])
         )

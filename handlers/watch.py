@@ -151,8 +151,8 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
         return told("watch", outcomes, failure, show, json=json, quiet=quiet)
     if runtime.store.lands_whole:
         raise ConfigurationError(
-            f"{runtime.store.root} is no folder that can be watched",
-            hint="take what lies in its inbox with watch --once; docs/aws.md shows how S3 tells of uploads itself",
+            f"{runtime.store.root} is not a directory that can be watched",
+            hint="load what is in its inbox with watch --once; docs/aws.md shows how S3 tells of uploads itself",
         )
     _follow(runtime, poll=poll)
     return 0

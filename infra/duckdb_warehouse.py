@@ -214,7 +214,7 @@ class DuckDBWarehouse:
         # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
         if self._path.is_file() and self._path.stat().st_size and not _is_database(self._path):
             raise ConfigurationError(
-                f"{self._path} is no DuckDB file",
+                f"{self._path} is not a DuckDB file",
                 hint="name the warehouse's own file with --warehouse, or leave it out",
             )
 

@@ -59,7 +59,7 @@ def _inner(folder: int, name: str, path: Path) -> int:
                 inner = os.open(name, _OPEN | os.O_NOFOLLOW, dir_fd=folder)
         except NotADirectoryError as error:
             raise ConfigurationError(
-                f"{path} is a link, or no folder",
+                f"{path} is a link, or not a directory",
                 why="links below the folders of the root are not followed, so that nothing is written elsewhere",
                 hint="remove it, or put the folder itself in its place",
             ) from error

@@ -357,7 +357,7 @@ def _problem_of(path: Path, *, nested: bool) -> tuple[str, str] | None:
         return error.what, error.hint
     if stat.S_ISDIR(mode) and not nested:
         return None
-    return f"{readable(str(path))} is no regular file and will never be taken", "drop the file itself"
+    return f"{readable(str(path))} is not a regular file and will never be loaded", "drop the file itself"
 
 
 def _may(path: Path, mode: int) -> bool:

@@ -48,7 +48,7 @@ def test_demo_shows_figures_and_leaves_a_root_that_explains_them(console: Consol
     )
     explained = console.run("explain", "1001", "--root", "shown")
     assert explained.code == 0
-    assert "The mart says the same." in explained.out
+    assert "Matches the mart." in explained.out
 
 
 def test_demo_gives_one_object_with_money_as_text(console: Console):
@@ -263,7 +263,7 @@ def test_good_rows_go_on_without_the_rejected(console: Console):
 
 def test_rejected_rows_are_pointed_to(console: Console):
     done = console.run("process", console.file("accounts_2025-10-31.csv", ACCOUNTS + "1003,2,-1.00,Savings\n"))
-    assert "1 rows refused" in done.out
+    assert "1 row rejected" in done.out
     assert f"Try: dropledger rejects {drop_ids(console)['accounts_2025-10-31.csv']}" in done.out
 
 

@@ -175,7 +175,7 @@ def test_explain_takes_a_figure_apart(filled: Console):
     assert "line 2 of accounts_2025-11-30.csv" in done.out
     assert "line 2 of customers_2025-10-31.csv" in done.out
     assert "rounded half up to 250.00" in done.out
-    assert "The mart says the same." in done.out
+    assert "Matches the mart." in done.out
 
 
 def test_explain_gives_the_parts_to_programs(filled: Console, ids: dict[str, str]):
