@@ -103,20 +103,18 @@ class DuckDBWarehouse:
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
             yield self._path
 
-    def _sibling(self, path: Path, *, private: bool) -> "DuckDBWarehouse":
+    def _sibling(self, path: Path) -> "DuckDBWarehouse":
         return DuckDBWarehouse(
             path,
             self._schema,
             wait_seconds=self._wait_seconds,
             settings=self._settings,
             waiting=self._waiting,
-            private=private,
+            private=self._private,
         )
 
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
-        other = self._sibling(
-            self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"), private=self._private
-        )
+        other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
@@ -127,8 +125,10 @@ class DuckDBWarehouse:
         return other
 
     def at(self, location: str) -> "DuckDBWarehouse":
-        # A copy of the whole ledger is for its owner, in whatever folder it is put: that may be anybody's.
-        return self._sibling(Path(location).resolve(), private=True)
+        other = self._sibling(Path(location).resolve())
+        # A copy of the whole ledger, which may be put into a folder that all may read.
+        other._private = True  # noqa: SLF001 (one of this class)
+        return other
 
     def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
         left = _write_ahead_log(Path(rebuilt.location))

@@ -194,6 +194,8 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         look.timeline(session, runtime.pipeline, "account", "11")
         look.account_figure(session, runtime.pipeline, 11, None)
         explain(session, runtime.pipeline, 11)
+        with pytest.raises(ConfigurationError, match="there is no account 7"):
+            explain(session, runtime.pipeline, 7)
     for drop_id in (newest, first.drop.drop_id):
         retract(runtime, drop_id, "sent by mistake", "the tests")
     edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
