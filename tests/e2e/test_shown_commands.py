@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.console import environment
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

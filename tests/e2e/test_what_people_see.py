@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, until
 
+pytestmark = pytest.mark.slow
+
 MANY = "AccountID,CustomerID,Balance,AccountType\n" + "".join(
     f"{key},1,{key}.00,Savings\n" for key in range(1001, 1011)
 )
