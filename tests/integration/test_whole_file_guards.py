@@ -1,13 +1,16 @@
 """Complete extracts are held against the one before them, and against the keys that are known."""
 
+import random
 from pathlib import Path
 
 import pytest
 from support.ledger import Ledger, micro_batches_from, without_marts
 
+from core.backfill import backfill
 from core.definition import Pipeline
 from core.ledger import Delivered
 from core.outcome import Outcome
+from core.pipeline import process
 from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
@@ -202,3 +205,33 @@ def test_replay_keeps_what_was_found_and_verify_agrees(ledger: Ledger):
         ("volume", 7),
         ("volume", 19),
     ]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_counts_are_those_of_a_plain_model_whatever_the_order_and_the_way(tmp_path: Path, feeds: Pipeline, seed: int):
+    chance, ledger = random.Random(seed), Ledger(tmp_path / "root", feeds)
+    files = {day(number): chance.sample(range(1, 40), chance.randint(1, 30)) for number in range(1, 19)}
+    refused = {name: keys[: chance.choice([0, 0, 1])] if len(keys) > 2 else [] for name, keys in files.items()}
+    waiting = chance.sample(sorted(files), len(files))
+    taken: list[str] = []
+    while waiting:
+        batch, waiting = waiting[: (count := chance.choice([1, 1, 2, 6]))], waiting[count:]
+        facts = []
+        for name in batch:
+            bad = "".join(f"{key},1,-1,Savings\n" for key in refused[name])
+            text = accounts(*(key for key in files[name] if key not in refused[name]), last=bad)
+            facts.append(ledger.put(name, text))
+        way = chance.choice([process, backfill])
+        with micro_batches_from(chance.choice([2, 100])):
+            outcomes = {outcome.drop.name: outcome for outcome in way(ledger.runtime, facts, lambda _: None)}
+        for name in sorted(batch):  # in order of as_of, as drops are taken that wait together
+            before = max((other for other in taken if other < name), default=None)
+            known = set().union(*({*files[other]} - {*refused[other]} for other in taken if other < name))
+            lacking = known - {*files[name]}
+            rows, rows_before = len(files[name]), len(files[before]) if before else 0
+            moved = before is not None and abs(rows - rows_before) * 2 >= rows_before
+            found = {warning.split(" ")[0]: warning.split(" ")[1] for warning in guards(outcomes[name])}
+            expected = {"volume": f"({abs(rows - rows_before)}):"} if moved and rows != rows_before else {}
+            expected |= {"missing_keys": f"({len(lacking)}):"} if lacking else {}
+            assert found == expected, (name, way.__name__, taken)
+            taken.append(name)
