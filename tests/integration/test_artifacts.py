@@ -155,7 +155,8 @@ def test_quality_report_says_what_was_read_checked_and_refused(filled: Ledger):
     assert report["rows"] == {"rows_read": 4, "rows_accepted": 2, "rows_rejected": 1, "rows_duplicate": 1}
     assert report["rejects_by_rule"] == {"balance >= 0": 1}
     assert [(check["check"], check["severity"], check["failing_rows"]) for check in report["failed_checks"]] == [
-        ("orphan_account", "warn", 1)
+        ("orphan_account", "warn", 1),
+        ("missing_keys", "warn", 3),
     ]
     assert report["row_counts"]["history"] == {"versions_opened": 2, "versions_closed": 1}
     assert report["row_counts"]["marts"] == {"account_summary": 1, "customer_profile": 1}
@@ -166,7 +167,7 @@ def test_quality_report_says_what_was_read_checked_and_refused(filled: Ledger):
         "checks": len(kept),
         "passed": sum(passed for *_, passed in kept),
         "failed": 0,
-        "warned": 1,
+        "warned": 2,
     }
     assert {layer: totals["checks"] for layer, totals in report["by_layer"].items()} == {
         layer: sum(found == layer for found, *_ in kept) for layer in ("staging", "history", "marts")
