@@ -124,6 +124,6 @@ def show(outcomes: Sequence[Outcome]) -> None:
             render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_rejected, 'row')} rejected.")
             render.line(f"  Try: dropledger rejects {outcome.drop.drop_id}")
         if outcome.rows_duplicate:
-            render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_duplicate, 'duplicate row')} counted once.")
+            render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_duplicate, 'duplicate row')} left out.")
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

@@ -136,6 +136,15 @@ def test_demo_does_not_add_up_rows_of_several_marts(console: Console):
     assert "mart rows" not in done.out
 
 
+def test_duplicate_rows_and_rejected_ones_are_counted_below_the_table(console: Console):
+    text = ACCOUNTS + "1001,1,9999.99,Savings\n1003,1,-1,Savings\n"
+    done = console.run("process", console.file("accounts_2025-10-31.csv", text))
+    assert done.code == 3
+    assert re.search(r"accounts_2025-10-31\.csv  accepted  2025-10-31     4         1  \+2 -0$", done.out, re.MULTILINE)
+    assert "accounts_2025-10-31.csv: 1 row rejected.\n" in done.out
+    assert "accounts_2025-10-31.csv: 1 duplicate row left out.\n" in done.out
+
+
 # Hints
 
 
