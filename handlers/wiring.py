@@ -16,6 +16,13 @@ from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
 
+_WAREHOUSE = "warehouse/ledger.duckdb"
+
+
+def _earlier(pipeline: Pipeline) -> str:
+    """Where versions before this one had a root's warehouse."""
+    return f"warehouse/{pipeline.name}.duckdb"
+
 
 def now() -> datetime:
     """The present, in UTC."""
@@ -32,13 +39,15 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
     """
     settings = read_settings(root=root, warehouse=warehouse)
     pipeline = load_pipeline(settings.pipeline)
-    file = "warehouse/ledger.duckdb"
+    earlier: Path | None = None
     if settings.root.startswith("s3://"):
-        store, path, keeper = _in_bucket(settings, file, waiting)
+        store, path, keeper = _in_bucket(settings, pipeline, waiting)
     else:
-        store, path, keeper = LocalStore(Path(settings.root), now, waiting, _original), Path(settings.root) / file, None
+        folder = Path(settings.root).resolve()
+        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / _WAREHOUSE, None
+        earlier = folder / _earlier(pipeline)
     if settings.warehouse:
-        path, keeper = Path(settings.warehouse), None
+        path, keeper, earlier = Path(settings.warehouse), None, None
     engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
     if settings.warehouse == "databricks":
         found: Warehouse = _in_databricks(settings, pipeline, engine, waiting)
@@ -50,6 +59,7 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
             settings=engine,
             waiting=waiting,
             keeper=keeper,
+            earlier=earlier,
         )
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
 
@@ -93,7 +103,7 @@ def _text_of_secret(arn: str) -> str:
     return text_of_secret(arn)
 
 
-def _in_bucket(settings: Settings, file: str, waiting: Waiting) -> tuple[Store, Path, Keeper]:
+def _in_bucket(settings: Settings, pipeline: Pipeline, waiting: Waiting) -> tuple[Store, Path, Keeper]:
     """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
     from infra.s3_bucket import Bucket
     from infra.s3_store import S3Store
@@ -101,9 +111,11 @@ def _in_bucket(settings: Settings, file: str, waiting: Waiting) -> tuple[Store, 
 
     bucket = Bucket(settings.root)
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
-    keeper = S3WarehouseFile(bucket, file, wait_seconds=settings.wait_seconds, waiting=waiting)
+    keeper = S3WarehouseFile(
+        bucket, _WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=_earlier(pipeline)
+    )
     confirm = _nothing if settings.warehouse else keeper.confirm
-    return S3Store(bucket, local, now, confirm, waiting, _original), local / file, keeper
+    return S3Store(bucket, local, now, confirm, waiting, _original), local / _WAREHOUSE, keeper
 
 
 def _original(dropped: FileDropped, target: Path) -> FileDropped:

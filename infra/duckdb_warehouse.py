@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from glob import escape
 from pathlib import Path
@@ -12,11 +12,19 @@ from typing import Any, Protocol
 
 import duckdb
 
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_engine import by_what_to_do, is_not_allowed, new_engine
+from infra.duckdb_engine import by_what_to_do, is_not_allowed, new_engine, told
+from infra.duckdb_file import (
+    STORAGE,
+    is_for_newer_engines,
+    refuse_log_left,
+    refuse_other_files,
+    refuse_other_pipelines,
+    write_ahead_log,
+)
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
 from infra.turns import in_turn, is_alive
@@ -54,20 +62,14 @@ class Keeper(Protocol):
         ...
 
 
-def _write_ahead_log(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
-
-
-def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(12)[8:] == b"DUCK"
-
-
 class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`.
 
     With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
-    who may read its folder, unless it is `private`.
+    who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who opens
+    it to write gives it its place of now.
+
+    Files are made so that DuckDB 1.5 reads them, and older ones are rewritten for that when they are opened to write.
     """
 
     def __init__(
@@ -80,8 +82,10 @@ class DuckDBWarehouse:
         waiting: Waiting = without_a_word,
         keeper: Keeper | None = None,
         private: bool = False,
+        earlier: Path | None = None,
     ) -> None:
         self._path = path
+        self._earlier = earlier
         self._keeper = keeper
         self._private = private
         self._schema = schema
@@ -95,13 +99,71 @@ class DuckDBWarehouse:
         return self._keeper.location if self._keeper else str(self._path)
 
     def exists(self) -> bool:
-        return self._keeper.exists() if self._keeper else self._path.exists()
+        return self._keeper.exists() if self._keeper else self._found.exists()
+
+    @property
+    def _found(self) -> Path:
+        """Where the file is: its place, unless just that of an earlier version has one.
+
+        Raises:
+            ConfigurationError: just that of another pipeline has one.
+        """
+        if self._earlier is None or self._path.exists():
+            return self._path
+        if self._earlier.exists():
+            return self._earlier
+        folder = self._path.parent
+        beside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        refuse_other_pipelines(str(folder.parent), beside, self._earlier.name)
+        return self._path
 
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
-        """Have the newest file in place; its path."""
+        """Have the newest file at hand, and if it is to be written to, in its place; its path."""
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
-            yield self._path
+            if not read_only:
+                self._renew()
+            yield self._found
+
+    def _renew(self) -> None:
+        """Give a file of an earlier version its place of now, and a form that older engines read."""
+        found = self._found
+        if found != self._path:
+            with self._engine().cursor() as connection, suppress(FileNotFoundError):  # another process was first
+                self._attach(connection, found, read_only=False, new=False)  # which folds in what its log has alone
+                self._detach(connection)
+                refuse_log_left(found)
+                os.rename(found, self._path)
+        if self._path.exists() and is_for_newer_engines(self._path):
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        """Copy all that the file holds into one that older engines read, and let that take its place."""
+        copy = self.aside("rewriting")
+        with self._engine().cursor() as connection:
+            self._attach(connection, self._path, read_only=False, new=False)
+            connection.execute(f"ATTACH {literal(copy.location)} AS rewritten ({STORAGE})")
+            # The rows of a source lie in the order of its file, by which their lines are told.
+            connection.execute("SET GLOBAL preserve_insertion_order = TRUE")
+            try:
+                with told("COPY FROM DATABASE"):
+                    connection.execute(f"COPY FROM DATABASE {ATTACHED_AS} TO rewritten")
+            except DropledgerError:
+                connection.execute("DETACH rewritten")
+                copy.remove()
+                raise
+            else:
+                connection.execute("DETACH rewritten")
+            finally:
+                connection.execute("SET GLOBAL preserve_insertion_order = FALSE")
+                self._detach(connection)
+        refuse_log_left(Path(copy.location))
+        share(Path(copy.location), self._path.parent)
+        if self._keeper:
+            self._keeper.changing(self._path)
+        os.replace(copy.location, self._path)
+        if self._keeper:
+            self._keeper.keep(self._path)
 
     def _sibling(self, path: Path) -> "DuckDBWarehouse":
         return DuckDBWarehouse(
@@ -119,9 +181,9 @@ class DuckDBWarehouse:
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
                 shutil.copyfile(path, other.location)
-                log = _write_ahead_log(path)
+                log = write_ahead_log(path)
                 if log.exists():
-                    shutil.copyfile(log, _write_ahead_log(Path(other.location)))
+                    shutil.copyfile(log, write_ahead_log(Path(other.location)))
         return other
 
     def at(self, location: str) -> "DuckDBWarehouse":
@@ -131,13 +193,7 @@ class DuckDBWarehouse:
         return other
 
     def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
-        left = _write_ahead_log(Path(rebuilt.location))
-        if left.exists():  # as when the disk was full when the file was closed, of which the engine says nothing
-            raise Unavailable(
-                "the rebuilt warehouse is not whole, so it does not take the live one's place",
-                why=f"what was committed last is in {left.name} alone",
-                hint="free disk space, and try again",
-            )
+        refuse_log_left(Path(rebuilt.location))
         previous = self.aside(keep_as)
         if self._keeper:
             self._keeper.changing(self._path)
@@ -145,32 +201,31 @@ class DuckDBWarehouse:
             # A second name for the old file first: at every instant there is a warehouse under the live name.
             os.link(self._path, previous.location)
         os.replace(rebuilt.location, self._path)
-        _write_ahead_log(self._path).unlink(missing_ok=True)
+        write_ahead_log(self._path).unlink(missing_ok=True)
         if self._keeper:
             self._keeper.keep(self._path)
         return previous
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
-        _write_ahead_log(self._path).unlink(missing_ok=True)
+        write_ahead_log(self._path).unlink(missing_ok=True)
 
     def versions(self) -> Sequence[tuple[str, str]]:
         return (("duckdb", duckdb.__version__),)
 
     @contextmanager
     def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
-        with self.fetched(read_only=read_only):
-            if read_only and not self._path.exists():
+        with self.fetched(read_only=read_only) as path:
+            if read_only and not path.exists():
                 raise ConfigurationError(
                     f"there is no warehouse at {self.location}",
                     hint="drop a file first (dropledger process FILE), "
                     "or point --root or --warehouse at an existing one",
                 )
-            self._refuse_other_files()
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self._path.exists()
+            new = not path.exists()
             with self._engine().cursor() as connection:
-                self._attach(connection, read_only)
+                self._attach(connection, path, read_only=read_only)
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
                     self._remove_spilled()
                 try:
@@ -180,8 +235,11 @@ class DuckDBWarehouse:
                     yield session
                 finally:
                     shutil.rmtree(self._passing, ignore_errors=True)
+                    vain = new and not self._holds_tables(connection)
                     self._detach(connection)
-                    if new:  # not earlier: whoever closes the file lets go of the engine's lock on it
+                    if vain:  # or the next command would find a warehouse that holds no ledger
+                        self.remove()
+                    elif new:  # not earlier: whoever closes the file lets go of the engine's lock on it
                         share(self._path, None if self._private else self._path.parent)
 
     @property
@@ -210,18 +268,27 @@ class DuckDBWarehouse:
             self._engine().close()
             self._instance = None
 
-    def _refuse_other_files(self) -> None:
-        # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
-        if self._path.is_file() and self._path.stat().st_size and not _is_database(self._path):
-            raise ConfigurationError(
-                f"{self._path} is not a DuckDB file",
-                hint="name the warehouse's own file with --warehouse, or leave it out",
-            )
+    def _holds_tables(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        tables = f"SELECT 1 FROM duckdb_tables() WHERE database_name = {literal(ATTACHED_AS)} LIMIT 1"
+        try:
+            return connection.execute(tables).fetchone() is not None
+        except duckdb.Error:  # nothing is known of a file whose engine has failed, so it stays
+            return True
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, read_only: bool) -> None:
-        attach = f"ATTACH {literal(str(self._path))} AS {ATTACHED_AS} (READ_ONLY {read_only})"
+    def _attach(self, connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool, new: bool = True) -> None:
+        """Attach the file; a `new` one may be made.
+
+        Raises:
+            FileNotFoundError: it is not there, and none is to be made.
+        """
+        refuse_other_files(path)
 
         def attempt() -> None:
+            # The engine refuses to attach a file as an older version than it has.
+            if not (new or path.exists()):
+                raise FileNotFoundError(str(path))
+            options = f"READ_ONLY {read_only}" if path.exists() else f"READ_ONLY {read_only}, {STORAGE}"
+            attach = f"ATTACH {literal(str(path))} AS {ATTACHED_AS} ({options})"
             try:
                 connection.execute(attach)
             except duckdb.Error as error:
@@ -229,14 +296,14 @@ class DuckDBWarehouse:
                 if _LOCKED in text:
                     holder = _HOLDER.search(text)
                     raise Busy(
-                        f"the warehouse {self._path} is open elsewhere",
+                        f"the warehouse {path} is open elsewhere",
                         holder=holder[1] if holder else "",
                         hint="close the other program, or try again when it is done",
                     ) from error
                 ours = by_what_to_do(error, attach)
                 if ours is None or not (isinstance(ours, ConfigurationError) or is_not_allowed(text)):
                     ours = Unavailable(
-                        f"the warehouse {self._path} cannot be opened",
+                        f"the warehouse {path} cannot be opened",
                         why=text.splitlines()[0],
                         hint="run dropledger doctor",
                     )

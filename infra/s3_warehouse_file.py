@@ -11,16 +11,30 @@ from pathlib import Path
 
 from core.errors import Overtaken
 from core.patience import Waiting, without_a_word
+from infra.duckdb_file import refuse_other_pipelines
 from infra.s3_bucket import Bucket, Found, Gone
 from infra.turns import held
 
 
 class S3WarehouseFile:
-    """An `infra.duckdb_warehouse.Keeper` for the object `name` of a bucket."""
+    """An `infra.duckdb_warehouse.Keeper` for the object `name` of a bucket.
 
-    def __init__(self, bucket: Bucket, name: str, *, wait_seconds: float, waiting: Waiting = without_a_word) -> None:
+    `earlier` is what a version before this one called it: who opens it to write gives it its name of now.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        name: str,
+        *,
+        wait_seconds: float,
+        waiting: Waiting = without_a_word,
+        earlier: str | None = None,
+    ) -> None:
         self._bucket = bucket
         self._name = name
+        self._earlier = earlier
+        self._renamed = False
         self._wait_seconds = wait_seconds
         self._waiting = waiting
         self._found: Found | None = None
@@ -30,7 +44,22 @@ class S3WarehouseFile:
         return self._bucket.uri_of(self._name)
 
     def exists(self) -> bool:
-        return self._bucket.find(self._name) is not None
+        return self._bucket.find(self._name) is not None or self._find_earlier() is not None
+
+    def _find_earlier(self) -> Found | None:
+        """The object under its earlier name, where it has no other.
+
+        Raises:
+            ConfigurationError: just one of another pipeline is there.
+        """
+        if self._earlier is None:
+            return None
+        found = self._bucket.find(self._earlier)
+        if found is None:
+            folder, _, name = self._earlier.rpartition("/")
+            beside = [one.name.removeprefix(f"{folder}/") for one in self._bucket.below(f"{folder}/") if one.latest]
+            refuse_other_pipelines(self._bucket.uri, beside, name)
+        return found
 
     @contextmanager
     def fetched(self, path: Path, *, read_only: bool) -> Iterator[None]:
@@ -42,26 +71,45 @@ class S3WarehouseFile:
             # Of several readers one fetches at a time, so that the file and its note are of one version.
             with held(fetching, what, holder, self._wait_seconds, self._waiting):
                 self._fetch(path)
+                if not read_only and self._earlier is not None and not self._renamed:
+                    self._rename(path, self._earlier)
+                    self._renamed = True
             yield
+
+    def _rename(self, path: Path, earlier: str) -> None:
+        """Let the bucket have under the name of now what lies under the earlier one.
+
+        That one goes when the other is there; after a death between the two, the next process sees that both are alike.
+        """
+        before = self._bucket.find(earlier)
+        if before is None:
+            return
+        is_left = self._found is not None
+        if not is_left:
+            self.keep(path)
+        if not is_left or (self._found is not None and self._found.etag == before.etag):
+            self._bucket.delete([(earlier, None)])
 
     def _fetch(self, path: Path) -> None:
         note = _note(path)
         self._found = self._bucket.find(self._name)
+        there = self._found or self._find_earlier()
         if self._found is not None and path.exists() and note.exists() and note.read_text() == self._found.etag:
             return
         note.unlink(missing_ok=True)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-        if self._found is None:
+        if there is None:
             path.unlink(missing_ok=True)
             return
         beside = path.with_name(f"{path.name}.fetched-{os.getpid()}")
         try:
-            self._bucket.get(self._name, beside, self._found.etag)
+            self._bucket.get(there.name, beside, there.etag)
         except Gone as error:
             beside.unlink(missing_ok=True)
             raise Overtaken(f"{self.location} was written while it was fetched", hint="try again") from error
         os.replace(beside, path)
-        note.write_text(self._found.etag)
+        if self._found is not None:
+            note.write_text(self._found.etag)
 
     def changing(self, path: Path) -> None:
         _note(path).unlink(missing_ok=True)
