@@ -18,6 +18,7 @@ from core.mart import Due, Refreshed
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
+from core.redelivery import come_again
 from core.runtime import Runtime
 from core.sql import statement
 from core.validate import Validated, refuse_beyond_limit, validate
@@ -51,9 +52,8 @@ def admit(
         return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
     known = ledger.find(session, drop.drop_id)
     admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
-    if known is not None and known.status in ledger.IN_HISTORY:
-        ledger.record_delivery(session, drop, Delivered.DUPLICATE, admission.received_at)
-        return Outcome(drop, Delivered.DUPLICATE, known.archive_name)
+    if known is not None and known.status in ledger.SETTLED:
+        return come_again(session, drop, known, admission.received_at)
     refusal = refusal or drop.refusal
     validated = _NOTHING_READ
     if drop.extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
@@ -78,7 +78,7 @@ def credit_newest(
     for place in reversed(range(len(outcomes))):
         outcome = outcomes[place]
         if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed:
-            checks.record(session, {outcome.drop.drop_id: results})
+            checks.record(session, {(outcome.drop.drop_id, outcome.sequence or 0): results})
             credited = outcome.with_recomputed({**outcome.recomputed, **mart.recomputed(refreshed)})
             return [*outcomes[:place], credited, *outcomes[place + 1 :]], outcome.drop
     return list(outcomes), None
@@ -138,6 +138,7 @@ def _row_counts(validated: Validated) -> dict[str, int]:
 def conclude(
     runtime: Runtime,
     drop: Drop,
+    sequence: int,
     validated: Validated,
     folded: Folded,
     results: Sequence[CheckResult],
@@ -179,14 +180,15 @@ def conclude(
         versions_closed=folded.versions_closed,
         recomputed=marts,
         warnings=tuple(warnings),
+        sequence=sequence,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
-    """A drop that is neither in history nor resumed, on its way into the ledger.
+    """A drop that is neither settled nor resumed, on its way into the ledger.
 
-    `known` is whether that has a row of it, since it was refused or retracted.
+    `known` is whether that has a row of it, since it was refused.
     """
 
     runtime: Runtime
@@ -210,7 +212,7 @@ class _Admission:
         folded = self._fold(extract, validated, sequence, bulk)
         results += checks.check_relationships(session, contract)
         results += guards.check_missing_keys(session, contract, validated, as_of)
-        self._record(Status.COMMITTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
+        self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []
         if bulk is None:
             refreshed = mart.refresh(session, pipeline, moment_before, due, opened=folded.versions_opened)
@@ -222,18 +224,18 @@ class _Admission:
             stage_changes(self.runtime, session, self.drop, refreshed)
         else:
             bulk.note(session, contract, folded)
-        checks.record(session, {self.drop.drop_id: results})
-        self._record_rejects(validated)
+        checks.record(session, {(self.drop.drop_id, sequence): results})
+        self._record_rejects(validated, sequence)
         session.keep_loaded(_SOURCE, f"src_{contract.feed}", validated.left_out)
-        ledger.record_delivery(session, self.drop, Delivered.ACCEPTED, self.received_at, sequence)
         return conclude(
             self.runtime,
             self.drop,
+            sequence,
             validated,
             folded,
             results,
             self.received_at,
-            rejects=report.rejects_by_rule(session, self.drop.drop_id) if validated.rows_rejected else {},
+            rejects=report.rejects_by_rule(session, self.drop.drop_id, sequence) if validated.rows_rejected else {},
             intermediate=report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
             marts=mart.recomputed(refreshed),
         )
@@ -250,10 +252,10 @@ class _Admission:
             "rows_duplicate": validated.rows_duplicate,
         }
         fields = {**counts, "error": f"{refusal.rule}: {refusal.what}", "committed_at": self.runtime.clock()}
-        self._record(Status.QUARANTINED, ledger.next_sequence(session), fields)
-        self._record_rejects(validated)
-        checks.record(session, {self.drop.drop_id: results})
-        ledger.record_delivery(session, self.drop, Delivered.QUARANTINED, self.received_at)
+        sequence = ledger.next_sequence(session)
+        self._record(Delivered.QUARANTINED, sequence, fields)
+        self._record_rejects(validated, sequence)
+        checks.record(session, {(self.drop.drop_id, sequence): results})
         quarantine.stage_reason(self.runtime.store, self.drop, refusal, self.received_at)
         report.write_report(
             self.runtime.store.workspace(self.drop.claim.claim_id) / REPORT,
@@ -264,7 +266,7 @@ class _Admission:
             results=results,
             rows=counts,
             row_counts={},
-            rejects=report.rejects_by_rule(session, self.drop.drop_id),
+            rejects=report.rejects_by_rule(session, self.drop.drop_id, sequence),
             error=refusal.what,
         )
         return Outcome(
@@ -277,6 +279,7 @@ class _Admission:
             rule=refusal.rule,
             error=refusal.what,
             hint=refusal.hint,
+            sequence=sequence,
         )
 
     def _fold(self, extract: Extract, validated: Validated, sequence: int, bulk: Bulk | None) -> Folded:
@@ -289,13 +292,15 @@ class _Admission:
         later = archived_observations(session, self.runtime)
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 
-    def _record(self, status: Status, sequence: int, fields: Mapping[str, object]) -> None:
+    def _record(self, outcome: Delivered, sequence: int, fields: Mapping[str, object]) -> None:
+        status = Status.COMMITTED if outcome == Delivered.ACCEPTED else Status.QUARANTINED
         row = ledger.drop_row(self.drop, self.received_at, sequence, status, fields)
-        ledger.record_drop(self.session, row, known=self.known)
+        ledger.record_drop(self.session, self.drop, outcome, row, known=self.known)
 
-    def _record_rejects(self, validated: Validated) -> None:
+    def _record_rejects(self, validated: Validated, sequence: int) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""
         if validated.rows_rejected:
             self.session.raw_rows(_SOURCE, "left_out", "raw_row")
-            self.session.execute(statement("record_rejected_rows"), {"drop_id": self.drop.drop_id})
-            quarantine.stage_rejects(self.session, self.runtime.store, self.drop, self.runtime.pipeline)
+            bound = {"drop_id": self.drop.drop_id, "sequence": sequence}
+            self.session.execute(statement("record_rejected_rows"), bound)
+            quarantine.stage_rejects(self.session, self.runtime.store, self.drop, sequence, self.runtime.pipeline)

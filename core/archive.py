@@ -94,8 +94,8 @@ def _unreadable(row: LedgerRow, why: str) -> Postponed:
     )
 
 
-def read_archived(session: Session, extract: Extract) -> bool:
-    """Type an extract's rows into scratch `parsed_again`.
+def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
+    """Type the rows of an extract that was accepted as `sequence` into scratch `parsed_again`.
 
     Whether it is a complete extract that speaks of the keys it lacks.
     """
@@ -103,7 +103,7 @@ def read_archived(session: Session, extract: Extract) -> bool:
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
     session.select_rows(_SOURCE, "parsed_again", statement("parse", fragments), effective_times(extract.as_of))
-    return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id)
+    return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 
 
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
@@ -117,24 +117,25 @@ def observe_again(session: Session, contract: Contract, others: Sequence[tuple[E
     )
     absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     for extract, sequence in others:
-        complete = read_archived(session, extract)
+        complete = read_archived(session, extract, sequence)
         bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
         session.execute(into + statement("observations_again", fragments), bound)
         if complete:
             session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
 
 
-def _unknown_keys(session: Session, contract: Contract, drop_id: str) -> bool:
+def _unknown_keys(session: Session, contract: Contract, drop_id: str, sequence: int) -> bool:
     key_known = " AND ".join(f"p.{quoted(name)} IS NOT NULL" for name in contract.key)
     return bool(
         session.query(
             f"""SELECT 1
             FROM rejected_row AS r
             WHERE r.drop_id = :drop_id
+                AND r.sequence = :sequence
                 AND r.rule <> {literal(REPEATED)}
                 AND r.line NOT IN (SELECT p._line FROM parsed_again AS p WHERE {key_known})
             LIMIT 1""",
-            {"drop_id": drop_id},
+            {"drop_id": drop_id, "sequence": sequence},
         )
     )
 

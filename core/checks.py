@@ -194,14 +194,14 @@ def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) 
     return _result(layer, check.model, definition.name, definition.severity, failing, definition.message)
 
 
-def record(session: Session, results: Mapping[str, Iterable[CheckResult]]) -> None:
-    """Keep the results, by the drop_id of their drop."""
+def record(session: Session, results: Mapping[tuple[str, int], Iterable[CheckResult]]) -> None:
+    """Keep the results, by the drop_id and the sequence of the delivery that was checked."""
     names = [field.name for field in fields(CheckResult)]
     session.insert(
         "check_result",
         [
-            {"drop_id": drop_id, **{name: getattr(result, name) for name in names}}
-            for drop_id, of_one in results.items()
+            {"drop_id": drop_id, "sequence": sequence, **{name: getattr(result, name) for name in names}}
+            for (drop_id, sequence), of_one in results.items()
             for result in of_one
         ],
     )

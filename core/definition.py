@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.contract import CheckDefinition, Contract, Identifier, load_contract
 from core.errors import ConfigurationError, ContractError
-from core.sql import statements
+from core.migrations import ledger_tables
 from core.yaml_file import load_yaml
 
 BUILT_IN = Path(__file__).parent / "pipelines"
@@ -69,7 +69,7 @@ class PipelineFile(BaseModel):
 
 
 class MartFile(BaseModel):
-    """`marts/<mart>.yaml`: its key, what its artifacts hold, and its checks."""
+    """`marts/<mart>.yaml`: its key, what its artifacts hold, its checks, and what its columns are, in words."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,6 +79,7 @@ class MartFile(BaseModel):
     artifacts: tuple[Literal["csv", "parquet"], ...] = ()
     changes: bool = False
     measure: Identifier | None = None
+    descriptions: Mapping[str, str] = Field(default_factory=dict)
     checks: tuple[CheckDefinition, ...] = ()
 
 
@@ -267,7 +268,7 @@ def _refuse_taken_names(
 ) -> None:
     """A mart is made by replacing what has its name, which must not be the ledger or a history."""
     taken = {
-        *(ddl.removeprefix("CREATE TABLE IF NOT EXISTS ").split()[0] for ddl in statements("ledger_tables")),
+        *ledger_tables(),
         *("mart_moment", "complete_drop", "writer", "held"),
         *_WORK_TABLES,
         *(f"{kind}_{feed}" for feed in feeds for kind in ("changed", "all_changed", "keys_of", "together")),

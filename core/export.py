@@ -26,8 +26,10 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
             f"there is no warehouse at {runtime.warehouse.location}", hint="drop a file first: dropledger process FILE"
         )
     if as_of is None:
-        with runtime.warehouse.session(read_only=True) as session:
+        with runtime.reading() as session:
             return export_marts(session, runtime.pipeline, folder)
+    with runtime.reading():
+        pass  # an older ledger, or one of another pipeline, is told before anything is copied
     with runtime.store.exclusive(runtime.wait_seconds):
         copy = runtime.warehouse.aside("exporting", copied=True)
         try:

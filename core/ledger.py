@@ -1,7 +1,8 @@
-"""The ledger: every drop, every delivery, every refused row and every check, append-only in spirit.
+"""The ledger: every drop, every delivery, every refused row and every check; what was written stays.
 
-A drop has one row, whatever number of times it is delivered; a delivery has one row each. A drop that was
-quarantined or retracted and comes again is taken anew: its row is replaced, its deliveries tell the story.
+A drop has one row, which says how it stands now, whatever number of times it is delivered. A delivery has one row each.
+One whose bytes were examined has a sequence, and with it what was found then: counts, error, contract, refused rows and
+checks. So a drop that was quarantined and is accepted later keeps its refusal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,11 +33,15 @@ class Delivered(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
+    RETRACTED = "retracted"
     POSTPONED = "postponed"
 
 
 IN_HISTORY = frozenset({Status.COMMITTED, Status.PUBLISHED})
-_IN_HISTORY_SQL = ", ".join(literal(status) for status in sorted(IN_HISTORY))
+SETTLED = IN_HISTORY | {Status.RETRACTED}
+"""What another delivery of the same drop changes nothing about."""
+
+IN_HISTORY_SQL = ", ".join(literal(status) for status in sorted(IN_HISTORY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def delivered_as(session: Session, claim_id: str) -> Delivered | None:
 
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
-    # A retracted drop that comes again leaves its place; that place is not given away, or replays would differ.
+    # A refused drop that comes again leaves its place; that place is not given away, or replays would differ.
     taken = "SELECT max(sequence) AS place FROM drop_ledger UNION ALL SELECT max(sequence) FROM delivery"
     return int(session.query(f"SELECT coalesce(max(place), 0) + 1 AS next FROM ({taken}) AS taken")[0]["next"])
 
@@ -121,7 +126,7 @@ def observed_before(session: Session, feed: str, moment: datetime, pipeline: Pip
         f"""SELECT max(last_effective) AS latest
         FROM drop_ledger
         WHERE feed = :feed
-            AND status IN ({_IN_HISTORY_SQL})
+            AND status IN ({IN_HISTORY_SQL})
             AND last_effective < :moment""",
         {"feed": feed, "moment": moment},
     )[0]["latest"]
@@ -137,7 +142,7 @@ def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
         f"""SELECT {_COLUMNS}
         FROM drop_ledger
         WHERE feed = :feed
-            AND status IN ({_IN_HISTORY_SQL})
+            AND status IN ({IN_HISTORY_SQL})
             AND last_effective >= :since
         ORDER BY sequence""",
         {"feed": feed, "since": since},
@@ -174,36 +179,47 @@ def unpublished(session: Session) -> dict[str, str | None]:
     return {row["drop_id"]: row["claim_id"] for row in found}
 
 
-def record_delivery(
-    session: Session, drop: Drop, outcome: Delivered, received_at: datetime, sequence: int | None = None
-) -> None:
-    session.insert("delivery", [delivery_row(drop, outcome, received_at, sequence)])
+def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:
+    """Keep a delivery of a drop that is settled, whose bytes were not examined again."""
+    session.insert("delivery", [_delivery_row(drop, outcome, received_at)])
 
 
-def delivery_row(drop: Drop, outcome: Delivered, received_at: datetime, sequence: int | None) -> dict[str, Any]:
-    """A row of `delivery`."""
+def _delivery_row(drop: Drop, outcome: Delivered, received_at: datetime) -> dict[str, Any]:
     return {
         "drop_id": drop.drop_id,
         "uri": drop.claim.dropped.uri,
         "received_at": received_at,
         "outcome": outcome,
-        "sequence": sequence,
         "claim_id": drop.claim.claim_id,
     }
 
 
-def record_drop(session: Session, row: Mapping[str, Any], *, known: bool) -> None:
-    """Write the drop's one row; where it is `known`, in place of an earlier refused or retracted one."""
+_FOUND = ("sequence", "rows_read", "rows_accepted", "rows_rejected", "rows_duplicate", "contract_sha256", "error")
+
+
+def examined_row(drop: Drop, outcome: Delivered, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `delivery` for one that was examined, by what `drop_row` says of it."""
+    return {**_delivery_row(drop, outcome, row["received_at"]), **{name: row.get(name) for name in _FOUND}}
+
+
+def record_drop(session: Session, drop: Drop, outcome: Delivered, row: Mapping[str, Any], *, known: bool) -> None:
+    """Keep a delivery that was examined, and let the drop's one row tell of it.
+
+    Where the drop is `known`, that row told of an earlier refusal, which stays with its own delivery.
+    """
+    session.insert("delivery", [examined_row(drop, outcome, row)])
     if known:
         if row["status"] == Status.QUARANTINED:
             row = {**row, "name": _archived_as(session, row["drop_id"]) or row["name"]}
-        for table in ("drop_ledger", "rejected_row", "check_result"):
-            session.execute(f"DELETE FROM {table} WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
+        session.execute("DELETE FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
     session.insert("drop_ledger", [row])
 
 
 def _archived_as(session: Session, drop_id: str) -> str | None:
-    """The name by which a drop's file is in the archive, if it was accepted once and then taken back."""
+    """The name by which a drop's file is in the archive, if it was accepted once and then taken back.
+
+    Versions before this one examined such a drop when it came again.
+    """
     found = session.query(
         """SELECT l.name
         FROM drop_ledger AS l
@@ -267,47 +283,9 @@ def mark_artifacts(session: Session, *, current: bool) -> None:
     session.execute("UPDATE pipeline_state SET artifacts_current = :current", {"current": current})
 
 
-def retracted(session: Session) -> list[str]:
-    """The drops that are taken back."""
-    found = session.query("SELECT drop_id FROM drop_ledger WHERE status = :status", {"status": Status.RETRACTED})
-    return [row["drop_id"] for row in found]
-
-
 def newest(session: Session) -> str | None:
     """The drop in history that was received last."""
     found = session.query(
-        f"SELECT drop_id FROM drop_ledger WHERE status IN ({_IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1"
+        f"SELECT drop_id FROM drop_ledger WHERE status IN ({IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1"
     )
     return found[0]["drop_id"] if found else None
-
-
-def shares_moments(session: Session, row: LedgerRow, pipeline: Pipeline) -> bool:
-    """Whether anything else in history may have observed at the effective times of this drop."""
-    initial = any(contract.feed == row.feed and as_of >= row.as_of for contract, _, as_of in pipeline.initial_rows())
-    return initial or bool(
-        session.query(
-            f"""SELECT 1
-            FROM drop_ledger AS mine
-            INNER JOIN drop_ledger AS other
-                ON other.feed = mine.feed
-                AND other.drop_id <> mine.drop_id
-                AND other.status IN ({_IN_HISTORY_SQL})
-                AND other.first_effective <= mine.last_effective
-                AND other.last_effective >= mine.first_effective
-            WHERE mine.drop_id = :drop_id
-            LIMIT 1""",
-            {"drop_id": row.drop_id},
-        )
-    )
-
-
-def record_retraction(session: Session, row: LedgerRow, *, at: datetime, who: str, reason: str) -> None:
-    """Keep the fact that a drop was taken back, with who and why."""
-    session.insert(
-        "retraction",
-        [{"drop_id": row.drop_id, "sequence": row.sequence, "retracted_at": at, "retracted_by": who, "reason": reason}],
-    )
-    session.execute(
-        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id",
-        {"status": Status.RETRACTED, "drop_id": row.drop_id},
-    )

@@ -1,5 +1,6 @@
 """What people ask of the ledger: its state, its drops, what was refused, and the timeline of a key."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,41 @@ from core.sql import feed_fragments, listed, literal, quoted
 Records = list[dict[str, Any]]
 
 _DROP_COLUMNS = (
-    "drop_id, feed, name, as_of, sequence, received_at, status, rows_read, rows_accepted, rows_rejected, "
-    "rows_duplicate, versions_opened, versions_closed, error, committed_at, published_at"
+    "l.drop_id, l.feed, l.name, l.as_of, l.sequence, l.received_at, l.status, l.rows_read, l.rows_accepted, "
+    "l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, l.committed_at, l.published_at, "
+    "t.retracted_at, t.retracted_by, t.reason AS retracted_because, s.superseded_by"
 )
+# A correction is a drop that came later under the same name for the same as_of, or with the same bytes; a file that
+# belonged to no feed has another drop_id than when it is dropped again with --feed.
+_DROPS = f"""SELECT {_DROP_COLUMNS}
+FROM drop_ledger AS l
+LEFT JOIN (
+    SELECT
+        drop_id,
+        retracted_at,
+        retracted_by,
+        reason,
+        row_number() OVER (PARTITION BY drop_id ORDER BY retracted_at DESC) AS place
+    FROM retraction
+) AS t
+    ON t.drop_id = l.drop_id
+    AND t.place = 1
+    AND l.status = 'retracted'
+LEFT JOIN (
+    SELECT
+        q.drop_id,
+        max(a.drop_id) AS superseded_by
+    FROM drop_ledger AS q
+    INNER JOIN drop_ledger AS a
+        ON a.name = q.name
+        AND a.sequence > q.sequence
+        AND (a.as_of = q.as_of OR a.sha256 = q.sha256)
+    WHERE q.status = 'quarantined'
+        AND a.status IN ('committed', 'published')
+    GROUP BY q.drop_id
+) AS s
+    ON s.drop_id = l.drop_id
+"""
 
 
 def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
@@ -76,6 +109,7 @@ def _warnings(session: Session, of_drops: str, parameters: Parameters) -> Record
             {of_drops}
         ) AS l
             ON l.drop_id = c.drop_id
+            AND l.sequence = c.sequence
         WHERE NOT c.passed
             AND c.severity = {literal(Severity.WARN)}
         ORDER BY l.sequence, c.layer DESC, c.model, c.check_name""",
@@ -89,15 +123,26 @@ def _finding(row: dict[str, Any]) -> str:
 
 def drops(session: Session, feed: str | None, limit: int) -> Records:
     """The newest drops first, by order of receipt, each with the `warnings` of its checks."""
-    newest = f"""FROM drop_ledger
-        WHERE :feed IS NULL OR feed = :feed
-        ORDER BY sequence DESC
-        LIMIT {int(limit)}"""
-    found = session.query(f"SELECT {_DROP_COLUMNS} {newest}", {"feed": feed})
+    newest = f"WHERE :feed IS NULL OR l.feed = :feed\nORDER BY l.sequence DESC\nLIMIT {int(limit)}"
+    found = session.query(_DROPS + newest, {"feed": feed})
     warnings: dict[str, list[str]] = {}
-    for row in _warnings(session, f"SELECT drop_id, feed, name, sequence {newest}", {"feed": feed}):
+    of_drops = f"SELECT l.drop_id, l.feed, l.name, l.sequence FROM drop_ledger AS l {newest}"
+    for row in _warnings(session, of_drops, {"feed": feed}):
         warnings.setdefault(row["drop_id"], []).append(_finding(row))
     return [{**row, "warnings": warnings.get(row["drop_id"], [])} for row in found]
+
+
+def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
+    """Those of the drops whose refused files nobody needs to correct any more.
+
+    A correction was accepted, or the very bytes were; or they were taken back since.
+    """
+    wanted = {f"drop_{place}": drop_id for place, drop_id in enumerate(drop_ids)}
+    if not wanted:
+        return set()
+    condition = f"WHERE l.drop_id IN ({', '.join(f':{name}' for name in wanted)})"
+    found = session.query(_DROPS + condition, wanted)
+    return {row["drop_id"] for row in found if row["superseded_by"] or row["status"] != "quarantined"}
 
 
 def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
@@ -107,8 +152,7 @@ def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
         ConfigurationError: there is none, or several.
     """
     found = session.query(
-        f"SELECT {_DROP_COLUMNS} FROM drop_ledger WHERE substr(drop_id, 1, :length) = :drop_id",
-        {"drop_id": drop_id.lower(), "length": len(drop_id)},
+        _DROPS + "WHERE substr(l.drop_id, 1, :length) = :drop_id", {"drop_id": drop_id.lower(), "length": len(drop_id)}
     )
     if len(found) != 1 or not drop_id:
         raise ConfigurationError(
@@ -119,12 +163,15 @@ def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
 
 
 def rejects(session: Session, drop_id: str, limit: int) -> Records:
-    """The refused rows of a drop, in order of line."""
+    """The refused rows of a drop in order of line, as the last delivery that was examined had them."""
     return session.query(
-        f"""SELECT line, column_name, rule, reason, raw
-        FROM rejected_row
-        WHERE drop_id = :drop_id
-        ORDER BY line
+        f"""SELECT r.line, r.column_name, r.rule, r.reason, r.raw
+        FROM rejected_row AS r
+        INNER JOIN drop_ledger AS l
+            ON l.drop_id = r.drop_id
+            AND l.sequence = r.sequence
+        WHERE r.drop_id = :drop_id
+        ORDER BY r.line
         LIMIT {int(limit)}""",
         {"drop_id": drop_id},
     )

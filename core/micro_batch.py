@@ -89,7 +89,7 @@ def _divide(runtime: Runtime, session: Session, contract: Contract, drops: Seque
     members: list[Member] = []
     repeated = []
     for drop in drops:
-        if known.get(drop.drop_id) in ledger.IN_HISTORY or first.get(drop.drop_id, drop) is not drop:
+        if known.get(drop.drop_id) in ledger.SETTLED or first.get(drop.drop_id, drop) is not drop:
             repeated.append(drop)
             continue
         if drop.drop_id in plain and (until is None or drop.as_of.moment > until):
@@ -182,12 +182,14 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
         drop, validated, received_at = member.drop, member.validated, received[place]
         fields = accepted_fields(validated, folded[place], runtime.clock())
         sequence = first_sequence + place
-        rows.append(ledger.drop_row(drop, received_at, sequence, Status.COMMITTED, fields))
-        deliveries.append(ledger.delivery_row(drop, Delivered.ACCEPTED, received_at, sequence))
-        outcomes.append(conclude(runtime, drop, validated, folded[place], results[place], received_at))
+        row = ledger.drop_row(drop, received_at, sequence, Status.COMMITTED, fields)
+        rows.append(row)
+        deliveries.append(ledger.examined_row(drop, Delivered.ACCEPTED, row))
+        outcomes.append(conclude(runtime, drop, sequence, validated, folded[place], results[place], received_at))
     session.insert("drop_ledger", rows)
     session.insert("delivery", deliveries)
-    checks.record(session, {member.drop.drop_id: of_one for member, of_one in zip(members, results, strict=True)})
+    examined = [(row["drop_id"], row["sequence"]) for row in rows]
+    checks.record(session, dict(zip(examined, results, strict=True)))
     last = members[-1].extract
     session.load(last.path, last.layout, "incoming", drop_id=last.drop_id)
     session.keep_loaded("incoming", f"src_{contract.feed}", None)

@@ -24,6 +24,7 @@ def migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: int
 
 def _migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: int) -> Verified:
     refuse_unless_there(runtime.warehouse)
+    runtime.migrate()
     if target.exists():
         with target.session():
             pass  # undoes what a migration that was killed while it was put in place has left

@@ -14,7 +14,8 @@ from core.ledger import Delivered
 class Outcome:
     """One delivery's outcome.
 
-    `rule`, `error` and `hint` say why a file was quarantined or postponed; `file` where it is now, if it was put away.
+    `rule`, `error` and `hint` say why a file was not taken; `file` where it is now, if it was put away; `sequence` the
+    place in the order of receipt of one that was examined.
     """
 
     drop: Drop
@@ -31,6 +32,7 @@ class Outcome:
     rule: str | None = None
     error: str | None = None
     hint: str | None = None
+    sequence: int | None = None
     resumed: bool = False
 
     def with_recomputed(self, recomputed: Mapping[str, int]) -> "Outcome":
@@ -40,7 +42,7 @@ class Outcome:
     @property
     def refused(self) -> bool:
         """Whether any data was refused: the file, or rows of it."""
-        return self.delivered == Delivered.QUARANTINED or self.rows_rejected > 0
+        return self.delivered in {Delivered.QUARANTINED, Delivered.RETRACTED} or self.rows_rejected > 0
 
     @property
     def postponed(self) -> bool:

@@ -23,6 +23,7 @@ from core.outcome import Outcome, Untaken
 from core.ports import Session
 from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
+from core.retractions import retracted
 from core.runtime import Runtime
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
@@ -236,11 +237,11 @@ def _complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -
     return _put_away(runtime, outcomes)
 
 
-def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = False) -> None:
+def publish_committed(runtime: Runtime, session: Session, *, taken_back: bool = False) -> None:
     """Publish whatever is committed and not yet published, drops of a crashed process included.
 
-    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `retracted` is
-    whether a drop was just taken back, whose own files have to go in any case.
+    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `taken_back` is
+    whether a drop just was, or was taken in again, so that its own files have to go in any case.
     """
     drops = ledger.unpublished(session)
     current = ledger.artifacts_current(session)
@@ -255,8 +256,8 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
     whole = runtime.pace.due
     if not whole:
         runtime.pace.put_off()
-    if drops or whole or retracted:
-        for drop_id in [] if current else ledger.retracted(session):
+    if drops or whole or taken_back:
+        for drop_id in [] if current else retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
         publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)
@@ -269,7 +270,7 @@ def publish_committed(runtime: Runtime, session: Session, *, retracted: bool = F
 
 
 def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Move the files to archive or quarantine. The bytes of a duplicate are in the archive already."""
+    """Move the files to archive or quarantine. What came again is in the archive already."""
     store = runtime.store
     placed, kept = [], {}
     for outcome in outcomes:
@@ -281,7 +282,7 @@ def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
                 file = drop.archive_name
                 quarantine.place_rejects(store, drop)
                 kept[file] = drop.claim
-            case Delivered.DUPLICATE if not store.exists(file):
+            case Delivered.DUPLICATE | Delivered.RETRACTED if not store.exists(file):
                 kept[file] = drop.claim
         placed.append(replace(outcome, file=file))
     store.keep(kept)

@@ -61,9 +61,9 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
         Busy: somebody else holds the root.
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
-    with runtime.store.exclusive(runtime.wait_seconds), _copied(with_waiting(runtime)) as beside:
+    with runtime.store.exclusive(runtime.wait_seconds), copied(with_waiting(runtime)) as beside:
         with beside.session() as session:
-            before = {mart.name: _total(session, mart) for mart in _measured(runtime)}
+            before = {mart.name: total(session, mart) for mart in measured(runtime)}
             try:
                 with session.transaction():
                     outcome = admit(beside, session, drop)
@@ -75,15 +75,15 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
                 outcome,
                 look.rejects(session, drop.drop_id, largest),
                 {
-                    mart.name: _effect(session, mart, before[mart.name], largest)
-                    for mart in _measured(runtime)
+                    mart.name: effect(session, mart, before[mart.name], largest)
+                    for mart in measured(runtime)
                     if accepted
                 },
             )
 
 
 @contextmanager
-def _copied(runtime: Runtime) -> Iterator[Runtime]:
+def copied(runtime: Runtime) -> Iterator[Runtime]:
     """The runtime on a copy of its warehouse, whose root is only read; the copy goes when the block ends."""
     with runtime.store.temporary() as folder:
         copy = runtime.warehouse.aside("planning", copied=True)
@@ -93,18 +93,21 @@ def _copied(runtime: Runtime) -> Iterator[Runtime]:
             copy.remove()
 
 
-def _measured(runtime: Runtime) -> list[Mart]:
+def measured(runtime: Runtime) -> list[Mart]:
+    """The marts whose totals a plan shows."""
     return [mart for mart in runtime.pipeline.marts if mart.file.measure is not None]
 
 
-def _total(session: Session, mart: Mart) -> Decimal:
-    total: Decimal = session.query(
+def total(session: Session, mart: Mart) -> Decimal:
+    """The total of a mart's measure."""
+    found: Decimal = session.query(
         f"SELECT coalesce(sum({quoted(mart.file.measure or '')}), 0) AS total FROM {quoted(mart.name)}"
     )[0]["total"]
-    return total
+    return found
 
 
-def _effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
+def effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
+    """What has become of a mart that was just recomputed; `before` is its total before."""
     measure = mart.file.measure or ""
     session.scratch("effect", changes_select(mart))
     counts = session.query("SELECT change, count(*) AS row_count FROM effect GROUP BY change ORDER BY change")
@@ -112,7 +115,7 @@ def _effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict
     return {
         "measure": measure,
         "total_before": before,
-        "total_after": _total(session, mart),
+        "total_after": total(session, mart),
         "changes": {row["change"]: row["row_count"] for row in counts},
         "largest_changes": session.query(
             f"""SELECT *

@@ -96,6 +96,10 @@ class Store(Protocol):
         """How many files lie in inbox, work and quarantine (reasons and refused rows not counted)."""
         ...
 
+    def quarantined(self) -> list[str]:
+        """The names of the refused files (reasons and refused rows left out)."""
+        ...
+
     def problems(self) -> list[tuple[str, str]]:
         """What would keep the root from working, each with what to try; for `doctor`."""
         ...
@@ -230,6 +234,13 @@ class Session(Protocol):
 
     def has_table(self, name: str) -> bool:
         """Whether the pipeline's schema has this table."""
+        ...
+
+    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
+        """Say in the warehouse what a table or view is, and what columns of it are, for whoever looks at it there.
+
+        An engine in which that costs more than it helps says nothing.
+        """
         ...
 
     def export(self, select: str, path: Path, kind: str) -> None:

@@ -1,6 +1,7 @@
 """Quarantine: a refused file is set apart whole, with what is wrong and how to mend it beside it."""
 
 import json
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from filecmp import cmp
 from typing import Any
@@ -38,13 +39,14 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
-def stage_rejects(session: Session, store: Store, drop: Drop, pipeline: Pipeline) -> None:
-    """Write the refused rows of the drop, in order of line, into the claim's workspace."""
+def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
+    """Write the refused rows of the delivery, in order of line, into the claim's workspace."""
     raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
     session.export(
         f"""SELECT line, column_name, rule, reason, {raw} AS raw
         FROM rejected_row
         WHERE drop_id = {literal(drop.drop_id)}
+            AND sequence = {sequence}
         ORDER BY line""",
         store.workspace(drop.claim.claim_id) / REJECTS,
         "csv",
@@ -55,11 +57,26 @@ def file_name(store: Store, drop: Drop) -> str:
     """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
     name = f"quarantine/{fitting(drop.name, _ROOM)}"
     taken = [ending for ending in ("", *BESIDE) if store.exists(f"{name}{ending}")]
-    if not taken or _tells_of(store, f"{name}.reason.json", drop):
+    if not taken or drop_told(store, f"{name}.reason.json") == drop.drop_id:
         return name
     if taken == [".rejects.csv"] and _holds_rejects_of(store, f"{name}.rejects.csv", drop):
         return name
     return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
+
+
+def files_of(store: Store, drop_id: str, name: str) -> list[str]:
+    """The names under the root of what lies in quarantine of a drop whose file has this name."""
+    for begins in (f"quarantine/{fitting(name, _ROOM)}", f"quarantine/{fitting(f'{drop_id}-{name}', _ROOM)}"):
+        if drop_told(store, f"{begins}.reason.json") == drop_id:
+            return [f"{begins}{ending}" for ending in ("", *BESIDE) if store.exists(f"{begins}{ending}")]
+    return []
+
+
+def unresolved(store: Store, superseded: Callable[[Iterable[str]], set[str]]) -> list[str]:
+    """The names of the refused files that still wait for somebody; `superseded` tells which drops do not."""
+    told = {name: drop_told(store, f"quarantine/{name}.reason.json") for name in store.quarantined()}
+    settled = superseded({drop_id for drop_id in told.values() if drop_id is not None})
+    return [name for name, drop_id in told.items() if drop_id not in settled]
 
 
 def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
@@ -68,16 +85,17 @@ def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
     return path.exists() and cmp(store.local_copy(name), path, shallow=False)
 
 
-def _tells_of(store: Store, reason: str, drop: Drop) -> bool:
-    """Whether a file is the reason of this drop; a dropped file may bear such a name too, and hold anything."""
+def drop_told(store: Store, reason: str) -> str | None:
+    """The drop that a reason tells of; None for what is none, as a dropped file of such a name may hold anything."""
     if not store.exists(reason):
-        return False
+        return None
     with store.open(reason) as file:
         try:
             document = json.load(file)
         except ValueError:
-            return False
-    return isinstance(document, dict) and document.get("drop_id") == drop.drop_id
+            return None
+    told = document.get("drop_id") if isinstance(document, dict) else None
+    return told if isinstance(told, str) else None
 
 
 def place_rejects(store: Store, drop: Drop) -> None:

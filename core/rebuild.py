@@ -12,17 +12,17 @@ from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
 from core.pipeline import publish_committed, settle, with_waiting
-from core.ports import Session, Warehouse
+from core.ports import Parameters, Session, Warehouse
 from core.runtime import Runtime
 from core.schema import prepare
-from core.sql import statement
+from core.sql import listed, statement
 from core.validate import refuse_beyond_limit, validate
 
 Progress = Callable[[int, int], None]
 """Told the drops done and the drops in all."""
 
 _TRANSACTION_DROPS = 50
-_RECORDS = ("delivery", "check_result", "retraction")
+_RECORDS = ("delivery", "check_result", "retraction", "restoration")
 _DROPS = ("rejected_row", "drop_ledger")
 
 
@@ -74,8 +74,7 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
 def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
     live = runtime.warehouse
     refuse_unless_there(live)
-    with live.session():
-        pass  # folds in what a killed process left in the write-ahead log, which would not fit the new file
+    runtime.migrate()  # which also folds in what a killed process left in the log, that would not fit the new file
     target = live if into is None else live.at(into)
     if into is not None and target.exists():
         raise ConfigurationError(
@@ -110,11 +109,8 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
         with session.attached(runtime.warehouse, (*_RECORDS, *_DROPS)) as live:
             rows = _selected(session, live, selection)
             with session.transaction():
-                for table in _RECORDS:
-                    session.execute(
-                        f"INSERT INTO {table} SELECT * FROM {live}{table} WHERE :known_at IS NULL",
-                        {"known_at": selection.known_at},
-                    )
+                for table in _RECORDS if selection.known_at is None else ():
+                    _copy(session, live, table)
             newest = {row.feed: row.drop_id for row in sorted(rows, key=lambda row: row.sequence)}
             progress(0, len(rows))
             for start in range(0, len(rows), _TRANSACTION_DROPS):
@@ -148,6 +144,14 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
                     WHERE r.drop_id = d.drop_id
                         AND r.sequence = d.sequence
                         AND r.retracted_at <= :known_at
+                        AND NOT EXISTS (
+                            SELECT 1
+                            FROM {live}restoration AS s
+                            WHERE s.drop_id = r.drop_id
+                                AND s.sequence = r.sequence
+                                AND s.restored_at >= r.retracted_at
+                                AND s.restored_at <= :known_at
+                        )
                 )
             GROUP BY d.drop_id
         ) AS k
@@ -179,7 +183,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
         raise
     if validated.rows_rejected:
         session.raw_rows("incoming", "left_out", "raw_row")
-        session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id})
+        session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id, "sequence": row.sequence})
     folded = fold(
         session,
         extract,
@@ -192,9 +196,7 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
     )
     if is_newest:
         session.keep_loaded("incoming", f"src_{row.feed}", validated.left_out)
-    session.execute(
-        f"INSERT INTO drop_ledger SELECT * FROM {live}drop_ledger WHERE drop_id = :drop_id", {"drop_id": row.drop_id}
-    )
+    _copy(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
     session.execute(
         """UPDATE drop_ledger SET
             status = CASE WHEN status = 'committed' THEN status ELSE 'published' END,
@@ -222,15 +224,38 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
     )
 
 
+def _copy(
+    session: Session, live: str, table: str, condition: str = "TRUE", parameters: Parameters | None = None
+) -> None:
+    """Copy rows `t` of a table of the live ledger, column by column, since a migration may have put these in another
+    order there.
+    """
+    names = list(session.columns(table))
+    session.execute(
+        f"""INSERT INTO {table} ({listed(names)})
+        SELECT {listed(names, "t")}
+        FROM {live}{table} AS t
+        WHERE {condition}""",
+        parameters,
+    )
+
+
 def _keep_apart(session: Session, live: str) -> None:
-    """The drops that are in no history: what was quarantined or taken back."""
-    for table in _DROPS:
-        session.execute(
-            f"""INSERT INTO {table}
-            SELECT t.*
-            FROM {live}{table} AS t
-            WHERE NOT EXISTS (SELECT 1 FROM drop_ledger AS l WHERE l.drop_id = t.drop_id)"""
-        )
+    """What is in no history: the refused rows of refused deliveries, and the drops that were quarantined or taken
+    back.
+    """
+    _copy(
+        session,
+        live,
+        "rejected_row",
+        """NOT EXISTS (
+            SELECT 1
+            FROM drop_ledger AS l
+            WHERE l.drop_id = t.drop_id
+                AND l.sequence = t.sequence
+        )""",
+    )
+    _copy(session, live, "drop_ledger", "NOT EXISTS (SELECT 1 FROM drop_ledger AS l WHERE l.drop_id = t.drop_id)")
 
 
 def _finish(runtime: Runtime, session: Session) -> None:

@@ -19,11 +19,16 @@ from core.ports import Session
 from core.sql import listed, quoted
 
 
-def rejects_by_rule(session: Session, drop_id: str) -> dict[str, int]:
-    """How many rows each rule refused."""
+def rejects_by_rule(session: Session, drop_id: str, sequence: int) -> dict[str, int]:
+    """How many rows of a delivery each rule refused."""
     rows = session.query(
-        "SELECT rule, count(*) AS refused FROM rejected_row WHERE drop_id = :drop_id GROUP BY rule ORDER BY rule",
-        {"drop_id": drop_id},
+        """SELECT rule, count(*) AS refused
+        FROM rejected_row
+        WHERE drop_id = :drop_id
+            AND sequence = :sequence
+        GROUP BY rule
+        ORDER BY rule""",
+        {"drop_id": drop_id, "sequence": sequence},
     )
     return {row["rule"]: row["refused"] for row in rows}
 

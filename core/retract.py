@@ -1,17 +1,20 @@
-"""Retraction: history, marts and artifacts as if a drop had never come; the ledger keeps the fact."""
+"""Retraction: history, marts and artifacts as if a drop had never come; and its restoration. The ledger keeps both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from core import checks, ledger, mart
+from core import checks, ledger, mart, retractions
 from core.archive import archived_extract, archived_observations, extract_in_history, others_since, read_archived
+from core.contract import Contract
 from core.errors import ConfigurationError, DataRefused
 from core.history import no_changes, weave
 from core.ledger import LedgerRow, Status
 from core.look import find_drop
-from core.pipeline import publish_committed, settle
+from core.pipeline import publish_committed, settle, with_waiting
+from core.plan import copied, effect, measured, total
 from core.ports import Session
 from core.runtime import Runtime
 from core.schema import empty_source
@@ -19,40 +22,85 @@ from core.sql import feed_fragments, statement
 from core.validate import validate
 
 
+class Said(NamedTuple):
+    """What the ledger keeps of a retraction or a restoration."""
+
+    reason: str
+    who: str
+
+
 @dataclass(frozen=True, slots=True)
 class Retracted:
-    """What a retraction changed."""
+    """What a retraction, or a restoration, changed; `effects` what a dry run has found of each mart with a measure."""
 
     drop: LedgerRow
     versions_opened: int
     versions_closed: int
     recomputed: Mapping[str, int]
+    effects: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+Change = Callable[[Runtime, Session, LedgerRow, Said], Retracted]
 
 
 def retract(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
-    """Take a drop back; `drop_id` may be the beginning of one.
+    """Take a drop back; `drop_id` may be the beginning of one. It stays so when it is delivered again.
 
     Raises:
         ConfigurationError: there is no such drop, it was quarantined, or it was retracted before.
         CheckFailed: the marts or the history without the drop break a check; nothing was changed.
         Busy: somebody else holds the root or the warehouse.
     """
+    return _changed(runtime, drop_id, _retractable, _take_back, Said(reason, who))
+
+
+def restore(runtime: Runtime, drop_id: str, reason: str, who: str) -> Retracted:
+    """Take in again a drop that was taken back, as it was accepted and at its place in the order of receipt.
+
+    Raises:
+        ConfigurationError: there is no such drop, or it is not retracted.
+        CheckFailed: the marts or the history with the drop break a check; nothing was changed.
+        Busy: somebody else holds the root or the warehouse.
+        Postponed: its archived file is missing, was changed, or can no longer be read as it was accepted.
+    """
+    return _changed(runtime, drop_id, _restorable, _take_in_again, Said(reason, who))
+
+
+def _changed(
+    runtime: Runtime, drop_id: str, allowed: Callable[[Session, str], LedgerRow], change: Change, said: Said
+) -> Retracted:
     done: list[Retracted] = []  # outlives work that begins again
 
     def work() -> None:
         if not done:
             settle(runtime)
             with runtime.session() as session:
-                publish_committed(runtime, session)  # what a retraction has left that was killed here
-                row = _retractable(session, find_drop(session, drop_id)["drop_id"])
+                publish_committed(runtime, session)  # what a process has left that was killed here
+                row = allowed(session, find_drop(session, drop_id)["drop_id"])
                 with session.transaction():
-                    retracted = _take_back(runtime, session, row, reason, who)
-            done.append(retracted)
+                    changed = change(runtime, session, row, said)
+            done.append(changed)
         with runtime.session() as session:
-            publish_committed(runtime, session, retracted=True)
+            publish_committed(runtime, session, taken_back=True)
 
     runtime.alone(work)
     return done[0]
+
+
+def plan_retraction(runtime: Runtime, drop_id: str, largest: int = 10) -> Retracted:
+    """What taking a drop back would do, found on a copy of the warehouse; the root and its ledger stay as they are.
+
+    Raises:
+        As `retract`.
+    """
+    with runtime.store.exclusive(runtime.wait_seconds), copied(with_waiting(runtime)) as beside:
+        with beside.session() as session:
+            before = {mart.name: total(session, mart) for mart in measured(runtime)}
+            row = _retractable(session, find_drop(session, drop_id)["drop_id"])
+            with session.transaction():
+                planned = _take_back(beside, session, row, Said("", ""))
+            effects = {mart.name: effect(session, mart, before[mart.name], largest) for mart in measured(runtime)}
+            return replace(planned, effects=effects)
 
 
 def _retractable(session: Session, drop_id: str) -> LedgerRow:
@@ -60,18 +108,10 @@ def _retractable(session: Session, drop_id: str) -> LedgerRow:
     if row is not None and row.status in ledger.IN_HISTORY:
         return row
     if row is not None and row.status == Status.RETRACTED:
-        fact = session.query(
-            """SELECT retracted_at, retracted_by, reason
-            FROM retraction
-            WHERE drop_id = :drop_id
-            ORDER BY retracted_at DESC
-            LIMIT 1""",
-            {"drop_id": drop_id},
-        )[0]
         raise ConfigurationError(
             f"drop {drop_id} is retracted already",
-            why=f"{fact['retracted_by']} took it back at {fact['retracted_at']:%Y-%m-%d %H:%M:%S}Z: {fact['reason']}",
-            hint="nothing is left to do; drop the file again to bring it back",
+            why=retractions.retraction(session, drop_id),
+            hint=f"nothing is left to do; dropledger restore {drop_id} --reason TEXT takes it in again",
         )
     raise ConfigurationError(
         f"drop {drop_id} cannot be retracted",
@@ -80,30 +120,71 @@ def _retractable(session: Session, drop_id: str) -> LedgerRow:
     )
 
 
-def _take_back(runtime: Runtime, session: Session, row: LedgerRow, reason: str, who: str) -> Retracted:
-    pipeline = runtime.pipeline
-    contract = pipeline.contract(row.feed)
-    moment_before = mart.moment(session)
-    no_changes(session, pipeline.contracts.values())
-    extract = extract_in_history(session, runtime, contract, row)
-    complete = read_archived(session, extract)
-    shares = ledger.shares_moments(session, row, pipeline)
+def _restorable(session: Session, drop_id: str) -> LedgerRow:
+    row = ledger.find(session, drop_id)
+    if row is None or row.status != Status.RETRACTED:
+        raise ConfigurationError(
+            f"drop {drop_id} cannot be restored",
+            why="it is not retracted",
+            hint="dropledger drops lists the drops and what became of them",
+        )
+    return row
+
+
+def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+    contract, moment_before, complete = _read_once_more(runtime, session, row)
+    shares = retractions.shares_moments(session, row, runtime.pipeline)
     session.scratch(
         "concerned",
         statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
-        {"drop_id": row.drop_id, "as_of": row.as_of, "shares_moments": shares},
+        {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of, "shares_moments": shares},
     )
     if complete and shares:
         _concern_hidden_keys(runtime, session, row)
-    opened, closed = _weave_without(runtime, session, row, _first_concerned(session))
-    at = runtime.clock()
-    ledger.record_retraction(session, row, at=at, who=who, reason=reason)
+    counts = _weave_concerned(runtime, session, contract, but=row.drop_id)
+    retractions.record_retraction(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
+    retracted = _conclude(runtime, session, row, counts, moment_before)
+    if session.query(f"SELECT 1 FROM src_{row.feed} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
+        _show_newest_rows(runtime, session, contract)
+    return retracted
+
+
+def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+    contract, moment_before, complete = _read_once_more(runtime, session, row)
+    session.scratch(
+        "concerned",
+        statement("restore_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
+        {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of},
+    )
+    retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
+    counts = _weave_concerned(runtime, session, contract)
+    restored = _conclude(runtime, session, row, counts, moment_before)
+    if ledger.in_history(session, row.feed, datetime.min)[-1].drop_id == row.drop_id:
+        _show_newest_rows(runtime, session, contract)
+    return restored
+
+
+def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple[Contract, datetime | None, bool]:
+    """Type the drop's rows into scratch `parsed_again`; its contract of now, the mart's moment, and whether the drop
+    speaks of the keys that it lacks.
+    """
+    contract = runtime.pipeline.contract(row.feed)
+    moment_before = mart.moment(session)
+    no_changes(session, runtime.pipeline.contracts.values())
+    extract = extract_in_history(session, runtime, contract, row)
+    return contract, moment_before, read_archived(session, extract, row.sequence)
+
+
+def _conclude(
+    runtime: Runtime, session: Session, row: LedgerRow, counts: tuple[int, int], moment_before: datetime | None
+) -> Retracted:
+    """Compute the marts, and hold everything against the checks."""
     # Should the process die before it has published, the next start does it.
     ledger.mark_artifacts(session, current=False)
-    refreshed = mart.refresh(session, pipeline, moment_before)
+    refreshed = mart.refresh(session, runtime.pipeline, moment_before)
+    contract = runtime.pipeline.contract(row.feed)
     checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, refreshed))
-    _restore_newest_rows(runtime, session, row)
-    return Retracted(row, opened, closed, mart.recomputed(refreshed))
+    return Retracted(row, *counts, mart.recomputed(refreshed))
 
 
 def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> None:
@@ -113,9 +194,9 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
     """
     contract = runtime.pipeline.contract(row.feed)
     fragments = feed_fragments(contract)
-    for extract, _ in others_since(session, runtime, contract, row.as_of, row.drop_id):
+    for extract, sequence in others_since(session, runtime, contract, row.as_of, row.drop_id):
         if extract.as_of.moment == row.as_of:
-            read_archived(session, extract)
+            read_archived(session, extract, sequence)
             session.execute(
                 f"""INSERT INTO concerned ({fragments["key"]}, changed_from)
                 SELECT DISTINCT {fragments["o_key"]}, o._effective_at
@@ -130,8 +211,9 @@ def _first_concerned(session: Session) -> datetime | None:
     return first
 
 
-def _weave_without(runtime: Runtime, session: Session, row: LedgerRow, since: datetime | None) -> tuple[int, int]:
-    contract = runtime.pipeline.contract(row.feed)
+def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, but: str = "") -> tuple[int, int]:
+    """Rebuild the timelines of the keys in `concerned` from what the archive says; the drop `but` is left out."""
+    since = _first_concerned(session)
     if since is None:
         return 0, 0
     fragments = feed_fragments(contract)
@@ -147,22 +229,18 @@ def _weave_without(runtime: Runtime, session: Session, row: LedgerRow, since: da
         FROM {fragments["history"]}
         WHERE FALSE""",
     )
-    archived_observations(session, runtime, but=row.drop_id)(contract, since)
+    archived_observations(session, runtime, but=but)(contract, since)
     return weave(session, contract)
 
 
-def _restore_newest_rows(runtime: Runtime, session: Session, row: LedgerRow) -> None:
-    """If the source layer shows the retracted drop's rows, show those of the newest drop that is left."""
-    name = f"src_{row.feed}"
-    if not session.query(f"SELECT 1 FROM {name} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
-        return
-    left = ledger.in_history(session, row.feed, datetime.min)
-    contract = runtime.pipeline.contract(row.feed)
+def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) -> None:
+    """Let the source layer show the rows of the newest drop that is in history."""
+    left = ledger.in_history(session, contract.feed, datetime.min)
     if left:
         with suppress(DataRefused):  # under the contract of now, whose columns the view has
             extract = archived_extract(runtime, contract, left[-1])
             session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
             validated = validate(session, extract, "incoming")
-            session.keep_loaded("incoming", name, validated.left_out)
+            session.keep_loaded("incoming", f"src_{contract.feed}", validated.left_out)
             return
     empty_source(session, contract)

@@ -11,7 +11,7 @@ from core.errors import Overtaken
 from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
-from core.schema import prepare
+from core.schema import migrate, needs_migration, prepare
 
 T = TypeVar("T")
 
@@ -51,3 +51,25 @@ class Runtime:
         with self.warehouse.session() as session:
             prepare(session, self.pipeline)
             yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """The warehouse, open for reading; the tables of an older ledger are brought to this version first.
+
+        Raises:
+            ConfigurationError: there is no ledger, or one of another pipeline, or of a newer dropledger.
+        """
+        with self.warehouse.session(read_only=True) as session:
+            if not needs_migration(session, self.pipeline):
+                yield session
+                return
+        self.migrate()
+        with self.warehouse.session(read_only=True) as session:
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the tables of an older ledger to this version, whatever has become of the pipeline's files."""
+        with self.warehouse.session() as session:
+            if needs_migration(session, self.pipeline):
+                with session.transaction():
+                    migrate(session, self.pipeline)

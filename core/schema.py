@@ -3,6 +3,7 @@
 from datetime import datetime
 from hashlib import sha256
 
+from core import descriptions, migrations
 from core.checks import check_staging, refuse_failed
 from core.contract import Contract, contract_of
 from core.definition import Pipeline
@@ -12,7 +13,7 @@ from core.intake import Extract, initial_extract
 from core.mart import refresh
 from core.ports import Session
 from core.rules import typed_cell
-from core.sql import MOST_CLUSTERED, listed, literal, quoted, statements
+from core.sql import MOST_CLUSTERED, listed, literal, quoted
 from core.validate import refuse_beyond_limit, validate
 
 
@@ -24,25 +25,78 @@ def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
 
 
 def _definition_sha256(pipeline: Pipeline) -> str:
-    """Of all that tables and views are made by: the pipeline's files, and the ledger's DDL."""
-    return sha256("\0".join([pipeline.sha256, *statements("ledger_tables")]).encode()).hexdigest()
+    """Of all that tables and views are made by: the pipeline's files, the ledger's DDL, and what is said of them."""
+    return sha256(f"{pipeline.sha256}\0{migrations.definition()}\0{descriptions.text()}".encode()).hexdigest()
 
 
 def prepare(session: Session, pipeline: Pipeline) -> None:
     """Make or renew tables, views and marts, and the initial rows of new feeds, if the pipeline's files changed.
 
     Raises:
-        ConfigurationError: a contract's columns no longer fit its history table.
+        ConfigurationError: a contract's columns no longer fit its history table; or the ledger is one of another
+            pipeline, or of a newer dropledger.
         CheckFailed: the initial rows of a feed break its own checks.
     """
     if not is_up_to_date(session, pipeline):
         with session.transaction():
+            migrate(session, pipeline)
             _bring_up_to_date(session, pipeline)
 
 
+def migrate(session: Session, pipeline: Pipeline) -> None:
+    """Bring the ledger's own tables to this version, in the transaction at hand, whatever the pipeline's files say.
+
+    Raises:
+        ConfigurationError: it is a ledger of another pipeline, or of a newer dropledger.
+    """
+    migrations.run_migrations(session)
+    refuse_other_pipeline(session, pipeline)
+    session.execute("UPDATE pipeline_state SET pipeline = :name WHERE pipeline IS NULL", {"name": pipeline.name})
+
+
+def needs_migration(session: Session, pipeline: Pipeline) -> bool:
+    """Whether a ledger that was opened for reading has tables of an older version.
+
+    Raises:
+        ConfigurationError: there is none in what was opened, or one of another pipeline, or of a newer dropledger.
+    """
+    if is_up_to_date(session, pipeline):
+        return False
+    found = migrations.version(session)
+    if not found:
+        raise ConfigurationError("the warehouse holds no ledger", hint="drop a file first: dropledger process FILE")
+    migrations.refuse_newer(found)
+    if found < migrations.newest():
+        return True
+    refuse_other_pipeline(session, pipeline)
+    return False
+
+
+def refuse_other_pipeline(session: Session, pipeline: Pipeline) -> None:
+    """Keep a ledger to the pipeline that made it, whose tables and artifacts another one would replace.
+
+    Raises:
+        ConfigurationError: it says which pipeline to set.
+    """
+    for row in session.query("SELECT pipeline FROM pipeline_state"):
+        name = row["pipeline"]
+        if name is None:  # versions before this one did not keep it
+            feeds = {kept["feed"] for kept in session.query("SELECT DISTINCT feed FROM contract_text")}
+            if feeds and feeds.isdisjoint(pipeline.contracts):
+                name = f"that has the feeds {', '.join(sorted(feeds))}"
+        if name not in {None, pipeline.name}:
+            raise other_pipeline(name, pipeline)
+
+
+def other_pipeline(name: str, pipeline: Pipeline) -> ConfigurationError:
+    """What to say where something belongs to the pipeline of that name."""
+    return ConfigurationError(
+        f"this root belongs to the pipeline {name}, and the pipeline that is set is {pipeline.name}",
+        hint=f"set DROPLEDGER_PIPELINE={name} (or its folder), or --pipeline; or name another --root",
+    )
+
+
 def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
-    for ddl in statements("ledger_tables"):
-        session.execute(ddl)
     fresh = []
     for contract in pipeline.contracts.values():
         history = f"history_{contract.feed}"
@@ -67,9 +121,19 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
     for model in pipeline.intermediate:
         session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
     _make_marts(session, pipeline)
+    descriptions.describe_all(session, pipeline)
     session.execute("DELETE FROM pipeline_state")
     # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
-    session.execute("INSERT INTO pipeline_state VALUES (:sha256, FALSE)", {"sha256": _definition_sha256(pipeline)})
+    session.insert(
+        "pipeline_state",
+        [
+            {
+                "definition_sha256": _definition_sha256(pipeline),
+                "artifacts_current": False,
+                "pipeline": pipeline.name,
+            }
+        ],
+    )
 
 
 def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:

@@ -7,7 +7,7 @@ from core.pipeline import with_waiting
 from core.ports import Warehouse
 from core.rebuild import Progress, Selection, rebuild
 from core.runtime import Runtime
-from core.sql import quoted
+from core.sql import listed, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
         runtime = with_waiting(runtime)
         if not runtime.warehouse.exists():
             return Verified(0, (), (), ())
+        with runtime.reading():
+            pass  # brings the tables of an older ledger to the form of those that they are held against
         rebuilt = runtime.warehouse.aside("verifying")
         try:
             drops = rebuild(runtime, rebuilt, Selection(), progress)
@@ -58,7 +60,8 @@ def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Ve
     differences = []
     with rebuilt.session() as session, session.attached(runtime.warehouse, (*tables, "drop_ledger")) as live:
         for table in tables:
-            ours, theirs = f"SELECT * FROM {quoted(table)}", f"SELECT * FROM {live}{quoted(table)}"
+            names = listed(session.columns(table))  # which a migration may have put in another order in one of them
+            ours, theirs = f"SELECT {names} FROM {quoted(table)}", f"SELECT {names} FROM {live}{quoted(table)}"
             for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
                 session.scratch("difference", select)
                 count = session.count("difference")

@@ -52,6 +52,13 @@ def common_options(command: Command) -> Command:
             "--json", "json", is_flag=True, expose_value=False, callback=_remember, help="Print one JSON object."
         ),
         click.option(
+            "--pipeline",
+            metavar="NAME",
+            expose_value=False,
+            callback=_remember,
+            help="A built-in pipeline, or the folder of one.  [default: lending]",
+        ),
+        click.option(
             "--warehouse",
             metavar="PATH",
             expose_value=False,
@@ -86,14 +93,18 @@ def cli(ctx: click.Context) -> None:
 
 def _run(body: Callable[..., int], **arguments: object) -> None:
     """Run a command's body and exit with its code."""
+    from handlers.settings import pipeline_named
+
     shared = click.get_current_context().find_root().ensure_object(dict)
-    code = body(
-        **arguments,
-        root=shared.get("root"),
-        warehouse=shared.get("warehouse"),
-        json=bool(shared.get("json")),
-        quiet=bool(shared.get("quiet")),
-    )
+    pipeline = shared.get("pipeline")
+    with pipeline_named(None if pipeline is None else str(pipeline)):
+        code = body(
+            **arguments,
+            root=shared.get("root"),
+            warehouse=shared.get("warehouse"),
+            json=bool(shared.get("json")),
+            quiet=bool(shared.get("quiet")),
+        )
     click.get_current_context().exit(code)
 
 
@@ -155,6 +166,16 @@ def drops(feed: str | None, limit: int) -> None:
     from handlers.look import drops as body
 
     _run(body, feed=feed, limit=limit)
+
+
+@cli.command()
+@click.argument("drop_id")
+@common_options
+def show(drop_id: str) -> None:
+    """Show all about a drop: counts, deliveries, checks, retractions, contract and files."""
+    from handlers.show import show as body
+
+    _run(body, drop_id=drop_id)
 
 
 @cli.command()
@@ -226,14 +247,32 @@ def export(as_of: datetime | None, to: Path) -> None:
 
 @cli.command()
 @click.argument("drop_id")
-@click.option("--reason", required=True, help="The reason, which the ledger keeps.")
+@click.option("--reason", help="The reason, which the ledger keeps.  [required, but for a dry run]")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @common_options
-def retract(drop_id: str, reason: str) -> None:
+def retract(drop_id: str, reason: str | None, dry_run: bool) -> None:
     """Take a drop back.
 
-    History, marts and artifacts become as if it had never come; the ledger keeps the fact.
+    History, marts and artifacts become as if it had never come, until it is restored; the ledger keeps the fact.
     """
-    from handlers.rework import retract as body
+    from handlers.retract import dry_run as planned
+    from handlers.retract import retract as body
+
+    if dry_run:
+        _run(planned, drop_id=drop_id)
+    elif reason is None:
+        raise click.UsageError("Missing option '--reason'.")
+    else:
+        _run(body, drop_id=drop_id, reason=reason)
+
+
+@cli.command()
+@click.argument("drop_id")
+@click.option("--reason", required=True, help="The reason, which the ledger keeps.")
+@common_options
+def restore(drop_id: str, reason: str) -> None:
+    """Take in again a drop that was taken back, as it was accepted and at its place of before."""
+    from handlers.retract import restore as body
 
     _run(body, drop_id=drop_id, reason=reason)
 

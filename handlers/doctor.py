@@ -1,10 +1,13 @@
 """`dropledger doctor`: settings, permissions, versions, what is stuck and what to do."""
 
 import platform
+from functools import partial
 from typing import Any
 
 from core import __version__, ledger, look
 from core.errors import DropledgerError
+from core.ports import Session
+from core.quarantine import unresolved
 from core.runtime import Runtime
 from handlers import render
 from handlers.wiring import wire
@@ -46,30 +49,35 @@ def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
         found.append(
             {"problem": f"{waiting['work']} claims are unfinished", "try": "dropledger watch --once completes them"}
         )
+    in_ledger = []
+    if runtime.warehouse.exists():
+        with runtime.reading() as session:
+            in_ledger = _waits_in_ledger(runtime, session)
+            if waiting["quarantine"]:
+                waiting["quarantine"] = len(unresolved(runtime.store, partial(look.superseded, session)))
     if waiting["quarantine"]:
         found.append(
             {
-                "problem": f"{waiting['quarantine']} files lie in quarantine",
-                "try": "read the .reason.json beside each, correct the file and drop it again; then delete it",
+                "problem": f"{waiting['quarantine']} files lie in quarantine, and no correction was accepted",
+                "try": "read the .reason.json beside each, correct the file and drop it again under the same name",
             }
         )
-    if runtime.warehouse.exists():
-        with runtime.warehouse.session(read_only=True) as session:
-            unpublished = ledger.unpublished(session)
-            state = look.status(session, runtime.pipeline)
-        if unpublished:
-            found.append(
-                {
-                    "problem": f"{len(unpublished)} drops are committed and not published",
-                    "try": "dropledger watch --once publishes them",
-                }
-            )
-        found += [
+    return found + in_ledger
+
+
+def _waits_in_ledger(runtime: Runtime, session: Session) -> list[dict[str, Any]]:
+    found = []
+    unpublished = ledger.unpublished(session)
+    if unpublished:
+        found.append(
             {
-                "problem": f"the feed {feed} has no drop yet",
-                "try": "drop a file; docs/contracts.md says how it must look",
+                "problem": f"{len(unpublished)} drops are committed and not published",
+                "try": "dropledger watch --once publishes them",
             }
-            for feed, row in state["feeds"].items()
-            if not row["drops"] and feed in runtime.pipeline.file.moment
-        ]
-    return found
+        )
+    feeds = look.status(session, runtime.pipeline)["feeds"]
+    return found + [
+        {"problem": f"the feed {feed} has no drop yet", "try": "drop a file; docs/contracts.md says how it must look"}
+        for feed, row in feeds.items()
+        if not row["drops"] and feed in runtime.pipeline.file.moment
+    ]

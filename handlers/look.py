@@ -16,7 +16,7 @@ def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
-        with runtime.warehouse.session(read_only=True) as session:
+        with runtime.reading() as session:
             found = look.status(session, runtime.pipeline)
     document = {
         "command": "status",
@@ -66,7 +66,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
-    with runtime.warehouse.session(read_only=True) as session:
+    with runtime.reading() as session:
         found = look.drops(session, feed, limit)
     if json:
         render.as_json({"command": "drops", "drops": found})
@@ -75,7 +75,12 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
         columns |= {"rows_read": "rows", "rows_rejected": "rejected"}
         render.table("", list(columns.values()), [[row[name] for name in columns] for row in found])
         for row in found:
-            if row["error"]:
+            if row["superseded_by"]:
+                render.line(f"{row['drop_id']} {row['name']}: superseded by {row['superseded_by']}; {row['error']}")
+            elif row["retracted_by"]:
+                who, when = row["retracted_by"], render.cell(row["retracted_at"])
+                render.line(f"{row['drop_id']} {row['name']}: {who} took it back at {when}: {row['retracted_because']}")
+            elif row["error"]:
                 render.line(f"{row['drop_id']} {row['name']}: {row['error']}")
             _show_warnings(row)
     return 0
@@ -84,7 +89,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
 def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The refused rows of a drop."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    with runtime.warehouse.session(read_only=True) as session:
+    with runtime.reading() as session:
         drop = look.find_drop(session, drop_id)
         found = look.rejects(session, drop["drop_id"], limit)
     if json:
@@ -106,7 +111,7 @@ def history(*, feed: str, key: str, root: str | None, warehouse: str | None, jso
     """The timeline of a key."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     runtime.pipeline.contract(feed)
-    with runtime.warehouse.session(read_only=True) as session:
+    with runtime.reading() as session:
         found = look.timeline(session, runtime.pipeline, feed, key)
     if not found:
         raise ConfigurationError(
@@ -129,7 +134,7 @@ def explain(
 ) -> int:
     """One figure, taken apart."""
     runtime: Runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    with runtime.warehouse.session(read_only=True) as session:
+    with runtime.reading() as session:
         found = explaining.explain(session, runtime.pipeline, account_id, as_of)
     if json:
         render.as_json({"command": "explain", **found})

@@ -1,5 +1,6 @@
 """The commands that show what would be, or what was: plan and export."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,12 @@ def _show_plan(planned: Planned) -> None:
     if planned.rejects:
         columns = list(planned.rejects[0])
         render.table("refused rows", columns, [list(row.values()) for row in planned.rejects])
-    for mart, effect in planned.effects.items():
+    show_effects(planned.effects)
+
+
+def show_effects(effects: Mapping[str, Mapping[str, Any]]) -> None:
+    """What would become of the marts."""
+    for mart, effect in effects.items():
         before, after = render.cell(effect["total_before"]), render.cell(effect["total_after"])
         render.line(f"{mart}: total {effect['measure']} {before} -> {after}")
         changes = ", ".join(f"{count} {change}" for change, count in effect["changes"].items())

@@ -1,6 +1,5 @@
-"""The commands that work on the past: retract, replay, backfill, verify."""
+"""The commands that work on the past as a whole: replay, backfill, migrate, verify."""
 
-import getpass
 import os
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -14,7 +13,6 @@ from core.migrate import migrate as run_migrate
 from core.outcome import Outcome
 from core.rebuild import Selection
 from core.rebuild import replay as run_replay
-from core.retract import retract as run_retract
 from core.verify import Verified
 from core.verify import verify as run_verify
 from handlers import render
@@ -24,39 +22,6 @@ from handlers.wiring import wire
 from infra.local_store import dropped_file
 
 DIFFERENT = 5
-
-
-def user() -> str:
-    """The name of who runs this, or where the machine has none for them, their number."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # as in a container that runs as a user of outside
-        return f"uid {os.getuid()}"
-
-
-def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Take a drop back, and keep who did it and why."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    retracted = run_retract(runtime, drop_id, reason, user())
-    if json:
-        render.as_json(
-            {
-                "command": "retract",
-                "drop_id": retracted.drop.drop_id,
-                "name": retracted.drop.name,
-                "reason": reason,
-                "versions_opened": retracted.versions_opened,
-                "versions_closed": retracted.versions_closed,
-                "recomputed": dict(retracted.recomputed),
-            }
-        )
-    elif not quiet:
-        render.line(f"Retracted drop {retracted.drop.drop_id} ({retracted.drop.name}): {reason}")
-        opened = render.counted(retracted.versions_opened, "version")
-        render.line(f"  {opened} opened, {retracted.versions_closed:,} closed or removed")
-        for mart, rows in retracted.recomputed.items():
-            render.line(f"  {mart}: {render.counted(rows, 'row')} recomputed")
-    return 0
 
 
 def replay(

@@ -1,7 +1,9 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +14,19 @@ from core.errors import ConfigurationError
 
 TOML = Path("dropledger.toml")
 _ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
+
+
+_pipeline: ContextVar[str | None] = ContextVar("pipeline", default=None)
+
+
+@contextmanager
+def pipeline_named(name: str | None) -> Iterator[None]:
+    """Let the settings that are read in the block name this pipeline, as a flag does; None where there was no flag."""
+    token = _pipeline.set(name)
+    try:
+        yield
+    finally:
+        _pipeline.reset(token)
 
 
 class Settings(BaseSettings):
@@ -125,7 +140,8 @@ def read_settings(*, root: str | None = None, warehouse: str | None = None) -> S
     Raises:
         ConfigurationError: a setting is unknown or out of range.
     """
-    flags = {name: value for name, value in (("root", root), ("warehouse", warehouse)) if value is not None}
+    given = (("root", root), ("warehouse", warehouse), ("pipeline", _pipeline.get()))
+    flags = {name: value for name, value in given if value is not None}
     try:
         return Settings(**flags)  # type: ignore[arg-type]
     except ValidationError as error:

@@ -194,6 +194,11 @@ class DatabricksSession:
     def has_table(self, name: str) -> bool:
         return has_table(self._statements, self._schema, name)
 
+    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
+        """Nothing is said: each comment is a version of a table more, which a change that is undone would have to tell
+        from those of others.
+        """
+
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
         files, rows = self._local.files, quoted(f"rows_of_{source}")
         files.load(path, layout, source, drop_id)

@@ -76,10 +76,15 @@ class DuckDBSession:
         self._files = DelimitedFiles(self._engine, connection, passing)
 
     def enter_schema(self, *, create: bool) -> None:
-        """Make the pipeline's schema the current one."""
+        """Make the pipeline's schema the current one.
+
+        Raises:
+            ConfigurationError: it is not there and not to be made; or the file has the ledger of another pipeline.
+        """
         try:
             self._connection.execute(f"USE {self._qualified}")
         except duckdb.CatalogException as error:
+            self._refuse_other_ledgers()
             if not create:
                 raise ConfigurationError(
                     f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
@@ -88,6 +93,18 @@ class DuckDBSession:
             self._engine(f"USE {self._qualified}")
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
             self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+
+    def _refuse_other_ledgers(self) -> None:
+        other = self._engine(
+            f"""SELECT schema_name FROM duckdb_tables()
+            WHERE database_name = {literal(ATTACHED_AS)} AND table_name = 'pipeline_state'"""
+        ).fetchone()
+        if other is not None:
+            raise ConfigurationError(
+                f"the warehouse is that of another pipeline, whose schema is {other[0]}",
+                why=f"the pipeline that is set has its tables in the schema {self._schema}",
+                hint="set DROPLEDGER_PIPELINE, or --pipeline, to the one that made it; or name another --root",
+            )
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
@@ -157,6 +174,16 @@ class DuckDBSession:
                 {"schema": self._schema, "name": name},
             )
         )
+
+    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
+        is_view = self.query(
+            """SELECT count(*) AS views FROM duckdb_views()
+            WHERE database_name = current_database() AND schema_name = :schema AND view_name = :name""",
+            {"schema": self._schema, "name": name},
+        )[0]["views"]
+        self._engine(f"COMMENT ON {'VIEW' if is_view else 'TABLE'} {quoted(name)} IS {literal(text)}")
+        for column, said in columns.items():
+            self._engine(f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {literal(said)}")
 
     @contextmanager
     def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:

@@ -313,12 +313,14 @@ class LocalStore:
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
-        quarantined = [path for path in _listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
         return {
             "inbox": len(self.arrivals()),
             "work": sum(path.is_dir() for path in _listed(self._root / "work")),
-            "quarantine": len(quarantined),
+            "quarantine": len(self.quarantined()),
         }
+
+    def quarantined(self) -> list[str]:
+        return [path.name for path in _listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
 
     def problems(self) -> list[tuple[str, str]]:
         self.prepare()

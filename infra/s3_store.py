@@ -282,10 +282,11 @@ class S3Store:
 
     def waiting(self) -> dict[str, int]:
         claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
-        quarantined = [
-            found for found in self._bucket.below("quarantine/") if found.latest and not found.name.endswith(BESIDE)
-        ]
-        return {"inbox": len(self.arrivals()), "work": len(claims), "quarantine": len(quarantined)}
+        return {"inbox": len(self.arrivals()), "work": len(claims), "quarantine": len(self.quarantined())}
+
+    def quarantined(self) -> list[str]:
+        found = (one.name for one in self._bucket.below("quarantine/") if one.latest)
+        return [name.removeprefix("quarantine/") for name in found if not name.endswith(BESIDE)]
 
     def problems(self) -> list[tuple[str, str]]:
         try:

@@ -23,6 +23,7 @@ numbered AS (
             SELECT line
             FROM rejected_row
             WHERE drop_id = :drop_id
+                AND sequence = :sequence
         )
 )
 SELECT

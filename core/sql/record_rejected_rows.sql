@@ -1,6 +1,7 @@
-INSERT INTO rejected_row (drop_id, line, column_name, rule, reason, raw)
+INSERT INTO rejected_row (drop_id, sequence, line, column_name, rule, reason, raw)
 SELECT
     :drop_id,
+    CAST(:sequence AS BIGINT),
     l._line,
     l.column_name,
     l.rule,

@@ -11,6 +11,7 @@ WITH observed AS (
             SELECT line
             FROM rejected_row
             WHERE drop_id = :drop_id
+                AND sequence = :sequence
         )
     UNION
     SELECT

@@ -66,8 +66,10 @@ def artifacts(ledger: Ledger) -> dict[str, tuple[bytes, int]]:
 
 def failed_checks(ledger: Ledger, outcome: Outcome) -> set[str]:
     found = ledger.rows(
-        "SELECT model || '.' || check_name FROM check_result WHERE drop_id = ? AND NOT passed AND severity = 'error'",
-        [outcome.drop.drop_id],
+        """SELECT model || '.' || check_name
+        FROM check_result
+        WHERE drop_id = ? AND sequence = ? AND NOT passed AND severity = 'error'""",
+        [outcome.drop.drop_id, outcome.sequence],
     )
     return {name for (name,) in found}
 
@@ -185,12 +187,14 @@ def test_refused_drop_is_taken_anew_once_the_tables_are_mended(filled: Ledger):
     assert again.drop.drop_id == refused.drop.drop_id
     assert again.delivered == Delivered.ACCEPTED
     assert failed_checks(filled, again) == set()
+    assert failed_checks(filled, refused) == {"history_account.no_overlap"}  # the ledger keeps what it has found
     assert filled.rows("SELECT status, error FROM drop_ledger WHERE drop_id = ?", [again.drop.drop_id]) == [
         ("published", None)
     ]
-    assert filled.rows("SELECT outcome FROM delivery WHERE drop_id = ? ORDER BY ALL", [again.drop.drop_id]) == [
-        ("accepted",),
-        ("quarantined",),
+    deliveries = "SELECT outcome, sequence, error FROM delivery WHERE drop_id = ? ORDER BY sequence"
+    assert filled.rows(deliveries, [again.drop.drop_id]) == [
+        ("quarantined", refused.sequence, f"check_failed: {refused.error}"),
+        ("accepted", again.sequence, None),
     ]
 
 

@@ -21,7 +21,8 @@ PER_DROP = (
 )
 TABLES = {
     **dict.fromkeys(("src_customer", "src_account", "history_customer", "history_account"), "*"),
-    **dict.fromkeys(("account_summary", "customer_profile", "rejected_row"), "*"),
+    **dict.fromkeys(("account_summary", "customer_profile"), "*"),
+    "rejected_row": "* EXCLUDE (sequence)",
     "delivery": "drop_id, outcome",
 }
 
@@ -77,7 +78,9 @@ def taken(root: Path, pipeline: Pipeline, batches: list[dict[str, str]], fewest:
         feed: [name for (name,) in ledger.rows(f"SELECT name FROM drop_ledger WHERE feed = '{feed}' ORDER BY sequence")]
         for feed in pipeline.contracts
     }
-    found["checks"] = ledger.rows("SELECT * EXCLUDE (message) FROM check_result WHERE layer = 'staging' ORDER BY ALL")
+    found["checks"] = ledger.rows(
+        "SELECT * EXCLUDE (message, sequence) FROM check_result WHERE layer = 'staging' ORDER BY ALL"
+    )
     found["outcomes"] = {outcome.drop.name: comparable(outcome.as_json()) for outcome in outcomes}
     found["files"] = {
         str(path.relative_to(root)): path.read_bytes()

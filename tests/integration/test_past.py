@@ -10,16 +10,18 @@ from unittest.mock import Mock
 
 import duckdb
 import pytest
-from support.ledger import Ledger, SettableClock, custom_pipeline
+from support.ledger import Ledger, SettableClock
 from support.three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
-from core.definition import Pipeline, load_pipeline
+from core.definition import load_pipeline
 from core.errors import ConfigurationError, Unavailable
 from core.ledger import Delivered
 from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
 from infra.local_store import LocalStore
+
+NOVEMBER = "accounts_2025-11-30.csv"
 
 pytestmark = pytest.mark.slow
 
@@ -51,17 +53,23 @@ def test_retracted_drop_leaves_no_trace_but_in_the_ledger(new_ledger, gone: str)
         retract(found.runtime, drop_id, "again", "ann")
 
 
-def test_retracted_drop_that_comes_again_is_a_new_delivery(new_ledger):
-    expected, found = filled(new_ledger("expected")), filled(new_ledger("found"))
-    name = "accounts_2025-11-30.csv"
-    drop_id = found.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [name])[0][0]
+def test_retracted_drop_stays_so_when_it_comes_again(new_ledger):
+    without = filled(new_ledger("without"), tuple(name for name in DAYS if name != NOVEMBER))
+    found = filled(new_ledger("found"))
+    drop_id = found.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [NOVEMBER])[0][0]
     retract(found.runtime, drop_id, "too early", "ann")
 
-    outcome = found.drop(name, DAYS[name])
+    outcome = found.drop(NOVEMBER, DAYS[NOVEMBER])
 
-    assert (outcome.drop.drop_id, outcome.delivered) == (drop_id, Delivered.ACCEPTED)
-    assert tables(found) == tables(expected)
-    assert found.rows("SELECT status FROM drop_ledger WHERE drop_id = ?", [drop_id]) == [("published",)]
+    assert (outcome.drop.drop_id, outcome.delivered, outcome.refused) == (drop_id, Delivered.RETRACTED, True)
+    assert "ann took it back" in (outcome.error or "")
+    assert f"restore {drop_id}" in (outcome.hint or "")
+    assert (found.root / outcome.file).read_text(encoding="utf-8") == DAYS[NOVEMBER]
+    assert [*(found.root / "inbox").iterdir(), *(found.root / "quarantine").iterdir()] == []
+    assert tables(found) == tables(without)
+    assert found.rows("SELECT status FROM drop_ledger WHERE drop_id = ?", [drop_id]) == [("retracted",)]
+    told = "SELECT outcome FROM delivery WHERE drop_id = ? ORDER BY received_at"
+    assert found.rows(told, [drop_id]) == [("accepted",), ("retracted",)]
     assert agrees_with_its_archive(found)
 
 
@@ -260,24 +268,6 @@ def test_rows_that_count_as_duplicates_are_shown_as_such_when_the_drop_behind_th
 
     assert staged == [(2,), (5,)]
     assert (ledger.table("src_account", "_line, _accepted"), ledger.table("stg_account", "_line")) == (shown, staged)
-
-
-def test_replay_of_what_was_known_finds_a_file_that_was_refused_later_under_another_name(
-    tmp_path: Path, lending: Pipeline
-):
-    found = filled(Ledger(tmp_path / "root", lending), ("accounts_2025-10-31.csv",))
-    then, known_then = found.clock(), len(found.table("history_account"))
-    (drop_id,) = found.rows("SELECT drop_id FROM drop_ledger WHERE feed = 'account'")[0]
-    retract(found.runtime, drop_id, "wrong", "ann")
-    other = custom_pipeline(tmp_path / "pipeline", {"account.yaml": {"delimiters": [";"]}})
-    again = Ledger(found.root, other).drop("accounts_2025-10-31_again.csv", DAYS["accounts_2025-10-31.csv"])
-    assert (again.drop.drop_id, again.delivered) == (drop_id, Delivered.QUARANTINED)
-
-    replay(Ledger(found.root, lending).runtime, Selection(known_at=then), str(tmp_path / "then.duckdb"), quietly)
-
-    with duckdb.connect(str(tmp_path / "then.duckdb"), read_only=True) as connection:
-        rows = connection.execute("SELECT count(*) FROM lending.history_account").fetchall()
-    assert rows == [(known_then,)]
 
 
 def test_retraction_writes_its_artifacts_before_anybody_else_may_hold_the_root(

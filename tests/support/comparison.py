@@ -15,6 +15,7 @@ TABLES = {  # what does not depend on the time of day
     "drop_ledger": "* EXCLUDE (received_at, committed_at, published_at)",
     "delivery": "* EXCLUDE (received_at, claim_id)",
     "retraction": "* EXCLUDE (retracted_at)",
+    "restoration": "* EXCLUDE (restored_at)",
     **dict.fromkeys(("check_result", "src_customer", "src_account", "src_rate"), "*"),
 }
 WITHOUT_URI = {
@@ -24,6 +25,7 @@ WITHOUT_URI = {
 }
 TABLES_OF_A_STREAM = {  # nor on the order of receipt, which a start with files in the inbox may change
     **dict.fromkeys(HISTORY, "*"),
+    "rejected_row": "* EXCLUDE (sequence)",
     "drop_ledger": "drop_id, name, status, rows_read, rows_accepted, rows_rejected, rows_duplicate",
     "delivery": "drop_id, outcome",
 }

@@ -104,13 +104,13 @@ def test_every_type_of_a_contract_is_one_of_the_engine(engine, contract_type, va
 def test_file_of_several_statements_is_divided_into_each(engine):
     engine.execute("CREATE OR REPLACE SCHEMA apart")
     engine.execute("USE apart")
-    for ddl in statements("ledger_tables"):
+    for ddl in statements("migrations/0001_ledger_tables"):
         engine.execute(ddl)
     tables = engine.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'apart'").fetchall()
     engine.execute("USE main")
 
     assert {"drop_ledger", "delivery", "rejected_row", "check_result"} <= {name for (name,) in tables}
-    assert len(tables) == len(statements("ledger_tables"))
+    assert len(tables) == len(statements("migrations/0001_ledger_tables"))
 
 
 def test_statement_that_lacks_a_fragment_is_not_run():
