@@ -55,8 +55,22 @@ def publish(
         else:
             entries += _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
-        manifest.write_text(json.dumps({"drop_id": newest, "artifacts": entries}, indent=2) + "\n", encoding="utf-8")
+        document = {"pipeline": pipeline.name, "drop_id": newest, "artifacts": entries}
+        manifest.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         store.put({MANIFEST: manifest})
+
+
+def published_pipeline(store: Store) -> str | None:
+    """The pipeline whose artifacts the root has; None where there are none, or they do not say it."""
+    if not store.exists(MANIFEST):
+        return None
+    with store.open(MANIFEST) as file:
+        try:
+            document = json.load(file)
+        except ValueError:  # damaged, which who publishes next mends
+            return None
+    name = document.get("pipeline") if isinstance(document, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _listed_before(store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from core.errors import Overtaken
 from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
-from core.schema import migrate, needs_migration, prepare
+from core.publish import published_pipeline
+from core.schema import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
 
 T = TypeVar("T")
 
@@ -47,9 +48,18 @@ class Runtime:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """The warehouse, open for writing and in line with the pipeline's files."""
+        """The warehouse, open for writing and in line with the pipeline's files.
+
+        Raises:
+            ConfigurationError: it, or what lies in `outputs/`, is of another pipeline.
+        """
         with self.warehouse.session() as session:
-            prepare(session, self.pipeline)
+            if not is_up_to_date(session, self.pipeline):
+                # With a warehouse elsewhere, nothing in that tells of another pipeline whose artifacts are here.
+                published = published_pipeline(self.store)
+                if published not in {None, self.pipeline.name}:
+                    raise other_pipeline(str(published), self.pipeline)
+                prepare(session, self.pipeline)
             yield session
 
     @contextmanager

@@ -1,22 +1,28 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from core.definition import BUILT_IN
 from core.errors import ConfigurationError
 
-TOML = Path("dropledger.toml")
+TOML = "dropledger.toml"
+_PIPELINE_FILE = "pipeline.yaml"
 _ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 
 
 _pipeline: ContextVar[str | None] = ContextVar("pipeline", default=None)
+
+
+_files: ContextVar[tuple[Path, ...]] = ContextVar("files", default=())
 
 
 @contextmanager
@@ -32,7 +38,7 @@ def pipeline_named(name: str | None) -> Iterator[None]:
 class Settings(BaseSettings):
     """What can be set; docs/operating.md describes each."""
 
-    model_config = SettingsConfigDict(env_prefix="DROPLEDGER_", toml_file=TOML, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DROPLEDGER_", extra="forbid")
 
     root: str = Field(default="ledger", min_length=1)
     warehouse: str = ""
@@ -53,7 +59,31 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, *(_InFile(settings_cls, file) for file in _files.get())
+
+
+class _InFile(TomlConfigSettingsSource):
+    """The settings in a file, whose paths are told from the folder that it lies in."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
+        self._folder = file.parent
+        super().__init__(settings_cls, file)
+
+    def __call__(self) -> dict[str, Any]:
+        found = super().__call__()
+        return {name: self._told_from_here(name, value) for name, value in found.items()}
+
+    def _told_from_here(self, name: str, value: Any) -> Any:
+        if name not in {"root", "warehouse", "pipeline", "cache"} or not isinstance(value, str) or not value:
+            return value
+        path = self._folder / value
+        is_a_name = {
+            "root": value.startswith("s3://"),
+            "warehouse": value == "databricks",
+            "pipeline": (BUILT_IN / value / _PIPELINE_FILE).is_file() or not (path / _PIPELINE_FILE).is_file(),
+            "cache": value.startswith("~"),
+        }
+        return value if is_a_name[name] else str(path)
 
 
 class DatabricksSettings(BaseSettings):
@@ -134,6 +164,26 @@ def _read_secret(arn: str, text: str) -> DatabricksSecret:
     return found
 
 
+def _beside(root: str) -> Path | None:
+    """The file of settings in the root, if it has one; a root in a bucket has none."""
+    file = Path(root) / TOML
+    return file if not root.startswith("s3://") and file.is_file() else None
+
+
+def _above() -> Path | None:
+    """The nearest file of settings, from the current folder upwards.
+
+    In the folders above, one that belongs to somebody else is no file of this user's settings: in a folder that all
+    may write to it would name another pipeline, whose SQL is run.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / TOML
+        if file.is_file() and (folder == here or file.stat().st_uid in {0, os.geteuid()}):
+            return file
+    return None
+
+
 def read_settings(*, root: str | None = None, warehouse: str | None = None) -> Settings:
     """The settings in force; a flag that was not given is None.
 
@@ -142,6 +192,18 @@ def read_settings(*, root: str | None = None, warehouse: str | None = None) -> S
     """
     given = (("root", root), ("warehouse", warehouse), ("pipeline", _pipeline.get()))
     flags = {name: value for name, value in given if value is not None}
+    above = _above()
+    found = _read(flags, [above] if above else [])
+    beside = _beside(found.root)
+    if beside is None or (above is not None and beside.samefile(above)):
+        return found
+    # What the root itself says of it goes before what is said of it elsewhere, but for where it is.
+    return _read({**flags, "root": found.root}, [beside, above] if above else [beside])
+
+
+def _read(flags: Mapping[str, str], files: Sequence[Path]) -> Settings:
+    token = _files.set(tuple(files))
+    where = " or ".join(str(file) for file in files) or TOML
     try:
         return Settings(**flags)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -150,7 +212,9 @@ def read_settings(*, root: str | None = None, warehouse: str | None = None) -> S
         raise ConfigurationError(
             f"the setting {name} cannot be used",
             why=first["msg"],
-            hint=f"correct DROPLEDGER_{name.upper()} or the entry in {TOML}; docs/operating.md lists the settings",
+            hint=f"correct DROPLEDGER_{name.upper()} or the entry in {where}; docs/operating.md lists the settings",
         ) from error
     except ValueError as error:  # what the TOML parser raises
-        raise ConfigurationError(f"{TOML} cannot be read", why=str(error), hint="correct the file") from error
+        raise ConfigurationError(f"{where} cannot be read", why=str(error), hint="correct the file") from error
+    finally:
+        _files.reset(token)

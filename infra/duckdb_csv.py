@@ -112,7 +112,8 @@ class DelimitedFiles:
             "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
         # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
-        # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass.
+        # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass: all
+        # versions that are admitted alike, 1.5.6 and 2.0.1 included.
         loaded = _Source(self._plain(path, layout, source), layout, drop_id, layout.straight)
         self._sources[source] = loaded
         if loaded.straight:
@@ -316,9 +317,8 @@ class DelimitedFiles:
     @contextmanager
     def in_order_of_the_file(self) -> Iterator[None]:
         """Keep the order of rows for as long as the block lasts."""
-        # Elsewhere no order is kept: it costs time, and DuckDB 2.0.0 hides the rows of an order-preserving insert of
-        # more than 122,879 rows until the file is opened again, if one of no rows went before it in the transaction.
-        # Set beside the connection, whose transaction may have been aborted when the block ends.
+        # Elsewhere no order is kept, since it costs time. Set beside the connection, whose transaction may have been
+        # aborted when the block ends.
         with self._connection.cursor() as beside:
             beside.execute("SET GLOBAL preserve_insertion_order = TRUE")
             try:

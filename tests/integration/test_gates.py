@@ -134,14 +134,7 @@ SECOND_CURRENT_AS_THE_DROP_HAS_IT = forged("2025-11-01", "NULL", "TRUE", balance
         (REVERSED, "history_account.valid_from_before_valid_to"),
         (OPEN_BUT_NOT_CURRENT, "history_account.current_is_open"),
         (SECOND_CURRENT_AS_THE_DROP_HAS_IT, "history_account.no_overlap"),
-        pytest.param(
-            SECOND_CURRENT,
-            "history_account.one_current_version",
-            marks=pytest.mark.xfail(
-                reason="DuckDB 2.0 refuses the MERGE before the check is run: not_computable",
-                strict=False,
-            ),
-        ),
+        (SECOND_CURRENT, "history_account.one_current_version"),
     ],
     ids=["overlapping", "reversed", "open-but-not-current", "second-current-alike", "second-current"],
 )
