@@ -18,20 +18,22 @@ def text() -> str:
 
 
 def describe_all(session: Session, pipeline: Pipeline) -> None:
-    """Describe all that a ledger of this version and this pipeline has."""
+    """Describe what a ledger of this version and this pipeline has, but for the source layer: each drop makes it anew."""
     ours: dict[str, dict[str, str]] = yaml.safe_load(text())
-    history, source = ours.pop("history"), ours.pop("source")
+    history, staging = ours.pop("history"), ours.pop("staging")
     for name, described in ours.items():
         session.describe(name, described[""], {column: said for column, said in described.items() if column})
     for contract in pipeline.contracts.values():
-        _describe_feed(session, contract, history, source)
+        _describe_feed(session, contract, history, staging)
     for model in pipeline.intermediate:
         session.describe(model.name, _first_words(model.sql), {})
     for mart in pipeline.marts:
         session.describe(mart.name, _first_words(mart.sql), mart.file.descriptions)
 
 
-def _describe_feed(session: Session, contract: Contract, history: Mapping[str, str], source: Mapping[str, str]) -> None:
+def _describe_feed(
+    session: Session, contract: Contract, history: Mapping[str, str], staging: Mapping[str, str]
+) -> None:
     columns = {
         column.name: f"{' or '.join(column.aliases or (column.name,))} in the files, {column.type}"
         for column in contract.columns
@@ -41,8 +43,6 @@ def _describe_feed(session: Session, contract: Contract, history: Mapping[str, s
     said = f" {contract.description}" if contract.description else ""
     feed = contract.feed
     session.describe(f"history_{feed}", f"Every version of every {feed}.{said}", {**stored, **in_key, **history})
-    staging = {name: told for name, told in source.items() if name != "_accepted"}
-    session.describe(f"src_{feed}", f"The rows of the newest drop of the feed {feed}, as text.{said}", source)
     session.describe(f"stg_{feed}", f"The accepted rows of the newest drop of the feed {feed}, typed.{said}", staging)
 
 

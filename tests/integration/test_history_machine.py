@@ -15,7 +15,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.holding_feed import MODES, holding_files, holding_pipeline
 from support.ledger import Template
 from support.lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
-from support.plans import Again, Arrival, File, Replay, Retraction, Run, Step, assert_same, assert_sound_timelines
+from support.plans import (
+    Again,
+    Arrival,
+    File,
+    Replay,
+    Restoration,
+    Retraction,
+    Run,
+    Step,
+    assert_same,
+    assert_sound_timelines,
+)
 
 from core.verify import verify
 
@@ -70,6 +81,11 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(nth=st.integers(0, 4))
     def a_drop_is_retracted(self, nth: int) -> None:
         self.take(Retraction(nth))
+
+    @precondition(lambda self: self.run.taken_back)
+    @rule(nth=st.integers(0, 4))
+    def a_drop_is_restored(self, nth: int) -> None:
+        self.take(Restoration(nth))
 
     @precondition(lambda self: self.run.drops)
     @rule()

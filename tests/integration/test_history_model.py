@@ -154,7 +154,7 @@ def test_of_several_drops_at_one_time_the_last_received_stands(
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
-def test_history_without_a_retracted_drop_is_as_if_it_had_never_come(
+def test_history_is_as_if_a_retracted_drop_had_never_come_until_it_is_restored(
     holding: tuple[Mode, Template], states: Sequence[str | None]
 ):
     mode, template = holding
@@ -165,6 +165,9 @@ def test_history_without_a_retracted_drop_is_as_if_it_had_never_come(
             run.take_one_by_one(files)
             for place in places:
                 run.retract(files[place])
+                assert_same(run.tables(), run.expected_history())
+            for place in places:
+                run.restore(files[place])
                 assert_same(run.tables(), run.expected_history())
 
 

@@ -1,7 +1,7 @@
 """Plans of what happens to a ledger, and their run on a real one beside the model.
 
 A plan is a list of steps: files that arrive one by one or together, the same file once more, a backfill, a
-retraction, a replay. After any plan, tables and model must agree.
+retraction, a restoration, a replay. After any plan, tables and model must agree.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.backfill import backfill
 from core.pipeline import process
 from core.rebuild import Selection, replay
-from core.retract import retract
+from core.retract import restore, retract
 from support import model
 from support.ledger import Ledger, Record
 
@@ -70,11 +70,18 @@ class Retraction:
 
 
 @dataclass(frozen=True)
+class Restoration:
+    """The `nth` of the drops that were taken back is taken in again."""
+
+    nth: int
+
+
+@dataclass(frozen=True)
 class Replay:
     """The warehouse is rebuilt from the archive, and the rebuilt one takes its place."""
 
 
-Step = Arrival | Retraction | Replay
+Step = Arrival | Retraction | Restoration | Replay
 
 
 def plans(files: st.SearchStrategy[File]) -> st.SearchStrategy[list[Step]]:
@@ -83,7 +90,8 @@ def plans(files: st.SearchStrategy[File]) -> st.SearchStrategy[list[Step]]:
     deliveries = files | files | files | files | st.builds(Again, st.integers(0, 4))
     together = st.builds(Arrival, st.lists(deliveries, min_size=1, max_size=4), backfilled=st.booleans())
     retraction = st.builds(Retraction, st.integers(0, 4))
-    steps = st.sampled_from([single] * 8 + [together] * 4 + [retraction] * 2 + [st.just(Replay())])
+    restoration = st.builds(Restoration, st.integers(0, 4))
+    steps = st.sampled_from([single] * 8 + [together] * 4 + [retraction] * 3 + [restoration] * 2 + [st.just(Replay())])
     return st.lists(steps.flatmap(lambda step: step), min_size=1, max_size=10)
 
 
@@ -101,6 +109,7 @@ class Run:
         self.initial = initial or {}
         self.delivered: list[File] = []
         self.drops: dict[str, tuple[str, model.Drop]] = {}
+        self.taken_back: dict[str, tuple[str, model.Drop]] = {}
 
     def take(self, plan: Iterable[Step]) -> None:
         for step in plan:
@@ -109,6 +118,8 @@ class Run:
                     self._arrive(step)
                 case Retraction() if self.drops:
                     self._take_back(list(self.drops)[step.nth % len(self.drops)])
+                case Restoration() if self.taken_back:
+                    self._take_in_again(list(self.taken_back)[step.nth % len(self.taken_back)])
                 case Replay() if self.drops:
                     replay(self.ledger.runtime, Selection(), None, lambda *_: None)
 
@@ -121,7 +132,15 @@ class Run:
 
     def _take_back(self, identity: str) -> None:
         retract(self.ledger.runtime, identity, "sent by mistake", "the tests")
-        del self.drops[identity]
+        self.taken_back[identity] = self.drops.pop(identity)
+
+    def restore(self, file: File) -> None:
+        """Take the drop of this file in again."""
+        self._take_in_again(_identity(file))
+
+    def _take_in_again(self, identity: str) -> None:
+        restore(self.ledger.runtime, identity, "it was right", "the tests")
+        self.drops[identity] = self.taken_back.pop(identity)
 
     def _arrive(self, arrival: Arrival) -> None:
         arrived = {}
@@ -148,7 +167,9 @@ class Run:
         identity = _identity(file)
         if identity in self.drops:
             return "duplicate"
-        last = max((drop.sequence for _, drop in self.drops.values()), default=0)
+        if identity in self.taken_back:
+            return "retracted"
+        last = max((drop.sequence for _, drop in (self.drops | self.taken_back).values()), default=0)
         drop = model.Drop(identity, file.as_of, last + 1, file.rows, as_of_given=file.by_option)
         if model.is_quarantined(self.feeds[file.feed], drop):
             return "quarantined"
