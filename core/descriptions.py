@@ -17,14 +17,20 @@ def text() -> str:
     return files("core").joinpath("sql", "descriptions.yaml").read_text(encoding="utf-8")
 
 
+@cache
+def _ours() -> Mapping[str, Mapping[str, str]]:
+    found: dict[str, dict[str, str]] = yaml.safe_load(text())
+    return found
+
+
 def describe_all(session: Session, pipeline: Pipeline) -> None:
-    """Describe what a ledger of this version and this pipeline has, but for the source layer: each drop makes it anew."""
-    ours: dict[str, dict[str, str]] = yaml.safe_load(text())
-    history, staging = ours.pop("history"), ours.pop("staging")
+    """Describe what a ledger of this pipeline has, but for the source layer, which each drop makes anew."""
+    ours = _ours()
     for name, described in ours.items():
-        session.describe(name, described[""], {column: said for column, said in described.items() if column})
+        if "" in described:
+            session.describe(name, described[""], {column: said for column, said in described.items() if column})
     for contract in pipeline.contracts.values():
-        _describe_feed(session, contract, history, staging)
+        _describe_feed(session, contract, ours["history"], ours["staging"])
     for model in pipeline.intermediate:
         session.describe(model.name, _first_words(model.sql), {})
     for mart in pipeline.marts:
