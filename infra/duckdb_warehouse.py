@@ -228,14 +228,16 @@ class DuckDBWarehouse:
                 self._attach(connection, path, read_only=read_only)
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
                     self._remove_spilled()
+                done = False
                 try:
                     keeping = (self._keeper, self._path) if self._keeper else None
                     session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping)
                     session.enter_schema(create=not read_only)
                     yield session
+                    done = True
                 finally:
                     shutil.rmtree(self._passing, ignore_errors=True)
-                    vain = new and not self._holds_tables(connection)
+                    vain = new and not done and not self._holds_tables(connection)
                     self._detach(connection)
                     if vain:  # or the next command would find a warehouse that holds no ledger
                         self.remove()

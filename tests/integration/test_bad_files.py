@@ -57,7 +57,12 @@ class Dropped:
 
 
 def _rejected(root: Root, drop_id: str) -> list[Rejected]:
-    sql = "SELECT line, column_name, rule, raw FROM rejected_row WHERE drop_id = :id ORDER BY line"
+    """The refused rows of the drop's last delivery; those of the ones before stay."""
+    sql = """SELECT r.line, r.column_name, r.rule, r.raw
+        FROM rejected_row AS r
+        INNER JOIN drop_ledger AS l ON l.drop_id = r.drop_id AND l.sequence = r.sequence
+        WHERE r.drop_id = :id
+        ORDER BY r.line"""
     return [Rejected(*row) for row in root.rows(sql, id=drop_id)]
 
 
@@ -303,6 +308,7 @@ def test_refused_file_that_comes_again_is_refused_again_and_kept_once(root: Root
         root.rows("SELECT outcome FROM delivery WHERE drop_id = :id", id=first.drop.drop_id) == [("quarantined",)] * 2
     )
     assert _rejected(root, first.drop.drop_id) == rejected
+    assert root.rows("SELECT count(*) FROM rejected_row") == [(2 * len(rejected),)]  # each refusal has its own
     assert root.files("quarantine") == files
 
 
