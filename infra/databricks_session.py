@@ -92,6 +92,8 @@ class DatabricksSession:
         elif table is not None and self._writer is not None:
             self._writer.about_to_write(table)
             statement = while_held(statement, self._writer.held)
+            if statement.startswith("ALTER TABLE"):
+                self._types.pop(table, None)
         with self._while_held():
             return self._statements.run(statement, bound)
 

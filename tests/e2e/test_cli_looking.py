@@ -221,7 +221,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_root(console: Console):
 def test_doctor_says_what_is_stuck_and_what_to_do(filled: Console):
     done = filled.run("doctor")
     assert (done.code, done.err) == (0, "")
-    assert re.search(r"! 1 files lie in quarantine\n  Try: .*reason\.json", done.out)
+    assert re.search(r"! 1 files lie in quarantine, and no correction was accepted\n  Try: .*reason\.json", done.out)
 
 
 def test_doctor_says_that_the_warehouse_is_in_other_hands(console: Console):

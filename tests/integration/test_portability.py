@@ -6,9 +6,11 @@ they give on Spark is for tests/databricks; this says at once which statement is
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,7 +33,8 @@ from core.explain import explain
 from core.export import export
 from core.plan import plan
 from core.rebuild import Selection, replay
-from core.retract import retract
+from core.retract import plan_retraction, restore, retract
+from core.show import show
 from core.sql import whole
 from core.verify import verify
 from infra.databricks_sql import dialect, while_held, written_table
@@ -41,6 +44,7 @@ from infra.local_store import dropped_file
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("portability")]
 
 CORE = Path(core.__file__).parent
+OLDER = Path(__file__).parents[1] / "data" / "root_of_63ad2a1.tar.gz"
 HANDED_ON = {"execute", "query", "scratch", "view", "select_rows", "export"}
 # A function joins these once it is seen to give the same in both engines. Of concat that holds for what is not NULL,
 # which is all that it gets. What parses and means something else stays out: / of decimals and avg are DOUBLE in DuckDB,
@@ -196,7 +200,10 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         explain(session, runtime.pipeline, 11)
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
+        show(runtime, session, first.drop.drop_id)
+        look.superseded(session, [newest])
     for drop_id in (newest, first.drop.drop_id):
+        plan_retraction(runtime, drop_id)
         retract(runtime, drop_id, "sent by mistake", "the tests")
     edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
     ledger.runtime = replace(runtime, pipeline=edited)
@@ -207,6 +214,7 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     with pytest.raises(ConfigurationError):
         retract(runtime, newest, "again", "the tests")
     ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}{sound}{broken}")
+    restore(runtime, first.drop.drop_id, "right after all", "the tests")
     replay(runtime, Selection(), None, lambda *_: None)
     replay(runtime, Selection(known_at=datetime.now(UTC)), str(folder / "then.duckdb"), lambda *_: None)
     with duckdb.connect(str(ledger.database)) as connection:
@@ -235,6 +243,11 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     do_everything(recorded(folder / "lending", lending, statements), folder)
     collateral = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL})
     drop_collateral(recorded(folder / "collateral", collateral, statements))
+    with tarfile.open(OLDER) as archive:
+        archive.extractall(folder, filter="data")
+    os.rename(folder / "root/warehouse/lending.duckdb", folder / "root/warehouse/ledger.duckdb")
+    with recorded(folder / "root", lending, statements).runtime.reading():
+        pass
     return statements
 
 

@@ -44,6 +44,7 @@ def test_deletion_by_several_columns_is_a_merge():
         ("UPDATE drop_ledger SET a = 1", "drop_ledger"),
         ('CREATE OR REPLACE TABLE "a`b" AS SELECT 1', "a`b"),
         ("-- why\nMERGE INTO h AS x USING y ON TRUE WHEN MATCHED THEN DELETE", "h"),
+        ("ALTER TABLE delivery ADD COLUMN error STRING", "delivery"),
         ("CREATE TABLE IF NOT EXISTS t (a BIGINT)", None),
         ("SELECT 'INSERT INTO t'", None),
     ],
@@ -75,6 +76,7 @@ def test_written_table(sql: str, table: str | None):
         ("DELETE FROM t WHERE a = 1", "MERGE INTO t USING held ON _held AND (a = 1) WHEN MATCHED THEN DELETE"),
         ("DELETE FROM t", "MERGE INTO t USING held ON _held WHEN MATCHED THEN DELETE"),
         ("MERGE INTO t AS x USING y ON TRUE WHEN MATCHED THEN DELETE", None),
+        ("ALTER TABLE t ADD COLUMN a BIGINT", None),
         ("DELETE FROM t\n\n", "MERGE INTO t USING held ON _held WHEN MATCHED THEN DELETE"),
     ],
 )
