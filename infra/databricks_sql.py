@@ -102,8 +102,8 @@ def while_held(statement: str, held: str) -> str:
         then = "DELETE" if found["emptied"] else f"UPDATE SET {found['values']}"
         table = found["emptied"] or found["updated"]
         return f"MERGE INTO {table}\nUSING {held}\nON {on}\nWHEN MATCHED THEN {then}"
-    # A MERGE reads from a scratch relation, which goes with the hold, or makes of tables what it would make again;
-    # a column that is added late is there already, or does no harm.
+    # A MERGE reads from a scratch relation, which goes with the hold, or fills in what has no value, which a migration
+    # has done before others write; a column that is added late is there already.
     if not _HOLDS_ITSELF.match(statement):
         raise ValueError(f"a statement that might write when the hold is over: {statement[:120]}")
     return statement

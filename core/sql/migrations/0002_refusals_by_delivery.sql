@@ -17,7 +17,8 @@ ALTER TABLE delivery ADD COLUMN error STRING;
 ALTER TABLE rejected_row ADD COLUMN sequence BIGINT;
 ALTER TABLE check_result ADD COLUMN sequence BIGINT;
 ALTER TABLE pipeline_state ADD COLUMN pipeline STRING;
--- Versions before this one kept of each drop just the delivery that its row in the ledger tells of.
+-- Versions before this one kept of each drop just the delivery that its row in the ledger tells of. What has a value is
+-- left alone, so that one of these that is run late, for a process that has died, changes nothing.
 MERGE INTO delivery AS d
 USING (
     SELECT
@@ -42,7 +43,7 @@ USING (
     WHERE n.place = 1
 ) AS told
     ON d.claim_id = told.claim_id
-WHEN MATCHED THEN UPDATE SET
+WHEN MATCHED AND d.rows_read IS NULL THEN UPDATE SET
     sequence = told.sequence,
     rows_read = told.rows_read,
     rows_accepted = told.rows_accepted,
@@ -53,8 +54,8 @@ WHEN MATCHED THEN UPDATE SET
 MERGE INTO rejected_row AS r
 USING drop_ledger AS l
     ON r.drop_id = l.drop_id
-WHEN MATCHED THEN UPDATE SET sequence = l.sequence;
+WHEN MATCHED AND r.sequence IS NULL THEN UPDATE SET sequence = l.sequence;
 MERGE INTO check_result AS c
 USING drop_ledger AS l
     ON c.drop_id = l.drop_id
-WHEN MATCHED THEN UPDATE SET sequence = l.sequence;
+WHEN MATCHED AND c.sequence IS NULL THEN UPDATE SET sequence = l.sequence;
