@@ -155,7 +155,7 @@ def volume_before(session: Session, feed: str, as_of: datetime) -> Volume | None
         f"""SELECT name, rows_read - rows_duplicate AS row_count
         FROM drop_ledger
         WHERE feed = :feed
-            AND status IN ({_IN_HISTORY_SQL})
+            AND status IN ({IN_HISTORY_SQL})
             AND as_of <= :as_of
         ORDER BY as_of DESC, sequence DESC
         LIMIT 1""",

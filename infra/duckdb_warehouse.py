@@ -66,8 +66,8 @@ class DuckDBWarehouse:
     """A `core.ports.Warehouse` in a DuckDB file at `path`; the tables live in `schema`.
 
     With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
-    who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who opens
-    it to write gives it its place of now.
+    who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who
+    opens it to write gives it its place of now.
 
     Files are made so that DuckDB 1.5 reads them, and older ones are rewritten for that when they are opened to write.
     """
