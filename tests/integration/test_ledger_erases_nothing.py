@@ -16,6 +16,8 @@ from core.ledger import Delivered
 from core.rebuild import Selection, replay
 from core.retract import plan_retraction, restore, retract
 
+pytestmark = pytest.mark.slow
+
 OCTOBER, NOVEMBER, DECEMBER = DAYS
 LEDGER_TABLES = ("drop_ledger", "delivery", "rejected_row", "check_result", "retraction", "restoration")
 

@@ -18,6 +18,8 @@ from core.errors import ConfigurationError
 from core.migrations import newest
 from handlers.cli import cli
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[1] / "data" / "root_of_63ad2a1.tar.gz"
 LATE, JANUARY, RETRACTED = "4e0a196ee064d0aa", "5594afe213ac4188", "d158f67ea06f5ab8"
 TOO_MANY, NO_COLUMN = "2c07ed9a1aeb0521", "fa28dd88e29dbc49"

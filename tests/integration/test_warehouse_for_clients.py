@@ -18,6 +18,8 @@ from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.s3_bucket import Bucket
 from infra.s3_warehouse_file import S3WarehouseFile
 
+pytestmark = pytest.mark.slow
+
 _READABLE_BY_1_5 = 68
 OLD, NOW = "warehouse/lending.duckdb", "warehouse/ledger.duckdb"
 
