@@ -9,7 +9,13 @@ from core.sql import engine_type, listed, literal, quoted
 
 _SHOWN = 60  # characters of a cell that a reason repeats
 _YEAR = "([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])"  # from 0001 to 9999, as in Python
+_DAY = f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}"
+_TIME_OF_DAY = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?"  # no 24:00, which one engine reads
+_NOT_AHEAD = "(CAST(:latest AS TIMESTAMP) IS NULL OR _effective_at <= CAST(:latest AS TIMESTAMP))"
 _PLAIN_SCALE = 6  # up to which Spark writes each decimal without an exponent
+
+IN_FUTURE = "as_of_in_future"
+"""The rule that rows break whose own time lies too far ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +67,18 @@ def typed_cell(column: Column) -> str:
         text = f"s.{quoted(column.name)}"
     if column.decimal is not None:
         precision, scale = column.decimal
-        fraction = f"([.][0-9]{{1,{scale}}})?" if scale else ""
-        pattern = f"[+-]?[0-9]{{1,{max(precision - scale, 1)}}}{fraction}"
+        # Zeros behind the last place change nothing, nor does it matter on which side of the point no digit stands.
+        whole, fraction = f"[0-9]{{1,{max(precision - scale, 1)}}}", f"[0-9]{{1,{scale}}}0*"
+        pattern = f"[+-]?({whole}([.]({fraction})?)?|[.]{fraction})" if scale else f"[+-]?{whole}"
     else:
         pattern = {
             "bigint": "[+-]?[0-9]{1,19}",
-            "date": f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}",
-            "timestamp": _YEAR + "-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?Z?)?",
+            "date": _DAY,
+            "timestamp": f"{_DAY}([T ]{_TIME_OF_DAY}Z?)?",
         }[column.type]
     is_such = f"regexp_like({text}, {literal(f'^ *{pattern} *$')})"
     # The zone is always UTC here; a TIMESTAMP without zone is what both engines store.
-    castable = f"replace({text}, 'Z', '')" if column.type == "timestamp" else text
+    castable = f"replace(trim({text}), 'Z', '')" if column.type == "timestamp" else text
     if column.type == "bigint" or (column.decimal is not None and column.decimal[1] <= _PLAIN_SCALE):
         # What reads as the engine writes it is plain, and told so at less cost than by the pattern.
         value = f"try_cast({text} AS {engine_type(column.type)})"

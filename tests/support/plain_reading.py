@@ -48,7 +48,10 @@ def _whole(cell: str) -> int:
 
 
 def _money(cell: str) -> Decimal:
-    if not re.fullmatch(" *[+-]?[0-9]{1,16}([.][0-9]{1,2})? *", cell) or not 0 <= Decimal(cell) < 5 * 10**15:
+    if (
+        not re.fullmatch(r" *[+-]?([0-9]{1,16}(\.([0-9]{1,2}0*)?)?|\.[0-9]{1,2}0*) *", cell)
+        or not 0 <= Decimal(cell) < 5 * 10**15
+    ):
         raise Unsound
     return Decimal(cell)
 
