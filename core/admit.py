@@ -144,6 +144,7 @@ def conclude(
     results: Sequence[CheckResult],
     received_at: datetime,
     *,
+    late: bool = False,
     rejects: Mapping[str, int] = MappingProxyType({}),
     intermediate: Mapping[str, int] = MappingProxyType({}),
     marts: Mapping[str, int] = MappingProxyType({}),
@@ -178,6 +179,7 @@ def conclude(
         rows_duplicate=validated.rows_duplicate,
         versions_opened=folded.versions_opened,
         versions_closed=folded.versions_closed,
+        late=late,
         recomputed=marts,
         warnings=tuple(warnings),
         sequence=sequence,
@@ -209,7 +211,8 @@ class _Admission:
         results += guards.check_volume(contract, validated, ledger.volume_before(session, contract.feed, as_of))
         checks.refuse_failed(results)
         moment_before = mart.moment(session)
-        folded = self._fold(extract, validated, sequence, bulk)
+        observed_until = ledger.observed_until(session, contract.feed, pipeline)
+        folded = self._fold(extract, validated, sequence, bulk, observed_until)
         results += checks.check_relationships(session, contract)
         results += guards.check_missing_keys(session, contract, validated, as_of)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
@@ -235,6 +238,7 @@ class _Admission:
             folded,
             results,
             self.received_at,
+            late=folded.before(observed_until),
             rejects=report.rejects_by_rule(session, self.drop.drop_id, sequence) if validated.rows_rejected else {},
             intermediate=report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
             marts=mart.recomputed(refreshed),
@@ -282,9 +286,10 @@ class _Admission:
             sequence=sequence,
         )
 
-    def _fold(self, extract: Extract, validated: Validated, sequence: int, bulk: Bulk | None) -> Folded:
+    def _fold(
+        self, extract: Extract, validated: Validated, sequence: int, bulk: Bulk | None, until: datetime | None
+    ) -> Folded:
         session, pipeline, feed = self.session, self.runtime.pipeline, extract.contract.feed
-        until = ledger.observed_until(session, feed, pipeline)
         if bulk is None:
             no_changes(session, pipeline.contracts.values())
         else:

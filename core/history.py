@@ -28,6 +28,11 @@ class Folded:
     first_effective: datetime | None = None
     last_effective: datetime | None = None
 
+    def before(self, observed_until: datetime | None) -> bool:
+        """Whether anything was observed that lies before what had been observed until then."""
+        first = self.first_effective
+        return first is not None and observed_until is not None and first < observed_until
+
 
 UPDATED_IN_PLACE = 1_000_000
 """Up to so many versions are closed by an update, which keeps in memory how each was; more are put in anew."""

@@ -8,13 +8,14 @@ from core.checks import finding
 from core.contract import Severity
 from core.definition import Pipeline
 from core.errors import ConfigurationError
+from core.history import INITIAL_SEQUENCE
 from core.ports import Parameters, Session
-from core.sql import feed_fragments, listed, literal, quoted
+from core.sql import feed_fragments, listed, literal, quoted, statement
 
 Records = list[dict[str, Any]]
 
 _DROP_COLUMNS = (
-    "l.drop_id, l.feed, l.name, l.as_of, l.sequence, l.received_at, l.status, l.rows_read, l.rows_accepted, "
+    "l.drop_id, l.feed, l.name, l.as_of, l.as_of_source, l.sequence, l.received_at, l.status, l.rows_read, l.rows_accepted, "
     "l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, l.committed_at, l.published_at, "
     "t.retracted_at, t.retracted_by, t.reason AS retracted_because, s.superseded_by"
 )
@@ -51,9 +52,41 @@ LEFT JOIN (
 """
 
 
+def _late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
+    """A select of the drops in history, `drop_id` and `late`, and what it binds."""
+    initial = [(contract.feed, as_of) for contract, _, as_of in (pipeline.initial_rows() if pipeline else ())]
+    selects = (
+        f"""UNION ALL
+    SELECT
+        CAST(NULL AS STRING),
+        {literal(feed)},
+        CAST({INITIAL_SEQUENCE} AS BIGINT),
+        CAST(NULL AS TIMESTAMP),
+        CAST(:initial_{place} AS TIMESTAMP),
+        CAST(:initial_{place} AS TIMESTAMP)"""
+        for place, (feed, _) in enumerate(initial)
+    )
+    bound = {f"initial_{place}": as_of for place, (_, as_of) in enumerate(initial)}
+    return statement("late_drops", {"initial": "\n    ".join(selects)}), bound
+
+
 def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
     """The state of the ledger: drops by status, the moment, and each feed's freshness and size."""
     by_status = session.query("SELECT status, count(*) AS drops FROM drop_ledger GROUP BY status ORDER BY status")
+    late, bound = _late(pipeline)
+    arrived = session.query(
+        f"""SELECT
+            l.feed,
+            l.as_of_source,
+            count(*) AS drops,
+            sum(CASE WHEN t.late THEN 1 ELSE 0 END) AS late
+        FROM drop_ledger AS l
+        INNER JOIN ({late}) AS t
+            ON t.drop_id = l.drop_id
+        GROUP BY l.feed, l.as_of_source
+        ORDER BY l.feed, l.as_of_source""",
+        bound,
+    )
     feeds = {}
     for feed in pipeline.feed_order:
         newest = session.query(
@@ -66,7 +99,13 @@ def status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
             f"""SELECT count(*) AS versions, coalesce(sum(CASE WHEN is_current THEN 1 ELSE 0 END), 0) AS current
             FROM {quoted(f"history_{feed}")}"""
         )[0]
-        feeds[feed] = {**newest, "versions": counts["versions"], "current": int(counts["current"])}
+        feeds[feed] = {
+            **newest,
+            "as_of_sources": {row["as_of_source"]: row["drops"] for row in arrived if row["feed"] == feed},
+            "late": sum(int(row["late"]) for row in arrived if row["feed"] == feed),
+            "versions": counts["versions"],
+            "current": int(counts["current"]),
+        }
     marts = {mart.name: session.count(mart.name) for mart in pipeline.marts}
     return {
         "drops": {row["status"]: row["drops"] for row in by_status},
@@ -121,10 +160,21 @@ def _finding(row: dict[str, Any]) -> str:
     return finding(row["check_name"], row["failing_rows"], row["message"])
 
 
-def drops(session: Session, feed: str | None, limit: int) -> Records:
-    """The newest drops first, by order of receipt, each with the `warnings` of its checks."""
+def drops(session: Session, feed: str | None, limit: int, pipeline: Pipeline | None = None) -> Records:
+    """The newest drops first, by order of receipt, each with the `warnings` of its checks, and whether it was `late`.
+
+    That is NULL for drops that are in no history. With the pipeline, those that begin before its initial rows are late.
+    """
     newest = f"WHERE :feed IS NULL OR l.feed = :feed\nORDER BY l.sequence DESC\nLIMIT {int(limit)}"
-    found = session.query(_DROPS + newest, {"feed": feed})
+    late, bound = _late(pipeline)
+    found = session.query(
+        f"""SELECT d.*, o.late
+        FROM ({_DROPS}{newest}) AS d
+        LEFT JOIN ({late}) AS o
+            ON o.drop_id = d.drop_id
+        ORDER BY d.sequence DESC""",
+        {**bound, "feed": feed},
+    )
     warnings: dict[str, list[str]] = {}
     of_drops = f"SELECT l.drop_id, l.feed, l.name, l.sequence FROM drop_ledger AS l {newest}"
     for row in _warnings(session, of_drops, {"feed": feed}):

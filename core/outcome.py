@@ -14,6 +14,7 @@ from core.ledger import Delivered
 class Outcome:
     """One delivery's outcome.
 
+    `late` is whether it observed anything before what its feed had observed; None where it was not accepted just now.
     `rule`, `error` and `hint` say why a file was not taken; `file` where it is now, if it was put away; `sequence` the
     place in the order of receipt of one that was examined.
     """
@@ -27,6 +28,7 @@ class Outcome:
     rows_duplicate: int = 0
     versions_opened: int = 0
     versions_closed: int = 0
+    late: bool | None = None
     recomputed: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     rule: str | None = None
@@ -57,6 +59,7 @@ class Outcome:
             "feed": self.drop.feed or None,
             "as_of": iso(self.drop.as_of.moment),
             "as_of_source": str(self.drop.as_of.source),
+            "late": self.late,
             "outcome": str(self.delivered),
             "resumed": self.resumed,
             "file": self.file,

@@ -6,6 +6,7 @@ from typing import Literal
 
 import structlog
 
+from core.drop import iso
 from core.outcome import Outcome
 
 
@@ -52,6 +53,9 @@ def log_outcome(outcome: Outcome) -> None:
     level(
         str(outcome.delivered),
         name=outcome.drop.name,
+        as_of=iso(outcome.drop.as_of.moment),
+        as_of_source=str(outcome.drop.as_of.source),
+        late=outcome.late,
         rows_read=outcome.rows_read,
         rows_rejected=outcome.rows_rejected,
         versions_opened=outcome.versions_opened,

@@ -45,9 +45,18 @@ def _show_status(document: dict[str, Any]) -> None:
     if document["feeds"]:
         render.table(
             "",
-            ("feed", "drops", "newest as_of", "last received", "versions", "current"),
+            ("feed", "drops", "late", "as_of from", "newest as_of", "last received", "versions", "current"),
             [
-                (feed, row["drops"], row["as_of"], row["received_at"], row["versions"], row["current"])
+                (
+                    feed,
+                    row["drops"],
+                    row["late"],
+                    ", ".join(row["as_of_sources"]),
+                    row["as_of"],
+                    row["received_at"],
+                    row["versions"],
+                    row["current"],
+                )
                 for feed, row in document["feeds"].items()
             ],
         )
@@ -67,7 +76,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
     if feed is not None:
         runtime.pipeline.contract(feed)
     with runtime.reading() as session:
-        found = look.drops(session, feed, limit)
+        found = look.drops(session, feed, limit, runtime.pipeline)
     if json:
         render.as_json({"command": "drops", "drops": found})
     elif not quiet:
@@ -82,6 +91,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
                 render.line(f"{row['drop_id']} {row['name']}: {who} took it back at {when}: {row['retracted_because']}")
             elif row["error"]:
                 render.line(f"{row['drop_id']} {row['name']}: {row['error']}")
+            render.origin(row["name"], row["as_of"], row["as_of_source"], late=row["late"])
             _show_warnings(row)
     return 0
 

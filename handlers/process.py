@@ -12,7 +12,7 @@ from core.pipeline import process as run
 from handlers import render
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 
 def process(
@@ -125,5 +125,6 @@ def show(outcomes: Sequence[Outcome]) -> None:
             render.line(f"  Try: dropledger rejects {outcome.drop.drop_id}")
         if outcome.rows_duplicate:
             render.line(f"{outcome.drop.name}: {render.counted(outcome.rows_duplicate, 'duplicate row')} left out.")
+        render.origin(outcome.drop.name, outcome.drop.as_of.moment, outcome.drop.as_of.source, late=outcome.late)
         for warning in outcome.warnings:
             render.line(f"{outcome.drop.name}: warning: {warning}")

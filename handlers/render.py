@@ -32,7 +32,7 @@ def cell(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return f"{value:%Y-%m-%d}" if value.time().isoformat() == "00:00:00" else iso(value)
+            return value.date().isoformat() if value.time().isoformat() == "00:00:00" else iso(value)
         case Decimal():
             return f"{value:,}"
         case _:
@@ -60,6 +60,17 @@ def line(text: str = "") -> None:
 def counted(number: int, thing: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+_ORIGINS = {"metadata": "its object's metadata", "modified": "its modification time"}
+
+
+def origin(name: str, as_of: datetime, source: str, *, late: bool | None) -> None:
+    """Print where a drop's as_of came from, unless its name or the command line shows it, and that it was late."""
+    if late:
+        line(f"{name}: late: its feed had observed later times already, so it was woven in before them.")
+    if source in _ORIGINS:
+        line(f"{name}: as_of {cell(as_of)} is from {_ORIGINS[source]}.")
 
 
 def waiting(*, quiet: bool) -> Waiting:
