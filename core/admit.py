@@ -1,12 +1,13 @@
 """What happens to one drop inside the transaction: validate, history, mart, checks, ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from core import checks, guards, ledger, mart, quarantine, report
+from core.address import ahead_of_time, latest_allowed
 from core.archive import archived_observations
 from core.bulk import Bulk
 from core.checks import CheckFailed, CheckResult
@@ -18,7 +19,7 @@ from core.mart import Due, Refreshed
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
-from core.redelivery import come_again
+from core.redelivery import as_known, come_again
 from core.runtime import Runtime
 from core.sql import statement
 from core.validate import Validated, refuse_beyond_limit, validate
@@ -46,28 +47,32 @@ def admit(
         DataRefused: a check or the engine refused the drop when history was already touched; roll back, and
             call again with this refusal.
     """
+    drop, known = as_known(session, drop)
     recorded = ledger.delivered_as(session, drop.claim.claim_id)
     if recorded is not None:  # the process died between commit and the last move
-        row = ledger.find(session, drop.drop_id)
-        return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
-    known = ledger.find(session, drop.drop_id)
+        return Outcome(drop, recorded, known.archive_name if known else "", resumed=True)
     admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
     if known is not None and known.status in ledger.SETTLED:
         return come_again(session, drop, known, admission.received_at)
+    extract = drop.extract
+    if extract is not None:
+        latest = latest_allowed(extract.contract, drop.as_of, runtime.pipeline, admission.received_at)
+        extract = replace(extract, latest=latest)
+        refusal = refusal or ahead_of_time(extract.contract, drop.as_of, latest)
     refusal = refusal or drop.refusal
     validated = _NOTHING_READ
-    if drop.extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
+    if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            session.load(drop.extract.path, drop.extract.layout, _SOURCE, drop_id=drop.drop_id)
-            validated = validate(session, drop.extract, _SOURCE)
-            refuse_beyond_limit(drop.extract.contract, validated)
+            session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
+            validated = validate(session, extract, _SOURCE)
+            refuse_beyond_limit(extract.contract, validated)
         except DataRefused as error:
             if error.rule == "not_computable":
                 raise
             refusal = refusal or error
         else:
             if refusal is None:
-                return admission.accept(drop.extract, validated, bulk, due, last=last)
+                return admission.accept(extract, validated, bulk, due, last=last)
     return admission.quarantine(refusal or DataRefused("unreadable", "the file cannot be read"), validated)
 
 

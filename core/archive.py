@@ -32,7 +32,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
         DataRefused: it cannot be read under the contract.
     """
     name = row.archive_name
-    claim = runtime.waiting.get(row.drop_id)
+    claim = runtime.waiting.get(row.sha256)
     if claim is not None and claim.exists():
         path = claim
     elif runtime.store.exists(name):
@@ -44,7 +44,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
             hint="restore it from a backup of the archive",
         )
     try:
-        extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source))
+        extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source), row.drop_id)
     except DataRefused:
         with path.open("rb") as file:
             _refuse_changed(row, file_digest(file, "sha256").hexdigest())
@@ -102,7 +102,7 @@ def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
     contract = extract.contract
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
-    session.select_rows(_SOURCE, "parsed_again", statement("parse", fragments), effective_times(extract.as_of))
+    session.select_rows(_SOURCE, "parsed_again", statement("parse", fragments), effective_times(extract))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 
 

@@ -209,6 +209,7 @@ class Contract(BaseModel):
     missing_keys: Literal["keep", "close"] = "keep"
     max_rejected: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
     as_of: tuple[AsOfSource, ...] = tuple(AsOfSource)
+    future: Literal["refused", "allowed"] = "refused"
     effective_column: Identifier | None = None
     operation: Operation | None = None
     delimiters: tuple[Delimiter, ...] = (",", ";")

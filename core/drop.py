@@ -24,6 +24,9 @@ class AsOfSource(StrEnum):
 class FileDropped:
     """A file landed. All that the pipeline knows of where drops come from.
 
+    `feed` is the one that was named, or the folder in the inbox, whether there is such a feed or not. `feed_if_known`
+    is whether the file name tells it where there is not, as the file lies further down.
+    `metadata_unread` is what the metadata say of its as_of where that is no moment.
     `version` is the store's own mark for this content, where others may follow or precede it under the same uri.
     """
 
@@ -33,6 +36,8 @@ class FileDropped:
     feed: str | None = None
     as_of: datetime | None = None
     metadata_as_of: datetime | None = None
+    metadata_unread: str | None = None
+    feed_if_known: bool = False
     keep_original: bool = False
     version: str | None = None
 
@@ -85,7 +90,14 @@ def described(dropped: FileDropped) -> bytes:
             ("metadata_as_of", dropped.metadata_as_of),
         )
     }
-    names = {"uri": dropped.uri, "name": dropped.name, "feed": dropped.feed, "version": dropped.version}
+    names = {
+        "uri": dropped.uri,
+        "name": dropped.name,
+        "feed": dropped.feed,
+        "version": dropped.version,
+        "metadata_unread": dropped.metadata_unread,
+        "feed_if_known": dropped.feed_if_known,
+    }
     return json.dumps({**names, **moments}).encode()
 
 
@@ -122,12 +134,13 @@ def parse_moment(text: str) -> datetime:
 class DropHash:
     """Folds a file's bytes, chunk by chunk, into its `drop_id`, its SHA-256 and its size.
 
-    The drop_id is the first 16 hex digits of SHA-256 over feed, NUL, as_of (`iso`), NUL, bytes.
+    The drop_id is the first 16 hex digits of SHA-256 over feed, NUL, as_of (`iso`), NUL, bytes. None as as_of
+    is for rows that bring their own times: the word `rows` stands in its place, so that no name or clock matters.
     """
 
-    def __init__(self, feed: str, as_of: datetime) -> None:
+    def __init__(self, feed: str, as_of: datetime | None) -> None:
         self._content = hashlib.sha256()
-        self._identity = hashlib.sha256(f"{feed}\0{iso(as_of)}\0".encode())
+        self._identity = hashlib.sha256(f"{feed}\0{iso(as_of) if as_of else 'rows'}\0".encode())
         self.size = 0
 
     def update(self, chunk: bytes) -> None:

@@ -1,17 +1,17 @@
-"""Intake: whose drop is it, as of when, which bytes, and can they be rows at all."""
+"""Intake: which drop is it by its bytes, and can they be rows at all."""
 
 import codecs
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from core.address import addressed, brings_times
 from core.compression import Compression, compression_of, unpacked
 from core.contract import Contract
 from core.definition import Pipeline
-from core.drop import AsOf, AsOfSource, Claim, DropHash, FileDropped, as_of_in_name
-from core.errors import ConfigurationError, DataRefused
+from core.drop import AsOf, AsOfSource, Claim, DropHash
+from core.errors import DataRefused
 from core.header import read_header
 from core.ports import Layout
 
@@ -28,7 +28,8 @@ _QUOTES_APART = re.compile(rb'" +"')
 class Extract:
     """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows.
 
-    `text_bytes` is the size of its text, which is more than that of the file where it is packed.
+    `text_bytes` is the size of its text, which is more than that of the file where it is packed. `latest` is the last
+    moment that rows which bring their own times may be true from, if there is one.
     """
 
     drop_id: str
@@ -38,6 +39,7 @@ class Extract:
     as_of: AsOf
     text_bytes: int
     unexpected_columns: tuple[str, ...] = ()
+    latest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,16 @@ class Drop:
         return self.extract.text_bytes if self.extract else 0
 
     @property
+    def brings_times(self) -> bool:
+        """Whether its rows say themselves from when they are true."""
+        return brings_times(self.contract, self.as_of)
+
+    def known_as(self, drop_id: str) -> "Drop":
+        """The same drop, by the drop_id that a ledger has for it."""
+        extract = self.extract and replace(self.extract, drop_id=drop_id)
+        return replace(self, drop_id=drop_id, extract=extract)
+
+    @property
     def archive_name(self) -> str:
         """Where the drop is kept, under the root."""
         return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
@@ -74,7 +86,7 @@ class Drop:
 
 def archive_name(feed: str, as_of: datetime, drop_id: str, name: str) -> str:
     """Where a drop is kept under the root; the folder is the day from which its rows are true."""
-    return f"archive/{feed}/{as_of:%Y/%m/%d}/{fitting(f'{drop_id}-{name}')}"
+    return f"archive/{feed}/{as_of.year:04}/{as_of:%m/%d}/{fitting(f'{drop_id}-{name}')}"
 
 
 def fitting(name: str, room: int = 0) -> str:
@@ -90,7 +102,7 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
     contract, as_of, refusal = addressed(claim.dropped, pipeline)
     feed = contract.feed if contract else ""
-    identity, text = _read_through(claim.path, feed, as_of.moment)
+    identity, text = _read_through(claim.path, feed, None if brings_times(contract, as_of) else as_of.moment)
     extract = None
     if contract is not None and refusal is None:
         try:
@@ -100,25 +112,14 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
 
 
-def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None, AsOf, DataRefused | None]:
-    """Whose a file is and as of when, or the refusal where that cannot be told."""
-    contract: Contract | None = None
-    try:
-        contract = _feed_of(dropped, pipeline)
-        return contract, _as_of(dropped, contract), None
-    except DataRefused as refusal:
-        source = AsOfSource.OPTION if dropped.as_of else AsOfSource.MODIFIED
-        return contract, AsOf(dropped.as_of or dropped.modified_at, source), refusal
-
-
-def read_again(path: Path, contract: Contract, as_of: AsOf) -> tuple[Extract, str]:
-    """A file that is no new delivery, and the SHA-256 of its bytes.
+def read_again(path: Path, contract: Contract, as_of: AsOf, drop_id: str | None = None) -> tuple[Extract, str]:
+    """A file that is no new delivery, and the SHA-256 of its bytes; its own drop_id unless one is given.
 
     Raises:
         DataRefused: it cannot be read under the contract.
     """
     identity, text = _read_through(path, contract.feed, as_of.moment)
-    return _extract(path, identity.drop_id, contract, as_of, text), identity.sha256
+    return _extract(path, drop_id or identity.drop_id, contract, as_of, text), identity.sha256
 
 
 def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
@@ -126,7 +127,7 @@ def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
     return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
 
 
-def _read_through(path: Path, feed: str, as_of: datetime) -> tuple[DropHash, "_Text"]:
+def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHash, "_Text"]:
     identity, text = DropHash(feed, as_of), _Text()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -153,49 +154,6 @@ def _unpacked_text(path: Path, compression: Compression) -> "_Text":
             hint="pack the CSV once, or not at all",
         )
     return text
-
-
-def _feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
-    if dropped.feed is not None:
-        try:
-            return pipeline.contract(dropped.feed)
-        except ConfigurationError as error:
-            raise DataRefused("unknown_feed", str(error), hint=error.hint) from error
-    takers = [contract for contract in pipeline.contracts.values() if contract.takes(dropped.name)]
-    if len(takers) == 1:
-        return takers[0]
-    if takers:
-        raise DataRefused(
-            "ambiguous_feed",
-            f"the file name fits several feeds: {', '.join(contract.feed for contract in takers)}",
-            hint="drop it into inbox/<feed>/, or name the feed with --feed",
-        )
-    patterns = ", ".join(pattern for contract in pipeline.contracts.values() for pattern in contract.files)
-    raise DataRefused(
-        "unknown_feed",
-        "the file name fits no feed",
-        hint=f"name it by one of the patterns {patterns}; or drop it into inbox/<feed>/; or name the feed with --feed",
-    )
-
-
-def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
-    """The drop's as_of by the contract's sources, in their fixed order."""
-    candidates: list[tuple[AsOfSource, Callable[[], datetime | None]]] = [
-        (AsOfSource.OPTION, lambda: dropped.as_of),
-        (AsOfSource.FILE_NAME, lambda: as_of_in_name(dropped.name)),
-        (AsOfSource.METADATA, lambda: dropped.metadata_as_of),
-        (AsOfSource.MODIFIED, lambda: dropped.modified_at),
-    ]
-    for source, candidate in candidates:
-        if source in contract.as_of or source == AsOfSource.OPTION:
-            moment = candidate()
-            if moment is not None:
-                return AsOf(moment, source)
-    raise DataRefused(
-        "no_as_of",
-        "nothing says from when the rows are true",
-        hint="put a date into the file name, like accounts_2025-10-31.csv, or give it with --as-of",
-    )
 
 
 class _Text:

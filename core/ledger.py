@@ -7,7 +7,7 @@ checks. So a drop that was quarantined and is accepted later keeps its refusal.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -72,7 +72,7 @@ class Volume:
     rows: int
 
 
-_COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error,
+COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error,
     contract_sha256"""
 
 
@@ -89,7 +89,7 @@ def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRo
 
 def find(session: Session, drop_id: str) -> LedgerRow | None:
     """The drop with this id, if it was ever delivered."""
-    found = session.query(f"SELECT {_COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
+    found = session.query(f"SELECT {COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
     return _row(found[0]) if found else None
 
 
@@ -117,21 +117,29 @@ def next_sequence(session: Session) -> int:
 
 def observed_until(session: Session, feed: str, pipeline: Pipeline) -> datetime | None:
     """The latest effective time (UTC) observed for a feed, by drops in history or its initial rows."""
-    return observed_before(session, feed, datetime.max, pipeline)
+    return _latest_observed(session, feed, pipeline, None)
 
 
 def observed_before(session: Session, feed: str, moment: datetime, pipeline: Pipeline) -> datetime | None:
     """The latest effective time (UTC) before a moment that was observed for a feed."""
+    return _latest_observed(session, feed, pipeline, moment)
+
+
+def _latest_observed(session: Session, feed: str, pipeline: Pipeline, before: datetime | None) -> datetime | None:
+    # No moment stands for "ever": the last one that there is can be observed like any other.
     latest = session.query(
         f"""SELECT max(last_effective) AS latest
         FROM drop_ledger
         WHERE feed = :feed
             AND status IN ({IN_HISTORY_SQL})
-            AND last_effective < :moment""",
-        {"feed": feed, "moment": moment},
+            AND (CAST(:before AS TIMESTAMP) IS NULL OR last_effective < CAST(:before AS TIMESTAMP))""",
+        {"feed": feed, "before": before},
     )[0]["latest"]
-    edge = moment.replace(tzinfo=UTC)
-    initial = [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed and as_of < edge]
+    initial = [
+        as_of
+        for contract, _, as_of in pipeline.initial_rows()
+        if contract.feed == feed and (before is None or as_of < before)
+    ]
     return max([*initial, *([latest] if latest else [])], default=None)
 
 
@@ -139,7 +147,7 @@ def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
     """A feed's drops in history that observed anything at `since` (UTC) or later, in order of receipt."""
     return rows(
         session,
-        f"""SELECT {_COLUMNS}
+        f"""SELECT {COLUMNS}
         FROM drop_ledger
         WHERE feed = :feed
             AND status IN ({IN_HISTORY_SQL})

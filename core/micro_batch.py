@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from core import checks, guards, ledger
+from core.address import ahead_of_time, latest_allowed
 from core.admit import accepted_fields, conclude
 from core.bulk import Bulk
 from core.checks import CheckResult
@@ -83,7 +84,7 @@ def _can_be_judged_together(pipeline: Pipeline, feed: str) -> bool:
 def _divide(runtime: Runtime, session: Session, contract: Contract, drops: Sequence[Drop]) -> list[Drop | MicroBatch]:
     known = ledger.statuses(session, [drop.drop_id for drop in drops])
     first = {drop.drop_id: drop for drop in reversed(drops) if drop.drop_id not in known}
-    plain = _plain(session, contract, list(first.values()))
+    plain = _plain(runtime, session, contract, list(first.values()))
     until = ledger.observed_until(session, contract.feed, runtime.pipeline)
     parts: list[Drop | MicroBatch] = []
     members: list[Member] = []
@@ -111,13 +112,15 @@ def _rows_of(contract: Contract) -> str:
     return f"together_{contract.feed}"
 
 
-def _plain(session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
+def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
     """Those of the drops, by drop_id, of whose rows none is refused or a duplicate."""
+    now = runtime.clock()
     small = [
         (drop, drop.extract)
         for drop in drops
         if drop.extract is not None
         and drop.refusal is None
+        and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
         and drop.extract.layout.straight
         and drop.extract.layout.row_cells is None
         and drop.text_bytes <= _LARGEST_BYTES

@@ -9,13 +9,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from core import checks, ledger, mart, micro_batch, quarantine
+from core.address import addressed
 from core.admit import admit, compute_marts, credit_newest
 from core.bulk import Bulk
 from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import DataRefused, Postponed
 from core.history import no_changes
-from core.intake import Drop, addressed, identify
+from core.intake import Drop, identify
 from core.ledger import Delivered
 from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
@@ -97,7 +98,7 @@ def settle(
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
         drops = claimed(runtime, dropped)
         _discard_uncommitted(runtime, session, drops)
-        runtime = replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
+        runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
         ahead = batches(drops)
         for batch in itertools.islice(ahead, 1):
             take(session, batch)
@@ -119,7 +120,7 @@ def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Dro
 def with_waiting(runtime: Runtime) -> Runtime:
     """The runtime, aware of the claims that an earlier process left; they are not processed by this."""
     drops = claimed(runtime, ())
-    return replace(runtime, waiting={drop.drop_id: drop.claim.path for drop in drops})
+    return replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
 
 
 def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:

@@ -1,18 +1,21 @@
 """Replay: the archive folded again, from nothing, in order of as_of and receipt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core import checks, ledger
+from core.address import latest_allowed
 from core.archive import archived_extract, archived_observations
 from core.checks import CheckResult
 from core.errors import ConfigurationError, DropledgerError
 from core.history import all_changed, fold
+from core.intake import Extract
 from core.ledger import LedgerRow
 from core.mart import refresh
 from core.pipeline import publish_committed, settle, with_waiting
 from core.ports import Parameters, Session, Warehouse
+from core.rules import IN_FUTURE
 from core.runtime import Runtime
 from core.schema import prepare
 from core.sql import listed, statement
@@ -175,6 +178,8 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
     contract = runtime.pipeline.contract(row.feed)
     try:
         extract = archived_extract(runtime, contract, row)
+        if contract.effective_column is not None:
+            extract = replace(extract, latest=_latest_allowed(session, live, runtime, extract))
         session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "incoming")
         refuse_beyond_limit(contract, validated)
@@ -237,6 +242,26 @@ def _copy(
         FROM {live}{table} AS t
         WHERE {condition}""",
         parameters,
+    )
+
+
+def _latest_allowed(session: Session, live: str, runtime: Runtime, extract: Extract) -> datetime | None:
+    """What `admit` held the drop's rows against; nothing where it refused none, as earlier versions never did."""
+    received = session.query(
+        f"""SELECT l.received_at
+        FROM {live}drop_ledger AS l
+        INNER JOIN {live}rejected_row AS r
+            ON r.drop_id = l.drop_id
+            AND r.sequence = l.sequence
+        WHERE l.drop_id = :drop_id
+            AND r.rule = :rule
+        LIMIT 1""",
+        {"drop_id": extract.drop_id, "rule": IN_FUTURE},
+    )
+    return (
+        latest_allowed(extract.contract, extract.as_of, runtime.pipeline, received[0]["received_at"])
+        if received
+        else None
     )
 
 

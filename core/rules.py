@@ -175,6 +175,9 @@ def violations(contract: Contract) -> Iterator[Violation]:
                 f"({_text(column)} IS NOT NULL AND {quoted(column.name)} IS NULL){unless_absent}",
                 _because(column, _type_reason(column)),
             )
+        if column.name == contract.effective_column:
+            reason = _because(column, "lies more than a day ahead of the file's arrival")
+            yield Violation(column.name, IN_FUTURE, Severity.ERROR, f"NOT ({_NOT_AHEAD})", reason)
         for rule in column.rules:
             found = _rule_violation(column, rule)
             if found is not None:
@@ -196,6 +199,8 @@ def _holds(contract: Contract) -> Iterator[str]:
         errors = [rule for rule in column.rules if rule.severity == Severity.ERROR]
         effective = column.name == contract.effective_column
         terms = []
+        if effective:
+            terms.append(_NOT_AHEAD)
         if effective or any(rule.rule == "not_null" for rule in errors):
             terms.append(f"{name} IS NOT NULL")
         elif column.type != "text" or any(rule.rule == "accepted_values" for rule in errors):

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Runtime:
     """What the pipeline runs on; put together by handlers.wiring.
 
-    `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by drop_id, that are not
-    in the archive yet.
+    `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
+    their bytes, that are not in the archive yet.
     """
 
     pipeline: Pipeline

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from core.contract import Contract, Severity
-from core.drop import AsOf, AsOfSource
+from core.drop import AsOfSource
 from core.errors import DataRefused
 from core.header_row import OTHER, REPEATED, misshapen_rule
 from core.intake import Extract
@@ -50,7 +50,7 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     """
     contract = extract.contract
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
-    times = effective_times(extract.as_of)
+    times = effective_times(extract)
     session.select_rows(source, "parsed", statement("parse", fragments), times)
     found = _overview(session, contract, source)
     if _is_clean(contract, found):
@@ -115,9 +115,11 @@ def _refuse_second_table(session: Session) -> None:
         )
 
 
-def effective_times(as_of: AsOf) -> dict[str, datetime | None]:
+def effective_times(extract: Extract) -> dict[str, datetime | None]:
     """What the statements that type rows bind: an --as-of goes before the row's own effective column."""
-    return {"as_of": as_of.moment, "given_as_of": as_of.moment if as_of.source == AsOfSource.OPTION else None}
+    as_of = extract.as_of
+    given = as_of.moment if as_of.source == AsOfSource.OPTION else None
+    return {"as_of": as_of.moment, "given_as_of": given, "latest": extract.latest}
 
 
 def _set_apart(

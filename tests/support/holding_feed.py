@@ -107,7 +107,7 @@ def holding_file(mode: Mode, as_of: datetime, holdings: Iterable[Holding], *, by
     holdings = list(holdings)
     lines = tuple(holding.cells(mode) for holding in holdings)
     rows = tuple(holding.row(line, mode) for line, holding in enumerate(holdings, start=2))
-    return File("holding", as_of, mode.header, lines, rows, by_option)
+    return File("holding", as_of, mode.header, lines, rows, by_option, mode.effective)
 
 
 @st.composite

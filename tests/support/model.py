@@ -89,8 +89,9 @@ class Version:
         return self.valid_from <= moment and (self.valid_to is None or moment < self.valid_to)
 
 
-def drop_id(feed: str, as_of: datetime, content: bytes) -> str:
-    stamp = as_of.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def drop_id(feed: str, as_of: datetime | None, content: bytes) -> str:
+    """The identity of a drop; without an as_of of one whose rows bring their own times."""
+    stamp = as_of.astimezone(UTC).isoformat().replace("+00:00", "Z") if as_of else "rows"
     return hashlib.sha256(feed.encode() + b"\0" + stamp.encode() + b"\0" + content).hexdigest()[:16]
 
 

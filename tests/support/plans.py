@@ -35,6 +35,7 @@ class File:
     lines: tuple[str, ...]
     rows: tuple[model.Row, ...]
     by_option: bool = False
+    brings_times: bool = False
 
     def __repr__(self) -> str:
         return f"{self.feed} {self.as_of:%Y-%m-%d}{' by option' if self.by_option else ''}: {' / '.join(self.lines)}"
@@ -201,7 +202,8 @@ class Run:
 
 
 def _identity(file: File) -> str:
-    return model.drop_id(file.feed, file.as_of, file.text.encode())
+    by_rows = file.brings_times and not file.by_option
+    return model.drop_id(file.feed, None if by_rows else file.as_of, file.text.encode())
 
 
 def _row(v: model.Version) -> Record:
