@@ -20,7 +20,7 @@ from data import FIRST, extracts, new_balances
 
 from core.pipeline import process
 from handlers.wiring import wire
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 
 def measure(folder: Path, accounts: int, sizes: Sequence[int], rounds: int) -> dict[int, float]:

@@ -12,7 +12,7 @@ from core.pipeline import process
 from handlers import render
 from handlers.process import exit_code, show
 from handlers.wiring import wire
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 DAYS = ("day1", "day2")
 FOLDER = "dropledger-demo"

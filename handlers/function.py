@@ -94,7 +94,10 @@ def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
     inbox = f"{runtime.store.root}/inbox/"
     for uri in message.uris:
         if uri.startswith(inbox):
-            found += [fact for fact in runtime.store.arrivals(uri.removeprefix(inbox)) if fact.uri == uri]
+            there = [fact for fact in runtime.store.arrivals(uri.removeprefix(inbox)) if fact.uri == uri]
+            found += there
+            if not there:  # taken already, as events may come twice; or of a temporary name, that is never taken
+                log.info("nothing_there", uri=uri)
         else:
             log.info("ignored", uri=uri)
     return found

@@ -13,7 +13,7 @@ from handlers import render
 from handlers.process import exit_code, show
 from handlers.wiring import wire
 from infra.folders import filled
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 
 def plan(

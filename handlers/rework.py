@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from core.address import nearest_feed
 from core.backfill import backfill as run_backfill
 from core.drop import FileDropped, is_temporary
 from core.errors import ConfigurationError
@@ -19,7 +20,7 @@ from handlers import render
 from handlers.process import show, taken, told
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 DIFFERENT = 5
 
@@ -75,19 +76,18 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
 
 
 def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
-    """As in the inbox, a folder named like a feed forces it."""
+    """As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out."""
     if not folder.is_dir():
         raise ConfigurationError(
             f"{folder} is not a directory",
             hint="name the folder, or the s3://bucket/prefix, that holds the old extracts",
         )
-    paths = sorted(
-        Path(where, name) for where, _, names in os.walk(folder.absolute(), onerror=_refuse) for name in names
-    )
+    folder = folder.absolute()
+    paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
     return [
-        dropped_file(path, feed=path.parent.name if path.parent.name in feeds else None, keep_original=True)
+        dropped_file(path, feed=nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds), keep_original=True)
         for path in paths
-        if path.is_file() and not path.is_symlink() and not is_temporary(path.name)
+        if path.is_file() and not path.is_symlink() and not any(map(is_temporary, path.relative_to(folder).parts))
     ]
 
 

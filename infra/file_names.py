@@ -11,10 +11,11 @@ def readable(name: str) -> str:
 
 
 def path_of(told: str | Path) -> Path:
-    """The path whose last part was made readable; the same where no file there has such a name."""
+    """The path that was made readable; the same where no file there has such a name."""
     path = Path(told)
-    if "\\x" in path.name:  # as each odd byte begins
+    if "\\x" in str(path):  # as each odd byte begins
         with suppress(OSError):
             if not path.exists():
-                return next((odd for odd in path.parent.iterdir() if readable(odd.name) == path.name), path)
+                folder = path_of(path.parent)
+                return next((odd for odd in folder.iterdir() if readable(odd.name) == path.name), path)
     return path

@@ -16,20 +16,20 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
+from core.drop import Claim, FileDropped, described, iso, restored
 from core.errors import Busy, ConfigurationError, Unavailable
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
 from infra import file_errors
-from infra.file_names import path_of, readable
+from infra.file_names import path_of
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
+from infra.inbox import Inbox, dropped_file, may, modified_at
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.refusals import Refusals
 from infra.several import for_each
@@ -38,36 +38,6 @@ from infra.turns import held
 _CLAIM = "claim.json"
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
-
-
-def dropped_file(
-    path: Path, *, feed: str | None = None, as_of: datetime | None = None, keep_original: bool = False
-) -> FileDropped:
-    """The fact that the file at `path` landed.
-
-    Raises:
-        FileNotFoundError: it is gone.
-        ConfigurationError: it was changed at a time that no calendar has.
-    """
-    return FileDropped(
-        uri=readable(str(path)),
-        name=readable(path.name),
-        modified_at=_modified_at(path),
-        feed=feed,
-        as_of=as_of,
-        keep_original=keep_original,
-    )
-
-
-def _modified_at(path: Path) -> datetime:
-    modified_ns = path.stat().st_mtime_ns
-    try:
-        moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
-    except (ValueError, OverflowError) as error:
-        raise ConfigurationError(
-            f"{path} was changed at a time that no calendar has", hint="give it another one: touch FILE"
-        ) from error
-    return moment.replace(microsecond=modified_ns // 1000 % 1_000_000)
 
 
 class LocalStore:
@@ -82,6 +52,7 @@ class LocalStore:
         self, root: Path, clock: Clock, waiting: Waiting = without_a_word, original: Original = copied
     ) -> None:
         self._root = root.resolve()
+        self._inbox = Inbox(self._root / "inbox")
         self._clock = clock
         self._waiting = waiting
         self._original = original
@@ -93,7 +64,7 @@ class LocalStore:
 
     @property
     def inbox(self) -> Path:
-        return self._root / "inbox"
+        return self._inbox.path
 
     def prepare(self) -> None:
         """Make the folders of the layout.
@@ -132,36 +103,14 @@ class LocalStore:
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
-        found = self._files_in(self.inbox, None, beginning)
-        for folder in self._feed_folders():
-            with suppress(PermissionError):  # as lost+found where the inbox is a file system of its own; see `problems`
-                found += self._files_in(folder, folder.name, beginning)
-        return found
-
-    def _files_in(self, folder: Path, feed: str | None, beginning: str) -> list[FileDropped]:
-        found = []
-        for path in _listed(folder):
-            if not str(path.relative_to(self.inbox)).startswith(beginning):
-                continue
-            # Taken by its owner between the listing and now; or of no time, as `problems` says.
-            with suppress(FileNotFoundError, ConfigurationError):
-                if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
-                    found.append(dropped_file(path, feed=feed))
-        return found
-
-    def _feed_folders(self) -> list[Path]:
-        return [
-            path
-            for path in _listed(self.inbox)
-            if path.is_dir() and not path.is_symlink() and not is_temporary(path.name)
-        ]
+        return self._inbox.arrivals(beginning)
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         claims = [claim for claim in for_each(self._claim, dropped) if claim is not None]
         # What a folder lists is made durable once for all of them, where they are before where they were.
         if claims:
             sync(self._root / "work")
-        for folder in {self._folder(fact) for fact in dropped if not fact.keep_original}:
+        for folder in {path_of(fact.uri).parent for fact in dropped if not fact.keep_original}:
             with suppress(FileNotFoundError):  # the inbox may go when the files are out of it
                 sync(folder)
         return claims
@@ -178,12 +127,12 @@ class LocalStore:
 
     def _claim_landed(self, dropped: FileDropped) -> Claim | None:
         try:
-            source = self._source(dropped)
+            source = self._inbox.source_of(dropped)
             if dropped_file(source).modified_at != dropped.modified_at:
                 return None  # another file by now, which may still be written to
         except FileNotFoundError:
             return None
-        if not _may(source, os.R_OK):  # then not even a copy could be made of it
+        if not may(source, os.R_OK):  # then not even a copy could be made of it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
         workspace = self._new_workspace()
         content = workspace / "content"
@@ -204,7 +153,7 @@ class LocalStore:
         make_private(content)
         sync(workspace)
         # Another file may have taken the place of the one that landed.
-        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+        return Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content)))
 
     def _claim_copy(self, dropped: FileDropped) -> Claim | None:
         workspace = self._new_workspace()
@@ -219,7 +168,7 @@ class LocalStore:
                 return None
             raise
         sync(workspace)
-        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+        return Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content)))
 
     def _new_workspace(self) -> Path:
         workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -228,12 +177,6 @@ class LocalStore:
         except PermissionError as error:  # which is that of the root, not of the file that is to be taken
             raise file_errors.unavailable(self._root, error) from error
         return workspace
-
-    def _folder(self, dropped: FileDropped) -> Path:
-        return self.inbox / dropped.feed if dropped.feed else self.inbox
-
-    def _source(self, dropped: FileDropped) -> Path:
-        return path_of(self._folder(dropped) / dropped.name)
 
     def unfinished(self) -> list[Claim]:
         found = []
@@ -249,7 +192,7 @@ class LocalStore:
             except (PermissionError, Busy) as error:
                 self._refusals.note(dropped.uri, error)
                 continue
-            found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
+            found.append(Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content))))
         return found
 
     def workspace(self, claim_id: str) -> Path:
@@ -296,6 +239,7 @@ class LocalStore:
 
     def release(self, claims: Sequence[Claim]) -> None:
         for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim.claim_id) for claim in claims])
+        self._inbox.tidy(self._clock())
 
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
@@ -327,7 +271,7 @@ class LocalStore:
         found = [
             (f"{self._root / folder} cannot be written to", "give this user the right to write there")
             for folder in FOLDERS
-            if not _may(self._root / folder, os.W_OK | os.X_OK)
+            if not may(self._root / folder, os.W_OK | os.X_OK)
         ]
         found += [
             (
@@ -337,34 +281,7 @@ class LocalStore:
             for path in (self._root / folder for folder in FOLDERS)
             if path.stat().st_mode & 0o040 and not _in_group(path.stat().st_gid)
         ]
-        for folder in [self.inbox, *self._feed_folders()]:
-            if not _may(folder, os.R_OK | os.X_OK):
-                found.append((f"{folder} cannot be listed, so nothing in it will be taken", "let this user list it"))
-                continue
-            problems = [_problem_of(path, nested=folder != self.inbox) for path in _listed(folder)]
-            found += [problem for problem in problems if problem is not None]
-        return found
-
-
-def _problem_of(path: Path, *, nested: bool) -> tuple[str, str] | None:
-    """Why what lies in the inbox, or `nested` in a folder there, will not be taken, and what to do about it."""
-    try:
-        mode = path.lstat().st_mode
-        if stat.S_ISREG(mode):
-            _modified_at(path)
-            return None if _may(path, os.R_OK) else (f"{readable(str(path))} cannot be read", "let this user read it")
-    except FileNotFoundError:  # taken by now
-        return None
-    except ConfigurationError as error:
-        return error.what, error.hint
-    if stat.S_ISDIR(mode) and not nested:
-        return None
-    return f"{readable(str(path))} is not a regular file and will never be loaded", "drop the file itself"
-
-
-def _may(path: Path, mode: int) -> bool:
-    """Whether the user that acts here has these rights, not the one that it was started by."""
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+        return found + self._inbox.problems()
 
 
 def _in_group(group: int) -> bool:

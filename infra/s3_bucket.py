@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from core.drop import parse_moment
+from core.drop import FileDropped, parse_moment
 from core.errors import ConfigurationError, Overtaken, Unavailable
 
 if TYPE_CHECKING:
@@ -254,11 +254,17 @@ class Bucket:
 
 
 def moment_in(metadata: Mapping[str, str], name: str) -> datetime | None:
-    """A moment among an object's metadata; None where there is none, or no moment."""
+    """A moment that dropledger itself put among an object's metadata; None where there is none, or no moment."""
     try:
         return parse_moment(metadata[name]) if name in metadata else None
     except ValueError:
         return None
+
+
+def with_metadata(dropped: FileDropped, metadata: Mapping[str, str]) -> FileDropped:
+    """The object, told what its uploader's metadata say of its as_of, or that they say something that is no moment."""
+    as_of = moment_in(metadata, AS_OF)
+    return replace(dropped, metadata_as_of=as_of, metadata_unread=None if as_of else metadata.get(AS_OF))
 
 
 def _found(name: str, described: Any) -> Found:

@@ -2,28 +2,28 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
+from core.address import nearest_feed
 from core.drop import FileDropped, is_temporary
 from infra.private_file import sync
-from infra.s3_bucket import AS_OF, Bucket, Gone, moment_in
+from infra.s3_bucket import Bucket, Gone, with_metadata
 
 
 def objects_below(uri: str, feeds: Collection[str]) -> list[FileDropped]:
-    """The newest contents of what lies below `s3://bucket/prefix`; what lies in a folder named like a feed is of it."""
+    """The newest contents of what lies below `s3://bucket/prefix`; a folder named like a feed forces it."""
     bucket = Bucket(uri)
+    above = bucket.uri.split("/")[3:][-1:]
     found = []
     for content in bucket.below(""):
-        folder, _, name = content.name.rpartition("/")
-        feed = folder.rpartition("/")[2]
-        if content.latest and name and not is_temporary(name):
+        *folders, name = content.name.split("/")
+        if content.latest and name and not any(map(is_temporary, (*folders, name))):
             found.append(
                 FileDropped(
                     uri=bucket.uri_of(content.name),
                     name=name,
                     modified_at=content.modified_at,
-                    feed=feed if feed in feeds else None,
+                    feed=nearest_feed((*above, *folders), feeds),
                     keep_original=True,
                     version=content.version,
                 )
@@ -44,4 +44,4 @@ def downloaded(dropped: FileDropped, target: Path) -> FileDropped:
     os.utime(beside, (modified, modified))
     sync(beside)
     beside.replace(target)
-    return replace(dropped, metadata_as_of=moment_in(metadata, AS_OF))
+    return with_metadata(dropped, metadata)

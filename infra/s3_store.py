@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from core.address import feed_of_folders
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
 from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
 from core.patience import Waiting, without_a_word
@@ -27,7 +28,7 @@ from infra import file_errors
 from infra.folders import PRIVATE, temporary_in
 from infra.private_file import Original, copied
 from infra.refusals import Refusals
-from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in
+from infra.s3_bucket import AS_OF, Bucket, Gone, Listed, moment_in, with_metadata
 from infra.several import for_each
 from infra.turns import held
 
@@ -97,14 +98,16 @@ class S3Store:
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
         found = []
         for content in self._bucket.below(f"inbox/{beginning}"):
-            feed, _, name = content.name.removeprefix("inbox/").rpartition("/")
-            if name and "/" not in feed and not is_temporary(name) and not is_temporary(feed):
+            *folders, name = content.name.removeprefix("inbox/").split("/")
+            feed, feed_if_known = feed_of_folders(folders)
+            if name and not any(map(is_temporary, (*folders, name))):
                 found.append(
                     FileDropped(
                         uri=self._bucket.uri_of(content.name),
                         name=name,
                         modified_at=content.modified_at,
-                        feed=feed or None,
+                        feed=feed,
+                        feed_if_known=feed_if_known,
                         version=content.version,
                     )
                 )
@@ -147,6 +150,8 @@ class S3Store:
         name = f"inbox/{dropped.feed}/{dropped.name}" if dropped.feed else f"inbox/{dropped.name}"
         told = {_MODIFIED: dropped.modified_at, _OPTION: dropped.as_of, AS_OF: dropped.metadata_as_of}
         metadata = {name: iso(moment) for name, moment in told.items() if moment}
+        if dropped.metadata_unread is not None:
+            metadata[AS_OF] = dropped.metadata_unread
         before = None if not self._bucket.keeps_versions() else self._bucket.find(name)
         try:
             put = self._bucket.put_in_place_of(before, name, content, metadata)
@@ -169,10 +174,9 @@ class S3Store:
             self._refusals.note(dropped.uri, error)
             raise _Refused from error
         return replace(
-            dropped,
+            with_metadata(dropped, metadata),
             modified_at=moment_in(metadata, _MODIFIED) or dropped.modified_at,
             as_of=moment_in(metadata, _OPTION) or dropped.as_of,
-            metadata_as_of=moment_in(metadata, AS_OF),
         )
 
     def _name_of(self, dropped: FileDropped) -> str:

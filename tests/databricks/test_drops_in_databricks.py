@@ -32,7 +32,7 @@ from core.export import export
 from core.plan import plan
 from core.verify import verify
 from infra.databricks_connection import Access, Statements
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))

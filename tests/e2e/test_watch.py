@@ -14,7 +14,7 @@ import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
 
 from handlers.watch import Settling, _Watcher
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

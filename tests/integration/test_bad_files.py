@@ -22,7 +22,7 @@ from core.drop import iso
 from core.intake import MAX_LINE_BYTES
 from core.ledger import Delivered
 from core.outcome import Outcome
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 WHOLE_FILE_GUARDS = {"volume", "missing_keys"}
 PAGE = PROJECT / "docs" / "bad-files.md"

@@ -21,7 +21,7 @@ from core.ledger import Delivered
 from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
 from infra import duckdb_csv
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 if sys.version_info >= (3, 14):
     from compression import zstd

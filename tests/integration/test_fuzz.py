@@ -26,7 +26,7 @@ from core.definition import Pipeline
 from core.drop import FileDropped
 from core.ledger import Delivered
 from core.outcome import Outcome
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 MUTANTS = int(os.environ.get("DROPLEDGER_TEST_MUTANTS", "200"))
 BATCH = 25

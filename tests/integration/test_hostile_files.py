@@ -20,7 +20,7 @@ from core.ledger import Delivered
 from core.outcome import Untaken
 from core.verify import verify
 from infra import private_file
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 ACCOUNTS = b"AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n"
 

@@ -13,7 +13,7 @@ from support.messy_kinds import CLEAN, KINDS, LOADED_A, LOADED_B, LOADED_C, Kind
 
 from core.ledger import Delivered
 from core.outcome import Outcome
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "messy-files.md"
 VERSION = {

@@ -39,7 +39,7 @@ from core.sql import whole
 from core.verify import verify
 from infra.databricks_sql import dialect, while_held, written_table
 from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("portability")]
 

@@ -22,7 +22,7 @@ from core.retract import retract
 from core.runtime import Runtime
 from core.verify import verify
 from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 from infra.s3_bucket import Bucket
 from infra.s3_store import S3Store
 from infra.s3_warehouse_file import S3WarehouseFile

@@ -11,7 +11,7 @@ from support.ledger import SettableClock
 from core.drop import AsOfSource
 from core.errors import Busy, ConfigurationError, Overtaken, Unavailable
 from infra import s3_bucket
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 from infra.s3_bucket import Bucket, Gone
 from infra.s3_store import S3Store
 

@@ -145,7 +145,7 @@ def test_what_was_claimed_and_not_secured_is_found_again(place: Place):
 
 
 def test_file_named_by_hand_stays_and_is_claimed_once(place: Place, tmp_path: Path):
-    from infra.local_store import dropped_file
+    from infra.inbox import dropped_file
 
     fact = dropped_file(some_file(tmp_path, TEXT), feed="customer", keep_original=True)
     [claim] = place.store.claim([fact])
