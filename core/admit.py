@@ -13,13 +13,14 @@ from core.bulk import Bulk
 from core.checks import CheckFailed, CheckResult
 from core.errors import DataRefused
 from core.history import Folded, fold, no_changes
+from core.identity import as_known
 from core.intake import Drop, Extract
 from core.ledger import Delivered, Status
 from core.mart import Due, Refreshed
 from core.outcome import Outcome
 from core.ports import Session
 from core.publish import CHANGES, REPORT
-from core.redelivery import as_known, come_again
+from core.redelivery import come_again
 from core.runtime import Runtime
 from core.sql import statement
 from core.validate import Validated, refuse_beyond_limit, validate

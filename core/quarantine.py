@@ -28,6 +28,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
         "name": drop.name,
         "feed": drop.feed or None,
         "as_of": iso(drop.as_of.moment),
+        "as_of_source": str(drop.as_of.source),
         "sha256": drop.sha256,
         "size_bytes": drop.size_bytes,
         "quarantined_at": iso(at),

@@ -72,6 +72,7 @@ def write_report(
         "feed": drop.feed or None,
         "name": drop.name,
         "as_of": iso(drop.as_of.moment),
+        "as_of_source": str(drop.as_of.source),
         "outcome": outcome,
         "error": error,
         "generated_at": iso(generated_at),

@@ -160,6 +160,21 @@ def test_folder_in_the_inbox_forces_the_feed(console: Console):
     assert (line["event"], line["feed"]) == (again["event"], again["feed"]) == ("accepted", "account")
 
 
+def test_files_in_new_folders_of_dates_are_followed(console: Console):
+    (console.root / "inbox/account").mkdir()
+    with console.watch() as watching:
+        folder = watching.inbox / "account/2025/10/31"
+        folder.mkdir(parents=True)
+        (folder / "balances_2025-10-31.csv").write_text(ACCOUNTS)
+        line = watching.line("balances_2025-10-31.csv")
+        elsewhere = console.root.parent / "2025-11"
+        elsewhere.mkdir()
+        (elsewhere / "accounts_2025-11-30.csv").write_text(ACCOUNTS)
+        elsewhere.rename(watching.inbox / "2025-11")
+        again = watching.line("accounts_2025-11-30.csv")
+    assert (line["event"], line["feed"]) == (again["event"], again["feed"]) == ("accepted", "account")
+
+
 def test_folder_of_an_unknown_feed_sends_its_files_to_quarantine(console: Console):
     (console.root / "inbox" / "loan").mkdir()
     (console.root / "inbox" / "loan" / "customers_2025-10-31.csv").write_text(CUSTOMERS)
