@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.contract import CheckDefinition, Contract, Identifier, load_contract
-from core.errors import ConfigurationError, ContractError
+from core.errors import ConfigurationError, ContractError, DataRefused
 from core.migrations import ledger_tables
 from core.yaml_file import load_yaml
 
@@ -161,12 +161,15 @@ class Pipeline:
         found = []
         for contract in self.contracts.values():
             if contract.initial is not None:
-                as_of = as_of_in_name(contract.initial)
+                try:
+                    as_of, why = as_of_in_name(contract.initial), "bears no date"
+                except DataRefused as refusal:
+                    as_of, why = None, f"bears no date that is read: {refusal}"
                 if as_of is None:
                     raise ContractError(
                         self.folder / f"{contract.feed}.yaml",
                         1,
-                        f"the initial file '{contract.initial}' bears no date",
+                        f"the initial file '{contract.initial}' {why}",
                         hint="name it like rates_1970-01-01.csv",
                     )
                 found.append((contract, self.folder / contract.initial, as_of))

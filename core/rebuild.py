@@ -10,7 +10,6 @@ from core.archive import archived_extract, archived_observations
 from core.checks import CheckResult
 from core.errors import ConfigurationError, DropledgerError
 from core.history import all_changed, fold
-from core.intake import Extract
 from core.ledger import LedgerRow
 from core.mart import refresh
 from core.pipeline import publish_committed, settle, with_waiting
@@ -110,7 +109,7 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
     with rebuilt.session() as session:
         prepare(session, pipeline)
         with session.attached(runtime.warehouse, (*_RECORDS, *_DROPS)) as live:
-            rows = _selected(session, live, selection)
+            rows, judged_at = _selected(session, live, selection), _judged_at(session, live)
             with session.transaction():
                 for table in _RECORDS if selection.known_at is None else ():
                     _copy(session, live, table)
@@ -119,7 +118,8 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
             for start in range(0, len(rows), _TRANSACTION_DROPS):
                 with session.transaction():
                     for place, row in enumerate(rows[start : start + _TRANSACTION_DROPS], start + 1):
-                        _fold_again(runtime, session, live, row, is_newest=row.drop_id == newest[row.feed])
+                        is_newest = row.drop_id == newest[row.feed]
+                        _fold_again(runtime, session, live, row, judged_at.get(row.drop_id), is_newest=is_newest)
                         progress(place, len(rows))
             with session.transaction():
                 if not selection.partial:
@@ -174,12 +174,14 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
     )
 
 
-def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *, is_newest: bool) -> None:
+def _fold_again(
+    runtime: Runtime, session: Session, live: str, row: LedgerRow, judged_at: datetime | None, *, is_newest: bool
+) -> None:
     contract = runtime.pipeline.contract(row.feed)
     try:
         extract = archived_extract(runtime, contract, row)
-        if contract.effective_column is not None:
-            extract = replace(extract, latest=_latest_allowed(session, live, runtime, extract))
+        if judged_at is not None:
+            extract = replace(extract, latest=latest_allowed(contract, extract.as_of, runtime.pipeline, judged_at))
         session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "incoming")
         refuse_beyond_limit(contract, validated)
@@ -245,24 +247,21 @@ def _copy(
     )
 
 
-def _latest_allowed(session: Session, live: str, runtime: Runtime, extract: Extract) -> datetime | None:
-    """What `admit` held the drop's rows against; nothing where it refused none, as earlier versions never did."""
-    received = session.query(
-        f"""SELECT l.received_at
+def _judged_at(session: Session, live: str) -> dict[str, datetime]:
+    """When the drops were received of which rows were refused as too far ahead; of others, no row is held to that.
+
+    Versions before that rule took such rows in, so a replay must not refuse them.
+    """
+    found = session.query(
+        f"""SELECT l.drop_id, l.received_at
         FROM {live}drop_ledger AS l
         INNER JOIN {live}rejected_row AS r
             ON r.drop_id = l.drop_id
             AND r.sequence = l.sequence
-        WHERE l.drop_id = :drop_id
-            AND r.rule = :rule
-        LIMIT 1""",
-        {"drop_id": extract.drop_id, "rule": IN_FUTURE},
+        WHERE r.rule = :rule""",
+        {"rule": IN_FUTURE},
     )
-    return (
-        latest_allowed(extract.contract, extract.as_of, runtime.pipeline, received[0]["received_at"])
-        if received
-        else None
-    )
+    return {row["drop_id"]: row["received_at"] for row in found}
 
 
 def _keep_apart(session: Session, live: str) -> None:

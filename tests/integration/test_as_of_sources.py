@@ -7,8 +7,9 @@ import pytest
 from support.ledger import Ledger, SettableClock, custom_pipeline, without_marts
 
 from core import look
-from core.definition import Pipeline
+from core.definition import Pipeline, load_pipeline
 from core.drop import AsOfSource, FileDropped
+from core.errors import ContractError
 from core.ledger import Delivered
 from core.retract import retract
 from core.verify import verify
@@ -69,6 +70,17 @@ def test_archive_folder_of_an_early_year_has_four_digits(plain: Ledger):
     assert outcome.file == f"archive/account/0033/01/02/{outcome.drop.drop_id}-accounts.csv"
     assert (plain.root / outcome.file).is_file()
     assert verify(plain.runtime, lambda *_: None).differences == ()
+
+
+def test_initial_file_whose_date_is_not_read_is_a_fault_of_the_contract(tmp_path: Path):
+    folder = tmp_path / "lending"
+    custom_pipeline(folder, {})
+    (folder / "rates_1970-01-01.csv").rename(folder / "rates_01-01-1970.csv")
+    contract = (folder / "rate.yaml").read_text(encoding="utf-8").replace("rates_1970-01-01", "rates_01-01-1970")
+    (folder / "rate.yaml").write_text(contract, encoding="utf-8")
+
+    with pytest.raises(ContractError, match=r"'rates_01-01-1970\.csv' bears no date that is read"):
+        load_pipeline(str(folder)).initial_rows()
 
 
 # The future

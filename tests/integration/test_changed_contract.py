@@ -390,7 +390,7 @@ def test_replay_of_what_was_known_has_what_was_taken_back_later_as_it_was_then(t
     """A drop was accepted, taken back, and came again when it could not have been read any more."""
     lender = Lender(tmp_path / "lender", stay)
     lender.drop(DAYS)
-    then, last = datetime(2026, 6, 1, tzinfo=UTC), "accounts_2025-12-31.csv"
+    then, last = datetime(2030, 6, 1, tzinfo=UTC), "accounts_2025-12-31.csv"
     before = lender.tables()["history_account"]
     clock = SettableClock(then + timedelta(days=1))
     [[drop_id]] = lender.ledger.rows("SELECT drop_id FROM drop_ledger WHERE name = ?", [last])

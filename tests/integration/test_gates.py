@@ -298,7 +298,7 @@ def test_check_made_a_warning_reports_and_goes_on(tmp_path: Path):
     [
         ("customers_2025-11-30.csv", "CustomerID,Name,HasLoan\n1,,No\n2,Jonas,No\n", "not_null"),
         ("customers_2025-11-30.csv", "CustomerID,Name,HasLoan,Town\n1,Amara,No,Oslo\n2,J,No,\n", "expected_columns"),
-        ("customers_2027-11-30.csv", "CustomerID,Name,HasLoan\n1,Amara,No\n2,J,No\n", "as_of_in_the_past"),
+        ("customers_2030-01-02.csv", "CustomerID,Name,HasLoan\n1,Amara,No\n2,J,No\n", "as_of_in_the_past"),
         ("accounts_2025-11-30.csv", ACCOUNTS + "91,9,1.00,Savings\n", "orphan_account"),
     ],
 )
