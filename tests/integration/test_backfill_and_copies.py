@@ -29,7 +29,8 @@ from core.ledger import Delivered
 from core.migrate import migrate
 from core.plan import plan
 from core.retract import retract
-from infra.local_store import LocalStore, dropped_file
+from infra.inbox import dropped_file
+from infra.local_store import LocalStore
 
 pytestmark = pytest.mark.slow
 

@@ -108,7 +108,7 @@ def test_link_to_a_folder_is_never_followed(ledger: Ledger, tmp_path: Path):
     assert ledger.process(fact) == []  # although it was there when the inbox was listed
     assert (elsewhere / "accounts_2025-01-31.csv").exists()
     assert [problem for problem, _ in ledger.runtime.store.problems()] == [
-        f"{ledger.root}/inbox/2025/01 is no regular file and will never be taken"
+        f"{ledger.root}/inbox/2025/01 is not a regular file and will never be loaded"
     ]
 
 

@@ -23,7 +23,7 @@ HISTORY = "event_id, amount, valid_from, valid_to"
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     folder = tmp_path_factory.mktemp("events")
-    return Template(folder / "roots", event_pipeline(folder / "pipeline", {"future": "allowed"}))
+    return Template(folder, event_pipeline(folder / "pipeline", {"future": "allowed"}))
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from core.outcome import Outcome
 from core.pipeline import process
 from core.runtime import Runtime
 from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import LocalStore, dropped_file
+from infra.inbox import dropped_file
+from infra.local_store import LocalStore
 
 Record = tuple[Any, ...]
 

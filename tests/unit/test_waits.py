@@ -11,7 +11,7 @@ from core.drop import FileDropped
 from core.errors import Busy, Unavailable
 from core.pace import Pace
 from handlers.watch import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, Settling, _Troubles
-from infra.local_store import dropped_file
+from infra.inbox import dropped_file
 
 
 @dataclass
