@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.contract import CheckDefinition, Contract, Identifier, load_contract
+from core.contract_check import refuse_bad_defaults
 from core.errors import ConfigurationError, ContractError, DataRefused
 from core.migrations import ledger_tables
-from core.yaml_file import load_yaml
+from core.yaml_file import line_at, load_yaml
 
 BUILT_IN = Path(__file__).parent / "pipelines"
 _LAYERS_BELOW = ("src_", "received_src_", "stg_", "history_")
@@ -167,8 +168,8 @@ class Pipeline:
                     as_of, why = None, f"bears no date that is read: {refusal}"
                 if as_of is None:
                     raise ContractError(
-                        self.folder / f"{contract.feed}.yaml",
-                        1,
+                        contract.file,
+                        line_at(contract.file, ["initial"]),
                         f"the initial file '{contract.initial}' {why}",
                         hint="name it like rates_1970-01-01.csv",
                     )
@@ -197,28 +198,34 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
         if path.name != "pipeline.yaml":
             contract = load_contract(path)
             if contract.feed in contracts:
+                line = line_at(path, ["feed"])
                 raise ContractError(
-                    path, 1, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
+                    path, line, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
                 )
+            refuse_bad_defaults(contract)
             contracts[contract.feed] = contract
     for feed in file.moment:
         if feed not in contracts:
+            path = folder / "pipeline.yaml"
             raise ContractError(
-                folder / "pipeline.yaml", 1, f"moment names the unknown feed '{feed}'", hint="name feeds of this folder"
+                path,
+                line_at(path, ["moment"]),
+                f"moment names the unknown feed '{feed}'",
+                hint="name feeds of this folder",
             )
     for contract in contracts.values():
-        _check_relationships(folder, contract, contracts)
+        _check_relationships(contract, contracts)
     intermediate, marts = _intermediate(folder), _marts(folder)
     _refuse_taken_names(folder, contracts, intermediate, marts)
     told = [mart.name for mart in marts if mart.file.changes]
     if len(told) > 1:
         raise ContractError(
             folder / "marts" / f"{told[-1]}.yaml",
-            1,
+            line_at(folder / "marts" / f"{told[-1]}.yaml", ["changes"]),
             f"changes: true stands in {' and '.join(told)}, and a drop has one change file",
             hint="leave it in one mart",
         )
-    return Pipeline(
+    pipeline = Pipeline(
         folder=folder,
         file=file,
         contracts=contracts,
@@ -226,17 +233,19 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
         marts=marts,
         feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
     )
+    pipeline.initial_rows()  # for a file without a date to be told before any drop is taken
+    return pipeline
 
 
-def _check_relationships(folder: Path, contract: Contract, contracts: Mapping[str, Contract]) -> None:
-    for column in contract.columns:
-        for rule in column.rules:
+def _check_relationships(contract: Contract, contracts: Mapping[str, Contract]) -> None:
+    for place, column in enumerate(contract.columns):
+        for number, rule in enumerate(column.rules):
             if rule.to is not None:
                 feed, key = rule.to.split(".")
                 if feed not in contracts or contracts[feed].key != (key,):
                     raise ContractError(
-                        folder / f"{contract.feed}.yaml",
-                        1,
+                        contract.file,
+                        line_at(contract.file, ["columns", place, "rules", number, "to"]),
                         f"{column.name}: the relationship leads to '{rule.to}', which is not the key of a feed",
                         hint="name another feed's single key column, like customer.customer_id",
                     )

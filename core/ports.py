@@ -14,6 +14,8 @@ from core.errors import Unavailable
 Parameters = Mapping[str, Any]
 Clock = Callable[[], datetime]
 """Gives the present as aware UTC; passed in, so that tests can set it."""
+Matches = Callable[[str, str], bool]
+"""Whether a pattern is found in a text, as the engine has it; a ValueError says why the pattern is none."""
 
 
 class Store(Protocol):

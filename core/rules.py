@@ -55,6 +55,20 @@ def _accepted_case(column: Column, rule: Rule, text: str) -> str:
     return f"CASE s.{quoted(column.name)} {usual} ELSE CASE lower({text}) {arms} {otherwise}END END"
 
 
+def cell_pattern(column: Column) -> str:
+    """The regular expression, the same in all engines, of what may be a value of a column with a type but text."""
+    if column.decimal is not None:
+        precision, scale = column.decimal
+        # Zeros behind the last place change nothing, nor does it matter on which side of the point no digit stands.
+        whole, fraction = f"[0-9]{{1,{max(precision - scale, 1)}}}", f"[0-9]{{1,{scale}}}0*"
+        return f"[+-]?({whole}([.]({fraction})?)?|[.]{fraction})" if scale else f"[+-]?{whole}"
+    return {
+        "bigint": "[+-]?[0-9]{1,19}",
+        "date": _DAY,
+        "timestamp": f"{_DAY}([T ]{_TIME_OF_DAY}Z?)?",
+    }[column.type]
+
+
 def typed_cell(column: Column) -> str:
     """SQL that types a cell; NULL where the text is no such value, however lenient the engine's own cast is."""
     text = _cleaned(column)
@@ -65,18 +79,7 @@ def typed_cell(column: Column) -> str:
     if column.default is None:
         # Blanks around a number need not be cut off first: the pattern lets them pass, and so does the cast.
         text = f"s.{quoted(column.name)}"
-    if column.decimal is not None:
-        precision, scale = column.decimal
-        # Zeros behind the last place change nothing, nor does it matter on which side of the point no digit stands.
-        whole, fraction = f"[0-9]{{1,{max(precision - scale, 1)}}}", f"[0-9]{{1,{scale}}}0*"
-        pattern = f"[+-]?({whole}([.]({fraction})?)?|[.]{fraction})" if scale else f"[+-]?{whole}"
-    else:
-        pattern = {
-            "bigint": "[+-]?[0-9]{1,19}",
-            "date": _DAY,
-            "timestamp": f"{_DAY}([T ]{_TIME_OF_DAY}Z?)?",
-        }[column.type]
-    is_such = f"regexp_like({text}, {literal(f'^ *{pattern} *$')})"
+    is_such = f"regexp_like({text}, {literal(f'^ *{cell_pattern(column)} *$')})"
     # The zone is always UTC here; a TIMESTAMP without zone is what both engines store.
     castable = f"replace(trim({text}), 'Z', '')" if column.type == "timestamp" else text
     if column.type == "bigint" or (column.decimal is not None and column.decimal[1] <= _PLAIN_SCALE):

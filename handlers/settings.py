@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -209,6 +210,12 @@ def _read(flags: Mapping[str, str], files: Sequence[Path]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(name.lower(), Settings.model_fields, 1)
+            raise ConfigurationError(
+                f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else ""),
+                hint=f"correct the entry in {TOML}; the settings are: {', '.join(Settings.model_fields)}",
+            ) from error
         raise ConfigurationError(
             f"the setting {name} cannot be used",
             why=first["msg"],

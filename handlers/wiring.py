@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from core.contract_check import refuse_bad_patterns
 from core.definition import Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.pace import Pace
@@ -12,6 +13,7 @@ from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
 from handlers.settings import Settings, read_databricks_settings, read_settings
+from infra.duckdb_engine import matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
@@ -39,6 +41,8 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
     """
     settings = read_settings(root=root, warehouse=warehouse)
     pipeline = load_pipeline(settings.pipeline)
+    for contract in pipeline.contracts.values():
+        refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
     if settings.root.startswith("s3://"):
         store, path, keeper = _in_bucket(settings, pipeline, waiting)

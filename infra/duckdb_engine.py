@@ -100,3 +100,17 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
             )
         case _:
             return None
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a regular expression is found in a text.
+
+    Raises:
+        ValueError: RE2, the engine's library, does not compile it.
+    """
+    with duckdb.connect() as connection:
+        try:
+            row = connection.execute("SELECT regexp_matches($text, $pattern)", {"text": text, "pattern": pattern})
+            return bool((row.fetchone() or [False])[0])
+        except duckdb.InvalidInputException as error:
+            raise ValueError(str(error).partition(": ")[2]) from error
