@@ -197,9 +197,9 @@ def _has_shape(cells: list[str], named: list[str | None]) -> bool:
 
 
 def _is_header(cells: dict[str, str], feed: str) -> bool:
-    """Whether so many cells are names of columns that the row is none, though its columns would take any text."""
+    """Whether the cells name all columns, so that the row is a header, though its columns would take any text."""
     words = [cell.lower().translate(_SPREADSHEET_BLANKS) for cell in cells.values()]
-    return feed == "branch" and sum(word in HEADERS[feed] for word in words) >= 2
+    return feed == "branch" and {HEADERS[feed].get(word) for word in words} == {*COLUMNS[feed]}
 
 
 def _values(cells: dict[str, str], feed: str) -> tuple[Any, ...]:
