@@ -14,6 +14,9 @@ from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, quoted, statement, whole
 from core.validate import Validated, distinct_count, parent_fragments
 
+_MOST_NAMED = 200
+"""Columns that a warning names; a header may have some thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -126,20 +129,27 @@ def staging_results(extract: Extract, counts: Mapping[str, int], received_at: da
         )
         for place, (violation, name) in enumerate(staging_predicates(extract.contract))
     ]
-    repeated, unexpected = int(counts["repeated"]), len(extract.unexpected_columns)
+    repeated, unexpected = int(counts["repeated"]), extract.unexpected_columns
     ahead = int(extract.as_of.moment > received_at)
     for name, severity, failing, message in (
         ("unique_key", Severity.ERROR, repeated, "a key stands twice at one effective time"),
         (
             "expected_columns",
             Severity.WARN,
-            unexpected,
-            "the header names columns that the contract does not know; they are ignored",
+            len(unexpected),
+            f"the header names columns that the contract does not know; they are ignored: {_named(unexpected)}",
         ),
         ("as_of_in_the_past", Severity.WARN, ahead, "the drop's as_of lies in the future"),
     ):
         results.append(_result("staging", model, name, severity, failing, message))
     return results
+
+
+def _named(columns: Sequence[str]) -> str:
+    """The columns by name, as many of them as people would read."""
+    if len(columns) <= _MOST_NAMED:
+        return ", ".join(columns)
+    return f"{', '.join(columns[:_MOST_NAMED])} and {len(columns) - _MOST_NAMED:,} more"
 
 
 def check_relationships(session: Session, contract: Contract) -> list[CheckResult]:

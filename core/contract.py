@@ -194,6 +194,7 @@ class Contract(BaseModel):
     effective_column: Identifier | None = None
     operation: Operation | None = None
     delimiters: tuple[Delimiter, ...] = (",", ";")
+    ignore: tuple[str, ...] = ()
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
@@ -293,6 +294,11 @@ class Contract(BaseModel):
         """Whether a file of this name belongs to the feed, without regard to case and to being packed."""
         names = {name.casefold(), unpacked_name(name).casefold()}
         return any(fnmatchcase(spelled, pattern.casefold()) for pattern in self.files for spelled in names)
+
+    def ignores(self, header: str) -> bool:
+        """Whether a header is listed as known and not wanted, by name or by pattern."""
+        name = normalise_header(header)
+        return any(fnmatchcase(name, normalise_header(pattern)) for pattern in self.ignore)
 
     @property
     def parents(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from core import damaged_header
 from core.contract import Column, Contract, Delimiter, Severity, normalise_header
 from core.errors import DataRefused
 
@@ -13,6 +14,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 _LOOKED_THROUGH = 100  # lines in which a header that is not in its place is looked for
 _LONGEST = 10_000  # characters of a line that may be such a header
 _SHOWN = 60
+_MOST_NAMED = 20
 _DELIMITERS = {
     ",": "commas",
     ";": "semicolons",
@@ -28,7 +30,10 @@ _CONTRACTS_MAY_LIST = frozenset(get_args(Delimiter))
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Where the contract's columns stand; see `core.ports.Layout` for what the fields mean."""
+    """Where the contract's columns stand; see `core.ports.Layout` for what the fields mean.
+
+    `unexpected` are the names that are neither a column's nor ignored, as people may be shown them.
+    """
 
     delimiter: str
     width: int
@@ -41,7 +46,8 @@ def read_header(beginning: str, contract: Contract) -> Header:
     """The header by the first line of a file, whose text begins like this.
 
     Raises:
-        DataRefused: it lacks a column or has one twice, is no header, or stands elsewhere.
+        DataRefused: it lacks a column or has one twice, is no header, or stands elsewhere; or it leaves a doubt about
+            which column is which.
     """
     lines = _LINE_END.split(beginning, maxsplit=_LOOKED_THROUGH)[:_LOOKED_THROUGH]
     delimiter = max(contract.delimiters, key=lambda delimiter: len(_places(lines[0], delimiter, contract)))
@@ -61,13 +67,45 @@ def read_header(beginning: str, contract: Contract) -> Header:
     # Where the last cell may be empty, a row with an empty one too many may as well be one whose cells have moved.
     row_cells = None if last is not None and _is_filled(last, contract) else len(cells)
     known = {place for found in places.values() for place in found}
+    unexpected = tuple(
+        cell.strip()[:_SHOWN] or f"column {place + 1} (it has no name)"
+        for place, cell in enumerate(cells[:width])
+        if place not in known and not contract.ignores(cell)
+    )
+    _refuse_in_doubt(cells[:width], delimiter, lines[1:], places, unexpected, contract)
     return Header(
         delimiter,
         width,
         row_cells,
         {column.name: places[column.name][0] if column.name in places else None for column in contract.columns},
-        tuple(cell.strip() for place, cell in enumerate(cells[:width]) if place not in known),
+        unexpected,
     )
+
+
+def _refuse_in_doubt(
+    names: Sequence[str],
+    delimiter: str,
+    lines: Sequence[str],
+    places: Mapping[str, object],
+    unexpected: Sequence[str],
+    contract: Contract,
+) -> None:
+    """Refuse a header that names all that it must, where a column may still be another than it seems."""
+    unnamed = sum(not name.strip() for name in names)
+    if unnamed and damaged_header.cells_of_rows(_cells(line, delimiter) for line in lines) == len(names) - unnamed:
+        raise DataRefused(
+            "malformed_header",
+            f"the header has {damaged_header.names_over_rows(names, len(names) - unnamed)}",
+            hint="export the file with a name for each column, and no separator more",
+        )
+    absent = [_shown(column) for column in contract.columns if column.name not in places]
+    if absent and unexpected:
+        raise DataRefused(
+            "unknown_column",
+            f"{', '.join(unexpected[:_MOST_NAMED])} {'is' if len(unexpected) == 1 else 'are'} not known, "
+            f"and {', '.join(absent)} {'is' if len(absent) == 1 else 'are'} missing",
+            hint="name one as an alias of the other in the contract; or list under ignore what is not wanted",
+        )
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -123,9 +161,8 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
                 hint="let the file begin with the header; what stands before it is not skipped unread, "
                 "as it may say something about the rows",
             )
-    columns = {column.name: column.aliases[0] if column.aliases else column.name for column in contract.columns}
     wanted = (
-        f"the header must be {contract.delimiters[0].join(columns.values())} in any order, "
+        f"the header must be {contract.delimiters[0].join(map(_shown, contract.columns))} in any order, "
         "spelled with or without spaces and underscores"
     )
     if '"' in lines[0] and not _cells(lines[0], delimiter):
@@ -135,15 +172,36 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
             detail=_begins_with(lines[0]),
             hint=f"write the header in one line; {wanted}",
         )
-    if not places:
+    cells = _cells(lines[0], delimiter)
+    for other in contract.delimiters:
+        wrapped = damaged_header.wrapped_in(_cells(lines[0], other), contract)
+        if wrapped is not None:
+            raise DataRefused(
+                "malformed_header",
+                f"the names stand in {wrapped}, which are no quotes here",
+                detail=_begins_with(lines[0]),
+                hint=f'write names and cells in double quotes ("), or in none; {wanted}',
+            )
+    joined = damaged_header.joined(cells, contract)
+    if not places and not joined:
         raise DataRefused(
             "no_header",
             "the first line names none of the columns, so it is no header",
             detail=_begins_with(lines[0]),
             hint=f"export the file with its header, since the order of columns is not guessed; {wanted}",
         )
-    missing = ", ".join(columns[column.name] for column in _lacking(places, contract))
-    raise DataRefused("missing_column", f"the header lacks {missing}", hint=wanted)
+    missing = ", ".join(_shown(column) for column in _lacking(places, contract))
+    of_rows = damaged_header.cells_of_rows(_cells(line, delimiter) for line in lines[1:])
+    seen = [f"two names joined: {name}" for name in joined]
+    if of_rows not in {None, len(cells)}:
+        seen.append(damaged_header.names_over_rows(cells, of_rows))
+    has = f"; it has {', and '.join(seen)}" if seen else ""
+    raise DataRefused("missing_column", f"the header lacks {missing}{has}", hint=wanted)
+
+
+def _shown(column: Column) -> str:
+    """A column by the name that people know it by."""
+    return column.aliases[0] if column.aliases else column.name
 
 
 def _begins_with(line: str) -> str:

@@ -13,6 +13,7 @@ from core.definition import Pipeline
 from core.drop import AsOf, AsOfSource, Claim, DropHash
 from core.errors import DataRefused
 from core.header import read_header
+from core.other_format import format_of
 from core.ports import Layout
 
 MAX_LINE_BYTES = 32 << 20
@@ -230,6 +231,10 @@ class _Text:
                 self._decoder.decode(b"", final=True)
             except UnicodeDecodeError:
                 self._not_utf8 = True
+        other = format_of(self.beginning) if self._not_utf8 or self._has_controls else None
+        if other is not None:
+            what, hint = other
+            raise DataRefused("other_format", f"the file is {what}, and CSV is read", hint=hint)
         if self._not_utf8:
             raise DataRefused(
                 "not_utf8",

@@ -129,6 +129,25 @@ FILES_AND_TABLES = [
     read("rows of empty cells", CLEAN + ",,,\n,,,\n", 2, 3, 4, rejected=((5, "not_null"),), duplicates=1),
     refused("a column is missing", CLEAN.replace("Balance", "Saldo"), "missing_column", "lacks Balance"),
     refused("a column stands twice", CLEAN.replace("AccountType", "AccountType,balance"), "repeated_column", "balance"),
+    refused(
+        "two names without a separator",
+        CLEAN.replace("CustomerID,Balance", "CustomerIDBalance"),
+        "missing_column",
+        "the header lacks CustomerID, Balance; it has two names joined: CustomerIDBalance, "
+        "and 3 names over rows of 4 cells",
+    ),
+    refused(
+        "a separator too many in the header",
+        CLEAN.replace("CustomerID,", "CustomerID,,"),
+        "malformed_header",
+        "the header has 5 names, one of them empty, over rows of 4 cells",
+    ),
+    refused(
+        "apostrophes around the names",
+        CLEAN.replace(HEADER, "'AccountID','CustomerID','Balance','AccountType'\n"),
+        "malformed_header",
+        "the names stand in apostrophes",
+    ),
     read("columns in another order", "accounttype,Balance,Customer_ID,Account ID\nSavings,9500.00,1,#1\n", 2),
     read("a column more", "AccountID,Branch,CustomerID,Balance,AccountType\n#1,x,1,9500.00,Savings\n", 2, warned=True),
     read(
@@ -145,6 +164,8 @@ FILES_AND_TABLES = [
         warned=True,
     ),
     refused("a web page", "<!doctype html>\n<title>Error 500</title>\n", "no_header", "<!doctype html>"),
+    refused("a zip archive", b"PK\x03\x04\x14\0\0\0\0\0accounts.csv" + CLEAN.encode(), "other_format", "zip archive"),
+    refused("an Excel workbook", b"PK\x03\x04\x14\0\x06\0xl/workbook.xml", "other_format", "Excel workbook (xlsx)"),
     refused("JSON", '[{"AccountID": 1, "Balance": "9500.00"}]\n', "malformed_header", '[{"AccountID"'),
 ]
 
