@@ -15,6 +15,7 @@ from core.errors import DataRefused
 from core.header import read_header
 from core.other_format import format_of
 from core.ports import Layout
+from core.quote_scan import QuoteScan
 
 MAX_LINE_BYTES = 32 << 20
 _CHUNK = 1 << 20
@@ -174,6 +175,7 @@ class _Text:
         self._has_controls = False
         self._behind_blanks = b""
         self._odd_quotes = False
+        self._quotes = QuoteScan()
 
     def update(self, chunk: bytes) -> None:
         self.size += len(chunk)
@@ -190,6 +192,7 @@ class _Text:
         self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
         self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
+        self._quotes.update(chunk)
         if not self._not_utf8 and (not chunk.isascii() or self._decoder.getstate()[0]):
             try:
                 self._decoder.decode(chunk)
@@ -217,9 +220,8 @@ class _Text:
     def lines_end_alike(self) -> bool:
         return self._returns == 0 or self._returns == self._pairs == self._line_feeds
 
-    @property
-    def plainly_quoted(self) -> bool:
-        return not self._odd_quotes
+    def plainly_quoted(self, delimiter: str) -> bool:
+        return not self._odd_quotes and not self._quotes.opens_within_a_cell(delimiter)
 
     def refuse_unless_text(self) -> None:
         if self.size == 0:
@@ -286,7 +288,7 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
         header.positions,
         text.lines,
         text.lines_end_alike,
-        text.plainly_quoted,
+        text.plainly_quoted(header.delimiter),
         compression,
     )
     return Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)

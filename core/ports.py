@@ -126,7 +126,8 @@ class Layout:
 
     A row has `row_cells` cells, or `width` and more where that is None; those behind `width` must be empty.
     `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
-    `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another.
+    `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another, or opens text
+    within a cell.
     `compression` is how the file is packed, if it is; all else is said of its text.
     """
 

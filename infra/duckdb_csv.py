@@ -201,11 +201,13 @@ class DelimitedFiles:
     def raw(self, source: str, lines: str, into: str) -> None:
         """Put the text of the rows of `source` that `lines` names in scratch `into`."""
         self.with_lines(source)
+        wanted = f"WHERE _line IN (SELECT _line FROM {quoted(lines)})"
+        # Lines that a stray quote swallows are no records of their own, and alike in both where they are.
         self._engine(
             f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
-            SELECT _line, raw
-            FROM {quoted(f"record_{source}")}
-            WHERE _line IN (SELECT _line FROM {quoted(lines)})"""
+            SELECT _line, raw FROM {quoted(f"record_{source}")} {wanted}
+            UNION
+            SELECT _line, raw FROM {quoted(f"misshapen_{source}")} {wanted}"""
         )
 
     def keep(self, source: str, name: str, left_out: str | None) -> None:
@@ -268,7 +270,10 @@ class DelimitedFiles:
         loaded.records, loaded.straight = True, False
         cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
         self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
-        self._engine(_text("misshapen").substitute(fragments, into=quoted(f"misshapen_{source}"), split=split))
+        misshapen = quoted(f"misshapen_{source}")
+        self._engine(_text("misshapen").substitute(fragments, into=misshapen, split=split))
+        within = _text("split").substitute(fragments, records=_text("lines_within").substitute(misshapen=misshapen))
+        self._engine(_text("swallowed").substitute(fragments, into=misshapen, split=within))
         self._view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
 
     def _cells(self, layout: Layout, records: str, *others: str) -> str:

@@ -5,5 +5,5 @@ SELECT
 FROM (
     ${split}
 ) AS split
-WHERE well_quoted
+WHERE clear
     AND ${shape}

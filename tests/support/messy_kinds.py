@@ -274,6 +274,20 @@ QUOTES_AND_ESCAPES = [
         (2, ("#1", "Ann", "false")),
         rejected=((3, "malformed_quotes"),),
     ),
+    named(
+        "a separator lost before a quoted cell that holds one",
+        NAMES + '#1,Ann,No\n#2"Lee, Bo",No\n',
+        (2, ("#1", "Ann", "false")),
+        rejected=((3, "malformed_quotes"),),
+    ),
+    named("quotes for inches", NAMES + '#1,5" Ann 10",No\n', (2, ("#1", '5" Ann 10"', "false"))),
+    named(
+        "a stray quote that swallows the next line",
+        NAMES + '#1,"Ann,No\n#2,"Bo",No\n#3,Cy,No\n#4,Di,No\n',
+        (4, ("#3", "Cy", "false")),
+        (5, ("#4", "Di", "false")),
+        rejected=((2, "malformed_quotes"), (3, "malformed_quotes")),
+    ),
     named("a quote within a cell without quotes", NAMES + '#1,Ann 5" Lee,No\n', (2, ("#1", 'Ann 5" Lee', "false"))),
     refused("a quote that is never closed", HEADER + '#1,1,"9500.00,Savings\n' + B + C, "unbalanced_quotes", "line 2"),
     named(

@@ -168,6 +168,10 @@ def _rows_by_line(text: str, delimiter: str) -> Rows | None:
             continue
         if re.fullmatch(before + cell, raw):
             cells = re.findall(f"({cell}){re.escape(delimiter)}", raw + delimiter)
+            half_quoted = [cell for cell in cells if not cell.lstrip(" ").startswith('"') and cell.count('"') % 2]
+            if any(re.search('"[^" ]', cell) for cell in half_quoted[:-1]):
+                rows[line] = raw, None
+                continue
             rows[line] = raw, [_unquoted(cell) if re.fullmatch(quoted, cell) else cell for cell in cells]
         elif re.fullmatch(before + ' *"(?:[^"]|"")*', raw):
             return None
