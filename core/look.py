@@ -1,11 +1,12 @@
 """What people ask of the ledger: its state, its drops, what was refused, and the timeline of a key."""
 
+import csv
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from core.checks import finding
-from core.contract import Severity
+from core.contract import Contract, Severity
 from core.definition import Pipeline
 from core.errors import ConfigurationError
 from core.history import INITIAL_SEQUENCE
@@ -234,12 +235,7 @@ def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Recor
         ConfigurationError: there is no such feed, or the key cannot be one of its keys.
     """
     contract = pipeline.contract(feed)
-    parts = [part.strip() for part in key.split(",")]
-    if len(parts) != len(contract.key):
-        raise ConfigurationError(
-            f"the key '{key}' has {len(parts)} parts and that of the feed {feed} has {len(contract.key)}",
-            hint=f"give {', '.join(contract.key)}, separated by commas",
-        )
+    parts = _parts(key, contract)
     fragments = feed_fragments(contract)
     wanted = " AND ".join(
         f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}"
@@ -268,6 +264,24 @@ def keys_around(session: Session, pipeline: Pipeline, feed: str, number: int) ->
         FROM {quoted(f"history_{feed}")}""",
         {"number": number},
     )[0]
+
+
+def _parts(key: str, contract: Contract) -> list[str]:
+    """The parts of a key that people wrote, as the cells of a line of CSV; a key of one column may hold bare commas."""
+    try:
+        parts = [part.strip() for part in next(csv.reader([key], skipinitialspace=True, strict=True), [""])]
+    except csv.Error:
+        parts = []
+    if len(parts) != len(contract.key) == 1:
+        return [key.strip()]
+    if len(parts) != len(contract.key):
+        has = f"has {len(parts)} part{'s' if len(parts) != 1 else ''}" if parts else "has a quote that is not closed"
+        raise ConfigurationError(
+            f"the key '{key}' {has}, and that of the feed {contract.feed} has {len(contract.key)}",
+            hint=f"give {', '.join(contract.key)}, separated by commas; quote a part that holds one, as in CSV: "
+            """'"Lee, Ann",7'""",
+        )
+    return parts
 
 
 def _canonical(contract_type: str, place: int) -> str:

@@ -194,7 +194,11 @@ def rejects(drop_id: str, limit: int) -> None:
 @click.argument("key")
 @common_options
 def history(feed: str, key: str) -> None:
-    """Show the versions of a key, with file and line of each."""
+    """Show the versions of a key, with file and line of each.
+
+    KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
+    '"Lee, Ann",7'. Put -- before a key that begins with a hyphen: dropledger history account -- -5.
+    """
     from handlers.look import history as body
 
     _run(body, feed=feed, key=key)
@@ -205,7 +209,10 @@ def history(feed: str, key: str) -> None:
 @click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
 @common_options
 def explain(account_id: int, as_of: datetime | None) -> None:
-    """Show how a figure came about: files, lines, rule, arithmetic."""
+    """Show how a figure came about: files, lines, rule, arithmetic.
+
+    Put -- before a key that begins with a hyphen: dropledger explain -- -5.
+    """
     from handlers.look import explain as body
 
     _run(body, account_id=account_id, as_of=as_of)
@@ -378,6 +385,13 @@ def _leave(failure: DropledgerError) -> NoReturn:
     sys.exit(failure.exit_code)
 
 
+def _may_be_a_key(wrong: click.ClickException) -> bool:
+    """Whether what was taken for an unknown option may be the key that a command asks for."""
+    if not isinstance(wrong, click.NoSuchOption) or wrong.ctx is None:
+        return False
+    return wrong.ctx.command.name in {"history", "explain"}
+
+
 def main() -> None:
     """The console script; errors exit with the codes of docs/operating.md."""
     os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
@@ -393,7 +407,8 @@ def main() -> None:
         sys.exit(130)
     except click.ClickException as wrong:
         command = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-        sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help\n")
+        key = "; put -- before a key that begins with a hyphen" if _may_be_a_key(wrong) else ""
+        sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help{key}\n")
         sys.exit(2)
     except DropledgerError as failure:
         _leave(failure)
