@@ -8,7 +8,7 @@ from core.contract import Column, Contract, Rule, Severity
 from core.definition import Check
 from core.errors import DataRefused
 from core.intake import Extract
-from core.mart import WHOLE_FROM, Refreshed
+from core.mart import WHOLE_FROM, Refreshed, mart_fragments
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, quoted, statement, whole
@@ -193,8 +193,27 @@ def check_history(session: Session, contract: Contract, versions_opened: int = 0
 
 
 def check_marts(session: Session, refreshed: Iterable[Refreshed]) -> list[CheckResult]:
-    """The marts' own checks, on the rows just recomputed."""
-    return [_run(session, "marts", check, all_rows=found.whole) for found in refreshed for check in found.mart.checks]
+    """Whether each row just recomputed has a key of its own, and the marts' own checks."""
+    results = []
+    for found in refreshed:
+        results += check_mart_key(session, found)
+        results += [_run(session, "marts", check, all_rows=found.whole) for check in found.mart.checks]
+    return results
+
+
+def check_mart_key(session: Session, refreshed: Refreshed) -> list[CheckResult]:
+    """What must hold for the key of every mart: a row without one would never be found again, and so never go."""
+    mart = refreshed.mart
+    sql = statement("check_mart_key", mart_fragments(mart))
+    row = session.query(whole(sql) if refreshed.whole else sql)[0]
+    key = ", ".join(mart.file.key)
+    return [
+        _result("marts", mart.name, name, Severity.ERROR, int(row[count]), message)
+        for name, count, message in (
+            ("key_not_null", "without_key", f"rows have NULL in the mart's key ({key})"),
+            ("unique_key", "repeated_key", f"keys of the mart ({key}) stand in more than one row"),
+        )
+    ]
 
 
 def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) -> CheckResult:

@@ -310,12 +310,14 @@ def _sql(path: Path) -> str:
         raise ContractError(path, 1, "is missing", hint="add this file, see docs/contracts.md") from None
 
 
+def names(sql: str, relation: str) -> bool:
+    """Whether an SQL text names a table or view."""
+    return re.search(rf"\b{re.escape(relation)}\b", sql) is not None
+
+
 def _references(sql: Mapping[str, str]) -> dict[str, set[str]]:
     """Which of the models each model's text names."""
-    return {
-        name: {other for other in sql if other != name and re.search(rf"\b{re.escape(other)}\b", text)}
-        for name, text in sql.items()
-    }
+    return {name: {other for other in sql if other != name and names(text, other)} for name, text in sql.items()}
 
 
 def _ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:

@@ -60,6 +60,7 @@ def mart_fragments(mart: Mart) -> dict[str, str]:
         "key": listed(key),
         "columns": listed(mart.file.columns),
         "same_key": same(key, "m", "t"),
+        "key_is_null": " OR ".join(f"m.{quoted(name)} IS NULL" for name in key),
     }
 
 

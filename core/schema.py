@@ -4,16 +4,16 @@ from datetime import datetime
 from hashlib import sha256
 
 from core import descriptions, migrations
-from core.checks import check_staging, refuse_failed
+from core.checks import check_mart_key, check_staging, refuse_failed
 from core.contract import Contract, contract_of
-from core.definition import Pipeline
+from core.definition import Mart, Pipeline, names
 from core.errors import ConfigurationError, ContractError
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
 from core.intake import Extract, initial_extract
 from core.mart import refresh
 from core.ports import Session
 from core.rules import typed_cell
-from core.sql import MOST_CLUSTERED, listed, literal, quoted
+from core.sql import MOST_CLUSTERED, engine_type, listed, literal, quoted
 from core.validate import refuse_beyond_limit, validate
 
 
@@ -230,15 +230,48 @@ def empty_source(session: Session, contract: Contract) -> None:
 
 
 def _make_marts(session: Session, pipeline: Pipeline) -> None:
-    """Marts from nothing, since their SQL may have changed."""
+    """Marts from nothing, since their SQL may have changed.
+
+    Raises:
+        ContractError: a row of a mart has no key, or not one of its own.
+    """
     no_changes(session, pipeline.contracts.values())
     for mart in pipeline.marts:
-        session.scratch(f"touched_{mart.name}", mart.touched_sql, {"moment_before": datetime.min})
-        session.execute(
-            f"""CREATE OR REPLACE TABLE {quoted(mart.name)} /* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */ AS
-            SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
-        )
+        for select in _touched_at_first(pipeline, mart):
+            session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
+            session.execute(
+                f"""CREATE OR REPLACE TABLE {quoted(mart.name)}
+                /* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */ AS
+                SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
+            )
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())
-    refresh(session, pipeline, None)
+    for refreshed in refresh(session, pipeline, None):
+        for result in check_mart_key(session, refreshed):
+            if result.failed:
+                raise ContractError(
+                    pipeline.folder / "marts" / f"{result.model}.sql",
+                    1,
+                    f"{result.failing_rows} {result.message}",
+                    hint="let the SQL give each row a key of its own, or name another key in the mart's YAML",
+                )
     no_changes(session, pipeline.contracts.values())
+
+
+def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:
+    """What selects a mart's touched keys before it is there; first none at all, where that names the mart itself."""
+    if not names(mart.touched_sql, mart.name):
+        return [mart.touched_sql]
+    keys = ", ".join(f"{_no_value(pipeline, key)} AS {quoted(key)}" for key in mart.file.key)
+    return [f"SELECT {keys} WHERE FALSE", mart.touched_sql]
+
+
+def _no_value(pipeline: Pipeline, key: str) -> str:
+    """A NULL of the type that the feeds' columns of this name have, if they agree; else of none, which fits to any."""
+    types = {
+        engine_type(column.type)
+        for contract in pipeline.contracts.values()
+        for column in contract.columns
+        if column.name == key
+    }
+    return f"CAST(NULL AS {types.pop()})" if len(types) == 1 else "NULL"
