@@ -25,7 +25,7 @@ from core.runtime import Runtime
 from core.sql import statement
 from core.validate import Validated, refuse_beyond_limit, validate
 
-_SOURCE = "incoming"
+_SOURCE = "_dl_incoming"
 _NOTHING_READ = Validated(0, 0, 0, 0, 0, None, None)
 
 
@@ -311,7 +311,7 @@ class _Admission:
     def _record_rejects(self, validated: Validated, sequence: int) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""
         if validated.rows_rejected:
-            self.session.raw_rows(_SOURCE, "left_out", "raw_row")
+            self.session.raw_rows(_SOURCE, "_dl_left_out", "_dl_raw_row")
             bound = {"drop_id": self.drop.drop_id, "sequence": sequence}
             self.session.execute(statement("record_rejected_rows"), bound)
             quarantine.stage_rejects(self.session, self.runtime.store, self.drop, sequence, self.runtime.pipeline)

@@ -21,7 +21,7 @@ from core.runtime import Runtime
 from core.sql import engine_type, feed_fragments, literal, quoted, statement
 from core.validate import effective_times
 
-_SOURCE = "source_again"
+_SOURCE = "_dl_source_again"
 
 
 def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
@@ -102,16 +102,15 @@ def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
     contract = extract.contract
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
-    session.select_rows(_SOURCE, "parsed_again", statement("parse", fragments), effective_times(extract))
+    session.select_rows(_SOURCE, "_dl_parsed_again", statement("parse", fragments), effective_times(extract))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 
 
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
-    """Add to `woven_observation` what the extracts, each with its sequence, observed of the `concerned` keys."""
+    """Add to `_dl_woven_observation` what the extracts, each with its sequence, observed of `_dl_concerned`."""
     fragments = feed_fragments(contract)
-    into = (
-        f"INSERT INTO woven_observation ({fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id)\n"
-    )
+    columns = f"{fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id"
+    into = f"INSERT INTO _dl_woven_observation ({columns})\n"
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )
@@ -133,7 +132,7 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str, sequence: 
             WHERE r.drop_id = :drop_id
                 AND r.sequence = :sequence
                 AND r.rule <> {literal(REPEATED)}
-                AND r.line NOT IN (SELECT p._line FROM parsed_again AS p WHERE {key_known})
+                AND r.line NOT IN (SELECT p._line FROM _dl_parsed_again AS p WHERE {key_known})
             LIMIT 1""",
             {"drop_id": drop_id, "sequence": sequence},
         )

@@ -84,7 +84,7 @@ def _wind_back(
         return []  # which rows were accepted depends on what their parents were then
     bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
-    bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM cut")
+    bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM _dl_cut")
     return sorted(archived, key=lambda found: (found[0].as_of.moment, found[1]))
 
 
@@ -92,7 +92,7 @@ def _cut(session: Session, contract: Contract, since: datetime) -> None:
     history = quoted(f"history_{contract.feed}")
     bound = {"since": since}
     session.scratch(
-        "cut",
+        "_dl_cut",
         f"""SELECT {feed_fragments(contract)["key"]}, CAST(:since AS TIMESTAMP) AS changed_from
         FROM {history}
         WHERE valid_from >= :since OR valid_to >= :since""",
@@ -104,7 +104,7 @@ def _cut(session: Session, contract: Contract, since: datetime) -> None:
 
 def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk) -> None:
     feed = extract.contract.feed
-    session.load(extract.path, extract.layout, "source_again", drop_id=extract.drop_id)
-    validated = validate(session, extract, "source_again")
+    session.load(extract.path, extract.layout, "_dl_source_again", drop_id=extract.drop_id)
+    validated = validate(session, extract, "_dl_source_again")
     folded = fold(session, extract, validated, sequence, observed_until=bulk.observed_until.get(feed))
     bulk.note(session, extract.contract, folded)

@@ -31,7 +31,7 @@ class Bulk:
 
     def add_changes(self, session: Session, contract: Contract, select: str) -> None:
         """Add keys, each with the time from which it changed."""
-        name = f"all_changed_{contract.feed}"
+        name = f"_dl_all_changed_{contract.feed}"
         if contract.feed in self._changed:
             session.execute(f"INSERT INTO {name} {select}")
         else:
@@ -45,5 +45,5 @@ class Bulk:
             changed(
                 session,
                 contract,
-                f"SELECT {key}, min(changed_from) AS changed_from FROM all_changed_{contract.feed} GROUP BY {key}",
+                f"SELECT {key}, min(changed_from) AS changed_from FROM _dl_all_changed_{contract.feed} GROUP BY {key}",
             )

@@ -16,39 +16,12 @@ from core.contract import CheckDefinition, Contract, Identifier, load_contract
 from core.contract_check import refuse_bad_defaults
 from core.errors import ConfigurationError, ContractError, DataRefused
 from core.migrations import ledger_tables
+from core.sql import SCRATCH_PREFIX
 from core.yaml_file import line_at, load_yaml
 
 BUILT_IN = Path(__file__).parent / "pipelines"
 _LAYERS_BELOW = ("src_", "received_src_", "stg_", "history_")
-_WORK_TABLES = frozenset(
-    {
-        "added_version",
-        "change",
-        "concerned",
-        "cut",
-        "difference",
-        "effect",
-        "incoming",
-        "incoming_together",
-        "initial",
-        "left_out",
-        "line",
-        "micro_batch",
-        "missing",
-        "observation",
-        "observed",
-        "parsed",
-        "parsed_again",
-        "raw_row",
-        "removed_version",
-        "source_again",
-        "step",
-        "superseded",
-        "woven",
-        "woven_observation",
-    }
-)
-"""The relations that a drop's statements pass on to one another, but for those named after feeds and marts."""
+_PUBLIC = ("mart_moment", "observation", "complete_drop", "writer")
 
 
 class PipelineFile(BaseModel):
@@ -278,21 +251,25 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
 def _refuse_taken_names(
     folder: Path, feeds: Iterable[str], intermediate: Iterable[Model], marts: Iterable[Mart]
 ) -> None:
-    """A mart is made by replacing what has its name, which must not be the ledger or a history."""
+    """A mart is made by replacing what has its name, which must not be the ledger, a history, or what SQL may name."""
     taken = {
         *ledger_tables(),
-        *("mart_moment", "complete_drop", "writer", "held"),
-        *_WORK_TABLES,
-        *(f"{kind}_{feed}" for feed in feeds for kind in ("changed", "all_changed", "keys_of", "together")),
-        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before", "due")),
+        *_PUBLIC,
+        *(f"changed_{feed}" for feed in feeds),
+        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before")),
     }
     files = [
         *((model.name, folder / "intermediate" / f"{model.name}.sql") for model in intermediate),
         *((mart.name, folder / "marts" / f"{mart.name}.yaml") for mart in marts),
     ]
-    for name, path in files:
+    for given, path in files:
+        name = given.casefold()  # as engines compare names
+        if name.startswith(SCRATCH_PREFIX):
+            raise ContractError(
+                path, 1, f"'{given}' begins like the relations of dropledger's own", hint="choose another name"
+            )
         if name in taken or name.startswith(_LAYERS_BELOW):
-            raise ContractError(path, 1, f"'{name}' is the name of another table or view", hint="choose another name")
+            raise ContractError(path, 1, f"'{given}' is the name of another table or view", hint="choose another name")
         taken.add(name)
 
 

@@ -41,7 +41,7 @@ INITIAL_SEQUENCE = 0
 """The place of a feed's initial rows in the order of receipt: before all drops."""
 
 LaterObservations = Callable[[Contract, datetime], None]
-"""Adds to scratch `woven_observation` what other drops observed of the keys in `concerned` since a moment."""
+"""Adds to scratch `_dl_woven_observation` what other drops observed of the keys in `_dl_concerned` since a moment."""
 
 
 def history_table(contract: Contract) -> str:
@@ -88,10 +88,10 @@ def fold(
 
 
 def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
-    """Set up `concerned` and `woven_observation` with what the drop itself observed."""
+    """Set up `_dl_concerned` and `_dl_woven_observation` with what the drop itself observed."""
     fragments = feed_fragments(contract)
     session.scratch(
-        "woven_observation",
+        "_dl_woven_observation",
         f"""SELECT
             {fragments["columns"]},
             _effective_at,
@@ -106,10 +106,10 @@ def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) 
 
 
 def _concern_observed(session: Session, contract: Contract) -> None:
-    """Set up `concerned` with the keys in `woven_observation`."""
+    """Set up `_dl_concerned` with the keys in `_dl_woven_observation`."""
     key = feed_fragments(contract)["key"]
     session.scratch(
-        "concerned", f"SELECT {key}, min(_effective_at) AS changed_from FROM woven_observation GROUP BY {key}"
+        "_dl_concerned", f"SELECT {key}, min(_effective_at) AS changed_from FROM _dl_woven_observation GROUP BY {key}"
     )
 
 
@@ -121,11 +121,11 @@ def _observe_missing_keys(session: Session, extract: Extract) -> None:
     )
     fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
-    session.scratch("missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
+    session.scratch("_dl_missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
     session.scratch(
-        "observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM missing"
+        "_dl_observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM _dl_missing"
     )
-    session.view("observation", "SELECT * FROM observed")
+    session.view("observation", "SELECT * FROM _dl_observed")
 
 
 def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
@@ -153,8 +153,8 @@ def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
 
 def changed(session: Session, contract: Contract, select: str) -> None:
     """Let `changed_<feed>` be the rows that a select gives now."""
-    session.scratch(f"keys_of_{contract.feed}", select)
-    session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'keys_of_{contract.feed}')}")
+    session.scratch(f"_dl_keys_of_{contract.feed}", select)
+    session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'_dl_keys_of_{contract.feed}')}")
 
 
 def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
@@ -162,36 +162,37 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
     fragments = feed_fragments(contract)
     closed = 0
     if is_first:  # there is no history to compare with
-        session.view("change", "SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent")
+        session.view("_dl_change", "SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent")
     else:
-        session.scratch("step", statement("fold_step", fragments))
-        session.view("change", "SELECT * FROM step")
+        session.scratch("_dl_step", statement("fold_step", fragments))
+        session.view("_dl_change", "SELECT * FROM _dl_step")
         few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
-        if few or session.count("step") <= UPDATED_IN_PLACE:
+        if few or session.count("_dl_step") <= UPDATED_IN_PLACE:
             closed = session.execute(statement("close_versions", fragments))
         else:
-            session.scratch("added_version", statement("closed_versions", fragments))
-            closed = session.count("added_version")
-            session.scratch("removed_version", f"SELECT {fragments['key']}, valid_from FROM added_version")
+            session.scratch("_dl_added_version", statement("closed_versions", fragments))
+            closed = session.count("_dl_added_version")
+            session.scratch("_dl_removed_version", f"SELECT {fragments['key']}, valid_from FROM _dl_added_version")
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
     opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id})
-    session.view(f"changed_{contract.feed}", f"SELECT {fragments['key']}, _effective_at AS changed_from FROM change")
+    select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM _dl_change"
+    session.view(f"changed_{contract.feed}", select)
     return opened, closed
 
 
 def weave_observed(session: Session, contract: Contract) -> tuple[int, int]:
-    """`weave` the keys in `woven_observation`, which is all that was observed of them since it begins."""
+    """`weave` the keys in `_dl_woven_observation`, which is all that was observed of them since it begins."""
     _concern_observed(session, contract)
     return weave(session, contract)
 
 
 def weave(session: Session, contract: Contract) -> tuple[int, int]:
-    """Rebuild the timelines of the keys in scratch `concerned` (key, changed_from) from `woven_observation`.
+    """Rebuild the timelines of the keys in scratch `_dl_concerned` (key, changed_from) from `_dl_woven_observation`.
 
     Gives how many versions were opened and closed.
 
-    `woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
+    `_dl_woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
     """
     values = [column.name for column in contract.values]
     fragments = feed_fragments(contract)
@@ -203,10 +204,11 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
     compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
     fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
     version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
-    session.scratch("woven", statement("weave", fragments))
-    session.scratch("superseded", statement("superseded", fragments))
-    session.scratch("removed_version", f"SELECT {version} FROM superseded EXCEPT SELECT {version} FROM woven")
-    session.scratch("added_version", f"SELECT {version} FROM woven EXCEPT SELECT {version} FROM superseded")
+    session.scratch("_dl_woven", statement("weave", fragments))
+    session.scratch("_dl_superseded", statement("superseded", fragments))
+    before, after = (f"SELECT {version} FROM {name}" for name in ("_dl_superseded", "_dl_woven"))
+    session.scratch("_dl_removed_version", f"{before} EXCEPT {after}")
+    session.scratch("_dl_added_version", f"{after} EXCEPT {before}")
     counts = session.query(statement("weave_counts", fragments))[0]
     session.execute(statement("delete_versions", fragments))
     session.execute(statement("insert_versions", fragments))
@@ -214,11 +216,11 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
         session,
         contract,
         f"""SELECT {fragments["o_key"]}, o.changed_from
-        FROM concerned AS o
+        FROM _dl_concerned AS o
         INNER JOIN (
-            SELECT {fragments["key"]} FROM removed_version
+            SELECT {fragments["key"]} FROM _dl_removed_version
             UNION
-            SELECT {fragments["key"]} FROM added_version
+            SELECT {fragments["key"]} FROM _dl_added_version
         ) AS h
             ON {fragments["same_key"]}""",
     )

@@ -35,11 +35,11 @@ class Due:
 
     def add(self, session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> None:
         """Remember the keys that a drop touches; all keys where it is None."""
-        due = quoted(f"due_{mart.name}")
+        due = quoted(f"_dl_due_{mart.name}")
         if touched_sql is None:
             self._touched[mart.name] = None
         elif mart.name not in self._touched:
-            session.scratch(f"due_{mart.name}", touched_sql, bound)
+            session.scratch(f"_dl_due_{mart.name}", touched_sql, bound)
             self._touched[mart.name] = f"SELECT DISTINCT * FROM {due}"
         elif self._touched[mart.name] is not None:
             session.execute(f"INSERT INTO {due}\n{touched_sql}", bound)

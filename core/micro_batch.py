@@ -30,12 +30,12 @@ FEWEST = 5
 """So many drops are worth the statements that take them together."""
 
 _LARGEST_BYTES = 1 << 20
-_SOURCE = "incoming_together"
+_SOURCE = "_dl_incoming_together"
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A drop of a micro-batch; `counts` is what was counted of its rows in scratch `together_<feed>`."""
+    """A drop of a micro-batch; `counts` is what was counted of its rows in scratch `_dl_together_<feed>`."""
 
     drop: Drop
     extract: Extract
@@ -109,7 +109,7 @@ def _together(contract: Contract, members: Sequence[Member]) -> list[Drop | Micr
 
 
 def _rows_of(contract: Contract) -> str:
-    return f"together_{contract.feed}"
+    return f"_dl_together_{contract.feed}"
 
 
 def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
@@ -158,9 +158,9 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
     contract, members = batch.contract, batch.members
     received = [runtime.clock() for _ in members]
     first_sequence = ledger.next_sequence(session)
-    session.scratch("micro_batch", _NO_MEMBERS)
+    session.scratch("_dl_micro_batch", _NO_MEMBERS)
     session.insert(
-        "micro_batch",
+        "_dl_micro_batch",
         [
             {
                 "_file": member.counts["_file"],
@@ -172,7 +172,7 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
         ],
     )
     fragments = {**feed_fragments(contract), "together": quoted(_rows_of(contract))}
-    session.scratch("woven_observation", statement("micro_batch_observation", fragments))
+    session.scratch("_dl_woven_observation", statement("micro_batch_observation", fragments))
     opened, closed = weave_observed(session, contract)
     span = members[0].drop.as_of.moment, members[-1].drop.as_of.moment
     bulk.note(session, contract, Folded(opened, closed, *span))
@@ -194,8 +194,8 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
     examined = [(row["drop_id"], row["sequence"]) for row in rows]
     checks.record(session, dict(zip(examined, results, strict=True)))
     last = members[-1].extract
-    session.load(last.path, last.layout, "incoming", drop_id=last.drop_id)
-    session.keep_loaded("incoming", f"src_{contract.feed}", None)
+    session.load(last.path, last.layout, "_dl_incoming", drop_id=last.drop_id)
+    session.keep_loaded("_dl_incoming", f"src_{contract.feed}", None)
     return outcomes
 
 
@@ -246,7 +246,7 @@ def _results(
     ]
     session.view(
         "observation",
-        f"SELECT o.* FROM {quoted(_rows_of(contract))} AS o INNER JOIN micro_batch AS m ON m._file = o._file",
+        f"SELECT o.* FROM {quoted(_rows_of(contract))} AS o INNER JOIN _dl_micro_batch AS m ON m._file = o._file",
     )
     for column, rule in rules_over_rows(contract, "relationship", Severity.WARN):
         orphans = statement("orphans", parent_fragments(column.name, rule.to or ""))

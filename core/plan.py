@@ -109,8 +109,8 @@ def total(session: Session, mart: Mart) -> Decimal:
 def effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
     """What has become of a mart that was just recomputed; `before` is its total before."""
     measure = mart.file.measure or ""
-    session.scratch("effect", changes_select(mart))
-    counts = session.query("SELECT change, count(*) AS row_count FROM effect GROUP BY change ORDER BY change")
+    session.scratch("_dl_effect", changes_select(mart))
+    counts = session.query("SELECT change, count(*) AS row_count FROM _dl_effect GROUP BY change ORDER BY change")
     after, earlier = f"coalesce({quoted(measure + '_after')}, 0)", f"coalesce({quoted(measure + '_before')}, 0)"
     return {
         "measure": measure,
@@ -119,7 +119,7 @@ def effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[
         "changes": {row["change"]: row["row_count"] for row in counts},
         "largest_changes": session.query(
             f"""SELECT *
-            FROM effect
+            FROM _dl_effect
             ORDER BY abs({after} - {earlier}) DESC, {quoted(mart.file.key[0])}
             LIMIT {int(largest)}"""
         ),

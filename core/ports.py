@@ -200,7 +200,7 @@ class Session(Protocol):
         """Put a select over the rows of `source`, one for one, in scratch `into`; the number of rows read.
 
         The select passes `_line` on, which then is the 1-based line of the file where the row begins. Scratch
-        `misshapen_<source>` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
+        `<source>_misshapen` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
         that cannot be read leaves an open transaction usable.
 
         Raises:
@@ -223,7 +223,7 @@ class Session(Protocol):
         """Make the rows of `source` those of `name` in the schema, in place of what it held.
 
         `name` has `_drop_id`, `_line`, the columns of `layout.positions` and `_accepted`, false for the lines that
-        are in scratch `left_out`.
+        are in scratch `_dl_left_out`.
         """
         ...
 

@@ -182,14 +182,14 @@ def _fold_again(
         extract = archived_extract(runtime, contract, row)
         if judged_at is not None:
             extract = replace(extract, latest=latest_allowed(contract, extract.as_of, runtime.pipeline, judged_at))
-        session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
-        validated = validate(session, extract, "incoming")
+        session.load(extract.path, extract.layout, "_dl_incoming", drop_id=row.drop_id)
+        validated = validate(session, extract, "_dl_incoming")
         refuse_beyond_limit(contract, validated)
     except DropledgerError as error:
         error.hint = f"drop {row.drop_id} ({row.name}) was accepted before; has the contract changed? {error.hint}"
         raise
     if validated.rows_rejected:
-        session.raw_rows("incoming", "left_out", "raw_row")
+        session.raw_rows("_dl_incoming", "_dl_left_out", "_dl_raw_row")
         session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id, "sequence": row.sequence})
     folded = fold(
         session,
@@ -202,7 +202,7 @@ def _fold_again(
         received_last=contract.effective_column is None,
     )
     if is_newest:
-        session.keep_loaded("incoming", f"src_{row.feed}", validated.left_out)
+        session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out)
     _copy(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
     session.execute(
         """UPDATE drop_ledger SET

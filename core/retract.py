@@ -135,7 +135,7 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
     session.scratch(
-        "concerned",
+        "_dl_concerned",
         statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
         {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of, "shares_moments": shares},
     )
@@ -152,7 +152,7 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -
 def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     session.scratch(
-        "concerned",
+        "_dl_concerned",
         statement("restore_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
         {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of},
     )
@@ -165,7 +165,7 @@ def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Sai
 
 
 def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple[Contract, datetime | None, bool]:
-    """Type the drop's rows into scratch `parsed_again`; its contract of now, the mart's moment, and whether the drop
+    """Type the drop's rows into scratch `_dl_parsed_again`; its contract of now, the mart's moment, and whether the drop
     speaks of the keys that it lacks.
     """
     contract = runtime.pipeline.contract(row.feed)
@@ -198,16 +198,17 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
         if extract.as_of.moment == row.as_of:
             read_archived(session, extract, sequence)
             session.execute(
-                f"""INSERT INTO concerned ({fragments["key"]}, changed_from)
+                f"""INSERT INTO _dl_concerned ({fragments["key"]}, changed_from)
                 SELECT DISTINCT {fragments["o_key"]}, o._effective_at
-                FROM parsed_again AS o
+                FROM _dl_parsed_again AS o
                 WHERE o._valid
-                    AND NOT EXISTS (SELECT 1 FROM concerned AS h WHERE {fragments["same_key"]})"""
+                    AND NOT EXISTS (SELECT 1 FROM _dl_concerned AS h WHERE {fragments["same_key"]})"""
             )
 
 
 def _first_concerned(session: Session) -> datetime | None:
-    first: datetime | None = session.query("SELECT min(changed_from) AS first_change FROM concerned")[0]["first_change"]
+    row = session.query("SELECT min(changed_from) AS first_change FROM _dl_concerned")[0]
+    first: datetime | None = row["first_change"]
     return first
 
 
@@ -218,7 +219,7 @@ def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, 
         return 0, 0
     fragments = feed_fragments(contract)
     session.scratch(
-        "woven_observation",
+        "_dl_woven_observation",
         f"""SELECT
             {fragments["columns"]},
             valid_from AS _effective_at,
@@ -239,8 +240,8 @@ def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) ->
     if left:
         with suppress(DataRefused):  # under the contract of now, whose columns the view has
             extract = archived_extract(runtime, contract, left[-1])
-            session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
-            validated = validate(session, extract, "incoming")
-            session.keep_loaded("incoming", f"src_{contract.feed}", validated.left_out)
+            session.load(extract.path, extract.layout, "_dl_incoming", drop_id=extract.drop_id)
+            validated = validate(session, extract, "_dl_incoming")
+            session.keep_loaded("_dl_incoming", f"src_{contract.feed}", validated.left_out)
             return
     empty_source(session, contract)

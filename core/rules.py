@@ -242,7 +242,7 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
             for column in contract.columns
         ),
         "file": "",
-        # Every column is in `parsed`, the effective and operation ones too, so that checks can see them.
+        # Every column is in `_dl_parsed`, the effective and operation ones too, so that checks can see them.
         "columns": listed(column.name for column in contract.columns),
         "text_columns": listed((column.name for column in contract.columns), "s"),
         "effective_at": (

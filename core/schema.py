@@ -137,8 +137,8 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
 
 
 def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:
-    session.load(extract.path, extract.layout, "initial", drop_id=extract.drop_id)
-    validated = validate(session, extract, "initial")
+    session.load(extract.path, extract.layout, "_dl_initial", drop_id=extract.drop_id)
+    validated = validate(session, extract, "_dl_initial")
     refuse_beyond_limit(extract.contract, validated)
     refuse_failed(
         check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment)

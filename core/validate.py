@@ -36,14 +36,14 @@ class Validated:
     @property
     def left_out(self) -> str | None:
         """The scratch relation with the rows that were set apart, if any were."""
-        return "left_out" if self.rows_read > self.rows_accepted else None
+        return "_dl_left_out" if self.rows_read > self.rows_accepted else None
 
 
 def validate(session: Session, extract: Extract, source: str) -> Validated:
     """Type and check the rows of `source`, as loaded, and set apart those that cannot go in.
 
-    Leaves the scratch relations `parsed` (every row whose shape is right), `observation`, and where any row is set
-    apart `left_out` (`_line, _duplicate, column_name, rule, reason`).
+    Leaves the scratch relations `_dl_parsed` (every row whose shape is right), `observation`, and where any row is set
+    apart `_dl_left_out` (`_line, _duplicate, column_name, rule, reason`).
 
     Raises:
         DataRefused: nothing can be read as rows, or rows stand behind the header of another table.
@@ -51,17 +51,17 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     contract = extract.contract
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
     times = effective_times(extract)
-    session.select_rows(source, "parsed", statement("parse", fragments), times)
+    session.select_rows(source, "_dl_parsed", statement("parse", fragments), times)
     found = _overview(session, contract, source)
     if _is_clean(contract, found):
-        session.view("observation", "SELECT * FROM parsed")
+        session.view("observation", "SELECT * FROM _dl_parsed")
         return Validated(
             found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"]
         )
     _set_apart(session, contract, fragments, times, source, found)
     left_out = session.query(
         """SELECT count(*) AS all_rows, coalesce(sum(CASE WHEN _duplicate THEN 1 ELSE 0 END), 0) AS duplicates
-        FROM left_out"""
+        FROM _dl_left_out"""
     )[0]
     session.view("observation", statement("observation"))
     accepted = session.query(f"SELECT {_SPAN} FROM observation")[0]
@@ -84,11 +84,11 @@ def _overview(session: Session, contract: Contract, source: str) -> dict[str, An
     return session.query(
         f"""SELECT
             {_SPAN},
-            (SELECT count(*) FROM {quoted(f"misshapen_{source}")}) AS misshapen,
+            (SELECT count(*) FROM {quoted(f"{source}_misshapen")}) AS misshapen,
             count(*) - coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0) AS invalid,
             coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)
-                - ({distinct_count(contract, "parsed")}) AS repeated
-        FROM parsed"""
+                - ({distinct_count(contract, "_dl_parsed")}) AS repeated
+        FROM _dl_parsed"""
     )[0]
 
 
@@ -103,7 +103,7 @@ def _is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
 def _refuse_second_table(session: Session) -> None:
     found = session.query(
         f"""SELECT min(_line) AS line
-        FROM left_out
+        FROM _dl_left_out
         WHERE rule = {literal(OTHER)}
             AND _line < (SELECT max(_line) FROM observation)"""
     )[0]["line"]
@@ -132,14 +132,14 @@ def _set_apart(
 ) -> None:
     misshapen_as, because = misshapen_rule(contract)
     session.scratch(
-        "left_out",
+        "_dl_left_out",
         f"""SELECT
             _line,
             row_number() OVER (PARTITION BY raw ORDER BY _line) > 1 AS _duplicate,
             CAST(NULL AS STRING) AS column_name,
             {misshapen_as} AS rule,
             {because} AS reason
-        FROM {quoted(f"misshapen_{source}")}""",
+        FROM {quoted(f"{source}_misshapen")}""",
     )
     if found["invalid"]:
         session.with_lines(source)
@@ -192,10 +192,10 @@ def distinct_count(contract: Contract, relation: str) -> str:
 
 def _leave_out(session: Session, select: str, times: dict[str, datetime | None] | None = None) -> None:
     session.execute(
-        f"""INSERT INTO left_out
+        f"""INSERT INTO _dl_left_out
         SELECT _line, _duplicate, column_name, rule, reason
         FROM ({select}) AS found
-        WHERE _line NOT IN (SELECT _line FROM left_out)""",
+        WHERE _line NOT IN (SELECT _line FROM _dl_left_out)""",
         times,
     )
 
@@ -205,8 +205,8 @@ def _unknown_keys(session: Session, contract: Contract) -> int:
     return int(
         session.query(
             f"""SELECT count(*) AS unknown
-            FROM left_out
-            WHERE _line NOT IN (SELECT p._line FROM parsed AS p WHERE {key_known})
+            FROM _dl_left_out
+            WHERE _line NOT IN (SELECT p._line FROM _dl_parsed AS p WHERE {key_known})
                 AND rule <> {literal(REPEATED)}"""
         )[0]["unknown"]
     )

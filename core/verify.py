@@ -63,10 +63,10 @@ def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Ve
             names = listed(session.columns(table))  # which a migration may have put in another order in one of them
             ours, theirs = f"SELECT {names} FROM {quoted(table)}", f"SELECT {names} FROM {live}{quoted(table)}"
             for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
-                session.scratch("difference", select)
-                count = session.count("difference")
+                session.scratch("_dl_difference", select)
+                count = session.count("_dl_difference")
                 if count:
-                    rows = session.query(f"SELECT * FROM difference ORDER BY ALL LIMIT {int(sample)}")
+                    rows = session.query(f"SELECT * FROM _dl_difference ORDER BY ALL LIMIT {int(sample)}")
                     differences.append(Difference(table, only, count, tuple(rows)))
         changed = session.query(
             f"""SELECT l.drop_id

@@ -202,12 +202,12 @@ class DatabricksSession:
         """
 
     def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
-        files, rows = self._local.files, quoted(f"rows_of_{source}")
+        files, rows = self._local.files, quoted(f"{source}_rows")
         files.load(path, layout, source, drop_id)
-        row_count = files.select(source, f"rows_of_{source}", f"SELECT * FROM {quoted(source)}", {})
+        row_count = files.select(source, f"{source}_rows", f"SELECT * FROM {quoted(source)}", {})
         files.with_lines(source)
         self._upload(f"SELECT * FROM {rows} ORDER BY _line", source)
-        misshapen = f"misshapen_{source}"
+        misshapen = f"{source}_misshapen"
         if self._value(f"SELECT count(*) FROM {quoted(misshapen)}"):
             self._upload(f"SELECT * FROM {quoted(misshapen)}", misshapen)
         else:
@@ -246,19 +246,19 @@ class DatabricksSession:
 
     def raw_rows(self, source: str, lines: str, into: str) -> None:
         with self._fetched(f"SELECT _line FROM {quoted(lines)}") as beside:
-            beside.execute("CREATE OR REPLACE TABLE wanted AS SELECT * FROM fetched")
-        self._local.files.raw(source, "wanted", "raw_of_wanted")
-        self._upload("SELECT * FROM raw_of_wanted", into)
+            beside.execute("CREATE OR REPLACE TABLE _dl_wanted AS SELECT * FROM _dl_fetched")
+        self._local.files.raw(source, "_dl_wanted", "_dl_raw_of_wanted")
+        self._upload("SELECT * FROM _dl_raw_of_wanted", into)
 
     @contextmanager
     def _fetched(self, select: str) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The local engine with a result as the relation `fetched`, which can be read once, as it comes."""
+        """The local engine with a result as the relation `_dl_fetched`, which can be read once, as it comes."""
         import pyarrow as pa
 
         with self._while_held():
             schema, batches = self._statements.batches(dialect(select))
         with self._local.connection.cursor() as beside:
-            beside.register("fetched", pa.RecordBatchReader.from_batches(schema, batches))
+            beside.register("_dl_fetched", pa.RecordBatchReader.from_batches(schema, batches))
             yield beside
 
     def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
@@ -278,7 +278,7 @@ class DatabricksSession:
 
     def export(self, select: str, path: Path, kind: str) -> None:
         with self._fetched(select) as beside:
-            self._local.write("SELECT * FROM fetched", path, kind, beside)
+            self._local.write("SELECT * FROM _dl_fetched", path, kind, beside)
 
 
 def _as_text(value: Any) -> str | None:

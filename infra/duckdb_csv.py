@@ -80,7 +80,7 @@ def _fragments(layout: Layout) -> dict[str, object]:
 @dataclass
 class _Source:
     """A file that was loaded. `straight` is whether each of its lines may be a row, which is known once it was `read`;
-    `records` whether scratch `record_<source>` has its records with their lines.
+    `records` whether scratch `<source>_record` has its records with their lines.
     """
 
     path: Path
@@ -108,7 +108,7 @@ class DelimitedFiles:
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
         """Make the file's cells readable as the view `source`; what reads them is `select`."""
         self._engine(
-            f"CREATE OR REPLACE TEMP TABLE {quoted(f'misshapen_{source}')} "
+            f"CREATE OR REPLACE TEMP TABLE {quoted(f'{source}_misshapen')} "
             "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
         # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
@@ -126,7 +126,7 @@ class DelimitedFiles:
         for place, (_, layout) in enumerate(files):
             shapes.setdefault((layout.delimiter, layout.width, *layout.positions.items()), []).append(place)
         for number, places in enumerate(shapes.values()):
-            layout, read = files[places[0]][1], quoted(f"read_{source}")
+            layout, read = files[places[0]][1], quoted(f"{source}_read")
             paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
             straight = _straight(layout, "$paths", ", filename = TRUE")
             with self.in_order_of_the_file():
@@ -161,7 +161,7 @@ class DelimitedFiles:
         """Put the select over the rows of `source` in the view `into`; the number of rows read."""
         loaded = self._sources[source]
         loaded.read = True
-        table = quoted(f"selected_{into}")
+        table = quoted(f"{into}_selected")
         if loaded.straight:
             # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
             # each line is a row, none was.
@@ -177,7 +177,7 @@ class DelimitedFiles:
             self._take_apart(source)
         self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
         self._view(into, f"SELECT * FROM {table}")
-        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'misshapen_{source}')})"
+        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'{source}_misshapen')})"
         return int(self._value(f"SELECT {counts}"))
 
     def with_lines(self, source: str) -> None:
@@ -186,15 +186,15 @@ class DelimitedFiles:
         if loaded.records:
             return
         if loaded.straight:
-            table = quoted(f"line_of_{source}")
+            table = quoted(f"{source}_line")
             with self.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
             self._view(
-                f"record_{source}",
+                f"{source}_record",
                 f"SELECT {self._line_by_place(table)} AS _line, coalesce(raw, '') AS raw FROM {table}",
             )
             loaded.records = True
-            self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'record_{source}')}"))
+            self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'{source}_record')}"))
         else:
             self._take_apart(source)
 
@@ -205,9 +205,9 @@ class DelimitedFiles:
         # Lines that a stray quote swallows are no records of their own, and alike in both where they are.
         self._engine(
             f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
-            SELECT _line, raw FROM {quoted(f"record_{source}")} {wanted}
+            SELECT _line, raw FROM {quoted(f"{source}_record")} {wanted}
             UNION
-            SELECT _line, raw FROM {quoted(f"misshapen_{source}")} {wanted}"""
+            SELECT _line, raw FROM {quoted(f"{source}_misshapen")} {wanted}"""
         )
 
     def keep(self, source: str, name: str, left_out: str | None) -> None:
@@ -217,7 +217,7 @@ class DelimitedFiles:
             self.with_lines(source)
         if loaded.records:
             accepted = f"_line NOT IN (SELECT _line FROM {quoted(left_out)})" if left_out is not None else "TRUE"
-            record = quoted(f"record_{source}")
+            record = quoted(f"{source}_record")
             records = f"SELECT _line, raw, {accepted} AS _accepted FROM {record} ORDER BY _line"
         else:
             records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
@@ -239,7 +239,7 @@ class DelimitedFiles:
     def _read(self, source: str) -> _Source:
         """The source, once it is known how it can be read."""
         if not self._sources[source].read:
-            self.select(source, f"row_of_{source}", f"SELECT * FROM {quoted(source)}", {})
+            self.select(source, f"{source}_all_rows", f"SELECT * FROM {quoted(source)}", {})
         return self._sources[source]
 
     def _take_apart(self, source: str) -> None:
@@ -256,21 +256,21 @@ class DelimitedFiles:
                     )
                 )
             )
-        record, split = quoted(f"record_{source}"), quoted(f"split_{source}")
+        record, split = quoted(f"{source}_record"), quoted(f"{source}_split")
         self._engine(f"DROP VIEW IF EXISTS {record}")
-        self._engine(_text("records").substitute(fragments, into=quoted(f"unchecked_{source}")))
-        unclosed = self._value(f"SELECT min(_line) FROM {quoted(f'unchecked_{source}')} WHERE unclosed")
+        self._engine(_text("records").substitute(fragments, into=quoted(f"{source}_unchecked")))
+        unclosed = self._value(f"SELECT min(_line) FROM {quoted(f'{source}_unchecked')} WHERE unclosed")
         if unclosed is not None:
             raise DataRefused(
                 "unbalanced_quotes",
                 f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
                 hint="close the quote, or double it if it belongs to the text, and drop the file again",
             )
-        self._view(f"record_{source}", f"SELECT _line, raw FROM {quoted(f'unchecked_{source}')}")
+        self._view(f"{source}_record", f"SELECT _line, raw FROM {quoted(f'{source}_unchecked')}")
         loaded.records, loaded.straight = True, False
         cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
         self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
-        misshapen = quoted(f"misshapen_{source}")
+        misshapen = quoted(f"{source}_misshapen")
         self._engine(_text("misshapen").substitute(fragments, into=misshapen, split=split))
         within = _text("split").substitute(fragments, records=_text("lines_within").substitute(misshapen=misshapen))
         self._engine(_text("swallowed").substitute(fragments, into=misshapen, split=within))

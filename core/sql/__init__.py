@@ -12,6 +12,10 @@ from string import Template
 
 from core.contract import Contract
 
+SCRATCH_PREFIX = "_dl_"
+"""How each relation begins that statements pass on to one another, but for those that a pipeline's SQL may name
+(`observation`, `changed_<feed>`, `touched_<mart>`, `before_<mart>`). No feed, view or mart may be called so."""
+
 _INCREMENTAL = re.compile(r"/\* incremental \*/.*?/\* end \*/", re.DOTALL)
 MOST_CLUSTERED = 4
 """By so many columns an engine can keep the rows of a table together; `/* cluster by ... */` says by which."""

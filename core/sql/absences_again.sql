@@ -6,8 +6,8 @@ SELECT
     0 AS _line,
     CAST(:sequence AS BIGINT) AS _sequence,
     CAST(:drop_id AS STRING) AS _drop_id
-FROM concerned AS h
-LEFT JOIN parsed_again AS o
+FROM _dl_concerned AS h
+LEFT JOIN _dl_parsed_again AS o
     ON ${same_key}
 WHERE h.changed_from <= :as_of
     AND o._line IS NULL

@@ -3,5 +3,5 @@ WHERE (${key}, valid_from) IN (
     SELECT
         ${key},
         valid_from
-    FROM removed_version
+    FROM _dl_removed_version
 )

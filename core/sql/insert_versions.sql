@@ -6,4 +6,4 @@ SELECT
     is_current,
     drop_id,
     line
-FROM added_version
+FROM _dl_added_version

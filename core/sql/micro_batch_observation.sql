@@ -7,5 +7,5 @@ SELECT
     m.sequence AS _sequence,
     m.drop_id AS _drop_id
 FROM ${together} AS o
-INNER JOIN micro_batch AS m
+INNER JOIN _dl_micro_batch AS m
     ON m._file = o._file

@@ -1,8 +1,8 @@
 -- The rows that go on: valid, not refused for their neighbours, each key and effective time once.
 SELECT p.*
-FROM parsed AS p
+FROM _dl_parsed AS p
 WHERE p._valid
     AND p._line NOT IN (
         SELECT _line
-        FROM left_out
+        FROM _dl_left_out
     )

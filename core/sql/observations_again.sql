@@ -7,8 +7,8 @@ WITH alike AS (
         o._absent,
         o._line,
         row_number() OVER (PARTITION BY ${o_observed}, o._effective_at, o._absent ORDER BY o._line) AS _place
-    FROM parsed_again AS o
-    INNER JOIN concerned AS h
+    FROM _dl_parsed_again AS o
+    INNER JOIN _dl_concerned AS h
         ON ${same_key}
         AND o._effective_at >= h.changed_from
     WHERE o._valid

@@ -7,7 +7,7 @@ SELECT
     TRUE AS _absent,
     TRUE AS _valid
 FROM ${history} AS h
-LEFT JOIN parsed AS o
+LEFT JOIN _dl_parsed AS o
     ON ${same_key}
 WHERE h.valid_from <= :as_of
     AND (h.valid_to IS NULL OR h.valid_to >= :as_of)

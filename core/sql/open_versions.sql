@@ -6,5 +6,5 @@ SELECT
     TRUE,
     :drop_id,
     o._line
-FROM change AS o
+FROM _dl_change AS o
 WHERE o._opens

@@ -7,8 +7,8 @@ SELECT
     l.rule,
     l.reason,
     r.raw
-FROM left_out AS l
-LEFT JOIN raw_row AS r
+FROM _dl_left_out AS l
+LEFT JOIN _dl_raw_row AS r
     ON r._line = l._line
 WHERE NOT l._duplicate
 ORDER BY l._line

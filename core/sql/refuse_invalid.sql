@@ -5,7 +5,7 @@ WITH typed AS (
         ${typed_columns},
         row_number() OVER (PARTITION BY ${text_columns} ORDER BY s._line) > 1 AS _duplicate
     FROM ${source} AS s
-    INNER JOIN parsed AS p
+    INNER JOIN _dl_parsed AS p
         ON p._line = s._line
     WHERE NOT p._valid
 ),

@@ -5,10 +5,10 @@ SELECT
     ${column_name} AS column_name,
     ${rule_name} AS rule,
     ${reason} AS reason
-FROM parsed AS p
+FROM _dl_parsed AS p
 INNER JOIN (
     SELECT ${column}
-    FROM parsed
+    FROM _dl_parsed
     WHERE _valid
         AND NOT _absent
         AND ${column} IS NOT NULL

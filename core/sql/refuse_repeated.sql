@@ -4,7 +4,7 @@ WITH repeated AS (
     SELECT
         ${key},
         _effective_at
-    FROM parsed
+    FROM _dl_parsed
     WHERE _valid
     GROUP BY ${key}, _effective_at
     HAVING count(*) > 1
@@ -15,7 +15,7 @@ numbered AS (
         o._effective_at,
         o._line,
         row_number() OVER (PARTITION BY ${o_observed}, o._effective_at, o._absent ORDER BY o._line) > 1 AS _duplicate
-    FROM parsed AS o
+    FROM _dl_parsed AS o
     INNER JOIN repeated AS h
         ON ${same_key}
         AND h._effective_at = o._effective_at

@@ -5,7 +5,7 @@ SELECT
     ${column_name} AS column_name,
     ${rule_name} AS rule,
     ${reason} AS reason
-FROM parsed AS p
+FROM _dl_parsed AS p
 LEFT JOIN (
     SELECT ${parent_key} AS known
     FROM ${parent}

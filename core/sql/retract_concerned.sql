@@ -5,7 +5,7 @@ WITH observed AS (
     SELECT
         ${o_key},
         o._effective_at
-    FROM parsed_again AS o
+    FROM _dl_parsed_again AS o
     WHERE o._valid
         AND o._line NOT IN (
             SELECT line
@@ -18,7 +18,7 @@ WITH observed AS (
         ${h_key},
         CAST(:as_of AS TIMESTAMP)
     FROM ${history} AS h
-    LEFT JOIN parsed_again AS o
+    LEFT JOIN _dl_parsed_again AS o
         ON ${same_key}
     WHERE ${closes_missing}
         AND (h.valid_from = :as_of OR h.valid_to = :as_of)

@@ -6,7 +6,7 @@ WITH standing AS (
         SELECT
             *,
             row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS _place
-        FROM woven_observation
+        FROM _dl_woven_observation
     ) AS numbered
     WHERE _place = 1
 ),
@@ -18,7 +18,7 @@ point AS (
         h.drop_id AS _drop_id,
         h.line AS _line
     FROM ${history} AS h
-    INNER JOIN concerned AS o
+    INNER JOIN _dl_concerned AS o
         ON ${same_key}
     WHERE h.valid_from < o.changed_from
         AND (h.valid_to IS NULL OR h.valid_to >= o.changed_from)

@@ -1,4 +1,4 @@
-CREATE OR REPLACE TEMP TABLE line AS
+CREATE OR REPLACE TEMP TABLE _dl_line AS
 SELECT
     row_number() OVER () AS _line,
     coalesce(raw, '') AS text

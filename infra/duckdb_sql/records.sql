@@ -8,7 +8,7 @@ WITH mapped AS (
         text,
         contains(text, '"') AND regexp_full_match(text, ${opens}) AS from_outside,
         NOT contains(text, '"') OR regexp_full_match(text, ${stays}) AS from_inside
-    FROM line
+    FROM _dl_line
     WHERE _line > 1
 ),
 anchored AS (

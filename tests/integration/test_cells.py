@@ -42,7 +42,7 @@ def found(session: Session, tmp_path: Path) -> Callable[[str, Sequence[str]], tu
             reader.load(extract)
             validated = validate(session_, extract, "loaded")
             accepted = {row["id"]: row["x"] for row in session_.query("SELECT id, x FROM observation")}
-            refused = "SELECT p.id, l.rule, l.reason FROM left_out AS l JOIN parsed AS p USING (_line)"
+            refused = "SELECT p.id, l.rule, l.reason FROM _dl_left_out AS l JOIN _dl_parsed AS p USING (_line)"
             left_out = session_.query(refused) if validated.rows_accepted < validated.rows_read else []
         assert all(row["reason"] for row in left_out)
         return accepted, {row["id"]: f"{row['rule']}: {row['reason']}" for row in left_out}

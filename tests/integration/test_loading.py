@@ -252,7 +252,7 @@ def test_any_text_is_read_or_refused_and_the_transaction_lives_on(customers: Rea
         else:
             lines = [
                 row["_line"]
-                for name in ("loaded_row", "misshapen_loaded")
+                for name in ("loaded_row", "loaded_misshapen")
                 for row in session.query(f"SELECT _line FROM {name}")
             ]
             assert len(lines) == len(set(lines)) == read
@@ -309,7 +309,7 @@ def test_lines_of_a_large_file_are_numbered_as_they_stand(customers: Reader, odd
     with customers.transaction() as session:
         assert customers.load(extract) == 59_999
         in_place = session.query("SELECT count(DISTINCT _line) AS lines FROM loaded_row WHERE customer_id = _line")
-        misshapen = session.query("SELECT _line FROM misshapen_loaded")
+        misshapen = session.query("SELECT _line FROM loaded_misshapen")
 
     assert [row["_line"] for row in misshapen] == ([] if odd_line is None else [odd_line])
     assert in_place == [{"lines": 59_999 - len(misshapen)}]
@@ -349,7 +349,7 @@ def test_every_row_is_observed_refused_or_a_duplicate(accounts: Reader, text: st
         validated = validate(session, extract, "loaded")
         observed = session.query("SELECT _line, account_id FROM observation")
         all_in = validated.rows_accepted == validated.rows_read
-        left_out = [] if all_in else session.query("SELECT _line, _duplicate, rule, reason FROM left_out")
+        left_out = [] if all_in else session.query("SELECT _line, _duplicate, rule, reason FROM _dl_left_out")
 
     refused = [row for row in left_out if not row["_duplicate"]]
     assert validated.rows_read == read

@@ -299,9 +299,9 @@ def test_statements_that_write_depend_on_the_hold_of_their_writer(handed_on: lis
     assert judged(sorted(guarded.values())) == {}
     merged = [re.search(r"(?s)USING (?:\(.*FROM )?`?(\w+)", sql) for sql in writing if sql == guarded[sql]]
     assert {source[1] for source in merged if source} == {
-        "change",
+        "_dl_change",
         *("delivery", "drop_ledger"),  # migrations, which change what has no value alone
-        "removed_version",
+        "_dl_removed_version",
         "touched_account_summary",
         "touched_customer_profile",
     }

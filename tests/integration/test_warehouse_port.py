@@ -219,7 +219,7 @@ def test_files_are_read_with_their_lines(session: Session, customers: Callable[[
     with session.transaction():
         session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
         assert session.select_rows("incoming", "parsed", "SELECT *, :mark AS mark FROM incoming", {"mark": "m"}) == 4
-        assert session.query("SELECT _line, rule, raw FROM misshapen_incoming") == [
+        assert session.query("SELECT _line, rule, raw FROM incoming_misshapen") == [
             {"_line": 6, "rule": "ragged_row", "raw": "3,Bo"}
         ]
         assert session.query("SELECT _line, customer_id, customer_name, has_loan, mark FROM parsed ORDER BY _line") == [

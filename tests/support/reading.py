@@ -80,7 +80,7 @@ class Reader:
         with self.transaction() as session:
             read = self.load(extract)
             rows = session.query("SELECT * FROM loaded_row ORDER BY _line")
-            misshapen = session.query("SELECT * FROM misshapen_loaded ORDER BY _line")
+            misshapen = session.query("SELECT * FROM loaded_misshapen ORDER BY _line")
             session.keep_loaded("loaded", "src_loaded", None)
             assert session.query("SELECT * EXCLUDE (_drop_id, _accepted) FROM src_loaded ORDER BY _line") == rows
             session.scratch("wanted", "SELECT _line FROM loaded_row")
