@@ -166,26 +166,7 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
             hint=f"set DROPLEDGER_PIPELINE to one of: {known}; or to a folder",
         )
     file = load_yaml(folder / "pipeline.yaml", PipelineFile)
-    contracts = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name != "pipeline.yaml":
-            contract = load_contract(path)
-            if contract.feed in contracts:
-                line = line_at(path, ["feed"])
-                raise ContractError(
-                    path, line, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
-                )
-            refuse_bad_defaults(contract)
-            contracts[contract.feed] = contract
-    for feed in file.moment:
-        if feed not in contracts:
-            path = folder / "pipeline.yaml"
-            raise ContractError(
-                path,
-                line_at(path, ["moment"]),
-                f"moment names the unknown feed '{feed}'",
-                hint="name feeds of this folder",
-            )
+    contracts = _contracts(folder, file.moment)
     for contract in contracts.values():
         _check_relationships(contract, contracts)
     intermediate, marts = _intermediate(folder), _marts(folder)
@@ -210,6 +191,27 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
     return pipeline
 
 
+def _contracts(folder: Path, moment: Iterable[str]) -> dict[str, Contract]:
+    """The contracts of a folder, by feed; the feeds in `moment` must be among them."""
+    contracts: dict[str, Contract] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        if path.name != "pipeline.yaml":
+            contract = load_contract(path)
+            if contract.feed in contracts:
+                line = line_at(path, ["feed"])
+                raise ContractError(
+                    path, line, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
+                )
+            refuse_bad_defaults(contract)
+            contracts[contract.feed] = contract
+    for feed in moment:
+        if feed not in contracts:
+            path = folder / "pipeline.yaml"
+            line = line_at(path, ["moment"])
+            raise ContractError(path, line, f"moment names the unknown feed '{feed}'", hint="name feeds of this folder")
+    return contracts
+
+
 def _check_relationships(contract: Contract, contracts: Mapping[str, Contract]) -> None:
     for place, column in enumerate(contract.columns):
         for number, rule in enumerate(column.rules):
@@ -230,7 +232,13 @@ def _intermediate(folder: Path) -> tuple[Model, ...]:
 
 
 def _marts(folder: Path) -> tuple[Mart, ...]:
-    files = {file.mart: file for path in (folder / "marts").glob("*.yaml") for file in [load_yaml(path, MartFile)]}
+    files: dict[str, MartFile] = {}
+    for path in sorted((folder / "marts").glob("*.yaml")):
+        file = load_yaml(path, MartFile)
+        if file.mart in files:
+            line = line_at(path, ["mart"])
+            raise ContractError(path, line, f"the mart '{file.mart}' is defined twice", hint="rename one of the two")
+        files[file.mart] = file
     sql = {name: _sql(folder / "marts" / f"{name}.sql") for name in files}
     touched_sql = {name: _sql(folder / "marts" / f"{name}.touched.sql") for name in files}
     references = _references({name: sql[name] + touched_sql[name] for name in files})

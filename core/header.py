@@ -165,23 +165,8 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
         f"the header must be {contract.delimiters[0].join(map(_shown, contract.columns))} in any order, "
         "spelled with or without spaces and underscores"
     )
-    if '"' in lines[0] and not _cells(lines[0], delimiter):
-        raise DataRefused(
-            "malformed_header",
-            "the header has a quote that is not closed in its line, or text behind one that is",
-            detail=_begins_with(lines[0]),
-            hint=f"write the header in one line; {wanted}",
-        )
+    _refuse_odd_quotes(lines[0], delimiter, contract, wanted)
     cells = _cells(lines[0], delimiter)
-    for other in contract.delimiters:
-        wrapped = damaged_header.wrapped_in(_cells(lines[0], other), contract)
-        if wrapped is not None:
-            raise DataRefused(
-                "malformed_header",
-                f"the names stand in {wrapped}, which are no quotes here",
-                detail=_begins_with(lines[0]),
-                hint=f'write names and cells in double quotes ("), or in none; {wanted}',
-            )
     joined = damaged_header.joined(cells, contract)
     if not places and not joined:
         raise DataRefused(
@@ -197,6 +182,26 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
         seen.append(damaged_header.names_over_rows(cells, of_rows))
     has = f"; it has {', and '.join(seen)}" if seen else ""
     raise DataRefused("missing_column", f"the header lacks {missing}{has}", hint=wanted)
+
+
+def _refuse_odd_quotes(line: str, delimiter: str, contract: Contract, wanted: str) -> None:
+    """Refuse a line whose names stand in quotes that do not hold together, or in what is no quote."""
+    if '"' in line and not _cells(line, delimiter):
+        raise DataRefused(
+            "malformed_header",
+            "the header has a quote that is not closed in its line, or text behind one that is",
+            detail=_begins_with(line),
+            hint=f"write the header in one line; {wanted}",
+        )
+    for other in contract.delimiters:
+        wrapped = damaged_header.wrapped_in(_cells(line, other), contract)
+        if wrapped is not None:
+            raise DataRefused(
+                "malformed_header",
+                f"the names stand in {wrapped}, which are no quotes here",
+                detail=_begins_with(line),
+                hint=f'write names and cells in double quotes ("), or in none; {wanted}',
+            )
 
 
 def _shown(column: Column) -> str:

@@ -114,3 +114,12 @@ def test_feed_column_or_mart_with_the_prefix_is_refused(tmp_path: Path, path: st
 
     with pytest.raises(ConfigurationError, match="pattern"):
         load_pipeline(str(tmp_path / "lending"))
+
+
+def test_mart_that_is_defined_twice_is_refused(tmp_path: Path):
+    named(tmp_path, ["mine"])
+    mine = tmp_path / "lending" / "marts" / "mine.yaml"
+    mine.with_stem("other").write_text(f"# again\n{mine.read_text()}")
+
+    with pytest.raises(ConfigurationError, match=r"other\.yaml:2: the mart 'mine' is defined twice"):
+        load_pipeline(str(tmp_path / "lending"))
