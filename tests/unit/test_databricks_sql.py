@@ -30,7 +30,7 @@ def test_literals_names_types_and_comments(portable: str, spelled: str):
 def test_deletion_by_several_columns_is_a_merge():
     fragments = {"history": '"h"', "key": '"a", "b"'}
     merge = """MERGE INTO `h` AS _kept
-        USING (SELECT DISTINCT * FROM ( SELECT `a`, `b`, valid_from FROM removed_version )) AS _gone
+        USING (SELECT DISTINCT * FROM ( SELECT `a`, `b`, valid_from FROM _dl_removed_version )) AS _gone
         ON _kept.`a` = _gone.`a` AND _kept.`b` = _gone.`b` AND _kept.valid_from = _gone.valid_from
         WHEN MATCHED THEN DELETE"""
     assert dialect(statement("delete_versions", fragments)).split() == merge.split()
