@@ -62,7 +62,7 @@ def _nothing_true(session: Session, pipeline: Pipeline, account_id: int, moment:
     if found["there"]:
         return ConfigurationError(
             f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
-            hint=f"dropledger history account {account_id} shows when it was",
+            hint=f"dropledger history account {'-- ' if account_id < 0 else ''}{account_id} shows when it was",
         )
     if not found["keys"]:
         return ConfigurationError(
