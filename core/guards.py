@@ -58,7 +58,7 @@ def check_missing_keys(
     if not _keeps_missing(contract):
         return []
     if validated.rows_rejected:
-        unread = known_keys(session, contract, as_of, outside_of="parsed")
+        unread = known_keys(session, contract, as_of, outside_of="_dl_parsed")
         return [missing_keys_result(contract, max(0, unread - validated.unknown_keys))]
     return [missing_keys_result(contract, known_keys(session, contract, as_of) - validated.rows_accepted)]
 
