@@ -17,7 +17,8 @@ Records = list[dict[str, Any]]
 
 _DROP_COLUMNS = (
     "l.drop_id, l.feed, l.name, l.as_of, l.as_of_source, l.sequence, l.received_at, l.status, l.rows_read, "
-    "l.rows_accepted, l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, l.committed_at, l.published_at, "
+    "l.rows_accepted, l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, "
+    "l.committed_at, l.published_at, "
     "t.retracted_at, t.retracted_by, t.reason AS retracted_because, s.superseded_by"
 )
 # A correction is a drop that came later under the same name for the same as_of, or with the same bytes; a file that

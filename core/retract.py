@@ -165,8 +165,9 @@ def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Sai
 
 
 def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple[Contract, datetime | None, bool]:
-    """Type the drop's rows into scratch `_dl_parsed_again`; its contract of now, the mart's moment, and whether the drop
-    speaks of the keys that it lacks.
+    """Type the drop's rows into scratch `_dl_parsed_again`.
+
+    Its contract of now, the mart's moment, and whether the drop speaks of the keys that it lacks.
     """
     contract = runtime.pipeline.contract(row.feed)
     moment_before = mart.moment(session)
