@@ -46,12 +46,14 @@ class FileDropped:
 class Claim:
     """A drop taken into work: nobody else will take it, and a crash will not lose it.
 
-    `path` is a local file with the bytes as received; `claim_id` names this delivery for good.
+    `path` is a local file with the bytes as received; `claim_id` names this delivery for good. `damage` is there if it
+    is no longer known what dropped: `dropped` then says what can be told.
     """
 
     claim_id: str
     path: Path
     dropped: FileDropped
+    damage: str = ""
 
 
 _TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
@@ -90,13 +92,23 @@ def described(dropped: FileDropped) -> bytes:
 
 
 def restored(description: bytes) -> FileDropped:
-    """The file that `described` told of."""
+    """The file that `described` told of.
+
+    Raises:
+        ValueError: the description is damaged.
+    """
     fields = json.loads(description)
-    moments = {
-        name: parse_moment(fields[name]) if fields.get(name) else None
-        for name in ("modified_at", "as_of", "metadata_as_of")
-    }
-    return FileDropped(**{**fields, **moments})
+    if not isinstance(fields, dict) or any(not isinstance(value, str | None) for value in fields.values()):
+        raise ValueError("it does not say what dropped")
+    uri, name, modified_at = (fields.get(field) for field in ("uri", "name", "modified_at"))
+    if not (uri and name and modified_at):
+        raise ValueError("it does not say what dropped, and when")
+    as_of, metadata_as_of = (
+        parse_moment(fields[field]) if fields.get(field) else None for field in ("as_of", "metadata_as_of")
+    )
+    return FileDropped(
+        uri, name, parse_moment(modified_at), fields.get("feed"), as_of, metadata_as_of, version=fields.get("version")
+    )
 
 
 def parse_moment(text: str) -> datetime:

@@ -2,23 +2,24 @@
 
 DropledgerError
 ├── ConfigurationError      stop and mend the settings or the contract          exit 2
-│   └── ContractError       names file, line and fix
+│   ├── ContractError       names file, line and fix
+│   └── PipelineError       SQL of the pipeline that does not work with a file; others may be taken
 ├── DataRefused             quarantine the file, go on with the next            exit 3
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
     ├── Postponed           this file cannot be taken for now; others may be
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
+Unforeseen is a DropledgerError too: one file met a bug, the others are taken           exit 1
 """
 
 from pathlib import Path
-from typing import ClassVar
 
 
 class DropledgerError(Exception):
     """An error that people can act on: what happened, why, and what to try."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
         super().__init__(what)
@@ -43,6 +44,10 @@ class ContractError(ConfigurationError):
         super().__init__(f"{file}:{line}: {what}", hint=hint)
         self.file = file
         self.line = line
+
+
+class PipelineError(ConfigurationError):
+    """A statement of the pipeline that does not work; what does not need it goes on."""
 
 
 class DataRefused(DropledgerError):
@@ -80,3 +85,7 @@ class Busy(Unavailable):
 
 class Overtaken(Busy):
     """Another process has written what this one was about to write; nothing of this one's work counts."""
+
+
+class Unforeseen(DropledgerError):
+    """One file met an error that nobody foresaw, which is its cause; the others are taken."""

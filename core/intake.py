@@ -89,6 +89,8 @@ def fitting(name: str, room: int = 0) -> str:
 def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
     contract, as_of, refusal = addressed(claim.dropped, pipeline)
+    if claim.damage:
+        contract, refusal = None, _damaged(claim)
     feed = contract.feed if contract else ""
     identity, text = _read_through(claim.path, feed, as_of.moment)
     extract = None
@@ -98,6 +100,14 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
         except DataRefused as error:
             refusal = error
     return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
+
+
+def _damaged(claim: Claim) -> DataRefused:
+    return DataRefused(
+        "damaged_claim",
+        f"what is known of this file was lost on its way in work/: {claim.damage}",
+        hint="look whose it is, and drop it again under its own name",
+    )
 
 
 def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None, AsOf, DataRefused | None]:

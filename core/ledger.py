@@ -27,12 +27,13 @@ class Status(StrEnum):
 
 
 class Delivered(StrEnum):
-    """What became of a delivery. One that is postponed is in no ledger yet."""
+    """What became of a delivery. One that is postponed, or has failed, is in no ledger yet."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     POSTPONED = "postponed"
+    FAILED = "failed"
 
 
 IN_HISTORY = frozenset({Status.COMMITTED, Status.PUBLISHED})

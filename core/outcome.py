@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.drop import iso
-from core.errors import Unavailable
+from core.errors import DropledgerError
 from core.intake import Drop
 from core.ledger import Delivered
 
@@ -14,7 +14,8 @@ from core.ledger import Delivered
 class Outcome:
     """One delivery's outcome.
 
-    `rule`, `error` and `hint` say why a file was quarantined or postponed; `file` where it is now, if it was put away.
+    `rule`, `error` and `hint` say why a file was quarantined, postponed or failed; `file` where it is now, if it was
+    put away. `failure` is there if it failed: its cause is the error that the file met.
     """
 
     drop: Drop
@@ -32,6 +33,7 @@ class Outcome:
     error: str | None = None
     hint: str | None = None
     resumed: bool = False
+    failure: DropledgerError | None = None
 
     def with_recomputed(self, recomputed: Mapping[str, int]) -> "Outcome":
         """The same outcome with the rows computed for a whole batch."""
@@ -47,11 +49,16 @@ class Outcome:
         """Whether the file was not taken yet, and will be at another time."""
         return self.delivered == Delivered.POSTPONED
 
+    @property
+    def taken(self) -> bool:
+        """Whether the file is done with, and in the ledger."""
+        return self.delivered not in {Delivered.POSTPONED, Delivered.FAILED}
+
     def as_json(self) -> dict[str, Any]:
         """The entry for this delivery in `process --json`, see docs/json.md."""
         return {
             "name": self.drop.name,
-            "drop_id": self.drop.drop_id,
+            "drop_id": self.drop.drop_id or None,
             "feed": self.drop.feed or None,
             "as_of": iso(self.drop.as_of.moment),
             "as_of_source": str(self.drop.as_of.source),
@@ -72,9 +79,14 @@ class Outcome:
         }
 
 
-class Untaken(Unavailable):
-    """Files that could not be taken from where they lie; `outcomes` are those of the others."""
+class Untaken(DropledgerError):
+    """Files that could not be taken from where they lie; `outcomes` are those of the others.
 
-    def __init__(self, refused: Unavailable, outcomes: Sequence[Outcome]) -> None:
+    It leaves with the code of the error that kept the first of them, which is its cause.
+    """
+
+    def __init__(self, refused: DropledgerError, outcomes: Sequence[Outcome]) -> None:
         super().__init__(refused.what, why=refused.why, hint=refused.hint)
+        self.exit_code = refused.exit_code
         self.outcomes = outcomes
+        self.__cause__ = refused

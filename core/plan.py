@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from core import look
 from core.admit import admit
+from core.claims import with_waiting
 from core.definition import Mart
 from core.drop import Claim, FileDropped
 from core.errors import DataRefused
@@ -16,7 +17,6 @@ from core.intake import identify
 from core.ledger import Delivered
 from core.mart import changes_select
 from core.outcome import Outcome
-from core.pipeline import with_waiting
 from core.ports import Session, Store
 from core.runtime import Runtime
 from core.sql import quoted

@@ -1,6 +1,6 @@
 """What core asks of the world, and what each adapter must guarantee."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from core.compression import Compression
 from core.drop import Claim, FileDropped
-from core.errors import Unavailable
+from core.errors import DropledgerError
 
 Parameters = Mapping[str, Any]
 Clock = Callable[[], datetime]
@@ -28,13 +28,22 @@ class Store(Protocol):
         """Make what the layout needs, if it is not there."""
         ...
 
-    def exclusive(self, wait_seconds: float) -> AbstractContextManager[None]:
-        """Hold the root alone.
+    def refuse_unless_there(self) -> None:
+        """Stop where there is no root to look at; nothing is made.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        ...
+
+    def exclusive(self, wait_seconds: float, *, looking: bool = False) -> AbstractContextManager[None]:
+        """Hold the root alone; made if it is not there, unless one is just `looking`.
 
         The hold ends when the block or the process does, however it ends.
 
         Raises:
             Busy: somebody else still holds it after `wait_seconds`.
+            ConfigurationError: there is no root to look at, or none can be made.
         """
         ...
 
@@ -58,8 +67,12 @@ class Store(Protocol):
         """Claims that an earlier process left, oldest first."""
         ...
 
-    def refused(self) -> Unavailable | None:
+    def refused(self) -> DropledgerError | None:
         """Why files stayed where they are that `claim` and `unfinished` were to give since this was last asked."""
+        ...
+
+    def stuck(self) -> list[tuple[str, str]]:
+        """What was claimed or landed and does not go on by itself, each with what to try; for `doctor`."""
         ...
 
     def workspace(self, claim_id: str) -> Path:
@@ -102,6 +115,10 @@ class Store(Protocol):
 
     def exists(self, name: str) -> bool:
         """Whether `name` is there under the root."""
+        ...
+
+    def names(self, beginning: str) -> Iterator[str]:
+        """The names under the root of the files that lie in the folder `beginning` and below, in any order."""
         ...
 
     def open(self, name: str) -> BinaryIO:

@@ -7,11 +7,12 @@ from datetime import datetime
 from core import checks, ledger
 from core.archive import archived_extract, archived_observations
 from core.checks import CheckResult
+from core.claims import with_waiting
 from core.errors import ConfigurationError, DropledgerError
 from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
-from core.pipeline import publish_committed, settle, with_waiting
+from core.pipeline import publish_committed, settle
 from core.ports import Session, Warehouse
 from core.runtime import Runtime
 from core.schema import prepare

@@ -21,7 +21,7 @@ class Runtime:
     """What the pipeline runs on; put together by handlers.wiring.
 
     `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by drop_id, that are not
-    in the archive yet.
+    in the archive yet. `failed` has the claims that met an error in this process: they are tried again by the next one.
     """
 
     pipeline: Pipeline
@@ -31,6 +31,7 @@ class Runtime:
     wait_seconds: float = 30.0
     pace: Pace = field(default_factory=Pace)
     waiting: Mapping[str, Path] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

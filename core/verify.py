@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from core.pipeline import with_waiting
+from core.claims import with_waiting
 from core.ports import Warehouse
 from core.rebuild import Progress, Selection, rebuild
 from core.runtime import Runtime

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -80,6 +79,8 @@ def common_options(command: Command) -> Command:
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Drop a file, get an auditable ledger of what was true when, and interest figures that explain themselves."""
+    shared: dict[str, object] = ctx.ensure_object(dict)
+    shared["command"] = ctx.invoked_subcommand
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -324,43 +325,46 @@ def doctor() -> None:
     _run(body)
 
 
-def _report_bug(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    from handlers import bugs
-
-    bugs.report(kind, error, frames)
-
-
-def _leave(failure: DropledgerError) -> NoReturn:
+def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
     from handlers import render
 
     if "--json" in sys.argv:
-        render.as_json({"error": render.failure_entry(failure)})
+        render.as_json({"command": command, "error": render.failure_entry(failure)})
     render.error(failure)
     sys.exit(failure.exit_code)
+
+
+def _leave_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
+    path = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
+    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help"), command)
 
 
 def main() -> None:
     """The console script; errors exit with the codes of docs/operating.md."""
     os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
-    sys.excepthook = _report_bug
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have letters that a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    shared: dict[str, Any] = {}
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(prog_name="dropledger", standalone_mode=False, obj=shared))
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as wrong:
-        command = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-        sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help\n")
-        sys.exit(2)
+        _leave_with_usage(wrong, shared.get("command"))
     except DropledgerError as failure:
-        _leave(failure)
+        _leave(failure, shared.get("command"))
     except PermissionError as denied:
         hint = "run it as the user that owns the root; docs/operating.md says how to let others read"
-        _leave(ConfigurationError(f"this user may not use {denied.filename}", why=denied.strerror or "", hint=hint))
+        what = f"this user may not use {denied.filename}"
+        _leave(ConfigurationError(what, why=denied.strerror or "", hint=hint), shared.get("command"))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - what is told of it holds no values
+        from handlers import bugs
+
+        bugs.report(error, shared.get("command"))
+        sys.exit(1)

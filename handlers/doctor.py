@@ -40,12 +40,8 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
 
 
 def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
-    found = []
+    found = [{"problem": problem, "try": hint} for problem, hint in runtime.store.stuck()]
     waiting = runtime.store.waiting()
-    if waiting["work"]:
-        found.append(
-            {"problem": f"{waiting['work']} claims are unfinished", "try": "dropledger watch --once completes them"}
-        )
     if waiting["quarantine"]:
         found.append(
             {

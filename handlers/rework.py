@@ -137,7 +137,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
         render.line(
             f"{render.counted(sum(str(outcome.delivered) == verdict for outcome in outcomes), 'file')} {verdict}"
         )
-    odd = [outcome for outcome in outcomes if outcome.refused or outcome.postponed]
+    odd = [outcome for outcome in outcomes if outcome.refused or not outcome.taken]
     if odd:
         show(odd)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from core.errors import ConfigurationError, DataRefused, DropledgerError, Postponed, Unavailable
+from core.errors import ConfigurationError, DataRefused, DropledgerError, PipelineError, Postponed, Unavailable
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _ENOUGH_MEBIBYTES = 1600
@@ -79,7 +79,7 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
         )
     match error:
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
-            return ConfigurationError(
+            return PipelineError(
                 f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             )

@@ -22,22 +22,21 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import ConfigurationError, DropledgerError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
-from infra import file_errors
+from infra import file_errors, local_look
 from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
+from infra.local_look import FOLDERS, feed_folders, listed, may, modified_at
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.refusals import Refusals
 from infra.several import for_each
 from infra.turns import held
 
 _CLAIM = "claim.json"
-
-FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 
 
 def dropped_file(
@@ -52,22 +51,11 @@ def dropped_file(
     return FileDropped(
         uri=readable(str(path)),
         name=readable(path.name),
-        modified_at=_modified_at(path),
+        modified_at=modified_at(path),
         feed=feed,
         as_of=as_of,
         keep_original=keep_original,
     )
-
-
-def _modified_at(path: Path) -> datetime:
-    modified_ns = path.stat().st_mtime_ns
-    try:
-        moment = datetime.fromtimestamp(modified_ns // 1_000_000_000, UTC)
-    except (ValueError, OverflowError) as error:
-        raise ConfigurationError(
-            f"{path} was changed at a time that no calendar has", hint="give it another one: touch FILE"
-        ) from error
-    return moment.replace(microsecond=modified_ns // 1000 % 1_000_000)
 
 
 class LocalStore:
@@ -115,9 +103,26 @@ class LocalStore:
                 hint="choose a folder that you may write to with --root",
             ) from error
 
+    def refuse_unless_there(self) -> None:
+        if not self._root.is_dir():
+            raise ConfigurationError(
+                f"there is no root at {self._root}",
+                why="it is no folder" if self._root.exists() else "it does not exist",
+                hint="name the root with --root; dropledger process FILE makes one",
+            )
+
     @contextmanager
-    def exclusive(self, wait_seconds: float) -> Iterator[None]:
-        self.prepare()
+    def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
+        if looking:
+            self.refuse_unless_there()
+            if not (self._root / "work").is_dir():
+                raise ConfigurationError(
+                    f"nothing was ever dropped into {self._root}",
+                    why="it has no folder work/",
+                    hint="drop a file first: dropledger process FILE",
+                )
+        else:
+            self.prepare()
         with (
             file_errors.told(self._root),
             held(
@@ -133,14 +138,14 @@ class LocalStore:
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
         found = self._files_in(self.inbox, None, beginning)
-        for folder in self._feed_folders():
+        for folder in feed_folders(self.inbox):
             with suppress(PermissionError):  # as lost+found where the inbox is a file system of its own; see `problems`
                 found += self._files_in(folder, folder.name, beginning)
         return found
 
     def _files_in(self, folder: Path, feed: str | None, beginning: str) -> list[FileDropped]:
         found = []
-        for path in _listed(folder):
+        for path in listed(folder):
             if not str(path.relative_to(self.inbox)).startswith(beginning):
                 continue
             # Taken by its owner between the listing and now; or of no time, as `problems` says.
@@ -148,13 +153,6 @@ class LocalStore:
                 if not is_temporary(path.name) and stat.S_ISREG(path.lstat().st_mode):
                     found.append(dropped_file(path, feed=feed))
         return found
-
-    def _feed_folders(self) -> list[Path]:
-        return [
-            path
-            for path in _listed(self.inbox)
-            if path.is_dir() and not path.is_symlink() and not is_temporary(path.name)
-        ]
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         claims = [claim for claim in for_each(self._claim, dropped) if claim is not None]
@@ -169,11 +167,11 @@ class LocalStore:
     def _claim(self, dropped: FileDropped) -> Claim | None:
         try:
             return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
-        except (PermissionError, Busy) as error:
+        except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
             self._refusals.note(dropped.uri, error)
             return None
 
-    def refused(self) -> Unavailable | None:
+    def refused(self) -> DropledgerError | None:
         return self._refusals.told()
 
     def _claim_landed(self, dropped: FileDropped) -> Claim | None:
@@ -183,7 +181,7 @@ class LocalStore:
                 return None  # another file by now, which may still be written to
         except FileNotFoundError:
             return None
-        if not _may(source, os.R_OK):  # then not even a copy could be made of it
+        if not may(source, os.R_OK):  # then not even a copy could be made of it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
         workspace = self._new_workspace()
         content = workspace / "content"
@@ -204,7 +202,7 @@ class LocalStore:
         make_private(content)
         sync(workspace)
         # Another file may have taken the place of the one that landed.
-        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+        return _as_it_is(Claim(workspace.name, content, dropped))
 
     def _claim_copy(self, dropped: FileDropped) -> Claim | None:
         workspace = self._new_workspace()
@@ -219,7 +217,7 @@ class LocalStore:
                 return None
             raise
         sync(workspace)
-        return Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content)))
+        return _as_it_is(Claim(workspace.name, content, dropped))
 
     def _new_workspace(self) -> Path:
         workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -238,18 +236,15 @@ class LocalStore:
     def unfinished(self) -> list[Claim]:
         found = []
         for workspace in sorted(path for path in (self._root / "work").iterdir() if path.is_dir()):
-            content = workspace / "content"
-            if not content.exists():
-                # Either the claim never happened and the file is where it was, or it is kept and all is done.
-                shutil.rmtree(workspace)
-                continue
-            dropped = restored((workspace / _CLAIM).read_bytes())
+            named = str(workspace)
             try:
-                make_private(content)
-            except (PermissionError, Busy) as error:
-                self._refusals.note(dropped.uri, error)
-                continue
-            found.append(Claim(workspace.name, content, replace(dropped, modified_at=_modified_at(content))))
+                claim = _left(workspace)
+                if claim is not None:
+                    named = claim.dropped.uri
+                    make_private(claim.path)
+                    found.append(_as_it_is(claim))
+            except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
+                self._refusals.note(named, error)
         return found
 
     def workspace(self, claim_id: str) -> Path:
@@ -300,6 +295,11 @@ class LocalStore:
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
 
+    def names(self, beginning: str) -> Iterator[str]:
+        for where, _, files in os.walk(self._root / beginning, onerror=_unless_gone):
+            folder = Path(where).relative_to(self._root)
+            yield from (readable(str(folder / name)) for name in files if not is_temporary(name))
+
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
 
@@ -313,67 +313,50 @@ class LocalStore:
     def waiting(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
-        quarantined = [path for path in _listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
+        quarantined = [path for path in listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
         return {
             "inbox": len(self.arrivals()),
-            "work": sum(path.is_dir() for path in _listed(self._root / "work")),
+            "work": sum(path.is_dir() for path in listed(self._root / "work")),
             "quarantine": len(quarantined),
         }
 
+    def stuck(self) -> list[tuple[str, str]]:
+        return local_look.stuck(self._root)
+
     def problems(self) -> list[tuple[str, str]]:
-        self.prepare()
-        found = [
-            (f"{self._root / folder} cannot be written to", "give this user the right to write there")
-            for folder in FOLDERS
-            if not _may(self._root / folder, os.W_OK | os.X_OK)
-        ]
-        found += [
-            (
-                f"{path} is for the group {path.stat().st_gid}, which this user is not in, so its files are not",
-                "add this user to the group",
-            )
-            for path in (self._root / folder for folder in FOLDERS)
-            if path.stat().st_mode & 0o040 and not _in_group(path.stat().st_gid)
-        ]
-        for folder in [self.inbox, *self._feed_folders()]:
-            if not _may(folder, os.R_OK | os.X_OK):
-                found.append((f"{folder} cannot be listed, so nothing in it will be taken", "let this user list it"))
-                continue
-            problems = [_problem_of(path, nested=folder != self.inbox) for path in _listed(folder)]
-            found += [problem for problem in problems if problem is not None]
-        return found
+        return local_look.problems(self._root)
 
 
-def _problem_of(path: Path, *, nested: bool) -> tuple[str, str] | None:
-    """Why what lies in the inbox, or `nested` in a folder there, will not be taken, and what to do about it."""
+def _unless_gone(error: OSError) -> None:
+    """What cannot be listed is not taken for empty, but for folders that were never made."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _left(workspace: Path) -> Claim | None:
+    """The claim that an earlier process left; None if nothing is left to do."""
+    content = workspace / "content"
     try:
-        mode = path.lstat().st_mode
-        if stat.S_ISREG(mode):
-            _modified_at(path)
-            return None if _may(path, os.R_OK) else (f"{readable(str(path))} cannot be read", "let this user read it")
-    except FileNotFoundError:  # taken by now
+        content.lstat()
+    except FileNotFoundError:  # and of no other error: what cannot be seen may be the only copy
+        # Either the claim never happened and the file is where it was, or it is kept and all is done.
+        shutil.rmtree(workspace)
         return None
-    except ConfigurationError as error:
-        return error.what, error.hint
-    if stat.S_ISDIR(mode) and not nested:
-        return None
-    return f"{readable(str(path))} is not a regular file and will never be loaded", "drop the file itself"
-
-
-def _may(path: Path, mode: int) -> bool:
-    """Whether the user that acts here has these rights, not the one that it was started by."""
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _in_group(group: int) -> bool:
-    return os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}
-
-
-def _listed(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
-    except FileNotFoundError:  # gone, as folders that people drop into may be for a while
-        return []
+        return Claim(workspace.name, content, restored((workspace / _CLAIM).read_bytes()))
+    except (FileNotFoundError, ValueError) as error:
+        damage = f"work/{workspace.name}/{_CLAIM} {_damage(error)}"
+        dropped = FileDropped(readable(str(content)), workspace.name, datetime.min.replace(tzinfo=UTC))
+        return Claim(workspace.name, content, dropped, damage)
+
+
+def _as_it_is(claim: Claim) -> Claim:
+    """The claim with the time of the file that it holds."""
+    return replace(claim, dropped=replace(claim.dropped, modified_at=modified_at(claim.path)))
+
+
+def _damage(error: FileNotFoundError | ValueError) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
 
 
 def _write_durably(path: Path, content: bytes) -> None:
