@@ -5,7 +5,6 @@ The version tables forget that an unchanged row was seen again; the archived fil
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import file_digest
 from pathlib import Path
 
 from core import ledger
@@ -17,9 +16,10 @@ from core.header_row import REPEATED
 from core.history import INITIAL_SEQUENCE, LaterObservations
 from core.intake import Extract, initial_extract, read_again
 from core.ledger import LedgerRow
-from core.ports import Session, Store
+from core.ports import Session
 from core.rules import parse_fragments
 from core.runtime import Runtime
+from core.soundness import sha256_of
 from core.sql import engine_type, feed_fragments, literal, quoted, statement
 from core.validate import effective_times
 
@@ -72,22 +72,6 @@ def _path_of(runtime: Runtime, row: LedgerRow) -> Path:
         raise Postponed(
             f"the archived file of drop {row.drop_id} cannot be read", why=str(error), hint=error.hint
         ) from error
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a local file's bytes, in hex digits."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def is_whole(store: Store, name: str, sha256: str) -> bool:
-    """Whether a file is there under the root, can be read, and has these bytes."""
-    try:
-        return sha256_of(store.local_copy(name)) == sha256
-    except (OSError, ConfigurationError) as error:
-        if isinstance(error, OSError) and not meets_one_file(error):
-            raise
-        return False
 
 
 def _refuse_changed(row: LedgerRow, sha256: str) -> None:

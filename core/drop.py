@@ -126,6 +126,9 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(f"{text} lies outside the calendar in UTC") from error
 
 
+DROP_ID_DIGITS = 16
+
+
 class DropHash:
     """Folds a file's bytes, chunk by chunk, into its `drop_id`, its SHA-256 and its size.
 
@@ -144,7 +147,7 @@ class DropHash:
 
     @property
     def drop_id(self) -> str:
-        return self._identity.hexdigest()[:16]
+        return self._identity.hexdigest()[:DROP_ID_DIGITS]
 
     @property
     def sha256(self) -> str:

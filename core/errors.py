@@ -3,6 +3,7 @@
 DropledgerError
 ├── ConfigurationError      stop and mend the settings or the contract          exit 2
 │   ├── ContractError       names file, line and fix
+│   ├── NoLedger            nothing was dropped yet, or another warehouse is meant
 │   └── PipelineError       SQL of the pipeline that does not work with a file; others may be taken
 ├── DataRefused             quarantine the file, go on with the next            exit 3
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
@@ -10,7 +11,8 @@ DropledgerError
     ├── Postponed           this file cannot be taken for now; others may be
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
-Unforeseen is a DropledgerError too: one file met a bug, the others are taken           exit 1
+Two more are DropledgerErrors: Unforeseen, where one file met a bug and the others are taken (exit 1), and Different,
+where what is there is not what it should be (exit 5).
 """
 
 from pathlib import Path
@@ -44,6 +46,10 @@ class ContractError(ConfigurationError):
         super().__init__(f"{file}:{line}: {what}", hint=hint)
         self.file = file
         self.line = line
+
+
+class NoLedger(ConfigurationError):
+    """A warehouse, where there is one, that no drop was ever taken into."""
 
 
 class PipelineError(ConfigurationError):
@@ -89,3 +95,9 @@ class Overtaken(Busy):
 
 class Unforeseen(DropledgerError):
     """One file met an error that nobody foresaw, which is its cause; the others are taken."""
+
+
+class Different(DropledgerError):
+    """What is there contradicts what it was made of."""
+
+    exit_code = 5

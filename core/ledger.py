@@ -104,6 +104,17 @@ def delivered_as(session: Session, claim_id: str) -> Delivered | None:
     return Delivered(found[0]["outcome"]) if found else None
 
 
+def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
+    """The drops that the ledger has of these deliveries."""
+    some = _some(claim_ids)
+    if not some:
+        return frozenset()
+    among = ", ".join(f":{name}" for name in some)
+    return frozenset(
+        row["drop_id"] for row in session.query(f"SELECT drop_id FROM delivery WHERE claim_id IN ({among})", some)
+    )
+
+
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
     # A retracted drop that comes again leaves its place; that place is not given away, or replays would differ.
@@ -129,6 +140,17 @@ def observed_before(session: Session, feed: str, moment: datetime, pipeline: Pip
     edge = moment.replace(tzinfo=UTC)
     initial = [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed and as_of < edge]
     return max([*initial, *([latest] if latest else [])], default=None)
+
+
+def first_observed(session: Session, feeds: Sequence[str]) -> datetime | None:
+    """The first effective time (UTC) that any drop in the history of these feeds observed."""
+    found: datetime | None = session.query(
+        f"""SELECT min(first_effective) AS first_time
+        FROM drop_ledger
+        WHERE feed IN ({", ".join(map(literal, feeds))})
+            AND status IN ({_IN_HISTORY_SQL})"""
+    )[0]["first_time"]
+    return found
 
 
 def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
@@ -158,6 +180,36 @@ def volume_before(session: Session, feed: str, as_of: datetime) -> Volume | None
         {"feed": feed, "as_of": as_of},
     )
     return Volume(found[0]["name"], int(found[0]["row_count"])) if found else None
+
+
+def newest_in_history(session: Session, limit: int) -> list[LedgerRow]:
+    """At most so many drops in history, those received last first."""
+    return rows(
+        session,
+        f"""SELECT {_COLUMNS}
+        FROM drop_ledger
+        WHERE status IN ({_IN_HISTORY_SQL})
+        ORDER BY sequence DESC
+        LIMIT {int(limit)}""",
+        {},
+    )
+
+
+def archived(session: Session) -> list[LedgerRow]:
+    """The drops whose files the archive must have: those in history, and those that were taken back."""
+    return rows(
+        session,
+        f"""SELECT {_COLUMNS}
+        FROM drop_ledger
+        WHERE status IN ({_IN_HISTORY_SQL}, {literal(Status.RETRACTED)})
+        ORDER BY sequence""",
+        {},
+    )
+
+
+def drop_ids(session: Session) -> frozenset[str]:
+    """The ids of all drops that were ever delivered."""
+    return frozenset(row["drop_id"] for row in session.query("SELECT drop_id FROM drop_ledger"))
 
 
 def unpublished(session: Session) -> dict[str, str | None]:
@@ -276,10 +328,8 @@ def retracted(session: Session) -> list[str]:
 
 def newest(session: Session) -> str | None:
     """The drop in history that was received last."""
-    found = session.query(
-        f"SELECT drop_id FROM drop_ledger WHERE status IN ({_IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1"
-    )
-    return found[0]["drop_id"] if found else None
+    found = newest_in_history(session, 1)
+    return found[0].drop_id if found else None
 
 
 def shares_moments(session: Session, row: LedgerRow, pipeline: Pipeline) -> bool:

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from core import checks, ledger, mart, micro_batch, quarantine
 from core.admit import admit, compute_marts, credit_newest
-from core.archive import is_whole
 from core.bulk import Bulk
 from core.claims import batches, claimed, set_drop_apart
 from core.drop import FileDropped
@@ -26,6 +25,7 @@ from core.ports import Session, Store
 from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.runtime import Runtime
+from core.soundness import is_whole
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included."""
@@ -84,6 +84,7 @@ def settle(
     admit_all: AdmitAll | None = None,
 ) -> None:
     """What `process` does, for a caller who holds the root; `admit_all` admits a batch in another way than usual."""
+    runtime.warehouse.remove_left_over()
     if not dropped and not runtime.store.unfinished():
         return
 

@@ -19,6 +19,8 @@ from core.mart import changes_select
 from core.outcome import Outcome
 from core.ports import Session, Store
 from core.runtime import Runtime
+from core.schema import prepare
+from core.soundness import refuse_foreign_warehouse, refuse_lost_warehouse
 from core.sql import quoted
 
 
@@ -61,9 +63,12 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
         Busy: somebody else holds the root.
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
-    with runtime.store.exclusive(runtime.wait_seconds), _copied(with_waiting(runtime)) as beside:
-        with beside.session() as session:
-            before = {mart.name: _total(session, mart) for mart in _measured(runtime)}
+    with runtime.store.exclusive(runtime.wait_seconds, looking=True):
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
+        with _copied(with_waiting(runtime)) as beside, beside.warehouse.session() as session:
+            prepare(session, beside.pipeline)
+            refuse_foreign_warehouse(runtime.store, runtime.warehouse, session)
+            before = {mart.name: _keep(session, mart) for mart in _measured(runtime)}
             try:
                 with session.transaction():
                     outcome = admit(beside, session, drop)
@@ -97,6 +102,12 @@ def _measured(runtime: Runtime) -> list[Mart]:
     return [mart for mart in runtime.pipeline.marts if mart.file.measure is not None]
 
 
+def _keep(session: Session, mart: Mart) -> Decimal:
+    """Keep all rows of a mart as they are, for `_effect`; the total of its measure."""
+    session.scratch(f"planned_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
+    return _total(session, mart)
+
+
 def _total(session: Session, mart: Mart) -> Decimal:
     total: Decimal = session.query(
         f"SELECT coalesce(sum({quoted(mart.file.measure or '')}), 0) AS total FROM {quoted(mart.name)}"
@@ -106,7 +117,9 @@ def _total(session: Session, mart: Mart) -> Decimal:
 
 def _effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
     measure = mart.file.measure or ""
-    session.scratch("effect", changes_select(mart))
+    # All rows against all: what was recomputed of the mart, and whether as a whole, makes no difference then.
+    session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(f'planned_{mart.name}')}")
+    session.scratch("effect", changes_select(mart, all_rows=True))
     counts = session.query("SELECT change, count(*) AS row_count FROM effect GROUP BY change ORDER BY change")
     after, earlier = f"coalesce({quoted(measure + '_after')}, 0)", f"coalesce({quoted(measure + '_before')}, 0)"
     return {

@@ -36,6 +36,10 @@ class Store(Protocol):
         """
         ...
 
+    def is_of_root(self, path: Path) -> bool:
+        """Whether a local path lies in one of the root's own folders, or is the root itself."""
+        ...
+
     def exclusive(self, wait_seconds: float, *, looking: bool = False) -> AbstractContextManager[None]:
         """Hold the root alone; made if it is not there, unless one is just `looking`.
 
@@ -293,6 +297,14 @@ class Warehouse(Protocol):
             Overtaken: another process has written to this one since the other was made beside it.
             Unavailable: the rebuilt one is not whole.
         """
+        ...
+
+    def left_over(self) -> Sequence[str]:
+        """Where warehouses aside are that killed processes left."""
+        ...
+
+    def remove_left_over(self) -> None:
+        """Remove them, as far as nobody can be at work on them; the caller must hold the root."""
         ...
 
     def remove(self) -> None:

@@ -8,7 +8,7 @@ from core import checks, ledger
 from core.archive import archived_extract, archived_observations
 from core.checks import CheckResult
 from core.claims import with_waiting
-from core.errors import ConfigurationError, DropledgerError
+from core.errors import ConfigurationError, DataRefused
 from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
@@ -175,8 +175,12 @@ def _fold_again(runtime: Runtime, session: Session, live: str, row: LedgerRow, *
         session.load(extract.path, extract.layout, "incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "incoming")
         refuse_beyond_limit(contract, validated)
-    except DropledgerError as error:
-        error.hint = f"drop {row.drop_id} ({row.name}) was accepted before; has the contract changed? {error.hint}"
+    except DataRefused as error:
+        if row.contract_sha256 == contract.sha256:
+            why = "under this very contract, so this version of dropledger reads it in another way"
+        else:
+            why = "under another contract: it has changed since"
+        error.hint = f"drop {row.drop_id} ({row.name}) was accepted before, {why}; {error.hint}"
         raise
     if validated.rows_rejected:
         session.raw_rows("incoming", "left_out", "raw_row")

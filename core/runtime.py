@@ -12,6 +12,7 @@ from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
 from core.schema import prepare
+from core.soundness import refuse_foreign_warehouse, refuse_lost_warehouse
 
 T = TypeVar("T")
 
@@ -48,7 +49,13 @@ class Runtime:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """The warehouse, open for writing and in line with the pipeline's files."""
+        """The warehouse, open for writing and in line with the pipeline's files.
+
+        Raises:
+            ConfigurationError: it is lost, or not that of this root.
+        """
+        refuse_lost_warehouse(self.store, self.warehouse)
         with self.warehouse.session() as session:
             prepare(session, self.pipeline)
+            refuse_foreign_warehouse(self.store, self.warehouse, session)
             yield session

@@ -212,14 +212,12 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 @click.option("--as-of", type=Moment(), help="Artifacts as of this time; by default as they are.")
 @click.option(
     "--to",
-    default="export",
-    show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to write into.",
+    help="The folder to write into.  [default: export with --as-of, else the root's own outputs/]",
 )
 @common_options
-def export(as_of: datetime | None, to: Path) -> None:
-    """Write the artifacts as they are, or as of a time."""
+def export(as_of: datetime | None, to: Path | None) -> None:
+    """Write the artifacts as of a time into a folder; without options, those of the root again."""
     from handlers.preview import export as body
 
     _run(body, as_of=as_of, to=to)

@@ -1,18 +1,26 @@
 """`dropledger doctor`: settings, permissions, versions, what is stuck and what to do."""
 
 import platform
-from typing import Any
+from collections.abc import Iterator
 
 from core import __version__, ledger, look
 from core.errors import DropledgerError
+from core.ports import Session
 from core.runtime import Runtime
+from core.soundness import (
+    archive_differences,
+    artifact_differences,
+    in_work,
+    refuse_lost_warehouse,
+    sound_session,
+)
 from handlers import render
-from handlers.wiring import wire
+from handlers.wiring import wire_existing
 
 
 def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Print what was found; the exit code is that of the worst finding, 0 if all is well."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     settings = {
         "root": runtime.store.root,
         "warehouse": runtime.warehouse.location,
@@ -20,13 +28,14 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
         "wait_seconds": runtime.wait_seconds,
     }
     versions = {"dropledger": __version__, "python": platform.python_version(), **dict(runtime.warehouse.versions())}
-    problems = [{"problem": problem, "try": hint} for problem, hint in runtime.store.problems()]
-    code = 2 if problems else 0
+    found = runtime.store.problems()
+    code = 2 if found else 0
     try:
-        problems += _stuck(runtime)
+        found.extend(_stuck(runtime))  # of which those before an error stay
     except DropledgerError as failure:
-        problems.append({"problem": str(failure), "try": failure.hint})
+        found.append((str(failure), failure.hint))
         code = failure.exit_code
+    problems = [{"problem": problem, "try": hint} for problem, hint in found]
     if json:
         render.as_json({"command": "doctor", "settings": settings, "versions": versions, "problems": problems})
     elif not quiet:
@@ -39,33 +48,32 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     return code
 
 
-def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
-    found = [{"problem": problem, "try": hint} for problem, hint in runtime.store.stuck()]
-    waiting = runtime.store.waiting()
-    if waiting["quarantine"]:
-        found.append(
-            {
-                "problem": f"{waiting['quarantine']} files lie in quarantine",
-                "try": "read the .reason.json beside each, correct the file and drop it again; then delete it",
-            }
-        )
-    if runtime.warehouse.exists():
-        with runtime.warehouse.session(read_only=True) as session:
-            unpublished = ledger.unpublished(session)
-            state = look.status(session, runtime.pipeline)
-        if unpublished:
-            found.append(
-                {
-                    "problem": f"{len(unpublished)} drops are committed and not published",
-                    "try": "dropledger watch --once publishes them",
-                }
-            )
-        found += [
-            {
-                "problem": f"the feed {feed} has no drop yet",
-                "try": "drop a file; docs/contracts.md says how it must look",
-            }
-            for feed, row in state["feeds"].items()
-            if not row["drops"] and feed in runtime.pipeline.file.moment
-        ]
-    return found
+def _stuck(runtime: Runtime) -> Iterator[tuple[str, str]]:
+    """What waits for somebody, each with what to try; as far as it can be seen before something is out of reach."""
+    store, warehouse = runtime.store, runtime.warehouse
+    yield from store.stuck()
+    quarantined = store.waiting()["quarantine"]
+    if quarantined:
+        hint = "read the .reason.json beside each, correct the file and drop it again; then delete it"
+        yield f"{quarantined} files lie in quarantine", hint
+    for place in warehouse.left_over():
+        hint = "nothing: it goes at the next start of a command that takes files"
+        yield f"{place} was left by a process that was killed", hint
+    refuse_lost_warehouse(store, warehouse)
+    if warehouse.exists():
+        with sound_session(store, warehouse) as session:
+            yield from _of_ledger(runtime, session)
+
+
+def _of_ledger(runtime: Runtime, session: Session) -> Iterator[tuple[str, str]]:
+    unpublished = ledger.unpublished(session)
+    if unpublished:
+        hint = "dropledger watch --once publishes them"
+        yield f"{len(unpublished)} drops are committed and not published", hint
+    for found in archive_differences(runtime.store, session, in_work(runtime.store, session)):
+        yield f"{found.name}: {found.problem}", found.hint
+    for found in artifact_differences(runtime.store, session):
+        yield f"{found.name}: {found.problem}", found.hint
+    for feed, row in look.status(session, runtime.pipeline)["feeds"].items():
+        if not row["drops"] and feed in runtime.pipeline.file.moment:
+            yield f"the feed {feed} has no drop yet", "drop a file; docs/contracts.md says how it must look"

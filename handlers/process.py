@@ -14,6 +14,9 @@ from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.local_store import dropped_file
 
+DIFFERENT = 5
+"""The exit code where what is there is not what it should be."""
+
 
 def process(
     *,

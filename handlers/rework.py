@@ -18,12 +18,10 @@ from core.retract import retract as run_retract
 from core.verify import Verified
 from core.verify import verify as run_verify
 from handlers import render
-from handlers.process import show, taken, told
+from handlers.process import DIFFERENT, show, taken, told
 from handlers.progress import one_by_one, progress
-from handlers.wiring import wire
+from handlers.wiring import wire, wire_existing
 from infra.local_store import dropped_file
-
-DIFFERENT = 5
 
 
 def user() -> str:
@@ -36,7 +34,7 @@ def user() -> str:
 
 def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take a drop back, and keep who did it and why."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     retracted = run_retract(runtime, drop_id, reason, user())
     if json:
         render.as_json(
@@ -72,7 +70,7 @@ def replay(
     quiet: bool,
 ) -> int:
     """Rebuild the warehouse from the archive."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with progress("replaying", "drops", quiet=quiet or json) as tell:
@@ -145,7 +143,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
 def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
     waiting = render.waiting(quiet=quiet)
-    runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=waiting)
     target = wire(root=root, warehouse=to, waiting=waiting).warehouse
     with progress("migrating", "drops", quiet=quiet or json) as tell:
         verified = run_migrate(runtime, target, tell)
@@ -164,15 +162,15 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
 
 
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Compare the live tables with the archive folded again; 5 where they differ."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    """Compare the live tables with the archive folded again; 5 where they, or any files, differ."""
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
         verified = run_verify(runtime, tell)
     if json:
         render.as_json({"command": "verify", **_as_json(verified)})
     elif not quiet:
         _show_verified(verified)
-    return DIFFERENT if verified.differences else 0
+    return 0 if verified.sound else DIFFERENT
 
 
 def _as_json(verified: Verified) -> dict[str, Any]:
@@ -184,16 +182,21 @@ def _as_json(verified: Verified) -> dict[str, Any]:
             for found in verified.differences
         ],
         "other_contract": list(verified.other_contract),
+        "files": [{"name": found.name, "problem": found.problem, "try": found.hint} for found in verified.files],
     }
 
 
 def _show_verified(verified: Verified) -> None:
-    if not verified.differences:
+    if verified.sound:
         render.line(
             f"Verified: {render.counted(verified.drops, 'drop')} rebuilt, "
             f"{render.counted(len(verified.tables), 'table')} identical"
         )
     _show_differences(verified)
+    for found in verified.files:
+        render.line(f"{found.name}: {found.problem}\n  Try: {found.hint}")
+    if verified.files and not verified.tables:
+        render.line("No table was compared: the archive cannot be folded again without these files.")
 
 
 def _show_differences(verified: Verified) -> None:
@@ -210,3 +213,5 @@ def _show_differences(verified: Verified) -> None:
             f"{render.counted(len(verified.other_contract), 'drop')} accepted under a contract that has changed since: "
             + ", ".join(verified.other_contract[:5])
         )
+        if verified.differences:
+            render.line("So differences may come from the contract; dropledger replay brings all to the one of now.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from core.errors import ConfigurationError
+from core.errors import NoLedger
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
@@ -81,7 +81,7 @@ class DuckDBSession:
             self._connection.execute(f"USE {self._qualified}")
         except duckdb.CatalogException as error:
             if not create:
-                raise ConfigurationError(
+                raise NoLedger(
                     f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
                 ) from error
             self._engine(f"CREATE SCHEMA {self._qualified}")

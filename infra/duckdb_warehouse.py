@@ -12,16 +12,18 @@ from typing import Any, Protocol
 
 import duckdb
 
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import Busy, ConfigurationError, NoLedger, PipelineError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_engine import by_what_to_do, is_not_allowed, new_engine
+from infra.duckdb_engine import REPAIR, by_what_to_do, is_not_allowed, new_engine
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
+_MAY_PASS = re.compile(r"No space left|Input/output error|Too many open files|Stale file handle|[Oo]ut of [Mm]emory")
+_ASIDE = ("planning", "exporting", "verifying", "rebuilding", "migrating", "previous")
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
@@ -56,6 +58,10 @@ class Keeper(Protocol):
 
 def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.stat().st_size > 0 or _write_ahead_log(path).exists()
 
 
 def _is_database(path: Path) -> bool:
@@ -95,7 +101,8 @@ class DuckDBWarehouse:
         return self._keeper.location if self._keeper else str(self._path)
 
     def exists(self) -> bool:
-        return self._keeper.exists() if self._keeper else self._path.exists()
+        # A file of 0 bytes is none: a process that was killed while it made one has left it, or what it held is lost.
+        return self._keeper.exists() if self._keeper else self._path.exists() and _is_filled(self._path)
 
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
@@ -150,6 +157,18 @@ class DuckDBWarehouse:
             self._keeper.keep(self._path)
         return previous
 
+    def left_over(self) -> Sequence[str]:
+        beginnings = [f"{self._path.stem}.{label}{self._path.suffix}" for label in _ASIDE]
+        found = [path for name in beginnings for path in self._path.parent.glob(f"{escape(name)}*")]
+        return [str(path) for path in sorted(found)]
+
+    def remove_left_over(self) -> None:
+        for path in map(Path, self.left_over()):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
         _write_ahead_log(self._path).unlink(missing_ok=True)
@@ -161,12 +180,14 @@ class DuckDBWarehouse:
     def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
         with self.fetched(read_only=read_only):
             if read_only and not self._path.exists():
-                raise ConfigurationError(
+                raise NoLedger(
                     f"there is no warehouse at {self.location}",
                     hint="drop a file first (dropledger process FILE), "
                     "or point --root or --warehouse at an existing one",
                 )
             self._refuse_other_files()
+            if not read_only and self._path.is_file() and not _is_filled(self._path):
+                self._path.unlink()  # else the engine refuses it as damaged
             self._path.parent.mkdir(parents=True, exist_ok=True)
             new = not self._path.exists()
             with self._engine().cursor() as connection:
@@ -212,7 +233,7 @@ class DuckDBWarehouse:
 
     def _refuse_other_files(self) -> None:
         # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
-        if self._path.is_file() and self._path.stat().st_size and not _is_database(self._path):
+        if self._path.is_file() and _is_filled(self._path) and not _is_database(self._path):
             raise ConfigurationError(
                 f"{self._path} is not a DuckDB file",
                 hint="name the warehouse's own file with --warehouse, or leave it out",
@@ -234,12 +255,13 @@ class DuckDBWarehouse:
                         hint="close the other program, or try again when it is done",
                     ) from error
                 ours = by_what_to_do(error, attach)
-                if ours is None or not (isinstance(ours, ConfigurationError) or is_not_allowed(text)):
-                    ours = Unavailable(
-                        f"the warehouse {self._path} cannot be opened",
-                        why=text.splitlines()[0],
-                        hint="run dropledger doctor",
-                    )
+                settled = isinstance(ours, ConfigurationError) and not isinstance(ours, PipelineError)
+                if ours is None or not (settled or is_not_allowed(text)):
+                    what, why = f"the warehouse {self._path} cannot be opened", text.splitlines()[0]
+                    if _MAY_PASS.search(text):
+                        ours = Unavailable(what, why=why, hint="see what is wrong with the disk, and try again")
+                    else:
+                        ours = ConfigurationError(what, why=why, hint=REPAIR)
                 raise ours from error
 
         in_turn(self._path.parent, attempt, self._wait_seconds, self._waiting)

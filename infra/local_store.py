@@ -111,6 +111,14 @@ class LocalStore:
                 hint="name the root with --root; dropledger process FILE makes one",
             )
 
+    def is_of_root(self, path: Path) -> bool:
+        asked = path.resolve()
+        return asked == self._root or any(
+            asked.is_relative_to(own)
+            for folder in FOLDERS
+            for own in (self._root / folder, (self._root / folder).resolve())
+        )
+
     @contextmanager
     def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
         if looking:
@@ -298,7 +306,7 @@ class LocalStore:
     def names(self, beginning: str) -> Iterator[str]:
         for where, _, files in os.walk(self._root / beginning, onerror=_unless_gone):
             folder = Path(where).relative_to(self._root)
-            yield from (readable(str(folder / name)) for name in files if not is_temporary(name))
+            yield from (readable(str(folder / name)) for name in files if not name.startswith("."))
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")

@@ -85,6 +85,9 @@ class S3Store:
     def refuse_unless_there(self) -> None:
         self._bucket.check()
 
+    def is_of_root(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self._local.resolve())
+
     @contextmanager
     def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
         """Hold the local folder alone; who is first in the bucket, the warehouse decides."""
