@@ -38,7 +38,12 @@ def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> tuple[list[Drop
             if not meets_one_file(error):
                 raise
             apart.append(set_drop_apart(runtime, unidentified(claim), error))
-    return sorted(drops, key=lambda drop: _order(runtime.pipeline, drop.as_of.moment, drop.feed, drop.name)), apart
+    return ordered(drops, runtime.pipeline), apart
+
+
+def ordered(drops: Sequence[Drop], pipeline: Pipeline) -> list[Drop]:
+    """Drops in the order in which they are taken where they wait together: by as_of, parents before children."""
+    return sorted(drops, key=lambda drop: _order(pipeline, drop.as_of.moment, drop.feed, drop.name))
 
 
 def set_drop_apart(runtime: Runtime, drop: Drop, error: Exception) -> Outcome:
@@ -50,7 +55,7 @@ def set_drop_apart(runtime: Runtime, drop: Drop, error: Exception) -> Outcome:
 
 
 def in_order(dropped: Sequence[FileDropped], pipeline: Pipeline) -> list[FileDropped]:
-    """Files in the order in which they are taken where they wait together: by as_of, parents before children."""
+    """Files in the order that `ordered` has for their drops."""
 
     def order(fact: FileDropped) -> tuple[object, ...]:
         try:

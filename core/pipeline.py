@@ -25,7 +25,7 @@ from core.ports import Session, Store
 from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.runtime import Runtime
-from core.soundness import is_whole
+from core.soundness import is_whole, refuse_lost_warehouse
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included."""
@@ -43,6 +43,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     outcomes, note = gathered(tell)
 
     def work() -> None:
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
         settle(runtime, dropped, note)
         if not any(outcome.taken for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:

@@ -17,7 +17,7 @@ from core.intake import identify
 from core.ledger import Delivered
 from core.mart import changes_select
 from core.outcome import Outcome
-from core.ports import Session, Store
+from core.ports import Session, Store, Warehouse
 from core.runtime import Runtime
 from core.schema import prepare
 from core.soundness import refuse_foreign_warehouse, refuse_lost_warehouse
@@ -93,9 +93,14 @@ def _copied(runtime: Runtime) -> Iterator[Runtime]:
     with runtime.store.temporary() as folder:
         copy = runtime.warehouse.aside("planning", copied=True)
         try:
-            yield replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
+            yield aside_of(runtime, copy, folder)
         finally:
             copy.remove()
+
+
+def aside_of(runtime: Runtime, warehouse: Warehouse, folder: Path) -> Runtime:
+    """The runtime on another warehouse: the root is only read, and `folder` gets what drops would stage."""
+    return replace(runtime, warehouse=warehouse, store=cast("Store", _CopyStore(runtime.store, folder)))
 
 
 def _measured(runtime: Runtime) -> list[Mart]:

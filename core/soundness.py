@@ -18,6 +18,7 @@ _REBUILD = "restore the warehouse from a backup, or rebuild it from the archive:
 _AGAIN = "restore it from a backup of the archive, or drop the same file again"
 _EXPORT = "dropledger export without options writes the artifacts again"
 _LOOKED_AT = 50
+_ARCHIVE_DEPTH = 5  # archive/<feed>/<yyyy>/<mm>/<dd>/<drop_id>-<name>
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ def refuse_foreign_warehouse(store: Store, warehouse: Warehouse, session: Sessio
         )
 
 
+def is_lost(store: Store, warehouse: Warehouse) -> bool:
+    """Whether the archive has drops, and no ledger is there or one without any drop."""
+    if not warehouse.exists():
+        return _has_files(store)
+    try:
+        with warehouse.session(read_only=True) as session:
+            known = session.count("drop_ledger") if session.has_table("drop_ledger") else 0
+    except NoLedger:
+        known = 0
+    return not known and _has_files(store)
+
+
 def in_work(store: Store, session: Session) -> frozenset[str]:
     """The drops that are in the ledger and, as a process died, still in work: they are not in the archive yet."""
     return ledger.drops_of(
@@ -84,7 +97,8 @@ def sound_session(store: Store, warehouse: Warehouse) -> Iterator[Session]:
 
 
 def _has_files(store: Store) -> bool:
-    return any(True for _ in store.names("archive/"))
+    # What lies elsewhere in the archive was never put there by a drop, as notes that people leave for one another.
+    return any(name.count("/") == _ARCHIVE_DEPTH for name in store.names("archive/"))
 
 
 def _lost(store: Store, warehouse: Warehouse, why: str) -> ConfigurationError:

@@ -82,6 +82,7 @@ def replay(
                 "drops": replayed.drops,
                 "warehouse": replayed.location,
                 "in_place": replayed.in_place,
+                "recovered": replayed.recovered,
             }
         )
     elif not quiet:
@@ -89,6 +90,8 @@ def replay(
             f"Replayed {render.counted(replayed.drops, 'drop')} into {replayed.location}"
             + (", now live" if replayed.in_place else "")
         )
+        if replayed.recovered:
+            render.line("The ledger was lost, so drops that were taken back are in again, and refusals are forgotten.")
     return 0
 
 

@@ -123,6 +123,7 @@ class DuckDBWarehouse:
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
+        self._refuse_other_files()
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
                 shutil.copyfile(path, other.location)
@@ -233,7 +234,7 @@ class DuckDBWarehouse:
 
     def _refuse_other_files(self) -> None:
         # DuckDB opens a CSV as a database in memory without a word, and all that is written goes with the process.
-        if self._path.is_file() and _is_filled(self._path) and not _is_database(self._path):
+        if self._path.is_dir() or (self._path.is_file() and _is_filled(self._path) and not _is_database(self._path)):
             raise ConfigurationError(
                 f"{self._path} is not a DuckDB file",
                 hint="name the warehouse's own file with --warehouse, or leave it out",

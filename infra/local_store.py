@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
+from tempfile import gettempdir
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
@@ -111,6 +112,17 @@ class LocalStore:
                 hint="name the root with --root; dropledger process FILE makes one",
             )
 
+    def _is_at_work(self) -> bool:
+        """Whether anybody may be at work in a root that is looked at; in one that was restored nobody was yet."""
+        self.refuse_unless_there()
+        if not any((self._root / folder).is_dir() for folder in ("work", "archive", "warehouse")):
+            raise ConfigurationError(
+                f"nothing was ever dropped into {self._root}",
+                why="it has none of the folders of a root",
+                hint="drop a file first: dropledger process FILE",
+            )
+        return (self._root / "work").is_dir()
+
     def is_of_root(self, path: Path) -> bool:
         asked = path.resolve()
         return asked == self._root or any(
@@ -121,16 +133,11 @@ class LocalStore:
 
     @contextmanager
     def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
-        if looking:
-            self.refuse_unless_there()
-            if not (self._root / "work").is_dir():
-                raise ConfigurationError(
-                    f"nothing was ever dropped into {self._root}",
-                    why="it has no folder work/",
-                    hint="drop a file first: dropledger process FILE",
-                )
-        else:
+        if not looking:
             self.prepare()
+        elif not self._is_at_work():
+            yield
+            return
         with (
             file_errors.told(self._root),
             held(
@@ -243,7 +250,7 @@ class LocalStore:
 
     def unfinished(self) -> list[Claim]:
         found = []
-        for workspace in sorted(path for path in (self._root / "work").iterdir() if path.is_dir()):
+        for workspace in (path for path in listed(self._root / "work") if path.is_dir()):
             named = str(workspace)
             try:
                 claim = _left(workspace)
@@ -269,7 +276,7 @@ class LocalStore:
         sync(workspace)
 
     def temporary(self) -> AbstractContextManager[Path]:
-        return temporary_in(self._root / "work")
+        return temporary_in(self._root / "work" if (self._root / "work").is_dir() else Path(gettempdir()))
 
     def put(self, files: Mapping[str, Path]) -> None:
         for_each(self._put, list(files.items()))
@@ -364,7 +371,7 @@ def _as_it_is(claim: Claim) -> Claim:
 
 
 def _damage(error: FileNotFoundError | ValueError) -> str:
-    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
 
 
 def _write_durably(path: Path, content: bytes) -> None:
