@@ -44,7 +44,7 @@ def meets_one_file(error: BaseException) -> bool:
     """
     match error:
         case OSError():  # those of connections bear other numbers, or none
-            return error.errno in _OF_ONE_FILE
+            return error.errno in _OF_ONE_FILE or isinstance(error, FileNotFoundError)
         case DropledgerError():
             return isinstance(error, Postponed | PipelineError | Unforeseen)
         case _:

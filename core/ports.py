@@ -279,6 +279,14 @@ class Warehouse(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Make sure that it is still as the session at hand has found or left it.
+
+        Raises:
+            Overtaken: another process has written it since.
+        """
+        ...
+
     def aside(self, label: str, *, copied: bool = False) -> "Warehouse":
         """Another warehouse beside this one, empty or with the same content; what a killed process left there goes.
 

@@ -37,7 +37,8 @@ def refuse_lost_warehouse(store: Store, warehouse: Warehouse) -> None:
     Raises:
         ConfigurationError: the warehouse is lost, or its name is mistyped.
     """
-    if not warehouse.exists() and _has_files(store):
+    # Asked again, as another process may have made it and archived its first drop between the two looks.
+    if not warehouse.exists() and _has_files(store) and not warehouse.exists():
         raise _lost(store, warehouse, "there is none")
 
 
@@ -46,17 +47,24 @@ def refuse_foreign_warehouse(store: Store, warehouse: Warehouse, session: Sessio
 
     Raises:
         ConfigurationError: the warehouse is a new one, or that of another root.
+        Overtaken: another process has written it meanwhile, and archived what this session does not know.
     """
     newest = ledger.newest_in_history(session, _LOOKED_AT)
     if not newest:
         if not session.count("drop_ledger") and _has_files(store):
+            warehouse.confirm()
             raise _lost(store, warehouse, "no drop is in it")
-    elif not any(store.exists(row.archive_name) for row in newest) and not in_work(store, session):
+    elif not (_any_archived(store, newest) or in_work(store, session) or _any_archived(store, newest)):
+        warehouse.confirm()
         raise ConfigurationError(
             f"the warehouse {warehouse.location} is not that of the root {store.root}",
             why="it tells of drops, and none of their files is in the archive of this root",
             hint="let each root have a warehouse of its own (leave --warehouse out), or restore archive/ from a backup",
         )
+
+
+def _any_archived(store: Store, rows: Sequence[LedgerRow]) -> bool:
+    return any(store.exists(row.archive_name) for row in rows)
 
 
 def is_lost(store: Store, warehouse: Warehouse) -> bool:

@@ -63,6 +63,8 @@ class DatabricksWarehouse:
         return f"{ticked(self._access.catalog)}.{ticked(self._name)}"
 
     def exists(self) -> bool:
+        if self._prepared:
+            return True
         found = self._statements.rows(f"SHOW SCHEMAS IN {ticked(self._access.catalog)} LIKE '{self._name}'")
         return bool(found) and self._has("pipeline_state")
 
@@ -133,6 +135,9 @@ class DatabricksWarehouse:
                 if copied:
                     other.become(self)
         return other
+
+    def confirm(self) -> None:
+        """Nothing to do: there is one writer at a time."""
 
     def _left_over(self, label: str) -> list[str]:
         beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()

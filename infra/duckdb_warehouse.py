@@ -55,6 +55,14 @@ class Keeper(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Make sure that what is kept is what was fetched or put there last.
+
+        Raises:
+            Overtaken: another process has written it since.
+        """
+        ...
+
 
 def _write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
@@ -104,6 +112,10 @@ class DuckDBWarehouse:
         # A file of 0 bytes is none: a process that was killed while it made one has left it, or what it held is lost.
         return self._keeper.exists() if self._keeper else self._path.exists() and _is_filled(self._path)
 
+    def confirm(self) -> None:
+        if self._keeper:
+            self._keeper.confirm()
+
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
         """Have the newest file in place; its path."""
@@ -124,6 +136,9 @@ class DuckDBWarehouse:
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
         self._refuse_other_files()
+        if self._keeper and not copied:
+            with self.fetched(read_only=True):
+                pass  # what is put in place later takes the place of what is kept now, and of nothing newer
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
                 shutil.copyfile(path, other.location)

@@ -159,7 +159,9 @@ def test_handle_prints_one_object_whatever_happens(
     assert "customers_2026-01-02.csv" in document["error"]["what"]
     assert "Traceback" in err
     assert "timezone" not in out + err
-    assert "inbox/customers_2026-01-02.csv" in root.names("inbox/")
+    assert root.names("inbox/") == ["inbox/customers_2026-01-02.csv"]
+    [(problem, hint)] = runtime.store.stuck()
+    assert (f"{root.uri}/inbox/customers_2026-01-02.csv" in problem, "move it out of inbox/" in hint) == (True, True)
 
 
 def test_handler_tells_lambda(root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
