@@ -105,12 +105,13 @@ class LocalStore:
             ) from error
 
     def refuse_unless_there(self) -> None:
-        if not self._root.is_dir():
-            raise ConfigurationError(
-                f"there is no root at {self._root}",
-                why="it is no folder" if self._root.exists() else "it does not exist",
-                hint="name the root with --root; dropledger process FILE makes one",
-            )
+        try:
+            why = "" if stat.S_ISDIR(self._root.stat().st_mode) else "it is no folder"
+        except (FileNotFoundError, NotADirectoryError):  # of no other error: what may not be seen may be there
+            why = "it does not exist"
+        if why:
+            hint = "name the root with --root; dropledger process FILE makes one"
+            raise ConfigurationError(f"there is no root at {self._root}", why=why, hint=hint)
 
     def _is_at_work(self) -> bool:
         """Whether anybody may be at work in a root that is looked at; in one that was restored nobody was yet."""
