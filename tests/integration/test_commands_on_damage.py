@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.commands import run
+from support.in_process import run
 from support.ledger import Ledger
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.commands import run
+from support.in_process import run
 
 from handlers.cli import cli
 
