@@ -22,7 +22,9 @@ from infra.folders import share
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
-_MAY_PASS = re.compile(r"No space left|Input/output error|Too many open files|Stale file handle|[Oo]ut of [Mm]emory")
+_MAY_PASS = re.compile(
+    "No space left|Input/output error|Too many open files|Stale file handle|Permission denied|Read-only file system"
+)
 _ASIDE = ("planning", "exporting", "verifying", "rebuilding", "migrating", "previous")
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
@@ -275,7 +277,11 @@ class DuckDBWarehouse:
                 if ours is None or not (settled or is_not_allowed(text)):
                     what, why = f"the warehouse {self._path} cannot be opened", text.splitlines()[0]
                     if _MAY_PASS.search(text):
-                        ours = Unavailable(what, why=why, hint="see what is wrong with the disk, and try again")
+                        ours = Unavailable(
+                            what,
+                            why=why,
+                            hint="see what is wrong with the disk, or with the rights of its folder, and try again",
+                        )
                     else:
                         ours = ConfigurationError(what, why=why, hint=REPAIR)
                 raise ours from error
