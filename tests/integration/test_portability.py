@@ -7,6 +7,7 @@ they give on Spark is for tests/databricks; this says at once which statement is
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,10 +29,11 @@ from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import ConfigurationError
 from core.explain import explain
-from core.export import export
+from core.export import export, refuse_before_first_drop
 from core.plan import plan
 from core.rebuild import Selection, replay
 from core.retract import retract
+from core.soundness import in_work
 from core.sql import whole
 from core.verify import verify
 from infra.databricks_sql import dialect, while_held, written_table
@@ -186,7 +188,11 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     plan(runtime, dropped_file(file))
     export(runtime, folder, None)
     export(runtime, folder, datetime(2026, 1, 3, tzinfo=UTC))
+    refuse_before_first_drop(runtime, datetime(2026, 1, 3, tzinfo=UTC))
+    (ledger.root / "work" / "left").mkdir()
+    (ledger.root / "work" / "left" / "content").touch()
     with runtime.warehouse.session(read_only=True) as session:
+        in_work(runtime.store, session)
         look.status(session, runtime.pipeline)
         newest = look.drops(session, None, 1)[0]["drop_id"]
         look.find_drop(session, newest)
@@ -196,6 +202,7 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         explain(session, runtime.pipeline, 11)
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
+    shutil.rmtree(ledger.root / "work" / "left")
     for drop_id in (newest, first.drop.drop_id):
         retract(runtime, drop_id, "sent by mistake", "the tests")
     edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
