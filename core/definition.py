@@ -271,7 +271,7 @@ def _refuse_taken_names(
         *("mart_moment", "complete_drop", "writer", "held"),
         *_WORK_TABLES,
         *(f"{kind}_{feed}" for feed in feeds for kind in ("changed", "all_changed", "keys_of", "together")),
-        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before", "due")),
+        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before", "due", "planned")),
     }
     files = [
         *((model.name, folder / "intermediate" / f"{model.name}.sql") for model in intermediate),
