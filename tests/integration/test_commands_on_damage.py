@@ -116,7 +116,7 @@ def test_edited_artifact_is_told_by_verify_and_doctor_and_mended_by_export(fille
     assert [found["name"] for found in left.json["files"]] == ["outputs/account_summary.csv"]
     told = run("verify", cwd=folder)
     assert (told.code, "outputs/account_summary.csv: " in told.out) == (5, True)
-    assert "are what the archive says" not in told.out
+    assert "Verified:" not in told.out
     problems = run("doctor", "--json", cwd=folder).json["problems"]
     (problem,) = [found for found in problems if "account_summary.csv" in found["problem"]]
     assert "dropledger export without options" in problem["try"]
@@ -151,7 +151,7 @@ def test_changed_archive_is_told_as_that_and_a_changed_contract_as_that(filled: 
     with filled.runtime.session() as session:
         session.execute("UPDATE drop_ledger SET contract_sha256 = 'other' WHERE feed = 'account'")
     told = run("verify", cwd=folder)
-    assert "went in under a contract that has changed since" in told.out
+    assert "accepted under a contract that has changed since" in told.out
     assert "SHA-256" not in told.out + told.err
 
 

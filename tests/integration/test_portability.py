@@ -189,10 +189,8 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     export(runtime, folder, None)
     export(runtime, folder, datetime(2026, 1, 3, tzinfo=UTC))
     refuse_before_first_drop(runtime, datetime(2026, 1, 3, tzinfo=UTC))
-    (ledger.root / "work" / "left").mkdir()
-    (ledger.root / "work" / "left" / "content").touch()
+    look_for_what_is_in_work(ledger)
     with runtime.warehouse.session(read_only=True) as session:
-        in_work(runtime.store, session)
         look.status(session, runtime.pipeline)
         newest = look.drops(session, None, 1)[0]["drop_id"]
         look.find_drop(session, newest)
@@ -202,7 +200,6 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         explain(session, runtime.pipeline, 11)
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
-    shutil.rmtree(ledger.root / "work" / "left")
     for drop_id in (newest, first.drop.drop_id):
         retract(runtime, drop_id, "sent by mistake", "the tests")
     edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
@@ -219,6 +216,15 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     with duckdb.connect(str(ledger.database)) as connection:
         connection.execute('UPDATE ledger.lending."history_account" SET line = line + 1')
     assert verify(runtime, lambda *_: None).differences
+
+
+def look_for_what_is_in_work(ledger: Ledger) -> None:
+    left = ledger.root / "work" / "left"
+    left.mkdir()
+    (left / "content").touch()
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        in_work(ledger.runtime.store, session)
+    shutil.rmtree(left)
 
 
 def drop_collateral(ledger: Ledger) -> None:
