@@ -5,12 +5,13 @@ The version tables forget that an unchanged row was seen again; the archived fil
 
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import file_digest
+from pathlib import Path
 
 from core import ledger
 from core.contract import Contract, contract_of
 from core.drop import AsOf
-from core.errors import ContractError, DataRefused, Postponed
+from core.errors import ConfigurationError, ContractError, DataRefused, Postponed
+from core.fault import meets_one_file
 from core.header_row import REPEATED
 from core.history import INITIAL_SEQUENCE, LaterObservations
 from core.intake import Extract, initial_extract, read_again
@@ -18,6 +19,7 @@ from core.ledger import LedgerRow
 from core.ports import Session
 from core.rules import parse_fragments
 from core.runtime import Runtime
+from core.soundness import sha256_of
 from core.sql import engine_type, feed_fragments, literal, quoted, statement
 from core.validate import effective_times
 
@@ -28,37 +30,56 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
     """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
-        Postponed: it is missing, or its bytes are no longer those that were received.
+        Postponed: it is missing or cannot be read, or its bytes are no longer those that were received.
         DataRefused: it cannot be read under the contract.
     """
-    name = row.archive_name
-    claim = runtime.waiting.get(row.sha256)
-    if claim is not None and claim.exists():
-        path = claim
-    elif runtime.store.exists(name):
-        path = runtime.store.local_copy(name)
-    else:
+    try:
+        path = _path_of(runtime, row)
+        try:
+            extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source), row.drop_id)
+        except DataRefused:
+            _refuse_changed(row, sha256_of(path))
+            raise
+    except FileNotFoundError as error:
         raise Postponed(
             f"the archived file of drop {row.drop_id} is missing",
-            why=f"{name} is not there",
-            hint="restore it from a backup of the archive",
-        )
-    try:
-        extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source), row.drop_id)
-    except DataRefused:
-        with path.open("rb") as file:
-            _refuse_changed(row, file_digest(file, "sha256").hexdigest())
-        raise
+            why=f"{row.archive_name} is not there",
+            hint=_RESTORE,
+        ) from error
+    except OSError as error:
+        if not meets_one_file(error):
+            raise
+        raise Postponed(
+            f"the archived file of drop {row.drop_id} cannot be read",
+            why=f"{row.archive_name}: {error.strerror}",
+            hint=f"let this user read it, or {_RESTORE}",
+        ) from error
     _refuse_changed(row, sha256)
     return extract
+
+
+_RESTORE = "restore it from a backup of the archive, or drop the same file again"
+
+
+def _path_of(runtime: Runtime, row: LedgerRow) -> Path:
+    """Where the bytes of a drop can be read: in its claim, if it waits to be archived, else in the archive."""
+    claim = runtime.waiting.get(row.sha256)
+    if claim is not None and claim.exists():
+        return claim
+    try:
+        return runtime.store.local_copy(row.archive_name)
+    except ConfigurationError as error:  # of this object alone, as one in cold storage: the bucket was reached before
+        raise Postponed(
+            f"the archived file of drop {row.drop_id} cannot be read", why=str(error), hint=error.hint
+        ) from error
 
 
 def _refuse_changed(row: LedgerRow, sha256: str) -> None:
     if sha256 != row.sha256:
         raise Postponed(
             f"the archived file of drop {row.drop_id} was changed",
-            why=f"{row.archive_name} has SHA-256 {sha256}, the ledger says {row.sha256}",
-            hint="restore it from a backup of the archive",
+            why=f"{row.archive_name} has SHA-256 {sha256}, and the ledger says {row.sha256}",
+            hint=_RESTORE,
         )
 
 
@@ -66,7 +87,7 @@ def extract_in_history(session: Session, runtime: Runtime, contract: Contract, r
     """The archived file of a drop in history, under the contract that it was accepted under.
 
     Raises:
-        Postponed: it is missing or was changed, or nothing reads it any more as it was read then.
+        Postponed: it is missing, was changed or cannot be read, or nothing reads it any more as it was read then.
     """
     try:
         return archived_extract(runtime, _contract_then(session, contract, row), row)

@@ -35,14 +35,15 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[O
     outcomes, note = gathered(tell)
 
     def work() -> None:
-        settle(runtime, dropped, note, _admit_all)
+        settle(runtime, dropped, note, admit_in_any_order)
         tell_refused(runtime, outcomes)
 
     runtime.alone(work)
     return outcomes
 
 
-def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit a batch in the transaction at hand, each feed's history wound back once, marts computed once."""
     pipeline = runtime.pipeline
     moment_before = mart.moment(session)
     no_changes(session, pipeline.contracts.values())

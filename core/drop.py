@@ -51,12 +51,14 @@ class FileDropped:
 class Claim:
     """A drop taken into work: nobody else will take it, and a crash will not lose it.
 
-    `path` is a local file with the bytes as received; `claim_id` names this delivery for good.
+    `path` is a local file with the bytes as received; `claim_id` names this delivery for good. `damage` is there if it
+    is no longer known what dropped: `dropped` then says what can be told.
     """
 
     claim_id: str
     path: Path
     dropped: FileDropped
+    damage: str = ""
 
 
 _TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
@@ -102,13 +104,23 @@ def described(dropped: FileDropped) -> bytes:
 
 
 def restored(description: bytes) -> FileDropped:
-    """The file that `described` told of."""
+    """The file that `described` told of.
+
+    Raises:
+        ValueError: the description is damaged.
+    """
     fields = json.loads(description)
-    moments = {
-        name: parse_moment(fields[name]) if fields.get(name) else None
-        for name in ("modified_at", "as_of", "metadata_as_of")
-    }
-    return FileDropped(**{**fields, **moments})
+    if not isinstance(fields, dict) or any(not isinstance(value, str | None) for value in fields.values()):
+        raise ValueError("it does not say what dropped")
+    uri, name, modified_at = (fields.get(field) for field in ("uri", "name", "modified_at"))
+    if not (uri and name and modified_at):
+        raise ValueError("it does not say what dropped, and when")
+    as_of, metadata_as_of = (
+        parse_moment(fields[field]) if fields.get(field) else None for field in ("as_of", "metadata_as_of")
+    )
+    return FileDropped(
+        uri, name, parse_moment(modified_at), fields.get("feed"), as_of, metadata_as_of, version=fields.get("version")
+    )
 
 
 _MIDNIGHT_AT_THE_END = re.compile("[0-9][^0-9:+-]24(:|00|$)", re.ASCII)
@@ -131,6 +143,9 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(f"{text} lies outside the calendar in UTC") from error
 
 
+DROP_ID_DIGITS = 16
+
+
 class DropHash:
     """Folds a file's bytes, chunk by chunk, into its `drop_id`, its SHA-256 and its size.
 
@@ -150,7 +165,7 @@ class DropHash:
 
     @property
     def drop_id(self) -> str:
-        return self._identity.hexdigest()[:16]
+        return self._identity.hexdigest()[:DROP_ID_DIGITS]
 
     @property
     def sha256(self) -> str:

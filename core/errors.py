@@ -2,23 +2,26 @@
 
 DropledgerError
 ├── ConfigurationError      stop and mend the settings or the contract          exit 2
-│   └── ContractError       names file, line and fix
+│   ├── ContractError       names file, line and fix
+│   ├── NoLedger            nothing was dropped yet, or another warehouse is meant
+│   └── PipelineError       SQL of the pipeline that does not work with a file; others may be taken
 ├── DataRefused             quarantine the file, go on with the next            exit 3
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
     ├── Postponed           this file cannot be taken for now; others may be
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
+Two more are DropledgerErrors: Unforeseen, where one file met a bug and the others are taken (exit 1), and Different,
+where what is there is not what it should be (exit 5).
 """
 
 from pathlib import Path
-from typing import ClassVar
 
 
 class DropledgerError(Exception):
     """An error that people can act on: what happened, why, and what to try."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
         super().__init__(what)
@@ -43,6 +46,14 @@ class ContractError(ConfigurationError):
         super().__init__(f"{file}:{line}: {what}", hint=hint)
         self.file = file
         self.line = line
+
+
+class NoLedger(ConfigurationError):
+    """A warehouse, where there is one, that no drop was ever taken into."""
+
+
+class PipelineError(ConfigurationError):
+    """A statement of the pipeline that does not work; what does not need it goes on."""
 
 
 class DataRefused(DropledgerError):
@@ -80,3 +91,13 @@ class Busy(Unavailable):
 
 class Overtaken(Busy):
     """Another process has written what this one was about to write; nothing of this one's work counts."""
+
+
+class Unforeseen(DropledgerError):
+    """One file met an error that nobody foresaw, which is its cause; the others are taken."""
+
+
+class Different(DropledgerError):
+    """What is there contradicts what it was made of."""
+
+    exit_code = 5

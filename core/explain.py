@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from core.definition import Pipeline
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, Different
 from core.look import Records, account_figure, keys_around
 from core.ports import Session
 
@@ -21,9 +21,15 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
 
     Raises:
         ConfigurationError: no version of the account is true at the moment.
+        Different: and yet the mart has a figure.
     """
     moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
     accounts, card, mart = account_figure(session, pipeline, account_id, moment)
+    if not accounts and mart and as_of is None:
+        raise Different(
+            f"the mart has a figure for account {account_id}, and no version of the account is true",
+            hint="dropledger verify shows all differences; then dropledger replay",
+        )
     if not accounts:
         raise _nothing_true(session, pipeline, account_id, moment)
     account = accounts[0]
@@ -52,7 +58,7 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
         "rate_card": card,
         "figure": figure,
         "mart": mart[0] if mart and newest else None,
-        "agrees": _agrees(figure, mart[0] if mart else None) if newest else None,
+        "agrees": _agrees(account, figure, mart[0] if mart else None) if newest else None,
     }
 
 
@@ -129,7 +135,11 @@ def _figure(account: Mapping[str, Any], card: Records) -> dict[str, Any] | None:
     }
 
 
-def _agrees(figure: Mapping[str, Any] | None, mart: Mapping[str, Any] | None) -> bool:
+def _agrees(account: Mapping[str, Any], figure: Mapping[str, Any] | None, mart: Mapping[str, Any] | None) -> bool:
     if figure is None or mart is None:
         return figure is None and mart is None
-    return all(figure[name] == mart[name] for name in ("interest_rate", "annual_interest", "new_balance"))
+    computed = {**figure, "customer_id": account["customer_id"], "original_balance": account["balance"]}
+    return all(
+        computed[name] == mart[name]
+        for name in ("customer_id", "original_balance", "interest_rate", "annual_interest", "new_balance")
+    )

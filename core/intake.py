@@ -103,6 +103,8 @@ def fitting(name: str, room: int = 0) -> str:
 def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
     contract, as_of, refusal = addressed(claim.dropped, pipeline)
+    if claim.damage:
+        contract, refusal = None, _damaged(claim)
     feed = contract.feed if contract else ""
     identity, text = _read_through(claim.path, feed, None if brings_times(contract, as_of) else as_of.moment)
     extract = None
@@ -112,6 +114,14 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
         except DataRefused as error:
             refusal = error
     return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
+
+
+def _damaged(claim: Claim) -> DataRefused:
+    return DataRefused(
+        "damaged_claim",
+        f"what is known of this file was lost on its way in work/: {claim.damage}",
+        hint="look whose it is, and drop it again under its own name",
+    )
 
 
 def read_again(path: Path, contract: Contract, as_of: AsOf, drop_id: str | None = None) -> tuple[Extract, str]:

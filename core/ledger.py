@@ -28,13 +28,14 @@ class Status(StrEnum):
 
 
 class Delivered(StrEnum):
-    """What became of a delivery. One that is postponed is in no ledger yet."""
+    """What became of a delivery. One that is postponed, or has failed, is in no ledger yet."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     RETRACTED = "retracted"
     POSTPONED = "postponed"
+    FAILED = "failed"
 
 
 IN_HISTORY = frozenset({Status.COMMITTED, Status.PUBLISHED})
@@ -108,6 +109,17 @@ def delivered_as(session: Session, claim_id: str) -> Delivered | None:
     return Delivered(found[0]["outcome"]) if found else None
 
 
+def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
+    """The drops that the ledger has of these deliveries."""
+    some = _some(claim_ids)
+    if not some:
+        return frozenset()
+    among = ", ".join(f":{name}" for name in some)
+    return frozenset(
+        row["drop_id"] for row in session.query(f"SELECT drop_id FROM delivery WHERE claim_id IN ({among})", some)
+    )
+
+
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
     # A refused drop that comes again leaves its place; that place is not given away, or replays would differ.
@@ -143,6 +155,17 @@ def _latest_observed(session: Session, feed: str, pipeline: Pipeline, before: da
     return max([*initial, *([latest] if latest else [])], default=None)
 
 
+def first_observed(session: Session, feeds: Sequence[str]) -> datetime | None:
+    """The first effective time (UTC) that any drop in the history of these feeds observed."""
+    found: datetime | None = session.query(
+        f"""SELECT min(first_effective) AS first_time
+        FROM drop_ledger
+        WHERE feed IN ({", ".join(map(literal, feeds))})
+            AND status IN ({IN_HISTORY_SQL})"""
+    )[0]["first_time"]
+    return found
+
+
 def in_history(session: Session, feed: str, since: datetime) -> list[LedgerRow]:
     """A feed's drops in history that observed anything at `since` (UTC) or later, in order of receipt."""
     return rows(
@@ -170,6 +193,36 @@ def volume_before(session: Session, feed: str, as_of: datetime) -> Volume | None
         {"feed": feed, "as_of": as_of},
     )
     return Volume(found[0]["name"], int(found[0]["row_count"])) if found else None
+
+
+def newest_in_history(session: Session, limit: int) -> list[LedgerRow]:
+    """At most so many drops in history, those received last first."""
+    return rows(
+        session,
+        f"""SELECT {COLUMNS}
+        FROM drop_ledger
+        WHERE status IN ({IN_HISTORY_SQL})
+        ORDER BY sequence DESC
+        LIMIT {int(limit)}""",
+        {},
+    )
+
+
+def archived(session: Session) -> list[LedgerRow]:
+    """The drops whose files the archive must have: those in history, and those that were taken back."""
+    return rows(
+        session,
+        f"""SELECT {COLUMNS}
+        FROM drop_ledger
+        WHERE status IN ({IN_HISTORY_SQL}, {literal(Status.RETRACTED)})
+        ORDER BY sequence""",
+        {},
+    )
+
+
+def drop_ids(session: Session) -> frozenset[str]:
+    """The ids of all drops that were ever delivered."""
+    return frozenset(row["drop_id"] for row in session.query("SELECT drop_id FROM drop_ledger"))
 
 
 def unpublished(session: Session) -> dict[str, str | None]:
@@ -293,7 +346,5 @@ def mark_artifacts(session: Session, *, current: bool) -> None:
 
 def newest(session: Session) -> str | None:
     """The drop in history that was received last."""
-    found = session.query(
-        f"SELECT drop_id FROM drop_ledger WHERE status IN ({IN_HISTORY_SQL}) ORDER BY sequence DESC LIMIT 1"
-    )
-    return found[0]["drop_id"] if found else None
+    found = newest_in_history(session, 1)
+    return found[0].drop_id if found else None

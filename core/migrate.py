@@ -1,7 +1,7 @@
 """Moving a ledger to another warehouse: rebuilt there from the archive, and held against the one that it comes from."""
 
+from core.claims import with_waiting
 from core.errors import ConfigurationError
-from core.pipeline import with_waiting
 from core.ports import Warehouse
 from core.rebuild import Progress, Selection, rebuild, refuse_unless_there
 from core.runtime import Runtime

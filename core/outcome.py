@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.drop import iso
-from core.errors import Unavailable
+from core.errors import DropledgerError
 from core.intake import Drop
 from core.ledger import Delivered
 
@@ -16,7 +16,8 @@ class Outcome:
 
     `late` is whether it observed anything before what its feed had observed; None where it was not accepted just now.
     `rule`, `error` and `hint` say why a file was not taken; `file` where it is now, if it was put away; `sequence` the
-    place in the order of receipt of one that was examined.
+    place in the order of receipt of one that was examined. `failure` is there if it failed: its cause is the error that
+    the file met.
     """
 
     drop: Drop
@@ -36,6 +37,7 @@ class Outcome:
     hint: str | None = None
     sequence: int | None = None
     resumed: bool = False
+    failure: DropledgerError | None = None
 
     def with_recomputed(self, recomputed: Mapping[str, int]) -> "Outcome":
         """The same outcome with the rows computed for a whole batch."""
@@ -51,11 +53,16 @@ class Outcome:
         """Whether the file was not taken yet, and will be at another time."""
         return self.delivered == Delivered.POSTPONED
 
+    @property
+    def taken(self) -> bool:
+        """Whether the file is done with, and in the ledger."""
+        return self.delivered not in {Delivered.POSTPONED, Delivered.FAILED}
+
     def as_json(self) -> dict[str, Any]:
         """The entry for this delivery in `process --json`, see docs/json.md."""
         return {
             "name": self.drop.name,
-            "drop_id": self.drop.drop_id,
+            "drop_id": self.drop.drop_id or None,
             "feed": self.drop.feed or None,
             "as_of": iso(self.drop.as_of.moment),
             "as_of_source": str(self.drop.as_of.source),
@@ -77,9 +84,14 @@ class Outcome:
         }
 
 
-class Untaken(Unavailable):
-    """Files that could not be taken from where they lie; `outcomes` are those of the others."""
+class Untaken(DropledgerError):
+    """Files that could not be taken from where they lie; `outcomes` are those of the others.
 
-    def __init__(self, refused: Unavailable, outcomes: Sequence[Outcome]) -> None:
+    It leaves with the code of the error that kept the first of them, which is its cause.
+    """
+
+    def __init__(self, refused: DropledgerError, outcomes: Sequence[Outcome]) -> None:
         super().__init__(refused.what, why=refused.why, hint=refused.hint)
+        self.exit_code = refused.exit_code
         self.outcomes = outcomes
+        self.__cause__ = refused

@@ -4,34 +4,32 @@ event -> FileDropped -> intake -> validate -> history -> mart -> publish -> arch
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from core import checks, ledger, mart, micro_batch, quarantine
-from core.address import addressed
 from core.admit import admit, compute_marts, credit_newest
 from core.bulk import Bulk
-from core.definition import Pipeline
+from core.claims import batches, claimed, set_drop_apart
 from core.drop import FileDropped
-from core.errors import DataRefused, Postponed
+from core.errors import ConfigurationError, DataRefused
+from core.fault import meets_one_file
 from core.history import no_changes
-from core.intake import Drop, identify
+from core.intake import Drop
 from core.ledger import Delivered
 from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome, Untaken
-from core.ports import Session
+from core.ports import Session, Store
 from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.retractions import retracted
 from core.runtime import Runtime
+from core.soundness import is_whole, refuse_lost_warehouse
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included."""
-
-_BATCH_DROPS = 200
-_BATCH_BYTES = 512 << 20
 
 
 def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
@@ -46,8 +44,9 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     outcomes, note = gathered(tell)
 
     def work() -> None:
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
         settle(runtime, dropped, note)
-        if all(outcome.postponed for outcome in outcomes) and runtime.warehouse.exists():
+        if not any(outcome.taken for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
         tell_refused(runtime, outcomes)
@@ -62,7 +61,7 @@ def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[
 
     def note(outcome: Outcome) -> None:
         content = outcome.drop.claim.dropped.content
-        outcomes[:] = [one for one in outcomes if not one.postponed or one.drop.claim.dropped.content != content]
+        outcomes[:] = [one for one in outcomes if one.taken or one.drop.claim.dropped.content != content]
         outcomes.append(outcome)
         tell(outcome)
 
@@ -87,24 +86,27 @@ def settle(
     admit_all: AdmitAll | None = None,
 ) -> None:
     """What `process` does, for a caller who holds the root; `admit_all` admits a batch in another way than usual."""
+    runtime.warehouse.remove_left_over()
     if not dropped and not runtime.store.unfinished():
         return
 
-    def take(session: Session, batch: Sequence[Drop]) -> None:
-        for outcome in _work_off(runtime, session, batch, admit_all or _admit_all):
-            tell(outcome)
+    def take(session: Session, batch: Sequence[Drop]) -> Sequence[Drop]:
+        return _take(runtime, session, batch, admit_all or _admit_all, tell)
 
     with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
-        drops = claimed(runtime, dropped)
+        drops, apart = claimed(runtime, dropped)
+        for outcome in apart:
+            tell(outcome)
         _discard_uncommitted(runtime, session, drops)
         runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
         ahead = batches(drops)
-        for batch in itertools.islice(ahead, 1):
-            take(session, batch)
+        left = [drop for batch in itertools.islice(ahead, 1) for drop in take(session, batch)]
+    _take_one_by_one(runtime, left, tell)
     for batch in ahead:  # others may read the warehouse in between
         with runtime.session() as session:
-            take(session, batch)
+            left = [*take(session, batch)]
+        _take_one_by_one(runtime, left, tell)
 
 
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
@@ -117,64 +119,49 @@ def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Dro
                 path.unlink()
 
 
-def with_waiting(runtime: Runtime) -> Runtime:
-    """The runtime, aware of the claims that an earlier process left; they are not processed by this."""
-    drops = claimed(runtime, ())
-    return replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
-
-
-def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> list[Drop]:
-    """Claim what dropped, and what was left unfinished, in the order in which it is to be taken."""
-    claims = [*runtime.store.unfinished(), *runtime.store.claim(dropped)]
-    drops = [identify(claim, runtime.pipeline) for claim in sorted(claims, key=lambda claim: claim.claim_id)]
-    return sorted(drops, key=lambda drop: _order(runtime.pipeline, drop.as_of.moment, drop.feed, drop.name))
-
-
-def in_order(dropped: Sequence[FileDropped], pipeline: Pipeline) -> list[FileDropped]:
-    """Files in the order in which they are taken where they wait together: by as_of, parents before children."""
-
-    def order(fact: FileDropped) -> tuple[object, ...]:
-        contract, as_of, _ = addressed(fact, pipeline)
-        return _order(pipeline, as_of.moment, contract.feed if contract else "", fact.name)
-
-    return sorted(dropped, key=order)
-
-
-def _order(pipeline: Pipeline, as_of: datetime, feed: str, name: str) -> tuple[object, ...]:
-    feeds = pipeline.feed_order
-    return as_of, feeds.index(feed) if feed in feeds else len(feeds), name
-
-
-def batches(drops: Sequence[Drop]) -> Iterator[list[Drop]]:
-    """Drops that are folded in one transaction: bounded in number and bytes, so that memory stays flat."""
-    batch: list[Drop] = []
-    size = 0
-    for drop in drops:
-        if batch and (len(batch) >= _BATCH_DROPS or size + drop.text_bytes > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(drop)
-        size += drop.text_bytes
-    if batch:
-        yield batch
-
-
-def _work_off(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> Iterator[Outcome]:
+def _take(
+    runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll, tell: Callable[[Outcome], None]
+) -> Sequence[Drop]:
     """Admit a batch in one transaction, then publish and put the files in their place.
 
-    If one of several is refused, or cannot be taken for now, all are rolled back and taken one by one, so that it alone
-    is quarantined, or postponed.
+    If one of several is refused, or cannot be taken, all are rolled back and given back, to be taken one by one, so
+    that it alone is quarantined or set apart.
     """
+    if len(batch) == 1:
+        tell(_take_alone(runtime, session, batch[0], admit_all))
+        return ()
     try:
         outcomes = _admitted(runtime, session, batch, admit_all)
-    except (DataRefused, Postponed) as error:
-        if len(batch) > 1:
-            for drop in batch:
-                yield from _work_off(runtime, session, [drop], _admit_all)
-        else:
-            yield Outcome(batch[0], Delivered.POSTPONED, "", error=str(error), hint=error.hint)
-        return
-    yield from _complete(runtime, session, outcomes)
+    except Exception as error:
+        if isinstance(error, DataRefused) or meets_one_file(error):
+            return batch
+        raise
+    for outcome in _complete(runtime, session, outcomes):
+        tell(outcome)
+    return ()
+
+
+def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], tell: Callable[[Outcome], None]) -> None:
+    left = deque(drops)
+    while left:
+        with runtime.session() as session:
+            while left:
+                outcome = _take_alone(runtime, session, left.popleft(), _admit_all)
+                tell(outcome)
+                if outcome.failure is not None:
+                    break  # an engine that has met an error of its own does nothing more: the others get another
+
+
+def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: AdmitAll) -> Outcome:
+    try:
+        outcomes = _admitted(runtime, session, [drop], admit_all)
+    except DataRefused as error:
+        return Outcome(drop, Delivered.POSTPONED, "", error=str(error), hint=error.hint)
+    except Exception as error:
+        if not meets_one_file(error):
+            raise
+        return set_drop_apart(runtime, drop, error)
+    return _complete(runtime, session, outcomes)[0]
 
 
 def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:
@@ -271,8 +258,20 @@ def publish_committed(runtime: Runtime, session: Session, *, taken_back: bool = 
 
 
 def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Move the files to archive or quarantine. What came again is in the archive already."""
-    store = runtime.store
+    """Move the files to archive or quarantine; one that cannot be moved stays in work, and keeps no other."""
+    try:
+        return _moved(runtime.store, outcomes)
+    except Exception as error:
+        # A link or a file in the way of one may not be in the way of the next.
+        if not (isinstance(error, ConfigurationError) or meets_one_file(error)):
+            raise
+        if len(outcomes) > 1:
+            return [placed for outcome in outcomes for placed in _put_away(runtime, [outcome])]
+        return [set_drop_apart(runtime, outcomes[0].drop, error)]
+
+
+def _moved(store: Store, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Move the files to archive or quarantine. What came again mends an archived copy that is not whole."""
     placed, kept = [], {}
     for outcome in outcomes:
         drop, file = outcome.drop, outcome.file
@@ -283,7 +282,7 @@ def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
                 file = drop.archive_name
                 quarantine.place_rejects(store, drop)
                 kept[file] = drop.claim
-            case Delivered.DUPLICATE | Delivered.RETRACTED if not store.exists(file):
+            case Delivered.DUPLICATE | Delivered.RETRACTED if not is_whole(store, file, drop.sha256):
                 kept[file] = drop.claim
         placed.append(replace(outcome, file=file))
     store.keep(kept)

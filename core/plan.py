@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 
 from core import look
 from core.admit import admit
+from core.claims import with_waiting
 from core.definition import Mart
 from core.drop import Claim, FileDropped
 from core.errors import DataRefused
@@ -16,9 +17,10 @@ from core.intake import identify
 from core.ledger import Delivered
 from core.mart import changes_select
 from core.outcome import Outcome
-from core.pipeline import with_waiting
-from core.ports import Session, Store
+from core.ports import Session, Store, Warehouse
 from core.runtime import Runtime
+from core.schema import prepare
+from core.soundness import refuse_foreign_warehouse, refuse_lost_warehouse
 from core.sql import quoted
 
 
@@ -61,9 +63,9 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
         Busy: somebody else holds the root.
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
-    with runtime.store.exclusive(runtime.wait_seconds), copied(with_waiting(runtime)) as beside:
-        with beside.session() as session:
-            before = {mart.name: total(session, mart) for mart in measured(runtime)}
+    with runtime.store.exclusive(runtime.wait_seconds, looking=True):
+        with copied(with_waiting(runtime)) as (beside, session):
+            before = {mart.name: keep(session, mart) for mart in measured(runtime)}
             try:
                 with session.transaction():
                     outcome = admit(beside, session, drop)
@@ -83,14 +85,27 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
 
 
 @contextmanager
-def copied(runtime: Runtime) -> Iterator[Runtime]:
-    """The runtime on a copy of its warehouse, whose root is only read; the copy goes when the block ends."""
+def copied(runtime: Runtime) -> Iterator[tuple[Runtime, Session]]:
+    """The runtime on a copy of its warehouse, whose root is only read, and a session there; it goes with the block.
+
+    Raises:
+        ConfigurationError: the warehouse is lost, or not that of this root.
+    """
+    refuse_lost_warehouse(runtime.store, runtime.warehouse)
     with runtime.store.temporary() as folder:
         copy = runtime.warehouse.aside("planning", copied=True)
         try:
-            yield replace(runtime, warehouse=copy, store=cast("Store", _CopyStore(runtime.store, folder)))
+            with copy.session() as session:
+                prepare(session, runtime.pipeline)
+                refuse_foreign_warehouse(runtime.store, runtime.warehouse, session)
+                yield aside_of(runtime, copy, folder), session
         finally:
             copy.remove()
+
+
+def aside_of(runtime: Runtime, warehouse: Warehouse, folder: Path) -> Runtime:
+    """The runtime on another warehouse: the root is only read, and `folder` gets what drops would stage."""
+    return replace(runtime, warehouse=warehouse, store=cast("Store", _CopyStore(runtime.store, folder)))
 
 
 def measured(runtime: Runtime) -> list[Mart]:
@@ -98,7 +113,13 @@ def measured(runtime: Runtime) -> list[Mart]:
     return [mart for mart in runtime.pipeline.marts if mart.file.measure is not None]
 
 
-def total(session: Session, mart: Mart) -> Decimal:
+def keep(session: Session, mart: Mart) -> Decimal:
+    """Keep all rows of a mart as they are, for `effect`; the total of its measure."""
+    session.scratch(f"_dl_planned_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
+    return _total(session, mart)
+
+
+def _total(session: Session, mart: Mart) -> Decimal:
     """The total of a mart's measure."""
     found: Decimal = session.query(
         f"SELECT coalesce(sum({quoted(mart.file.measure or '')}), 0) AS total FROM {quoted(mart.name)}"
@@ -107,15 +128,17 @@ def total(session: Session, mart: Mart) -> Decimal:
 
 
 def effect(session: Session, mart: Mart, before: Decimal, largest: int) -> dict[str, Any]:
-    """What has become of a mart that was just recomputed; `before` is its total before."""
+    """What has become of a mart that was just recomputed; `before` is what `keep` gave."""
     measure = mart.file.measure or ""
-    session.scratch("_dl_effect", changes_select(mart))
+    # All rows against all: what was recomputed of the mart, and whether as a whole, makes no difference then.
+    session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(f'_dl_planned_{mart.name}')}")
+    session.scratch("_dl_effect", changes_select(mart, all_rows=True))
     counts = session.query("SELECT change, count(*) AS row_count FROM _dl_effect GROUP BY change ORDER BY change")
     after, earlier = f"coalesce({quoted(measure + '_after')}, 0)", f"coalesce({quoted(measure + '_before')}, 0)"
     return {
         "measure": measure,
         "total_before": before,
-        "total_after": total(session, mart),
+        "total_after": _total(session, mart),
         "changes": {row["change"]: row["row_count"] for row in counts},
         "largest_changes": session.query(
             f"""SELECT *

@@ -1,6 +1,6 @@
 """What core asks of the world, and what each adapter must guarantee."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from core.compression import Compression
 from core.drop import Claim, FileDropped
-from core.errors import Unavailable
+from core.errors import DropledgerError
 
 Parameters = Mapping[str, Any]
 Clock = Callable[[], datetime]
@@ -30,13 +30,26 @@ class Store(Protocol):
         """Make what the layout needs, if it is not there."""
         ...
 
-    def exclusive(self, wait_seconds: float) -> AbstractContextManager[None]:
-        """Hold the root alone.
+    def refuse_unless_there(self) -> None:
+        """Stop where there is no root to look at; nothing is made.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        ...
+
+    def is_of_root(self, path: Path) -> bool:
+        """Whether a local path lies in one of the root's own folders, or is the root itself."""
+        ...
+
+    def exclusive(self, wait_seconds: float, *, looking: bool = False) -> AbstractContextManager[None]:
+        """Hold the root alone; made if it is not there, unless one is just `looking`.
 
         The hold ends when the block or the process does, however it ends.
 
         Raises:
             Busy: somebody else still holds it after `wait_seconds`.
+            ConfigurationError: there is no root to look at, or none can be made.
         """
         ...
 
@@ -60,8 +73,12 @@ class Store(Protocol):
         """Claims that an earlier process left, oldest first."""
         ...
 
-    def refused(self) -> Unavailable | None:
+    def refused(self) -> DropledgerError | None:
         """Why files stayed where they are that `claim` and `unfinished` were to give since this was last asked."""
+        ...
+
+    def stuck(self) -> list[tuple[str, str]]:
+        """What was claimed or landed and does not go on by itself, each with what to try; for `doctor`."""
         ...
 
     def workspace(self, claim_id: str) -> Path:
@@ -108,6 +125,10 @@ class Store(Protocol):
 
     def exists(self, name: str) -> bool:
         """Whether `name` is there under the root."""
+        ...
+
+    def names(self, beginning: str) -> Iterator[str]:
+        """The names under the root of the files that lie in the folder `beginning` and below, in any order."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -272,6 +293,14 @@ class Warehouse(Protocol):
         """
         ...
 
+    def confirm(self) -> None:
+        """Make sure that it is still as the session at hand has found or left it.
+
+        Raises:
+            Overtaken: another process has written it since.
+        """
+        ...
+
     def aside(self, label: str, *, copied: bool = False) -> "Warehouse":
         """Another warehouse beside this one, empty or with the same content; what a killed process left there goes.
 
@@ -290,6 +319,14 @@ class Warehouse(Protocol):
             Overtaken: another process has written to this one since the other was made beside it.
             Unavailable: the rebuilt one is not whole.
         """
+        ...
+
+    def left_over(self) -> Sequence[str]:
+        """Where warehouses aside are that killed processes left."""
+        ...
+
+    def remove_left_over(self) -> None:
+        """Remove them, as far as nobody can be at work on them; the caller must hold the root."""
         ...
 
     def remove(self) -> None:

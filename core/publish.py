@@ -75,11 +75,24 @@ def published_pipeline(store: Store) -> str | None:
 
 def _listed_before(store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:
     """The entries of the marts' artifacts in the manifest that is there."""
-    if not store.exists(MANIFEST):
-        return []
-    listing = json.loads(store.local_copy(MANIFEST).read_text(encoding="utf-8"))["artifacts"]
-    names = {f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts}
-    return [entry for entry in listing if entry["name"] in names]
+    listing = read_manifest(store) if store.exists(MANIFEST) else None
+    return [entry for entry in listing["artifacts"] if entry["name"] in artifact_names(pipeline)] if listing else []
+
+
+def artifact_names(pipeline: Pipeline) -> frozenset[str]:
+    """The names below outputs/ of the marts' artifacts."""
+    return frozenset(f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts)
+
+
+def read_manifest(store: Store) -> dict[str, Any] | None:
+    """The manifest that is there; None where it is damaged."""
+    try:
+        listing = json.loads(store.local_copy(MANIFEST).read_bytes())
+        entries = [(entry["name"], entry["sha256"]) for entry in listing["artifacts"]]
+    except (FileNotFoundError, IsADirectoryError, ValueError, TypeError, KeyError):
+        return None
+    whole = "drop_id" in listing and all(isinstance(text, str) for entry in entries for text in entry)
+    return listing if whole else None
 
 
 def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:

@@ -8,15 +8,18 @@ from core import checks, ledger
 from core.address import latest_allowed
 from core.archive import archived_extract, archived_observations
 from core.checks import CheckResult
-from core.errors import ConfigurationError, DropledgerError
+from core.claims import with_waiting
+from core.errors import ConfigurationError, DataRefused
 from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
-from core.pipeline import publish_committed, settle, with_waiting
+from core.pipeline import publish_committed, settle
 from core.ports import Parameters, Session, Warehouse
+from core.recover import recover
 from core.rules import IN_FUTURE
 from core.runtime import Runtime
 from core.schema import prepare
+from core.soundness import is_lost, refuse_foreign_warehouse
 from core.sql import listed, statement
 from core.validate import refuse_beyond_limit, validate
 
@@ -47,20 +50,23 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The outcome of a replay."""
+    """The outcome of a replay; `recovered` where the ledger was lost, and the archive alone told of the drops."""
 
     drops: int
     location: str
     in_place: bool
+    recovered: bool = False
 
 
 def replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
     """Rebuild from the archive, and let the result take the live warehouse's place, or put it at `into`.
 
-    The live warehouse is untouched until the rebuilt one has passed all checks.
+    The live warehouse is untouched until the rebuilt one has passed all checks. Where it is lost, the archive alone
+    says what there was.
 
     Raises:
-        ConfigurationError: a part of the drops was chosen and no place given for it.
+        ConfigurationError: a part of the drops was chosen and no place given for it; or the warehouse is not that of
+            this root; or it is lost, and archived files do not tell what they were.
         DataRefused: a drop can no longer be read under its contract, or a check fails.
         Unavailable: an archived file is missing or was changed.
     """
@@ -75,8 +81,12 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
 
 def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
     live = runtime.warehouse
+    if is_lost(runtime.store, live):
+        return _recover(runtime, into, progress)
     refuse_unless_there(live)
     runtime.migrate()  # which also folds in what a killed process left in the log, that would not fit the new file
+    with live.session(read_only=True) as session:
+        refuse_foreign_warehouse(runtime.store, live, session)
     target = live if into is None else live.at(into)
     if into is not None and target.exists():
         raise ConfigurationError(
@@ -87,12 +97,29 @@ def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: 
     if into is not None:
         target.put_in_place(rebuilt, "previous")
         return Replayed(drops, target.location, in_place=False)
-    previous = live.put_in_place(rebuilt, "previous")
+    _put_in_place(runtime, rebuilt)
+    return Replayed(drops, live.location, in_place=True)
+
+
+def _recover(runtime: Runtime, into: str | None, progress: Progress) -> Replayed:
+    if into is not None:
+        raise ConfigurationError(
+            f"the warehouse {runtime.warehouse.location} is lost",
+            why="no ledger says which drops there were, and when",
+            hint="restore it from a backup, or rebuild it first: dropledger replay without options",
+        )
+    rebuilt = runtime.warehouse.aside("rebuilding")
+    drops = recover(runtime, rebuilt, progress)
+    _put_in_place(runtime, rebuilt)
+    return Replayed(drops, runtime.warehouse.location, in_place=True, recovered=True)
+
+
+def _put_in_place(runtime: Runtime, rebuilt: Warehouse) -> None:
+    previous = runtime.warehouse.put_in_place(rebuilt, "previous")
     with runtime.session() as session:
         publish_committed(runtime, session)
     previous.remove()
     settle(runtime)
-    return Replayed(drops, live.location, in_place=True)
 
 
 def refuse_unless_there(live: Warehouse) -> None:
@@ -185,8 +212,12 @@ def _fold_again(
         session.load(extract.path, extract.layout, "_dl_incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "_dl_incoming")
         refuse_beyond_limit(contract, validated)
-    except DropledgerError as error:
-        error.hint = f"drop {row.drop_id} ({row.name}) was accepted before; has the contract changed? {error.hint}"
+    except DataRefused as error:
+        if row.contract_sha256 == contract.sha256:
+            why = "under this very contract, so this version of dropledger reads it in another way"
+        else:
+            why = "under another contract: it has changed since"
+        error.hint = f"drop {row.drop_id} ({row.name}) was accepted before, {why}; {error.hint}"
         raise
     if validated.rows_rejected:
         session.raw_rows("_dl_incoming", "_dl_left_out", "_dl_raw_row")

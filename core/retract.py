@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from core import checks, ledger, mart, retractions
 from core.archive import archived_extract, archived_observations, extract_in_history, others_since, read_archived
+from core.claims import with_waiting
 from core.contract import Contract
 from core.errors import ConfigurationError, DataRefused
 from core.history import no_changes, weave
 from core.ledger import LedgerRow, Status
 from core.look import find_drop
-from core.pipeline import publish_committed, settle, with_waiting
-from core.plan import copied, effect, measured, total
+from core.pipeline import publish_committed, settle
+from core.plan import copied, effect, keep, measured
 from core.ports import Session
 from core.runtime import Runtime
 from core.schema import empty_source
@@ -93,9 +94,9 @@ def plan_retraction(runtime: Runtime, drop_id: str, largest: int = 10) -> Retrac
     Raises:
         As `retract`.
     """
-    with runtime.store.exclusive(runtime.wait_seconds), copied(with_waiting(runtime)) as beside:
-        with beside.session() as session:
-            before = {mart.name: total(session, mart) for mart in measured(runtime)}
+    with runtime.store.exclusive(runtime.wait_seconds, looking=True):
+        with copied(with_waiting(runtime)) as (beside, session):
+            before = {mart.name: keep(session, mart) for mart in measured(runtime)}
             row = _retractable(session, find_drop(session, drop_id)["drop_id"])
             with session.transaction():
                 planned = _take_back(beside, session, row, Said("", ""))

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.definition import Pipeline
-from core.errors import Overtaken
+from core.errors import NoLedger, Overtaken
 from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
 from core.publish import published_pipeline
 from core.schema import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
+from core.soundness import has_files, lost, refuse_foreign_warehouse, refuse_lost_warehouse
 
 T = TypeVar("T")
 
@@ -22,7 +23,8 @@ class Runtime:
     """What the pipeline runs on; put together by handlers.wiring.
 
     `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
-    their bytes, that are not in the archive yet.
+    their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
+    tried again by the next one.
     """
 
     pipeline: Pipeline
@@ -32,6 +34,7 @@ class Runtime:
     wait_seconds: float = 30.0
     pace: Pace = field(default_factory=Pace)
     waiting: Mapping[str, Path] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.
@@ -51,8 +54,10 @@ class Runtime:
         """The warehouse, open for writing and in line with the pipeline's files.
 
         Raises:
-            ConfigurationError: it, or what lies in `outputs/`, is of another pipeline.
+            ConfigurationError: it is lost, or not that of this root; it, or what lies in `outputs/`, is of another
+                pipeline.
         """
+        refuse_lost_warehouse(self.store, self.warehouse)
         with self.warehouse.session() as session:
             if not is_up_to_date(session, self.pipeline):
                 # With a warehouse elsewhere, nothing in that tells of another pipeline whose artifacts are here.
@@ -60,6 +65,7 @@ class Runtime:
                 if published not in {None, self.pipeline.name}:
                     raise other_pipeline(str(published), self.pipeline)
                 prepare(session, self.pipeline)
+            refuse_foreign_warehouse(self.store, self.warehouse, session)
             yield session
 
     @contextmanager
@@ -76,6 +82,23 @@ class Runtime:
         self.migrate()
         with self.warehouse.session(read_only=True) as session:
             yield session
+
+    @contextmanager
+    def sound_reading(self) -> Iterator[Session]:
+        """As `reading`, of a warehouse that is sure to be that of this root.
+
+        Raises:
+            ConfigurationError: it is lost, or not that of this root.
+        """
+        refuse_lost_warehouse(self.store, self.warehouse)
+        try:
+            with self.reading() as session:
+                refuse_foreign_warehouse(self.store, self.warehouse, session)
+                yield session
+        except NoLedger as error:
+            if has_files(self.store):
+                raise lost(self.store, self.warehouse, "there is no ledger in it") from error
+            raise
 
     def migrate(self) -> None:
         """Bring the tables of an older ledger to this version, whatever has become of the pipeline's files."""

@@ -1,12 +1,21 @@
-"""Verify: the archive folded again aside, and held against the live tables row by row."""
+"""Verify: the archive folded again aside, and held against the live tables row by row; and every file accounted for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from core.pipeline import with_waiting
+from core import ledger
+from core.claims import with_waiting
 from core.ports import Warehouse
 from core.rebuild import Progress, Selection, rebuild
 from core.runtime import Runtime
+from core.soundness import (
+    FileDifference,
+    archive_differences,
+    artifact_differences,
+    changed_files,
+    in_work,
+    refuse_lost_warehouse,
+)
 from core.sql import listed, quoted
 
 
@@ -22,32 +31,58 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The outcome of a verification; `other_contract` are drops that went in under a contract since changed."""
+    """The outcome of a verification.
+
+    `other_contract` are drops that went in under a contract since changed, `files` those in archive and outputs that
+    are not as ledger and manifest say. No table was compared where an archived file is missing or damaged.
+    """
 
     drops: int
     tables: tuple[str, ...]
     differences: tuple[Difference, ...]
     other_contract: tuple[str, ...]
+    files: tuple[FileDifference, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether all is as it should be."""
+        return not self.differences and not self.files
 
 
 def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
-    """Rebuild aside and compare every row of history, marts and refused rows with the live tables.
+    """Rebuild aside and compare every row of history, marts and refused rows with the live tables; then each file.
 
     Raises:
-        Unavailable: an archived file is missing or was changed.
+        ConfigurationError: the warehouse is lost, or not that of this root.
+        DataRefused: a drop can no longer be read under its contract.
     """
-    with runtime.store.exclusive(runtime.wait_seconds):
+    with runtime.store.exclusive(runtime.wait_seconds, looking=True):
         runtime = with_waiting(runtime)
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
         if not runtime.warehouse.exists():
             return Verified(0, (), (), ())
         with runtime.reading():
             pass  # brings the tables of an older ledger to the form of those that they are held against
+        files, wanting = _files(runtime)
+        if wanting:
+            return Verified(0, (), (), (), files)
         rebuilt = runtime.warehouse.aside("verifying")
         try:
             drops = rebuild(runtime, rebuilt, Selection(), progress)
-            return compare(runtime, rebuilt, drops, sample)
+            return replace(compare(runtime, rebuilt, drops, sample), files=files)
         finally:
             rebuilt.remove()
+
+
+def _files(runtime: Runtime) -> tuple[tuple[FileDifference, ...], bool]:
+    """What is wrong with archive and outputs, and whether that keeps the archive from being folded again."""
+    store = runtime.store
+    with runtime.sound_reading() as session:
+        waiting = in_work(store, session)
+        in_archive = archive_differences(store, session, waiting)
+        changed = changed_files(store, ledger.archived(session), waiting)
+        wanting = bool(changed) or any(found.missing for found in in_archive)
+        return (*in_archive, *changed, *artifact_differences(store, session)), wanting
 
 
 def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:

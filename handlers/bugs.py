@@ -3,7 +3,6 @@
 import sys
 import traceback
 from collections.abc import Iterator
-from types import TracebackType
 
 from core.errors import DropledgerError
 from handlers import render
@@ -11,15 +10,17 @@ from handlers import render
 _LEFT_OUT = "(the message may quote rows: it is left out here, and shown on a terminal)"
 
 
-def report(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    """An `excepthook`: a traceback without local variables on standard error, and the error object for `--json`."""
-    if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, frames)
-        return
+def report(error: Exception, command: str | None) -> None:
+    """Tell of a bug: a traceback without local variables on standard error, and the error object for `--json`."""
     if "--json" in sys.argv:
-        bug = {"what": "a bug", "why": kind.__name__, "try": "report it with the traceback", "exit_code": 1}
-        render.as_json({"error": bug})
-    sys.stderr.write("".join(_lines(error, messages=sys.stderr.isatty())))
+        bug = {"what": "a bug", "why": type(error).__name__, "try": "report it with the traceback", "exit_code": 1}
+        render.as_json({"command": command, "error": bug})
+    sys.stderr.write(told_of(error))
+
+
+def told_of(error: BaseException) -> str:
+    """Where an error came about; with its message where a person at a terminal alone reads it."""
+    return "".join(_lines(error, messages=sys.stderr.isatty()))
 
 
 def frames_of(error: BaseException) -> str:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -87,6 +86,8 @@ def common_options(command: Command) -> Command:
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Drop a file, get an auditable ledger of what was true when, and interest figures that explain themselves."""
+    shared: dict[str, object] = ctx.ensure_object(dict)
+    shared["command"] = ctx.invoked_subcommand
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -239,14 +240,12 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 @click.option("--as-of", type=Moment(), help="Artifacts as of this time; by default as they are.")
 @click.option(
     "--to",
-    default="export",
-    show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to write into.",
+    help="The folder to write into.  [default: export with --as-of, else the root's own outputs/]",
 )
 @common_options
-def export(as_of: datetime | None, to: Path) -> None:
-    """Write the artifacts as they are, or as of a time."""
+def export(as_of: datetime | None, to: Path | None) -> None:
+    """Write the artifacts as of a time into a folder; without options, those of the root again."""
     from handlers.preview import export as body
 
     _run(body, as_of=as_of, to=to)
@@ -370,17 +369,11 @@ def doctor() -> None:
     _run(body)
 
 
-def _report_bug(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
-    from handlers import bugs
-
-    bugs.report(kind, error, frames)
-
-
-def _leave(failure: DropledgerError) -> NoReturn:
+def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
     from handlers import render
 
     if "--json" in sys.argv:
-        render.as_json({"error": render.failure_entry(failure)})
+        render.as_json({"command": command, "error": render.failure_entry(failure)})
     render.error(failure)
     sys.exit(failure.exit_code)
 
@@ -392,29 +385,38 @@ def _may_be_a_key(wrong: click.ClickException) -> bool:
     return wrong.ctx.command.name in {"history", "explain"}
 
 
+def _leave_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
+    path = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
+    key = "; put -- before a key that begins with a hyphen" if _may_be_a_key(wrong) else ""
+    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{key}"), command)
+
+
 def main() -> None:
     """The console script; errors exit with the codes of docs/operating.md."""
     os.umask(0o077)  # what is made is private from its first moment on, whatever the shell or service says
-    sys.excepthook = _report_bug
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have letters that a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
+    shared: dict[str, Any] = {}
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(cli.main(prog_name="dropledger", standalone_mode=False, obj=shared))
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as wrong:
-        command = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-        key = "; put -- before a key that begins with a hyphen" if _may_be_a_key(wrong) else ""
-        sys.stderr.write(f"Error: {wrong.format_message()}\n  Try: {command} --help{key}\n")
-        sys.exit(2)
+        _leave_with_usage(wrong, shared.get("command"))
     except DropledgerError as failure:
-        _leave(failure)
+        _leave(failure, shared.get("command"))
     except PermissionError as denied:
         hint = "run it as the user that owns the root; docs/operating.md says how to let others read"
-        _leave(ConfigurationError(f"this user may not use {denied.filename}", why=denied.strerror or "", hint=hint))
+        what = f"this user may not use {denied.filename}"
+        _leave(ConfigurationError(what, why=denied.strerror or "", hint=hint), shared.get("command"))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - what is told of it holds no values
+        from handlers import bugs
+
+        bugs.report(error, shared.get("command"))
+        sys.exit(1)

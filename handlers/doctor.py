@@ -1,21 +1,27 @@
 """`dropledger doctor`: settings, permissions, versions, what is stuck and what to do."""
 
 import platform
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from core import __version__, ledger, look
 from core.errors import DropledgerError
 from core.ports import Session
 from core.quarantine import unresolved
 from core.runtime import Runtime
+from core.soundness import (
+    archive_differences,
+    artifact_differences,
+    in_work,
+    refuse_lost_warehouse,
+)
 from handlers import render
-from handlers.wiring import wire
+from handlers.wiring import wire_existing
 
 
 def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Print what was found; the exit code is that of the worst finding, 0 if all is well."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     settings = {
         "root": runtime.store.root,
         "warehouse": runtime.warehouse.location,
@@ -23,13 +29,14 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
         "wait_seconds": runtime.wait_seconds,
     }
     versions = {"dropledger": __version__, "python": platform.python_version(), **dict(runtime.warehouse.versions())}
-    problems = [{"problem": problem, "try": hint} for problem, hint in runtime.store.problems()]
-    code = 2 if problems else 0
+    found = runtime.store.problems()
+    code = 2 if found else 0
     try:
-        problems += _stuck(runtime)
+        found.extend(_stuck(runtime))  # of which those before an error stay
     except DropledgerError as failure:
-        problems.append({"problem": str(failure), "try": failure.hint})
+        found.append((str(failure), failure.hint))
         code = failure.exit_code
+    problems = [{"problem": problem, "try": hint} for problem, hint in found]
     if json:
         render.as_json({"command": "doctor", "settings": settings, "versions": versions, "problems": problems})
     elif not quiet:
@@ -42,42 +49,38 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     return code
 
 
-def _stuck(runtime: Runtime) -> list[dict[str, Any]]:
-    found = []
-    waiting = runtime.store.waiting()
-    if waiting["work"]:
-        found.append(
-            {"problem": f"{waiting['work']} claims are unfinished", "try": "dropledger watch --once completes them"}
-        )
-    in_ledger = []
-    if runtime.warehouse.exists():
-        with runtime.reading() as session:
-            in_ledger = _waits_in_ledger(runtime, session)
-            if waiting["quarantine"]:
-                waiting["quarantine"] = len(unresolved(runtime.store, partial(look.superseded, session)))
-    if waiting["quarantine"]:
-        found.append(
-            {
-                "problem": f"{waiting['quarantine']} files lie in quarantine, and no correction was accepted",
-                "try": "read the .reason.json beside each, correct the file and drop it again under the same name",
-            }
-        )
-    return found + in_ledger
+def _stuck(runtime: Runtime) -> Iterator[tuple[str, str]]:
+    """What waits for somebody, each with what to try; as far as it can be seen before something is out of reach."""
+    store, warehouse = runtime.store, runtime.warehouse
+    yield from store.stuck()
+    quarantined = store.waiting()["quarantine"]
+    if quarantined and not warehouse.exists():
+        yield _in_quarantine(quarantined)
+    for place in warehouse.left_over():
+        hint = "nothing: it goes at the next start of a command that takes files"
+        yield f"{place} was left by a process that was killed", hint
+    refuse_lost_warehouse(store, warehouse)
+    if warehouse.exists():
+        with runtime.sound_reading() as session:
+            if quarantined and (left := len(unresolved(store, partial(look.superseded, session)))):
+                yield _in_quarantine(left)
+            yield from _of_ledger(runtime, session)
 
 
-def _waits_in_ledger(runtime: Runtime, session: Session) -> list[dict[str, Any]]:
-    found = []
+def _in_quarantine(files: int) -> tuple[str, str]:
+    hint = "read the .reason.json beside each, correct the file and drop it again under the same name"
+    return f"{files} files lie in quarantine, and no correction was accepted", hint
+
+
+def _of_ledger(runtime: Runtime, session: Session) -> Iterator[tuple[str, str]]:
     unpublished = ledger.unpublished(session)
     if unpublished:
-        found.append(
-            {
-                "problem": f"{len(unpublished)} drops are committed and not published",
-                "try": "dropledger watch --once publishes them",
-            }
-        )
-    feeds = look.status(session, runtime.pipeline)["feeds"]
-    return found + [
-        {"problem": f"the feed {feed} has no drop yet", "try": "drop a file; docs/contracts.md says how it must look"}
-        for feed, row in feeds.items()
-        if not row["drops"] and feed in runtime.pipeline.file.moment
-    ]
+        hint = "dropledger watch --once publishes them"
+        yield f"{len(unpublished)} drops are committed and not published", hint
+    for found in archive_differences(runtime.store, session, in_work(runtime.store, session)):
+        yield f"{found.name}: {found.problem}", found.hint
+    for found in artifact_differences(runtime.store, session):
+        yield f"{found.name}: {found.problem}", found.hint
+    for feed, row in look.status(session, runtime.pipeline)["feeds"].items():
+        if not row["drops"] and feed in runtime.pipeline.file.moment:
+            yield f"the feed {feed} has no drop yet", "drop a file; docs/contracts.md says how it must look"

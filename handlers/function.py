@@ -12,14 +12,15 @@ from typing import Any
 
 import structlog
 
+from core.claims import in_order
 from core.drop import FileDropped
 from core.errors import ConfigurationError, DropledgerError, Unavailable
 from core.outcome import Outcome
-from core.pipeline import in_order, process
+from core.pipeline import process
 from core.runtime import Runtime
 from handlers.bugs import frames_of
 from handlers.events import Message, messages
-from handlers.logs import configure_logs, log_outcome
+from handlers.logs import configure_logs, frames, log_outcome
 from handlers.wiring import wire
 
 log = structlog.get_logger("dropledger.function")
@@ -104,7 +105,7 @@ def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
 
 
 class _Taking:
-    """Takes files together while that works, and one by one where it does not."""
+    """Takes files together, and remembers which ones could not be taken."""
 
     def __init__(self, runtime: Runtime, seconds_left: Callable[[], float]) -> None:
         self._runtime = runtime
@@ -123,27 +124,28 @@ class _Taking:
             return
         try:
             process(self._runtime, facts, self._tell)
-        except DropledgerError as failure:  # it would keep the others as well, that were not taken before
-            log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)  # noqa: TRY400 - no bug
-            taken = {outcome.drop.claim.dropped.content for outcome in self.handled.outcomes}
-            self._fail([fact for fact in facts if fact.content not in taken], failure)
-        except Exception as bug:  # noqa: BLE001 - a file that meets a bug must not keep the others
-            if len(facts) > 1:
-                for fact in facts:
-                    self._take([fact])
-                return
-            log.error("bug", name=facts[0].name, frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
-            self._fail(facts, bug)
+        except DropledgerError as failure:
+            told = {"what": failure.what, "why": failure.why, "hint": failure.hint, **frames(failure.__cause__)}
+            log.error("unavailable", **told)  # noqa: TRY400 - it is told without the values at hand
+            self._fail(self._left_of(facts), failure)
+        except Exception as bug:  # noqa: BLE001 - of no one file: the messages of all go back to their queue
+            log.error("bug", frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
+            self._fail(self._left_of(facts), bug)
+
+    def _left_of(self, facts: Sequence[FileDropped]) -> list[FileDropped]:
+        taken = {outcome.drop.claim.dropped.content for outcome in self.handled.outcomes}
+        return [fact for fact in facts if fact.content not in taken]
 
     def _tell(self, outcome: Outcome) -> None:
         log_outcome(outcome)
+        dropped = outcome.drop.claim.dropped
         self.handled.outcomes.append(outcome)
-        self.failed.pop(outcome.drop.claim.dropped.content, None)  # where it was postponed in an attempt before
-        if outcome.postponed:
+        self.failed.pop(dropped.content, None)  # where it was postponed in an attempt before
+        if outcome.failure is not None:
+            self._fail([dropped], outcome.failure)
+        elif outcome.postponed:
             why, hint = outcome.error or "", outcome.hint or ""
-            self._fail(
-                [outcome.drop.claim.dropped], Unavailable(f"{outcome.drop.name} is postponed", why=why, hint=hint)
-            )
+            self._fail([dropped], Unavailable(f"{outcome.drop.name} is postponed", why=why, hint=hint))
 
     def _fail(self, facts: Sequence[FileDropped], error: Exception) -> None:
         self.failed.update({fact.content: error for fact in facts})

@@ -5,16 +5,17 @@ import math
 from pathlib import Path
 
 from core.errors import ConfigurationError, DropledgerError
+from core.fault import as_refusal
 from handlers import render
 from handlers.function import handle as run_handle
 from handlers.logs import configure_logs
-from handlers.process import exit_code, show
+from handlers.process import exit_code, most_urgent, show
 from handlers.settings import read_settings
 from handlers.wiring import wire
 
 
 def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Handle the event; the exit code, which is that of the first failure where files could not be taken."""
+    """Handle the event; the exit code, the most urgent of all failures and refusals."""
     configure_logs(read_settings(root=root, warehouse=warehouse).log)
     try:
         content = json_format.loads(event.read_bytes())
@@ -36,14 +37,21 @@ def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, 
         )
     handled = run_handle(runtime, content, lambda: math.inf)
     failed = [message.queued and message.queued.message_id for message in handled.failed]
+    failures = [_told(error) for error in handled.failed.values()]
     if json:
         outcomes = [outcome.as_json() for outcome in handled.outcomes]
-        render.as_json({"command": "handle", "outcomes": outcomes, "failed": failed})
+        first = {"error": render.failure_entry(failures[0])} if failures else {}
+        render.as_json({"command": "handle", "outcomes": outcomes, "failed": failed, **first})
     elif not quiet:
         show(handled.outcomes)
-    for failure in handled.failed.values():
-        if not isinstance(failure, DropledgerError):
-            raise failure
+    for failure in failures[:1]:
         render.error(failure)
-        return failure.exit_code
-    return exit_code(handled.outcomes)
+    for bug in failures:
+        render.bug(bug)
+        render.bug(bug.__cause__)
+    codes = [failure.exit_code for failure in failures]
+    return most_urgent([*codes, exit_code(handled.outcomes)])
+
+
+def _told(error: Exception) -> DropledgerError:
+    return error if isinstance(error, DropledgerError) else as_refusal("the event was not worked off", error)

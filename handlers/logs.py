@@ -7,7 +7,9 @@ from typing import Literal
 import structlog
 
 from core.drop import iso
+from core.errors import Unforeseen
 from core.outcome import Outcome
+from handlers.bugs import frames_of
 
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
@@ -41,13 +43,21 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
     )
 
 
+def frames(failure: BaseException | None) -> dict[str, str]:
+    """The entry of a log line that tells where a bug came about; none where it is not known to be one."""
+    return {"frames": frames_of(failure)} if isinstance(failure, Unforeseen) else {}
+
+
 def log_outcome(outcome: Outcome) -> None:
     """Log what became of a drop; a warning where data were refused, and for each check that warned; an error where the
-    drop is postponed.
+    drop could not be taken.
     """
-    bound = structlog.get_logger("dropledger").bind(drop_id=outcome.drop.drop_id, feed=outcome.drop.feed or None)
-    if outcome.postponed:
-        bound.error(str(outcome.delivered), name=outcome.drop.name, what=outcome.error, hint=outcome.hint)
+    bound = structlog.get_logger("dropledger").bind(
+        drop_id=outcome.drop.drop_id or None, feed=outcome.drop.feed or None
+    )
+    if not outcome.taken:
+        told = {"name": outcome.drop.name, "what": outcome.error, "hint": outcome.hint, **frames(outcome.failure)}
+        bound.error(str(outcome.delivered), **told)
         return
     level = bound.warning if outcome.refused else bound.info
     level(

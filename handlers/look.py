@@ -7,17 +7,21 @@ from core import __version__, look
 from core import explain as explaining
 from core.errors import ConfigurationError
 from core.runtime import Runtime
+from core.soundness import refuse_lost_warehouse
 from handlers import render
-from handlers.wiring import wire
+from handlers.process import DIFFERENT
+from handlers.wiring import wire_existing
 
 
 def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The state of the root and its ledger; zeros where nothing was ever dropped."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
         with runtime.reading() as session:
             found = look.status(session, runtime.pipeline)
+    else:
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
     document = {
         "command": "status",
         "dropledger": __version__,
@@ -72,7 +76,7 @@ def _show_warnings(drop: dict[str, Any]) -> None:
 
 def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The newest drops."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with runtime.reading() as session:
@@ -98,7 +102,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
 
 def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The refused rows of a drop."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.reading() as session:
         drop = look.find_drop(session, drop_id)
         found = look.rejects(session, drop["drop_id"], limit)
@@ -119,7 +123,7 @@ def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None
 
 def history(*, feed: str, key: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The timeline of a key."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = look.timeline(session, runtime.pipeline, feed, key)
@@ -143,14 +147,14 @@ def explain(
     *, account_id: int, as_of: datetime | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """One figure, taken apart."""
-    runtime: Runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime: Runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.reading() as session:
         found = explaining.explain(session, runtime.pipeline, account_id, as_of)
     if json:
         render.as_json({"command": "explain", **found})
     elif not quiet:
         _show_explanation(found)
-    return 0
+    return DIFFERENT if found["agrees"] is False else 0
 
 
 def _show_explanation(found: dict[str, Any]) -> None:
@@ -167,15 +171,21 @@ def _show_explanation(found: dict[str, Any]) -> None:
         render.line(f"    {_source(customer)}")
     if figure is None:
         render.line(f"  {found['verdict']}")
-        return
+    else:
+        _show_figure(figure)
+    if found["agrees"] is not None:
+        render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
+    if found["agrees"] is False:
+        render.line("  Try: dropledger verify, which shows all differences; then dropledger replay")
+
+
+def _show_figure(figure: dict[str, Any]) -> None:
     tier = figure["tier"]
     render.line(f"  rate card ({figure['method']}), tier from {render.cell(tier['min_balance'])}")
     render.line(f"    {_source(tier)}")
     render.line(f"  {figure['arithmetic']}")
     interest, new = render.cell(figure["annual_interest"]), render.cell(figure["new_balance"])
     render.line(f"  interest rate {figure['interest_rate']}, annual interest {interest}, new balance {new}")
-    if found["agrees"] is not None:
-        render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart. Try: dropledger verify")
 
 
 def _source(version: dict[str, Any]) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from core.export import export as run_export
+from core.export import export_again, refuse_before_first_drop
 from core.plan import Planned
 from core.plan import plan as run_plan
 from handlers import render
 from handlers.process import exit_code, show
-from handlers.wiring import wire
+from handlers.wiring import wire_existing
 from infra.folders import filled
 from infra.inbox import dropped_file
 
@@ -27,7 +28,7 @@ def plan(
     quiet: bool,
 ) -> int:
     """What the drop would do; 3 if any of its data would be refused."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     if not file.is_file():
@@ -71,18 +72,28 @@ def show_effects(effects: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def export(
-    *, as_of: datetime | None, to: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool
+    *, as_of: datetime | None, to: Path | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
-    """Write the artifacts as of a moment into a folder."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
-    with filled(to) as folder:
-        names = list(run_export(runtime, folder, as_of))
-    written = {name: to / name for name in names}
+    """Write the artifacts as of a moment into a folder; without moment and folder, those of the root again."""
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    if to is None and as_of is None:
+        written = {name.removeprefix("outputs/"): f"{runtime.store.root}/{name}" for name in export_again(runtime)}
+    else:
+        to = to or Path("export")
+        if runtime.store.is_of_root(to):
+            raise ConfigurationError(
+                f"{to} belongs to the root",
+                why="what lies there is dropledger's own",
+                hint="name another folder with --to; without options, export writes outputs/ again",
+            )
+        if as_of is not None:
+            refuse_before_first_drop(runtime, as_of)
+        with filled(to) as folder:
+            names = list(run_export(runtime, folder, as_of))
+        written = {name: str(to / name) for name in names}
     if json:
-        render.as_json(
-            {"command": "export", "as_of": as_of, "artifacts": {name: str(path) for name, path in written.items()}}
-        )
+        render.as_json({"command": "export", "as_of": as_of, "artifacts": written})
     elif not quiet:
         for path in written.values():
-            render.line(str(path))
+            render.line(path)
     return 0

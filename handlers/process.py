@@ -1,18 +1,21 @@
 """`dropledger process`: files named by hand take the same way as dropped ones."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from core.drop import FileDropped
-from core.errors import ConfigurationError, Unavailable
+from core.errors import ConfigurationError, DataRefused, DropledgerError, Unavailable
 from core.outcome import Outcome, Untaken
 from core.pipeline import process as run
 from handlers import render
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire
 from infra.inbox import dropped_file
+
+DIFFERENT = 5
+"""The exit code where what is there is not what it should be."""
 
 
 def process(
@@ -50,7 +53,7 @@ def process(
 
 def taken(
     work: Callable[[], Sequence[Outcome]], facts: Sequence[FileDropped] = ()
-) -> tuple[Sequence[Outcome], Unavailable | None]:
+) -> tuple[Sequence[Outcome], DropledgerError | None]:
     """The outcomes of what was taken, and what to say of files that were not, or were gone before their turn."""
     try:
         outcomes = work()
@@ -69,7 +72,7 @@ def taken(
 def told(
     command: str,
     outcomes: Sequence[Outcome],
-    failure: Unavailable | None,
+    failure: DropledgerError | None,
     show: Callable[[Sequence[Outcome]], None],
     *,
     json: bool,
@@ -81,17 +84,28 @@ def told(
         render.as_json({"command": command, "outcomes": [outcome.as_json() for outcome in outcomes], **untaken})
     elif not quiet:
         show(outcomes)
+    for bug in (outcome.failure for outcome in outcomes):
+        render.bug(bug)
     if failure is None:
         return exit_code(outcomes)
     render.error(failure)
-    return failure.exit_code
+    render.bug(failure.__cause__)
+    return most_urgent([failure.exit_code, exit_code(outcomes)])
+
+
+def most_urgent(codes: Iterable[int]) -> int:
+    """The exit code to leave with, of those of several files: of a bug first, of refused data last."""
+    return min(codes, key=(1, 2, 4, 3, 0).index, default=0)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """4 where a file is postponed, else 3 where one was quarantined or rows were refused, else 0."""
+    """1 or 2 where a file has failed, else 4 where one is postponed, else 3 where data were refused, else 0."""
+    codes = {outcome.failure.exit_code for outcome in outcomes if outcome.failure is not None}
     if any(outcome.postponed for outcome in outcomes):
-        return Unavailable.exit_code
-    return 3 if any(outcome.refused for outcome in outcomes) else 0
+        codes.add(Unavailable.exit_code)
+    if any(outcome.refused for outcome in outcomes):
+        codes.add(DataRefused.exit_code)
+    return most_urgent(codes)
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
@@ -102,7 +116,7 @@ def show(outcomes: Sequence[Outcome]) -> None:
         columns,
         [
             (
-                outcome.drop.drop_id,
+                outcome.drop.drop_id or None,
                 outcome.drop.name,
                 str(outcome.delivered),
                 outcome.drop.as_of.moment,
@@ -114,8 +128,8 @@ def show(outcomes: Sequence[Outcome]) -> None:
         ],
     )
     for outcome in outcomes:
-        if outcome.postponed:
-            render.line(f"{outcome.drop.name}: postponed: {outcome.error}")
+        if not outcome.taken:
+            render.line(f"{outcome.drop.name}: {outcome.delivered}: {outcome.error}")
             render.line(f"  Try: {outcome.hint}")
         elif outcome.error:
             render.line(f"{outcome.drop.name}: refused ({outcome.rule}): {outcome.error}")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.drop import iso
-from core.errors import Busy, DropledgerError
+from core.errors import Busy, DropledgerError, Unforeseen
 from core.patience import Waiting, without_a_word
 
 
@@ -95,3 +95,11 @@ def error(failure: DropledgerError) -> None:
     if failure.hint:
         text += f"  Try: {failure.hint}\n"
     sys.stderr.write(text)
+
+
+def bug(failure: BaseException | None) -> None:
+    """Say on standard error where a file met a bug; nothing of other failures."""
+    if isinstance(failure, Unforeseen):
+        from handlers.bugs import told_of
+
+        sys.stderr.write(told_of(failure))

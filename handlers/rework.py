@@ -17,12 +17,10 @@ from core.rebuild import replay as run_replay
 from core.verify import Verified
 from core.verify import verify as run_verify
 from handlers import render
-from handlers.process import show, taken, told
+from handlers.process import DIFFERENT, show, taken, told
 from handlers.progress import one_by_one, progress
-from handlers.wiring import wire
+from handlers.wiring import wire, wire_existing
 from infra.inbox import dropped_file
-
-DIFFERENT = 5
 
 
 def replay(
@@ -38,7 +36,7 @@ def replay(
     quiet: bool,
 ) -> int:
     """Rebuild the warehouse from the archive."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with progress("replaying", "drops", quiet=quiet or json) as tell:
@@ -50,6 +48,7 @@ def replay(
                 "drops": replayed.drops,
                 "warehouse": replayed.location,
                 "in_place": replayed.in_place,
+                "recovered": replayed.recovered,
             }
         )
     elif not quiet:
@@ -57,6 +56,8 @@ def replay(
             f"Replayed {render.counted(replayed.drops, 'drop')} into {replayed.location}"
             + (", now live" if replayed.in_place else "")
         )
+        if replayed.recovered:
+            render.line("The ledger was lost, so drops that were taken back are in again, and refusals are forgotten.")
     return 0
 
 
@@ -102,7 +103,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
         render.line(
             f"{render.counted(sum(str(outcome.delivered) == verdict for outcome in outcomes), 'file')} {verdict}"
         )
-    odd = [outcome for outcome in outcomes if outcome.refused or outcome.postponed]
+    odd = [outcome for outcome in outcomes if outcome.refused or not outcome.taken]
     if odd:
         show(odd)
 
@@ -110,7 +111,7 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
 def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
     waiting = render.waiting(quiet=quiet)
-    runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=waiting)
     target = wire(root=root, warehouse=to, waiting=waiting).warehouse
     with progress("migrating", "drops", quiet=quiet or json) as tell:
         verified = run_migrate(runtime, target, tell)
@@ -129,15 +130,15 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
 
 
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Compare the live tables with the archive folded again; 5 where they differ."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    """Compare the live tables with the archive folded again; 5 where they, or any files, differ."""
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
         verified = run_verify(runtime, tell)
     if json:
         render.as_json({"command": "verify", **_as_json(verified)})
     elif not quiet:
         _show_verified(verified)
-    return DIFFERENT if verified.differences else 0
+    return 0 if verified.sound else DIFFERENT
 
 
 def _as_json(verified: Verified) -> dict[str, Any]:
@@ -149,16 +150,21 @@ def _as_json(verified: Verified) -> dict[str, Any]:
             for found in verified.differences
         ],
         "other_contract": list(verified.other_contract),
+        "files": [{"name": found.name, "problem": found.problem, "try": found.hint} for found in verified.files],
     }
 
 
 def _show_verified(verified: Verified) -> None:
-    if not verified.differences:
+    if verified.sound:
         render.line(
             f"Verified: {render.counted(verified.drops, 'drop')} rebuilt, "
             f"{render.counted(len(verified.tables), 'table')} identical"
         )
     _show_differences(verified)
+    for found in verified.files:
+        render.line(f"{found.name}: {found.problem}\n  Try: {found.hint}")
+    if verified.files and not verified.tables:
+        render.line("No table was compared: the archive cannot be folded again without these files.")
 
 
 def _show_differences(verified: Verified) -> None:
@@ -175,3 +181,5 @@ def _show_differences(verified: Verified) -> None:
             f"{render.counted(len(verified.other_contract), 'drop')} accepted under a contract that has changed since: "
             + ", ".join(verified.other_contract[:5])
         )
+        if verified.differences:
+            render.line("So differences may come from the contract; dropledger replay brings all to the one of now.")

@@ -4,12 +4,12 @@ from typing import Any
 
 from core.show import show as run_show
 from handlers import render
-from handlers.wiring import wire
+from handlers.wiring import wire_existing
 
 
 def show(*, drop_id: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """What became of the drop, and everything that the ledger and the root have of it."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.reading() as session:
         found = run_show(runtime, session, drop_id)
     if json:

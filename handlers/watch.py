@@ -32,13 +32,14 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from core.claims import in_order
 from core.drop import FileDropped
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
 from core.outcome import Outcome, Untaken
 from core.pace import Pace
-from core.pipeline import in_order, process
+from core.pipeline import process
 from core.runtime import Runtime
-from handlers.logs import configure_logs, log_outcome
+from handlers.logs import configure_logs, frames, log_outcome
 from handlers.process import show, taken, told
 from handlers.settings import read_settings
 from handlers.wiring import wire
@@ -158,7 +159,7 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     return 0
 
 
-def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], Unavailable | None]:
+def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | None]:
     """Take what lies in the inbox; the outcomes, and what to say of files that could not be taken."""
     if runtime.store.lands_whole:
         waiting, still_written = runtime.store.arrivals(), 0
@@ -166,7 +167,7 @@ def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], Unavailable | None]:
         waiting, still_written = _settled(runtime)
     waiting = in_order(waiting, runtime.pipeline)
     outcomes: list[Outcome] = []
-    failure: Unavailable | None = None
+    failure: DropledgerError | None = None
     for start in range(0, max(len(waiting), 1), _CHUNK):
         chunk = waiting[start : start + _CHUNK]
         of_chunk, untaken = taken(partial(process, runtime, chunk, log_outcome))
@@ -235,11 +236,11 @@ class _Troubles:
         return max(0.0, self._again_at - self._clock())
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
-        """Remember whether any file was postponed; what is that, each attempt takes along."""
-        postponed = any(outcome.postponed for outcome in outcomes)
-        self._again_at = self._clock() + RESCAN_SECONDS if postponed else math.inf
+        """Remember whether any file waits in work; what does, each attempt takes along."""
+        left = any(not outcome.taken for outcome in outcomes)
+        self._again_at = self._clock() + RESCAN_SECONDS if left else math.inf
 
-    def tell(self, failure: Unavailable) -> float:
+    def tell(self, failure: DropledgerError) -> float:
         """Log the failure unless it is the one before; how many seconds to wait."""
         if isinstance(failure, Busy):  # which was waited for already
             log.warning("busy", what=failure.what, holder=failure.holder)
@@ -247,7 +248,8 @@ class _Troubles:
         if failure.what != self._last:
             self._last = failure.what
             self._pause = POLL_SECONDS
-            log.error("unavailable", what=failure.what, why=failure.why, hint=failure.hint)
+            told = {"what": failure.what, "why": failure.why, "hint": failure.hint, **frames(failure.__cause__)}
+            log.error("unavailable", **told)
         pause, self._pause = self._pause, min(self._pause * 2, RESCAN_SECONDS)
         return pause
 

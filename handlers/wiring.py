@@ -68,6 +68,19 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
 
 
+def wire_existing(
+    *, root: str | None = None, warehouse: str | None = None, waiting: Waiting = without_a_word
+) -> Runtime:
+    """What `wire` gives, for a root that must be there; nothing is made.
+
+    Raises:
+        ConfigurationError: the settings or the pipeline cannot work, or there is no root.
+    """
+    runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
+    runtime.store.refuse_unless_there()
+    return runtime
+
+
 def _pace(settings: Settings) -> Pace:
     match settings.outputs:
         case "always":

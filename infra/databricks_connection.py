@@ -11,7 +11,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.errors import Busy, ConfigurationError, DataRefused, DropledgerError, Overtaken, Unavailable
+from core.errors import (
+    Busy,
+    ConfigurationError,
+    DataRefused,
+    DropledgerError,
+    Overtaken,
+    PipelineError,
+    Unavailable,
+)
 from core.patience import Waiting, without_a_word
 
 if TYPE_CHECKING:
@@ -313,7 +321,7 @@ def _refused(text: str, state: str, sql: str) -> DropledgerError:
             hint="check DATABRICKS_CATALOG and the grants in docs/databricks.md",
         )
     if state.startswith(_STATEMENT):
-        return ConfigurationError(
+        return PipelineError(
             f"a statement of the pipeline does not work: {' '.join(text.split())[:300]}",
             hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
         )

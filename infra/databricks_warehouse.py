@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import cast
 from uuid import uuid4
 
-from core.errors import ConfigurationError, Overtaken
+from core.errors import ConfigurationError, NoLedger, Overtaken
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from infra.databricks_connection import Access, Statements
@@ -18,6 +18,7 @@ from infra.databricks_sql import ticked
 from infra.databricks_writer import Writer, drop_schema, has_table, schemas_like, tables_of, version_of
 
 _VOLUME = "dropledger"
+_ASIDE = ("planning", "exporting", "verifying", "rebuilding", "migrating")
 _OF_A_DAY = r"\d{8}_[0-9a-f]{12}(_work_[0-9a-f]{12})?"
 _COMPLETE = """CREATE OR REPLACE VIEW complete_drop AS
 SELECT l.*
@@ -62,6 +63,8 @@ class DatabricksWarehouse:
         return f"{ticked(self._access.catalog)}.{ticked(self._name)}"
 
     def exists(self) -> bool:
+        if self._prepared:
+            return True
         found = self._statements.rows(f"SHOW SCHEMAS IN {ticked(self._access.catalog)} LIKE '{self._name}'")
         return bool(found) and self._has("pipeline_state")
 
@@ -72,7 +75,7 @@ class DatabricksWarehouse:
     def session(self, *, read_only: bool = False) -> Iterator[DatabricksSession]:
         if read_only:
             if not self.exists():
-                raise ConfigurationError(
+                raise NoLedger(
                     f"there is no warehouse at {self.location}",
                     hint="drop a file first (dropledger process FILE), or correct DATABRICKS_CATALOG and _SCHEMA",
                 )
@@ -122,9 +125,8 @@ class DatabricksWarehouse:
 
     def aside(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
         beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()
-        for left in schemas_like(self._statements, self._access.catalog, beginning, _OF_A_DAY):
-            if date.fromisoformat(left.removeprefix(beginning)[:8]) < today - timedelta(days=1):
-                drop_schema(self._statements, self._access.catalog, left)  # of a process that was killed
+        for left in self._left_over(label):
+            drop_schema(self._statements, self._access.catalog, left)  # of a process that was killed
         # Two machines may do alike on one root in a bucket, so that each needs a schema of its own.
         other = self._sibling(f"{beginning}{today:%Y%m%d}_{uuid4().hex[:12]}")
         if self.exists():
@@ -133,6 +135,23 @@ class DatabricksWarehouse:
                 if copied:
                     other.become(self)
         return other
+
+    def confirm(self) -> None:
+        """Nothing to do: there is one writer at a time."""
+
+    def _left_over(self, label: str) -> list[str]:
+        beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()
+        return [
+            left
+            for left in schemas_like(self._statements, self._access.catalog, beginning, _OF_A_DAY)
+            if date.fromisoformat(left.removeprefix(beginning)[:8]) < today - timedelta(days=1)
+        ]
+
+    def left_over(self) -> Sequence[str]:
+        return [left for label in _ASIDE for left in self._left_over(label)]
+
+    def remove_left_over(self) -> None:
+        """Nothing: another machine may be at work on what is younger, and `aside` removes what is older."""
 
     def become(self, live: "DatabricksWarehouse") -> None:
         """Hold the tables and views of another schema, by their data at this moment."""

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import duckdb
 
-from core.errors import ConfigurationError, DataRefused, DropledgerError, Postponed, Unavailable
+from core.errors import ConfigurationError, DataRefused, DropledgerError, PipelineError, Postponed, Unavailable
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _ENOUGH_MEBIBYTES = 1600
 _NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
 _NAMED = re.compile(r'file "([^"]+)"')
+REPAIR = (
+    "restore archive/ and warehouse/ from a backup, and drop again what came after it; without one, move the file away "
+    "and rebuild it from the archive: dropledger replay"
+)
+"""What to try where the warehouse file is damaged."""
 
 
 def new_engine(spill: str, settings: Mapping[str, str]) -> duckdb.DuckDBPyConnection:
@@ -75,11 +80,11 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
         return ConfigurationError(
             "the warehouse is damaged",
             why=text,
-            hint="restore archive/ and warehouse/ from a backup, and drop again what came after it",
+            hint=REPAIR,
         )
     match error:
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
-            return ConfigurationError(
+            return PipelineError(
                 f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
                 hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
             )

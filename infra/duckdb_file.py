@@ -17,6 +17,11 @@ def write_ahead_log(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
+def is_filled(path: Path) -> bool:
+    """Whether a file that is there holds anything, be it in its log alone."""
+    return path.stat().st_size > 0 or write_ahead_log(path).exists()
+
+
 def refuse_other_files(path: Path) -> None:
     """Stop where a file is none of DuckDB's.
 
@@ -24,7 +29,7 @@ def refuse_other_files(path: Path) -> None:
         ConfigurationError: DuckDB would open a CSV as a database in memory without a word, and all that is written
             would go with the process.
     """
-    if path.is_file() and path.stat().st_size and _header(path)[8:12] != b"DUCK":
+    if path.is_dir() or (path.is_file() and is_filled(path) and _header(path)[8:12] != b"DUCK"):
         raise ConfigurationError(
             f"{path} is not a DuckDB file", hint="name the warehouse's own file with --warehouse, or leave it out"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NoLedger
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
@@ -86,7 +86,7 @@ class DuckDBSession:
         except duckdb.CatalogException as error:
             self._refuse_other_ledgers()
             if not create:
-                raise ConfigurationError(
+                raise NoLedger(
                     f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
                 ) from error
             self._engine(f"CREATE SCHEMA {self._qualified}")

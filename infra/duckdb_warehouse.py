@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import duckdb
 
-from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
+from core.errors import Busy, ConfigurationError, DropledgerError, NoLedger, PipelineError, Unavailable
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from core.sql import literal
-from infra.duckdb_engine import by_what_to_do, is_not_allowed, new_engine, told
+from infra.duckdb_engine import REPAIR, by_what_to_do, is_not_allowed, new_engine, told
 from infra.duckdb_file import (
     STORAGE,
+    is_filled,
     is_for_newer_engines,
     refuse_log_left,
     refuse_other_files,
@@ -30,6 +31,10 @@ from infra.folders import share
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
+_MAY_PASS = re.compile(
+    "No space left|Input/output error|Too many open files|Stale file handle|Permission denied|Read-only file system"
+)
+_ASIDE = ("planning", "exporting", "verifying", "rebuilding", "rewriting", "migrating", "previous")
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
@@ -58,6 +63,14 @@ class Keeper(Protocol):
 
         Raises:
             Overtaken: another process was first; the copy does not count.
+        """
+        ...
+
+    def confirm(self) -> None:
+        """Make sure that what is kept is what was fetched or put there last.
+
+        Raises:
+            Overtaken: another process has written it since.
         """
         ...
 
@@ -99,7 +112,12 @@ class DuckDBWarehouse:
         return self._keeper.location if self._keeper else str(self._path)
 
     def exists(self) -> bool:
-        return self._keeper.exists() if self._keeper else self._found.exists()
+        # A file of 0 bytes is none: a process that was killed while it made one has left it, or what it held is lost.
+        return self._keeper.exists() if self._keeper else self._found.exists() and is_filled(self._found)
+
+    def confirm(self) -> None:
+        if self._keeper:
+            self._keeper.confirm()
 
     @property
     def _found(self) -> Path:
@@ -178,6 +196,10 @@ class DuckDBWarehouse:
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
+        refuse_other_files(self._path)
+        if self._keeper and not copied:
+            with self.fetched(read_only=True):
+                pass  # what is put in place later takes the place of what is kept now, and of nothing newer
         if copied and self.exists():
             with self.fetched(read_only=True) as path:
                 shutil.copyfile(path, other.location)
@@ -206,6 +228,18 @@ class DuckDBWarehouse:
             self._keeper.keep(self._path)
         return previous
 
+    def left_over(self) -> Sequence[str]:
+        beginnings = [f"{self._path.stem}.{label}{self._path.suffix}" for label in _ASIDE]
+        found = [path for name in beginnings for path in self._path.parent.glob(f"{escape(name)}*")]
+        return [str(path) for path in sorted(found)]
+
+    def remove_left_over(self) -> None:
+        for path in map(Path, self.left_over()):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
         write_ahead_log(self._path).unlink(missing_ok=True)
@@ -217,11 +251,14 @@ class DuckDBWarehouse:
     def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
         with self.fetched(read_only=read_only) as path:
             if read_only and not path.exists():
-                raise ConfigurationError(
+                raise NoLedger(
                     f"there is no warehouse at {self.location}",
                     hint="drop a file first (dropledger process FILE), "
                     "or point --root or --warehouse at an existing one",
                 )
+            refuse_other_files(path)
+            if not read_only and path.is_file() and not is_filled(path):
+                path.unlink()  # else the engine refuses it as damaged
             self._path.parent.mkdir(parents=True, exist_ok=True)
             new = not path.exists()
             with self._engine().cursor() as connection:
@@ -303,12 +340,17 @@ class DuckDBWarehouse:
                         hint="close the other program, or try again when it is done",
                     ) from error
                 ours = by_what_to_do(error, attach)
-                if ours is None or not (isinstance(ours, ConfigurationError) or is_not_allowed(text)):
-                    ours = Unavailable(
-                        f"the warehouse {path} cannot be opened",
-                        why=text.splitlines()[0],
-                        hint="run dropledger doctor",
-                    )
+                settled = isinstance(ours, ConfigurationError) and not isinstance(ours, PipelineError)
+                if ours is None or not (settled or is_not_allowed(text)):
+                    what, why = f"the warehouse {path} cannot be opened", text.splitlines()[0]
+                    if _MAY_PASS.search(text):
+                        ours = Unavailable(
+                            what,
+                            why=why,
+                            hint="see what is wrong with the disk, or with the rights of its folder, and try again",
+                        )
+                    else:
+                        ours = ConfigurationError(what, why=why, hint=REPAIR)
                 raise ours from error
 
         in_turn(self._path.parent, attempt, self._wait_seconds, self._waiting)

@@ -16,28 +16,29 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
+from tempfile import gettempdir
 from typing import BinaryIO
 
 from core.drop import Claim, FileDropped, described, iso, restored
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import ConfigurationError, DropledgerError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
-from infra import file_errors
-from infra.file_names import path_of
+from infra import file_errors, local_look
+from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.inbox import Inbox, dropped_file, may, modified_at
+from infra.local_look import FOLDERS, listed
 from infra.private_file import Original, copied, copy_at_rest, make_private, sync
 from infra.refusals import Refusals
 from infra.several import for_each
 from infra.turns import held
 
 _CLAIM = "claim.json"
-
-FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
 
 
 class LocalStore:
@@ -86,9 +87,41 @@ class LocalStore:
                 hint="choose a folder that you may write to with --root",
             ) from error
 
+    def refuse_unless_there(self) -> None:
+        try:
+            why = "" if stat.S_ISDIR(self._root.stat().st_mode) else "it is no folder"
+        except (FileNotFoundError, NotADirectoryError):  # of no other error: what may not be seen may be there
+            why = "it does not exist"
+        if why:
+            hint = "name the root with --root; dropledger process FILE makes one"
+            raise ConfigurationError(f"there is no root at {self._root}", why=why, hint=hint)
+
+    def _is_at_work(self) -> bool:
+        """Whether anybody may be at work in a root that is looked at; in one that was restored nobody was yet."""
+        self.refuse_unless_there()
+        if not any((self._root / folder).is_dir() for folder in ("work", "archive", "warehouse")):
+            raise ConfigurationError(
+                f"nothing was ever dropped into {self._root}",
+                why="it has none of the folders of a root",
+                hint="drop a file first: dropledger process FILE",
+            )
+        return (self._root / "work").is_dir()
+
+    def is_of_root(self, path: Path) -> bool:
+        asked = path.resolve()
+        return asked == self._root or any(
+            asked.is_relative_to(own)
+            for folder in FOLDERS
+            for own in (self._root / folder, (self._root / folder).resolve())
+        )
+
     @contextmanager
-    def exclusive(self, wait_seconds: float) -> Iterator[None]:
-        self.prepare()
+    def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
+        if not looking:
+            self.prepare()
+        elif not self._is_at_work():
+            yield
+            return
         with (
             file_errors.told(self._root),
             held(
@@ -118,11 +151,11 @@ class LocalStore:
     def _claim(self, dropped: FileDropped) -> Claim | None:
         try:
             return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
-        except (PermissionError, Busy) as error:
+        except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
             self._refusals.note(dropped.uri, error)
             return None
 
-    def refused(self) -> Unavailable | None:
+    def refused(self) -> DropledgerError | None:
         return self._refusals.told()
 
     def _claim_landed(self, dropped: FileDropped) -> Claim | None:
@@ -153,7 +186,7 @@ class LocalStore:
         make_private(content)
         sync(workspace)
         # Another file may have taken the place of the one that landed.
-        return Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content)))
+        return _as_it_is(Claim(workspace.name, content, dropped))
 
     def _claim_copy(self, dropped: FileDropped) -> Claim | None:
         workspace = self._new_workspace()
@@ -168,7 +201,7 @@ class LocalStore:
                 return None
             raise
         sync(workspace)
-        return Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content)))
+        return _as_it_is(Claim(workspace.name, content, dropped))
 
     def _new_workspace(self) -> Path:
         workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
@@ -180,19 +213,16 @@ class LocalStore:
 
     def unfinished(self) -> list[Claim]:
         found = []
-        for workspace in sorted(path for path in (self._root / "work").iterdir() if path.is_dir()):
-            content = workspace / "content"
-            if not content.exists():
-                # Either the claim never happened and the file is where it was, or it is kept and all is done.
-                shutil.rmtree(workspace)
-                continue
-            dropped = restored((workspace / _CLAIM).read_bytes())
+        for workspace in (path for path in listed(self._root / "work") if path.is_dir()):
+            named = str(workspace)
             try:
-                make_private(content)
-            except (PermissionError, Busy) as error:
-                self._refusals.note(dropped.uri, error)
-                continue
-            found.append(Claim(workspace.name, content, replace(dropped, modified_at=modified_at(content))))
+                claim = _left(workspace)
+                if claim is not None:
+                    named = claim.dropped.uri
+                    make_private(claim.path)
+                    found.append(_as_it_is(claim))
+            except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
+                self._refusals.note(named, error)
         return found
 
     def workspace(self, claim_id: str) -> Path:
@@ -209,7 +239,7 @@ class LocalStore:
         sync(workspace)
 
     def temporary(self) -> AbstractContextManager[Path]:
-        return temporary_in(self._root / "work")
+        return temporary_in(self._root / "work" if (self._root / "work").is_dir() else Path(gettempdir()))
 
     def put(self, files: Mapping[str, Path]) -> None:
         for_each(self._put, list(files.items()))
@@ -244,6 +274,11 @@ class LocalStore:
     def exists(self, name: str) -> bool:
         return (self._root / name).exists()
 
+    def names(self, beginning: str) -> Iterator[str]:
+        for where, _, files in os.walk(self._root / beginning, onerror=_unless_gone):
+            folder = Path(where).relative_to(self._root)
+            yield from (readable(str(folder / name)) for name in files if not name.startswith("."))
+
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
 
@@ -259,40 +294,50 @@ class LocalStore:
             return {"inbox": 0, "work": 0, "quarantine": 0}
         return {
             "inbox": len(self.arrivals()),
-            "work": sum(path.is_dir() for path in _listed(self._root / "work")),
+            "work": sum(path.is_dir() for path in listed(self._root / "work")),
             "quarantine": len(self.quarantined()),
         }
 
     def quarantined(self) -> list[str]:
-        return [path.name for path in _listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
+        return [path.name for path in listed(self._root / "quarantine") if not path.name.endswith(BESIDE)]
+
+    def stuck(self) -> list[tuple[str, str]]:
+        return local_look.stuck(self._root)
 
     def problems(self) -> list[tuple[str, str]]:
-        self.prepare()
-        found = [
-            (f"{self._root / folder} cannot be written to", "give this user the right to write there")
-            for folder in FOLDERS
-            if not may(self._root / folder, os.W_OK | os.X_OK)
-        ]
-        found += [
-            (
-                f"{path} is for the group {path.stat().st_gid}, which this user is not in, so its files are not",
-                "add this user to the group",
-            )
-            for path in (self._root / folder for folder in FOLDERS)
-            if path.stat().st_mode & 0o040 and not _in_group(path.stat().st_gid)
-        ]
-        return found + self._inbox.problems()
+        return local_look.problems(self._root) + self._inbox.problems()
 
 
-def _in_group(group: int) -> bool:
-    return os.geteuid() == 0 or group in {os.getegid(), *os.getgroups()}
+def _unless_gone(error: OSError) -> None:
+    """What cannot be listed is not taken for empty, but for folders that were never made."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
-def _listed(folder: Path) -> list[Path]:
+def _left(workspace: Path) -> Claim | None:
+    """The claim that an earlier process left; None if nothing is left to do."""
+    content = workspace / "content"
     try:
-        return sorted(folder.iterdir())
-    except FileNotFoundError:  # gone, as folders that people drop into may be for a while
-        return []
+        content.lstat()
+    except FileNotFoundError:  # and of no other error: what cannot be seen may be the only copy
+        # Either the claim never happened and the file is where it was, or it is kept and all is done.
+        shutil.rmtree(workspace)
+        return None
+    try:
+        return Claim(workspace.name, content, restored((workspace / _CLAIM).read_bytes()))
+    except (FileNotFoundError, ValueError) as error:
+        damage = f"work/{workspace.name}/{_CLAIM} {_damage(error)}"
+        dropped = FileDropped(readable(str(content)), workspace.name, datetime.min.replace(tzinfo=UTC))
+        return Claim(workspace.name, content, dropped, damage)
+
+
+def _as_it_is(claim: Claim) -> Claim:
+    """The claim with the time of the file that it holds."""
+    return replace(claim, dropped=replace(claim.dropped, modified_at=modified_at(claim.path)))
+
+
+def _damage(error: FileNotFoundError | ValueError) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
 
 
 def _write_durably(path: Path, content: bytes) -> None:

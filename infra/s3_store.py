@@ -20,7 +20,8 @@ from typing import BinaryIO
 
 from core.address import feed_of_folders
 from core.drop import Claim, FileDropped, described, is_temporary, iso, restored
-from core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
+from core.errors import Busy, ConfigurationError, DropledgerError, Postponed
+from core.fault import COMPLETE, meets_one_file
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
@@ -37,7 +38,11 @@ _MODIFIED = "dropledger-modified-at"
 
 
 class _Refused(Exception):
-    """A file cannot be taken from where it lies; why is told when the others are taken."""
+    """A file cannot be taken from where it lies, because of an error that keeps no other."""
+
+    def __init__(self, error: DropledgerError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class S3Store:
@@ -78,9 +83,16 @@ class S3Store:
         for folder in ("work", "copies"):
             (self._local / folder).mkdir(PRIVATE, parents=True, exist_ok=True)
 
+    def refuse_unless_there(self) -> None:
+        self._bucket.check()
+
+    def is_of_root(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self._local.resolve())
+
     @contextmanager
-    def exclusive(self, wait_seconds: float) -> Iterator[None]:
+    def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
         """Hold the local folder alone; who is first in the bucket, the warehouse decides."""
+        del looking  # what is made lies in the cache
         self.prepare()
         holder = f"process {os.getpid()} since {iso(self._clock())}"
         lock = self._local / "work" / ".lock"
@@ -130,20 +142,25 @@ class S3Store:
                 dropped = self._uploaded[dropped]
             if (dropped.uri, dropped.version) not in self._taken:  # else it is among the unfinished
                 return Claim(claim_id, content, self._fetch(dropped, content))
-        except (FileNotFoundError, Gone, _Refused):
+        except (FileNotFoundError, Gone):
             pass
+        except _Refused as refused:
+            self._refusals.note(dropped.uri, refused.error)
+        except Exception as error:
+            if not meets_one_file(error):
+                raise
+            self._refusals.note(dropped.uri, error)
         shutil.rmtree(content.parent)
         return None
 
-    def refused(self) -> Unavailable | None:
+    def refused(self) -> DropledgerError | None:
         return self._refusals.told()
 
     def _copied(self, dropped: FileDropped, content: Path) -> FileDropped:
         try:
             return self._original(dropped, content)
-        except (PermissionError, Busy) as error:
-            self._refusals.note(dropped.uri, error)
-            raise _Refused from error
+        except Busy as error:
+            raise _Refused(error) from error
 
     def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
         """Let a file that was named by hand land in the inbox, as others do."""
@@ -156,10 +173,12 @@ class S3Store:
         try:
             put = self._bucket.put_in_place_of(before, name, content, metadata)
         except Busy as error:
-            raise Busy(
-                f"another file named {dropped.name} waits in the inbox",
+            waits = Postponed(
+                f"{dropped.uri} cannot be taken",
+                why=f"another file named {dropped.name} waits in the inbox",
                 hint="let it be taken first: dropledger watch --once",
-            ) from error
+            )
+            raise _Refused(waits) from error
         return replace(dropped, uri=self._bucket.uri_of(name), keep_original=False, version=put.version)
 
     def _fetch(self, dropped: FileDropped, content: Path) -> FileDropped:
@@ -171,8 +190,7 @@ class S3Store:
         try:
             metadata = self._bucket.get(self._name_of(dropped), content, dropped.version)
         except ConfigurationError as error:  # of this object alone, as the inbox was listed
-            self._refusals.note(dropped.uri, error)
-            raise _Refused from error
+            raise _Refused(error) from error
         return replace(
             with_metadata(dropped, metadata),
             modified_at=moment_in(metadata, _MODIFIED) or dropped.modified_at,
@@ -212,6 +230,9 @@ class S3Store:
             dropped = restored((workspace / "claim.json").read_bytes())
         except Gone:  # just completed by the other process
             shutil.rmtree(workspace)
+            return None
+        except ValueError:  # nothing is lost by it: what landed is in the inbox still, and is taken anew
+            self._forget(claim_id)
             return None
         try:
             self._bucket.get(self._name_of(dropped), self._content_of(claim_id), dropped.version)
@@ -272,6 +293,9 @@ class S3Store:
     def exists(self, name: str) -> bool:
         return self._bucket.find(name) is not None
 
+    def names(self, beginning: str) -> Iterator[str]:
+        yield from (found.name for found in self._bucket.below(beginning) if found.latest)
+
     def open(self, name: str) -> BinaryIO:
         return self.local_copy(name).open("rb")
 
@@ -291,6 +315,14 @@ class S3Store:
     def quarantined(self) -> list[str]:
         found = (one.name for one in self._bucket.below("quarantine/") if one.latest)
         return [name.removeprefix("quarantine/") for name in found if not name.endswith(BESIDE)]
+
+    def stuck(self) -> list[tuple[str, str]]:
+        claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
+        found = [(f"{len(claims)} claims are unfinished", COMPLETE)] if claims else []
+        hint = f"{COMPLETE}, or says by name what keeps it; to do without it, move it out of inbox/"
+        return found + [
+            (f"{fact.uri} waits in the inbox since {iso(fact.modified_at)}", hint) for fact in self.arrivals()
+        ]
 
     def problems(self) -> list[tuple[str, str]]:
         try:

@@ -37,7 +37,7 @@ from infra.inbox import dropped_file
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))
 LENGTH = 4
-STATEMENTS = 103  # of a drop of one row, from the first to the last
+STATEMENTS = 104  # of a drop of one row, from the first to the last
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
 NOT_COMPARED = {"received_at", "committed_at", "published_at", "retracted_at", "uri", "claim_id"}

@@ -200,6 +200,7 @@ def test_wrong_configuration_exits_2_and_says_what_to_try(
     console: Console, arguments: list[str], settings: dict[str, str], said: str
 ):
     console.file("customers_2025-10-31.csv", CUSTOMERS)
+    console.root.mkdir()
     done = console.run(*arguments, **settings)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("Error: ")
@@ -388,6 +389,7 @@ def test_file_that_memory_does_not_suffice_for_is_told_beside_the_others(console
 
 
 def test_common_options_stand_before_or_behind_the_command(console: Console):
+    (console.folder / "here").mkdir()
     before = console.run("--root", "here", "--json", "status")
     behind = console.run("status", "--root", "here", "--json")
     assert before.json == behind.json
@@ -395,6 +397,7 @@ def test_common_options_stand_before_or_behind_the_command(console: Console):
 
 
 def test_common_option_behind_the_command_wins(console: Console):
+    (console.folder / "behind").mkdir()
     done = console.run("--root", "before", "status", "--root", "behind", "--json")
     assert done.json["root"] == str(console.folder / "behind")
 
@@ -413,6 +416,8 @@ def test_flag_goes_before_environment_and_environment_before_the_file(console: C
     def root(*arguments: str, **settings: str) -> str:
         return Path(console.run("status", "--json", *arguments, **settings).json["root"]).name
 
+    for name in ("ledger", "by-file", "by-environment", "by-flag"):
+        (console.folder / name).mkdir()
     assert root() == "ledger"
     console.file("dropledger.toml", 'root = "by-file"\n')
     assert root() == "by-file"
@@ -423,11 +428,10 @@ def test_flag_goes_before_environment_and_environment_before_the_file(console: C
 def test_warehouse_may_lie_elsewhere(console: Console):
     path = console.file("customers_2025-10-31.csv", CUSTOMERS)
     console.file("dropledger.toml", 'warehouse = "by-file.duckdb"\n')
-    assert console.run("process", path, "-q").code == 0
-    assert console.run("process", path, "-q", warehouse="by-environment.duckdb").code == 0
-    assert (
-        console.run("process", path, "-q", "--warehouse", "by-flag.duckdb", warehouse="by-environment.duckdb").code == 0
-    )
+    assert console.run("process", path, "-q", root="first").code == 0
+    assert console.run("process", path, "-q", root="second", warehouse="by-environment.duckdb").code == 0
+    flag = ("--warehouse", "by-flag.duckdb")
+    assert console.run("process", path, "-q", *flag, root="third", warehouse="by-environment.duckdb").code == 0
     assert {file.name for file in console.folder.glob("*.duckdb")} == {
         "by-file.duckdb",
         "by-environment.duckdb",

@@ -41,11 +41,12 @@ def ids(filled: Console) -> dict[str, str]:
     return drop_ids(filled)
 
 
-def test_status_of_a_root_that_is_not_there_is_empty_and_makes_nothing(console: Console):
+def test_status_of_a_root_in_which_nothing_ever_landed_is_empty_and_makes_nothing(console: Console):
+    console.root.mkdir()
     done = console.run("status")
     assert (done.code, done.err) == (0, "")
     assert re.search(r"drops +none yet", done.out)
-    assert list(console.folder.iterdir()) == []
+    assert list(console.root.iterdir()) == []
 
 
 def test_status_counts_drops_and_shows_freshness(filled: Console):

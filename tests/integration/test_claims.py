@@ -12,7 +12,6 @@ import pytest
 from support.ledger import Ledger
 
 from core.definition import Pipeline
-from core.errors import Unavailable
 from core.outcome import Untaken
 from core.pace import Pace
 from core.pipeline import process
@@ -76,7 +75,7 @@ def test_file_that_cannot_be_taken_out_of_the_inbox_is_not_claimed(ledger: Ledge
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
-        with pytest.raises(Unavailable, match=NAME):
+        with pytest.raises(Untaken, match=NAME):
             ledger.process(dropped)
     assert not list((ledger.root / "work").glob("*/"))
     (outcome,) = ledger.process(dropped)

@@ -310,9 +310,8 @@ def test_mart_is_not_named_like_what_its_sql_may_name(extended: Path):
         ("marts/net_interest.sql", "SELECT no_such_column FROM account_summary"),
         ("marts/net_interest.sql", "SELEKT 1"),
         ("intermediate/int_fee.sql", "SELECT * FROM no_such_table"),
-        ("checks/net_interest/fee_is_affordable.sql", "SELECT no_such_column FROM net_interest"),
     ],
-    ids=["unknown-column", "no-sql", "view-on-nothing", "check-on-nothing"],
+    ids=["unknown-column", "no-sql", "view-on-nothing"],
 )
 def test_wrong_sql_is_a_wrong_configuration(extended: Path, name: str, text: str):
     add(extended, {name: text})
@@ -321,6 +320,16 @@ def test_wrong_sql_is_a_wrong_configuration(extended: Path, name: str, text: str
     with pytest.raises(ConfigurationError, match=r"no_such|syntax error") as raised:
         ledger.process(fact)
     assert raised.value.hint
+
+
+def test_check_in_wrong_sql_fails_the_drop_that_it_is_for(extended: Path):
+    add(extended, {"checks/net_interest/fee_is_affordable.sql": "SELECT no_such_column FROM net_interest"})
+    ledger = start(extended)
+    (outcome,) = ledger.process(ledger.put("customers_2025-10-31.csv", CUSTOMERS))
+    assert outcome.delivered == Delivered.FAILED
+    assert isinstance(outcome.failure, ConfigurationError)
+    assert "no_such_column" in outcome.failure.why
+    assert outcome.failure.hint
 
 
 def test_drop_that_met_wrong_sql_is_taken_once_the_sql_is_mended(extended: Path):

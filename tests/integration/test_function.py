@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from support.buckets import BucketRoot
+from support.odd_check import with_odd_check
 
 from core.errors import Unavailable
 from core.runtime import Runtime
 from handlers import function
+from handlers.handle import handle as handle_command
 from handlers.wiring import wire
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
@@ -134,6 +136,32 @@ def test_file_that_meets_a_bug_does_not_keep_the_others(
     assert len(handled.outcomes) == 2
     assert failed(handled) == ["m1"]
     monkeypatch.undo()
+
+
+def test_handle_prints_one_object_whatever_happens(
+    root: BucketRoot,
+    runtime: Runtime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("DROPLEDGER_PIPELINE", str(with_odd_check(tmp_path / "pipeline").folder))
+    for day, customer in ((1, "day"), (2, "timezone"), (3, "month")):
+        root.land(f"customers_2026-01-0{day}.csv", f"CustomerID,Name,HasLoan\n{day},{customer},No\n")
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(queued(root, *(f"inbox/customers_2026-01-0{day}.csv" for day in (1, 2, 3)))))
+    code = handle_command(event=event, root=root.uri, warehouse=None, json=True, quiet=False)
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (code, document["command"], document["failed"]) == (1, "handle", ["m1"])
+    assert [outcome["outcome"] for outcome in document["outcomes"]] == ["accepted", "failed", "accepted"]
+    assert document["error"]["exit_code"] == 1
+    assert "customers_2026-01-02.csv" in document["error"]["what"]
+    assert "Traceback" in err
+    assert "timezone" not in out + err
+    assert root.names("inbox/") == ["inbox/customers_2026-01-02.csv"]
+    [(problem, hint)] = runtime.store.stuck()
+    assert (f"{root.uri}/inbox/customers_2026-01-02.csv" in problem, "move it out of inbox/" in hint) == (True, True)
 
 
 def test_handler_tells_lambda(root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch):

@@ -32,20 +32,38 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    "name", ["outputs/changes", "outputs/quality_reports", "archive/account", "archive/account/2026/01"]
-)
-def test_link_below_a_folder_of_the_root_is_not_followed(ledger: Ledger, elsewhere: Path, name: str):
-    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+def link_to(ledger: Ledger, name: str, elsewhere: Path) -> Path:
     link = ledger.root / name
     if link.is_dir():
         link.rename(ledger.root.parent / "set_aside")
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(elsewhere)
+    return link
 
+
+@pytest.mark.parametrize("name", ["outputs/changes", "outputs/quality_reports"])
+def test_link_below_a_folder_of_outputs_is_not_followed(ledger: Ledger, elsewhere: Path, name: str):
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    link = link_to(ledger, name, elsewhere)
     with pytest.raises(ConfigurationError, match=f"{name} is a link"):
         ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)
+    assert_not_followed(ledger, elsewhere, link)
 
+
+@pytest.mark.parametrize("name", ["archive/account", "archive/account/2026/01"])
+def test_link_below_the_archive_is_not_followed_and_keeps_no_other_file(ledger: Ledger, elsewhere: Path, name: str):
+    link = link_to(ledger, name, elsewhere)
+    kept, other = ledger.process(
+        ledger.put("accounts_2026-01-01.csv", ACCOUNTS), ledger.put("customers_2026-01-02.csv", CUSTOMERS)
+    )
+    assert (str(kept.delivered), str(other.delivered)) == ("failed", "accepted")
+    assert f"{name} is a link" in (kept.error or "")
+    assert kept.failure is not None
+    assert kept.failure.exit_code == ConfigurationError.exit_code
+    assert_not_followed(ledger, elsewhere, link)
+
+
+def assert_not_followed(ledger: Ledger, elsewhere: Path, link: Path) -> None:
     assert content(elsewhere) == {"precious": b"precious"}
     assert ledger.rows("SELECT count(*) FROM history_account") == [(1,)]
     link.unlink()

@@ -221,8 +221,9 @@ def test_verify_finds_a_changed_archive(new_ledger):
     found = filled(new_ledger("found"))
     path = next((found.root / "archive/account").rglob("*2025-11-30.csv"))
     path.write_bytes(path.read_bytes().replace(b"20000", b"20001"))
-    with pytest.raises(Unavailable, match="was changed"):
-        verify(found.runtime, quietly)
+    (difference,) = verify(found.runtime, quietly).files
+    assert difference.name == str(path.relative_to(found.root))
+    assert "does not have the SHA-256" in difference.problem
 
 
 def test_verify_says_when_the_contract_changed(tmp_path: Path):

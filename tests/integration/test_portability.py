@@ -8,6 +8,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -30,11 +31,12 @@ from core.definition import Pipeline
 from core.drop import FileDropped
 from core.errors import ConfigurationError
 from core.explain import explain
-from core.export import export
+from core.export import export, refuse_before_first_drop
 from core.plan import plan
 from core.rebuild import Selection, replay
 from core.retract import plan_retraction, restore, retract
 from core.show import show
+from core.soundness import in_work
 from core.sql import whole
 from core.verify import verify
 from infra.databricks_sql import dialect, while_held, written_table
@@ -190,18 +192,9 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     plan(runtime, dropped_file(file))
     export(runtime, folder, None)
     export(runtime, folder, datetime(2026, 1, 3, tzinfo=UTC))
-    with runtime.warehouse.session(read_only=True) as session:
-        look.status(session, runtime.pipeline)
-        newest = look.drops(session, None, 1)[0]["drop_id"]
-        look.find_drop(session, newest)
-        look.rejects(session, first.drop.drop_id, 5)
-        look.timeline(session, runtime.pipeline, "account", "11")
-        look.account_figure(session, runtime.pipeline, 11, None)
-        explain(session, runtime.pipeline, 11)
-        with pytest.raises(ConfigurationError, match="there is no account 7"):
-            explain(session, runtime.pipeline, 7)
-        show(runtime, session, first.drop.drop_id)
-        look.superseded(session, [newest])
+    refuse_before_first_drop(runtime, datetime(2026, 1, 3, tzinfo=UTC))
+    look_for_what_is_in_work(ledger)
+    newest = look_at_all(ledger, first.drop.drop_id)
     for drop_id in (newest, first.drop.drop_id):
         plan_retraction(runtime, drop_id)
         retract(runtime, drop_id, "sent by mistake", "the tests")
@@ -220,6 +213,33 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     with duckdb.connect(str(ledger.database)) as connection:
         connection.execute('UPDATE ledger.lending."history_account" SET line = line + 1')
     assert verify(runtime, lambda *_: None).differences
+
+
+def look_at_all(ledger: Ledger, drop_id: str) -> str:
+    """All that one can ask of a ledger; the newest of its drops."""
+    runtime = ledger.runtime
+    with runtime.warehouse.session(read_only=True) as session:
+        look.status(session, runtime.pipeline)
+        newest: str = look.drops(session, None, 1)[0]["drop_id"]
+        look.find_drop(session, newest)
+        look.rejects(session, drop_id, 5)
+        look.timeline(session, runtime.pipeline, "account", "11")
+        look.account_figure(session, runtime.pipeline, 11, None)
+        explain(session, runtime.pipeline, 11)
+        with pytest.raises(ConfigurationError, match="there is no account 7"):
+            explain(session, runtime.pipeline, 7)
+        show(runtime, session, drop_id)
+        look.superseded(session, [newest])
+    return newest
+
+
+def look_for_what_is_in_work(ledger: Ledger) -> None:
+    left = ledger.root / "work" / "left"
+    left.mkdir()
+    (left / "content").touch()
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        in_work(ledger.runtime.store, session)
+    shutil.rmtree(left)
 
 
 def drop_collateral(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from support.buckets import BucketRoot
 from support.ledger import SettableClock
 
 from core.drop import AsOfSource
-from core.errors import Busy, ConfigurationError, Overtaken, Unavailable
+from core.errors import ConfigurationError, Overtaken, Unavailable
 from infra import s3_bucket
 from infra.inbox import dropped_file
 from infra.s3_bucket import Bucket, Gone
@@ -109,8 +109,11 @@ def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Pat
     root = BucketRoot(keeps_versions=False)
     root.land("some file", "another")
     store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
-    with store.exclusive(1), pytest.raises(Busy, match="waits in the inbox"):
-        store.claim([dropped_file(some_file(tmp_path), keep_original=True)])
+    with store.exclusive(1):
+        assert store.claim([dropped_file(some_file(tmp_path), keep_original=True)]) == []
+        refused = store.refused()
+    assert refused is not None
+    assert "waits in the inbox" in refused.why
     assert root.read("inbox/some file") == b"another"
 
 

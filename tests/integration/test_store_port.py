@@ -86,6 +86,14 @@ def test_arrivals_are_told_with_feed_and_without_temporary_names(place: Place):
     assert [fact.name for fact in place.store.arrivals("account/")] == ["c.csv"]
 
 
+def test_names_are_those_of_a_folder_and_below(place: Place):
+    for name in ("a.csv", "account/c.csv"):
+        place.land(name, TEXT)
+    assert sorted(place.store.names("inbox/")) == ["inbox/a.csv", "inbox/account/c.csv"]
+    assert list(place.store.names("archive/")) == []
+    place.store.refuse_unless_there()
+
+
 def test_claim_gives_the_bytes_and_ends_with_its_release(place: Place):
     place.land(ODD, TEXT)
     [claim] = place.store.claim(place.store.arrivals())
