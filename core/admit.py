@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -51,7 +52,9 @@ def admit(
     drop, known = as_known(session, drop)
     recorded = ledger.delivered_as(session, drop.claim.claim_id)
     if recorded is not None:  # the process died between commit and the last move
-        return Outcome(drop, recorded, known.archive_name if known else "", resumed=True)
+        # Not by its bytes: of a claim that was being put away, what says whose they are may be gone.
+        [row] = map(partial(ledger.find, session), ledger.drops_of(session, [drop.claim.claim_id]))
+        return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
     admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
     if known is not None and known.status in ledger.SETTLED:
         return come_again(session, drop, known, admission.received_at)

@@ -279,7 +279,7 @@ def _moved(store: Store, outcomes: Sequence[Outcome]) -> list[Outcome]:
             case Delivered.QUARANTINED:
                 file = quarantine.set_apart(store, drop)
             case Delivered.ACCEPTED:
-                file = drop.archive_name
+                file = file or drop.archive_name
                 quarantine.place_rejects(store, drop)
                 kept[file] = drop.claim
             case Delivered.DUPLICATE | Delivered.RETRACTED if not is_whole(store, file, drop.sha256):

@@ -268,7 +268,7 @@ class LocalStore:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
 
     def release(self, claims: Sequence[Claim]) -> None:
-        for_each(partial(shutil.rmtree, ignore_errors=True), [self.workspace(claim.claim_id) for claim in claims])
+        for_each(_remove, [self.workspace(claim.claim_id) for claim in claims])
         self._inbox.tidy(self._clock())
 
     def exists(self, name: str) -> bool:
@@ -312,6 +312,13 @@ def _unless_gone(error: OSError) -> None:
     """What cannot be listed is not taken for empty, but for folders that were never made."""
     if not isinstance(error, FileNotFoundError):
         raise error
+
+
+def _remove(workspace: Path) -> None:
+    # The bytes first: without what says whose they are, they would be taken for a claim that was damaged.
+    with suppress(OSError):
+        (workspace / "content").unlink()
+    shutil.rmtree(workspace, ignore_errors=True)
 
 
 def _left(workspace: Path) -> Claim | None:
