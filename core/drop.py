@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -82,6 +83,9 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+_DESCRIBED = {field.name for field in fields_of(FileDropped)}
+
+
 def described(dropped: FileDropped) -> bytes:
     """What is known of a file that landed, as JSON; `restored` reads it."""
     moments = {
@@ -110,17 +114,13 @@ def restored(description: bytes) -> FileDropped:
         ValueError: the description is damaged.
     """
     fields = json.loads(description)
-    if not isinstance(fields, dict) or any(not isinstance(value, str | None) for value in fields.values()):
+    if not isinstance(fields, dict) or any(not isinstance(value, str | bool | None) for value in fields.values()):
         raise ValueError("it does not say what dropped")
-    uri, name, modified_at = (fields.get(field) for field in ("uri", "name", "modified_at"))
-    if not (uri and name and modified_at):
+    for name in ("modified_at", "as_of", "metadata_as_of"):
+        fields[name] = parse_moment(str(fields[name])) if fields.get(name) else None
+    if not (fields.get("uri") and fields.get("name") and fields["modified_at"]) or fields.keys() - _DESCRIBED:
         raise ValueError("it does not say what dropped, and when")
-    as_of, metadata_as_of = (
-        parse_moment(fields[field]) if fields.get(field) else None for field in ("as_of", "metadata_as_of")
-    )
-    return FileDropped(
-        uri, name, parse_moment(modified_at), fields.get("feed"), as_of, metadata_as_of, version=fields.get("version")
-    )
+    return FileDropped(**fields)
 
 
 _MIDNIGHT_AT_THE_END = re.compile("[0-9][^0-9:+-]24(:|00|$)", re.ASCII)

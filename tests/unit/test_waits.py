@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.drop import FileDropped
 from core.errors import Busy, Unavailable
@@ -83,10 +84,12 @@ def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_an
 
 def test_pauses_grow_while_the_same_trouble_lasts(clock: Seconds):
     troubles, failure = _Troubles(clock), Unavailable("the disk is full")
-    pauses = [troubles.tell(failure) for _ in range(7)]
-    assert pauses == [POLL_SECONDS * factor for factor in (1, 2, 4, 8, 16)] + [RESCAN_SECONDS] * 2
-    assert troubles.tell(Unavailable("the disk is gone")) == POLL_SECONDS
-    assert troubles.tell(Busy("the root is in use")) == POLL_SECONDS
+    with capture_logs() as told:
+        pauses = [troubles.tell(failure) for _ in range(7)]
+        assert pauses == [POLL_SECONDS * factor for factor in (1, 2, 4, 8, 16)] + [RESCAN_SECONDS] * 2
+        assert troubles.tell(Unavailable("the disk is gone")) == POLL_SECONDS
+        assert troubles.tell(Busy("the root is in use")) == POLL_SECONDS
+    assert [line["what"] for line in told] == ["the disk is full", "the disk is gone", "the root is in use"]
 
 
 def test_artifacts_are_due_every_so_many_seconds(clock: Seconds):
