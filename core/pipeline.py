@@ -26,7 +26,7 @@ from core.publish import MANIFEST, STAGED, publish
 from core.report import artifacts_of
 from core.retractions import retracted
 from core.runtime import Runtime
-from core.soundness import is_whole, refuse_lost_warehouse
+from core.soundness import is_whole
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included."""
@@ -44,7 +44,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
     outcomes, note = gathered(tell)
 
     def work() -> None:
-        refuse_lost_warehouse(runtime.store, runtime.warehouse)
+        runtime.refuse_lost()
         settle(runtime, dropped, note)
         if not any(outcome.taken for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:

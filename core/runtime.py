@@ -57,16 +57,29 @@ class Runtime:
             ConfigurationError: it is lost, or not that of this root; it, or what lies in `outputs/`, is of another
                 pipeline.
         """
-        refuse_lost_warehouse(self.store, self.warehouse)
+        self.refuse_lost()
         with self.warehouse.session() as session:
             if not is_up_to_date(session, self.pipeline):
-                # With a warehouse elsewhere, nothing in that tells of another pipeline whose artifacts are here.
-                published = published_pipeline(self.store)
-                if published not in {None, self.pipeline.name}:
-                    raise other_pipeline(str(published), self.pipeline)
+                self._refuse_other_pipeline()
                 prepare(session, self.pipeline)
             refuse_foreign_warehouse(self.store, self.warehouse, session)
             yield session
+
+    def refuse_lost(self) -> None:
+        """Stop before an empty warehouse is made for a root that has drops.
+
+        Raises:
+            ConfigurationError: the warehouse is lost, or what lies in `outputs/` is of another pipeline.
+        """
+        if not self.warehouse.exists():
+            self._refuse_other_pipeline()
+        refuse_lost_warehouse(self.store, self.warehouse)
+
+    def _refuse_other_pipeline(self) -> None:
+        # With a warehouse elsewhere, nothing in that tells of another pipeline whose artifacts are here.
+        published = published_pipeline(self.store)
+        if published not in {None, self.pipeline.name}:
+            raise other_pipeline(str(published), self.pipeline)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

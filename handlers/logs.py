@@ -1,5 +1,6 @@
 """Logs to standard error: readable on a terminal, JSON elsewhere. No row contents, no secrets."""
 
+import io
 import logging
 import sys
 from typing import Literal
@@ -10,6 +11,16 @@ from core.drop import iso
 from core.errors import Unforeseen
 from core.outcome import Outcome
 from handlers.bugs import frames_of
+
+
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written: a program around this one may put another in its place."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
@@ -38,7 +49,7 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
                 ]
             ),
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=_StandardError()),
         cache_logger_on_first_use=True,
     )
 

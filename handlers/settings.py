@@ -214,7 +214,7 @@ def _read(flags: Mapping[str, str], files: Sequence[Path]) -> Settings:
             near = get_close_matches(name.lower(), Settings.model_fields, 1)
             raise ConfigurationError(
                 f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else ""),
-                hint=f"correct the entry in {TOML}; the settings are: {', '.join(Settings.model_fields)}",
+                hint=f"correct the entry in {where}; the settings are: {', '.join(Settings.model_fields)}",
             ) from error
         raise ConfigurationError(
             f"the setting {name} cannot be used",

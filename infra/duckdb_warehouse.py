@@ -31,6 +31,7 @@ from infra.folders import share
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
+_ATTACHED = "Unique file handle conflict"  # by another thread of this process
 _MAY_PASS = re.compile(
     "No space left|Input/output error|Too many open files|Stale file handle|Permission denied|Read-only file system"
 )
@@ -138,6 +139,7 @@ class DuckDBWarehouse:
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
         """Have the newest file at hand, and if it is to be written to, in its place; its path."""
+        refuse_other_files(self._path)
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
             if not read_only:
                 self._renew()
@@ -332,7 +334,7 @@ class DuckDBWarehouse:
                 connection.execute(attach)
             except duckdb.Error as error:
                 text = str(error)
-                if _LOCKED in text:
+                if _LOCKED in text or _ATTACHED in text:
                     holder = _HOLDER.search(text)
                     raise Busy(
                         f"the warehouse {path} is open elsewhere",

@@ -72,8 +72,8 @@ class Inbox:
                 path = folder / name
                 if is_temporary(name) or not str(path.relative_to(self.path)).startswith(beginning):
                     continue
-                # Taken by its owner between the listing and now; or of no time, as `problems` says.
-                with suppress(FileNotFoundError, ConfigurationError):
+                # Taken by its owner between the listing and now; or of no time, or out of reach, as `problems` says.
+                with suppress(FileNotFoundError, PermissionError, ConfigurationError):
                     if stat.S_ISREG(path.lstat().st_mode):
                         found.append(replace(dropped_file(path, feed=feed), feed_if_known=feed_if_known))
         return found

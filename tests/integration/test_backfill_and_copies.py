@@ -144,7 +144,8 @@ def test_migrated_ledger_is_the_one_that_it_comes_from_and_goes_on_alike(new_led
     source.database.unlink()
     shutil.move(target.location, source.database)
     assert {name: source.table(name) for name in LEDGER} == before
-    assert source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n").delivered == Delivered.ACCEPTED
+    assert source.drop("accounts_2026-01-02.csv", HEADER + "11,1,8,Savings\n").delivered == Delivered.RETRACTED
+    assert source.drop("accounts_2026-01-03.csv", HEADER + "11,1,9,Savings\n").delivered == Delivered.ACCEPTED
     assert agrees_with_its_archive(source)
 
 

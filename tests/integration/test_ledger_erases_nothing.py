@@ -1,6 +1,6 @@
 """What the ledger has of refusals, retractions and restorations: all of it stays, and people can see it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -286,6 +286,6 @@ def test_earlier_accepted_file_of_the_name_corrects_nothing(ledger: Ledger, comm
 def test_replay_of_what_was_known_has_the_refused_rows_of_what_was_accepted_alone(ledger: Ledger, tmp_path: Path):
     refused_then_accepted(ledger, tmp_path)
     path = tmp_path / "then.duckdb"
-    replay(ledger.runtime, Selection(known_at=datetime(2030, 1, 1, tzinfo=UTC)), str(path), quietly)
+    replay(ledger.runtime, Selection(known_at=ledger.clock.moment), str(path), quietly)
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("SELECT line FROM lending.rejected_row").fetchall() == [(3,)]

@@ -72,6 +72,7 @@ def test_pipeline_of_the_command_line_goes_before_that_of_the_environment(
     commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("DROPLEDGER_PIPELINE", str(another(tmp_path / "retail")))
+    (Path(commands.root) / "inbox").mkdir(parents=True)
     assert commands.json("--pipeline", "lending", "status")["pipeline"] == "lending"
     assert commands.json("status", "--pipeline", "lending")["pipeline"] == "lending"
     assert commands.json("status")["pipeline"] == "retail"

@@ -13,7 +13,8 @@ def test_wrong_use_of_any_command_is_told_with_its_name(command: str):
     left = run(command, "--no-such-option", "--json")
     assert (left.code, left.json["command"]) == (2, command)
     assert "--no-such-option" in left.json["error"]["what"]
-    assert (left.json["error"]["exit_code"], left.json["error"]["try"]) == (2, f"dropledger {command} --help")
+    assert left.json["error"]["exit_code"] == 2
+    assert left.json["error"]["try"].partition(";")[0] == f"dropledger {command} --help"
     assert "--no-such-option" in left.err
 
 
