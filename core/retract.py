@@ -215,7 +215,7 @@ def _first_concerned(session: Session) -> datetime | None:
 
 
 def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, but: str = "") -> tuple[int, int]:
-    """Rebuild the timelines of the keys in `concerned` from what the archive says; the drop `but` is left out."""
+    """Rebuild the timelines of the keys in `_dl_concerned` from what the archive says; the drop `but` is left out."""
     since = _first_concerned(session)
     if since is None:
         return 0, 0
