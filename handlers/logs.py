@@ -3,7 +3,7 @@
 import io
 import logging
 import sys
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import structlog
 
@@ -49,7 +49,7 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
                 ]
             ),
         ],
-        logger_factory=structlog.PrintLoggerFactory(file=_StandardError()),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
 
