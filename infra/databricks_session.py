@@ -230,7 +230,8 @@ class DatabricksSession:
 
     def _uploaded(self, path: Path, name: str) -> str:
         """Move a Parquet file to the volume; a select of its rows."""
-        target = f"{self._volume}/{name}.parquet"
+        # Not the bare name: Spark passes over files that begin with an underscore, as scratch relations do.
+        target = f"{self._volume}/rows_of_{name}.parquet"
         self._writing.keep()
         with self._while_held():
             self._statements.put(path, target)
