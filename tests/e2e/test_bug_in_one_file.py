@@ -7,6 +7,8 @@ import pytest
 from support.console import Console, until
 from support.odd_check import with_odd_check
 
+pytestmark = pytest.mark.slow
+
 SOUND, ODD = "CustomerID,Name,HasLoan\n1,day,No\n", "CustomerID,Name,HasLoan\n2,timezone,No\n"
 
 

@@ -4,6 +4,8 @@ import pytest
 from support.console import Console
 from support.ledger import Ledger, without_marts
 
+pytestmark = pytest.mark.slow
+
 PLEDGE = {
     "feed": "pledge",
     "files": ["pledges*.csv"],

@@ -12,6 +12,8 @@ from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, envi
 
 from core import __version__
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def console(tmp_path: Path) -> Console:

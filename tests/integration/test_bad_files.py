@@ -24,6 +24,8 @@ from core.ledger import Delivered
 from core.outcome import Outcome
 from infra.inbox import dropped_file
 
+pytestmark = pytest.mark.slow
+
 WHOLE_FILE_GUARDS = {"volume", "missing_keys"}
 PAGE = PROJECT / "docs" / "bad-files.md"
 VERSION = {

@@ -7,6 +7,8 @@ import pytest
 from support.in_process import run
 from support.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n"
 LOOKING = {

@@ -16,6 +16,8 @@ from handlers import doctor, function, look
 from handlers.rework import backfill
 from handlers.wiring import wire
 
+pytestmark = pytest.mark.slow
+
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,{},Savings\n"
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 LANDED = {

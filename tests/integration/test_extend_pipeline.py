@@ -13,6 +13,8 @@ from core.definition import BUILT_IN, load_pipeline
 from core.errors import ConfigurationError
 from core.ledger import Delivered
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara,No\n2,Jonas,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,1,200.00,Savings\n21,2,300.00,Savings\n"
 FEES = "Account ID,Annual Fee\n11,0.25\n21,1.50\n"

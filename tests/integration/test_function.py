@@ -16,6 +16,8 @@ from handlers import function
 from handlers.handle import handle as handle_command
 from handlers.wiring import wire
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
 

@@ -22,6 +22,8 @@ from core.verify import verify
 from infra import private_file
 from infra.inbox import dropped_file
 
+pytestmark = pytest.mark.slow
+
 ACCOUNTS = b"AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n"
 
 NAMES = [

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.ledger import Ledger, micro_batches_from, with_unlimited_balances
 
 from core import micro_batch
 from core.definition import Pipeline
 from core.ledger import Delivered
+
+pytestmark = pytest.mark.slow
 
 ONE_BY_ONE = 10**9
 MODIFIED_AT = datetime(2026, 3, 1, tzinfo=UTC)

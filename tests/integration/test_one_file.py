@@ -19,6 +19,8 @@ from core.runtime import Runtime
 from handlers.process import exit_code
 from infra.local_store import LocalStore
 
+pytestmark = pytest.mark.slow
+
 Take = Callable[[Runtime, Sequence[FileDropped], Callable[[Outcome], None]], list[Outcome]]
 
 HEADER = "CustomerID,Name,HasLoan\n"

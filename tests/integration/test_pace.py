@@ -13,6 +13,8 @@ from support.ledger import Ledger
 from core.pace import Pace
 from core.retract import retract
 
+pytestmark = pytest.mark.slow
+
 RICHER = ACCOUNTS.replace("9999.99", "15000.00")
 EVEN_RICHER = ACCOUNTS.replace("9999.99", "25000.00")
 

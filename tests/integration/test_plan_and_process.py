@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.ledger import Ledger, Template, work_on_tables_as_a_whole_from
@@ -10,6 +11,8 @@ from support.ledger import Ledger, Template, work_on_tables_as_a_whole_from
 from core.definition import Pipeline
 from core.drop import FileDropped
 from core.plan import plan
+
+pytestmark = pytest.mark.slow
 
 THRESHOLD = 4
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"

@@ -16,6 +16,8 @@ from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
 
+pytestmark = pytest.mark.slow
+
 LAST = datetime.max.replace(tzinfo=UTC)
 HISTORY = "event_id, amount, valid_from, valid_to"
 

@@ -14,6 +14,8 @@ from core.rebuild import Selection, replay
 from core.soundness import refuse_foreign_warehouse
 from core.verify import Verified, verify
 
+pytestmark = pytest.mark.slow
+
 New: TypeAlias = Callable[[], Machine]
 
 

@@ -25,6 +25,8 @@ from core.verify import Verified, verify
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.local_store import LocalStore
 
+pytestmark = pytest.mark.slow
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n"
 MARTS = ("account_summary", "customer_profile", "history_account", "history_customer")

@@ -15,6 +15,8 @@ from core.rebuild import Selection, replay
 from core.retract import retract
 from core.verify import verify
 
+pytestmark = pytest.mark.slow
+
 
 def accounts(*keys: object, last: str = "") -> str:
     rows = [f"{key},1,{index}.00,Savings" for index, key in enumerate(keys)]
