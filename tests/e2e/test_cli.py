@@ -324,8 +324,8 @@ def test_looking_at_a_warehouse_in_other_hands_exits_4(console: Console):
 
 @contextmanager
 def waiting_for_its_turn(console: Console, *arguments: object) -> Iterator[subprocess.Popen[bytes]]:
-    """A command that gets its turn when the block ends."""
-    command = [str(SCRIPT), *map(str, arguments), "--quiet"]
+    """A command that gets its turn when the block ends, and has said that it waits for it."""
+    command = [str(SCRIPT), *map(str, arguments)]
     with root_held(console):
         child = subprocess.Popen(
             command,
@@ -335,8 +335,8 @@ def waiting_for_its_turn(console: Console, *arguments: object) -> Iterator[subpr
             stderr=subprocess.PIPE,
         )
         try:
-            with pytest.raises(subprocess.TimeoutExpired):
-                child.wait(1.5)
+            assert child.stderr is not None
+            assert child.stderr.readline().startswith(b"Waiting: ")
             yield child
         except BaseException:
             child.kill()
