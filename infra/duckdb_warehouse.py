@@ -139,8 +139,8 @@ class DuckDBWarehouse:
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
         """Have the newest file at hand, and if it is to be written to, in its place; its path."""
-        refuse_other_files(self._path)
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
+            refuse_other_files(self._path)  # not earlier: a copy of what was kept before does not count
             if not read_only:
                 self._renew()
             yield self._found
@@ -198,8 +198,9 @@ class DuckDBWarehouse:
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
-        refuse_other_files(self._path)
-        if self._keeper and not copied:
+        if not self._keeper:
+            refuse_other_files(self._path)
+        elif not copied:
             with self.fetched(read_only=True):
                 pass  # what is put in place later takes the place of what is kept now, and of nothing newer
         if copied and self.exists():

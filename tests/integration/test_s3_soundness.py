@@ -98,3 +98,13 @@ def test_claim_that_is_garbled_keeps_nothing(root: BucketRoot, machine: New):
     root.land("customers_2026-01-01.csv", CUSTOMERS)
     assert [str(outcome.delivered) for outcome in machine().take_all()] == ["accepted"]
     assert root.names("work/") == []
+
+
+def test_restored_warehouse_is_taken_by_a_machine_that_has_a_copy_of_the_damaged_one(root: BucketRoot, filled: Machine):
+    good = root.read("warehouse/ledger.duckdb")
+    root.put("warehouse/ledger.duckdb", "no database")
+    root.land("customers_2026-01-03.csv", CUSTOMERS)
+    with pytest.raises(ConfigurationError, match="not a DuckDB file"):
+        filled.take_all()
+    root.put("warehouse/ledger.duckdb", good)
+    assert [str(outcome.delivered) for outcome in filled.take_all()] == ["accepted"]
