@@ -160,7 +160,8 @@ def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Sai
     retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
     counts = _weave_concerned(runtime, session, contract)
     restored = _conclude(runtime, session, row, counts, moment_before)
-    if ledger.in_history(session, row.feed, datetime.min)[-1].drop_id == row.drop_id:
+    observed = ledger.in_history(session, row.feed, datetime.min)  # none, if no drop of the feed has a row
+    if observed and observed[-1].drop_id == row.drop_id:
         _show_newest_rows(runtime, session, contract)
     return restored
 

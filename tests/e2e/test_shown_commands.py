@@ -35,6 +35,8 @@ def block_with(page: str, command: str) -> list[tuple[str, str]]:
 def printed(command: str, folder: Path, path: str) -> str:
     """What a shell shows of a command, errors included."""
     env = {**environment(), "PATH": path, "LC_ALL": "C.UTF-8"}
+    for name in ("MAKELEVEL", "MAKEFLAGS"):  # of a `make test` that runs this, whose targets would tell more
+        env.pop(name, None)
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,

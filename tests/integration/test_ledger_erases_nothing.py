@@ -289,3 +289,12 @@ def test_replay_of_what_was_known_has_the_refused_rows_of_what_was_accepted_alon
     replay(ledger.runtime, Selection(known_at=ledger.clock.moment), str(path), quietly)
     with duckdb.connect(str(path), read_only=True) as connection:
         assert connection.execute("SELECT line FROM lending.rejected_row").fetchall() == [(3,)]
+
+
+def test_drop_without_rows_is_taken_back_and_in_again(tmp_path: Path):
+    """No drop of its feed has observed anything."""
+    ledger = Ledger(tmp_path / "root", custom_pipeline(tmp_path / "pipeline", {"account.yaml": {"mode": "delta"}}))
+    empty = ledger.drop("accounts_2025-10-31.csv", "AccountID,CustomerID,Balance,AccountType\n").drop.drop_id
+    retract(ledger.runtime, empty, "wrong", "ann")
+    restore(ledger.runtime, empty, "right after all", "bob")
+    assert ledger.rows("SELECT status FROM drop_ledger") == [("published",)]
