@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -53,7 +52,8 @@ def admit(
     recorded = ledger.delivered_as(session, drop.claim.claim_id)
     if recorded is not None:  # the process died between commit and the last move
         # Not by its bytes: of a claim that was being put away, what says whose they are may be gone.
-        [row] = map(partial(ledger.find, session), ledger.drops_of(session, [drop.claim.claim_id]))
+        [drop_id] = ledger.drops_of(session, [drop.claim.claim_id])
+        row = ledger.find(session, drop_id)
         return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
     admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
     if known is not None and known.status in ledger.SETTLED:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from integration.test_s3_root import ACCOUNTS, CUSTOMERS, Machine
+from support.bucket_machine import ACCOUNTS, CUSTOMERS, Machine
 from support.buckets import BucketRoot
 
 from core.definition import Pipeline

@@ -1,0 +1,47 @@
+"""Somewhere that works on a root in a bucket: a machine with a cache of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.definition import Pipeline
+from core.drop import FileDropped
+from core.outcome import Outcome
+from core.pipeline import process
+from core.runtime import Runtime
+from infra.duckdb_warehouse import DuckDBWarehouse
+from infra.s3_bucket import Bucket
+from infra.s3_store import S3Store
+from infra.s3_warehouse_file import S3WarehouseFile
+from support.buckets import BucketRoot
+from support.ledger import SettableClock
+
+CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
+ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
+
+
+class Machine:
+    """Somewhere that works on a bucket's root, with a cache of its own; others can come in between its requests."""
+
+    def __init__(self, root: BucketRoot, folder: Path, pipeline: Pipeline) -> None:
+        bucket, clock = Bucket(root.uri), SettableClock()
+        keeper = S3WarehouseFile(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
+        path = folder / "warehouse" / "ledger.duckdb"
+        warehouse = DuckDBWarehouse(
+            path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, keeper=keeper
+        )
+        store = S3Store(bucket, folder, clock, keeper.confirm)
+        self.runtime = Runtime(pipeline, store, warehouse, clock, wait_seconds=20)
+        self.requests: list[str] = []
+        self.interruptions: dict[int, Callable[[], object]] = {}
+        bucket._client.meta.events.register("before-call.s3", self._before)
+
+    def _before(self, model: Any, params: dict[str, Any], **_: object) -> None:
+        self.requests.append(f"{model.name} {params['url_path']}")
+        self.interruptions.pop(len(self.requests), lambda: None)()
+
+    def process(self, *dropped: FileDropped) -> list[Outcome]:
+        return process(self.runtime, dropped, lambda _: None)
+
+    def take_all(self) -> list[Outcome]:
+        return self.process(*self.runtime.store.arrivals())
