@@ -61,9 +61,7 @@ def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
         refuse_lost_warehouse(runtime.store, runtime.warehouse)
         if not runtime.warehouse.exists():
             return Verified(0, (), (), ())
-        with runtime.reading():
-            pass  # brings the tables of an older ledger to the form of those that they are held against
-        files, wanting = _files(runtime)
+        files, wanting = _files(runtime)  # which brings an older ledger to the form of what it is held against
         if wanting:
             return Verified(0, (), (), (), files)
         rebuilt = runtime.warehouse.aside("verifying")
