@@ -15,6 +15,7 @@ from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import told
+from infra.metadata_copy import MetadataCopy
 
 if TYPE_CHECKING:
     from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
@@ -67,10 +68,12 @@ class DuckDBSession:
         schema: str,
         passing: Path,
         keeping: "tuple[Keeper, Path] | None",
+        metadata: MetadataCopy | None,
     ) -> None:
         self._connection = connection
         self._parse = parse
         self._keeping = keeping
+        self._metadata = metadata
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
@@ -141,6 +144,8 @@ class DuckDBSession:
     @contextmanager
     def transaction(self, *, single: bool = False) -> Iterator[None]:
         del single  # costs no more to take back than another
+        if self._metadata is not None:
+            self._metadata.renew(self._connection)  # the end of a large change is a checkpoint
         self._connection.execute("BEGIN")
         try:
             yield

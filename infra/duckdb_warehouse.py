@@ -28,6 +28,7 @@ from infra.duckdb_file import (
 )
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
+from infra.metadata_copy import MetadataCopy, put_back, remove_copy
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
@@ -107,6 +108,7 @@ class DuckDBWarehouse:
         self._waiting = waiting
         self._settings: dict[str, Any] = dict(settings or {})
         self._instance: duckdb.DuckDBPyConnection | None = None
+        self._metadata: MetadataCopy | None = None
 
     @property
     def location(self) -> str:
@@ -141,6 +143,7 @@ class DuckDBWarehouse:
         """Have the newest file at hand, and if it is to be written to, in its place; its path."""
         with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
             refuse_other_files(self._path)  # not earlier: a copy of what was kept before does not count
+            put_back(self._found)
             if not read_only:
                 self._renew()
             yield self._found
@@ -227,6 +230,7 @@ class DuckDBWarehouse:
             os.link(self._path, previous.location)
         os.replace(rebuilt.location, self._path)
         write_ahead_log(self._path).unlink(missing_ok=True)
+        remove_copy(self._path)
         if self._keeper:
             self._keeper.keep(self._path)
         return previous
@@ -246,6 +250,7 @@ class DuckDBWarehouse:
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
         write_ahead_log(self._path).unlink(missing_ok=True)
+        remove_copy(self._path)
 
     def versions(self) -> Sequence[tuple[str, str]]:
         return (("duckdb", duckdb.__version__),)
@@ -270,8 +275,12 @@ class DuckDBWarehouse:
                     self._remove_spilled()
                 done = False
                 try:
+                    if self._metadata:
+                        self._metadata.renew(connection)
                     keeping = (self._keeper, self._path) if self._keeper else None
-                    session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping)
+                    session = DuckDBSession(
+                        connection, self._parse, self._schema, self._passing, keeping, self._metadata
+                    )
                     session.enter_schema(create=not read_only)
                     yield session
                     done = True
@@ -303,12 +312,21 @@ class DuckDBWarehouse:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _detach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        metadata, self._metadata = self._metadata, None
+        failed = True
         try:
+            if metadata is not None:
+                with suppress(OSError):  # a disk that is full; what was copied at the beginning is mostly as good
+                    metadata.renew(connection)
             connection.execute("USE memory.main")
             connection.execute(f"DETACH {ATTACHED_AS}")
+            failed = False
         except duckdb.Error:  # an engine that has failed badly does nothing more; its end lets go of the file
             self._engine().close()
             self._instance = None
+        finally:
+            if metadata is not None:
+                metadata.close(keep=failed)
 
     def _holds_tables(self, connection: duckdb.DuckDBPyConnection) -> bool:
         tables = f"SELECT 1 FROM duckdb_tables() WHERE database_name = {literal(ATTACHED_AS)} LIMIT 1"
@@ -357,3 +375,6 @@ class DuckDBWarehouse:
                 raise ours from error
 
         in_turn(self._path.parent, attempt, self._wait_seconds, self._waiting)
+        # What lies elsewhere is fetched anew after a death, whatever state the copy is in.
+        if not (read_only or self._keeper):
+            self._metadata = MetadataCopy(path, ATTACHED_AS)
