@@ -94,12 +94,13 @@ class DatabricksSettings(BaseSettings):
 
     host: str
     http_path: str
-    catalog: str = "main"
+    catalog: str = Field(min_length=1)
     db_schema: str = Field(default="", validation_alias="DATABRICKS_SCHEMA", pattern=r"^\w*$")
     token: SecretStr = SecretStr("")
     client_id: str = ""
     client_secret: SecretStr = SecretStr("")
     secret_arn: str = ""
+    cloud_fetch: bool = True
 
 
 class DatabricksSecret(BaseModel):

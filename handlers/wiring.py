@@ -31,10 +31,17 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Waiting = without_a_word) -> Runtime:
+def wire(
+    *,
+    root: str | None = None,
+    warehouse: str | None = None,
+    waiting: Waiting = without_a_word,
+    function: str = "",
+) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
-    `waiting` is told when something in other hands is waited for.
+    `waiting` is told when something in other hands is waited for. `function` is the ARN of the function of AWS Lambda
+    that this process serves, if it does.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work.
@@ -54,7 +61,7 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
         path, keeper, earlier = Path(settings.warehouse), None, None
     engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
     if settings.warehouse == "databricks":
-        found: Warehouse = _in_databricks(settings, pipeline, engine, waiting)
+        found: Warehouse = _in_databricks(settings, pipeline, engine, waiting, function)
     else:
         found = DuckDBWarehouse(
             path.resolve(),
@@ -91,7 +98,9 @@ def _pace(settings: Settings) -> Pace:
             return Pace(float(seconds))
 
 
-def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting) -> Warehouse:
+def _in_databricks(
+    settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting, function: str
+) -> Warehouse:
     from infra.databricks_connection import Access
     from infra.databricks_warehouse import DatabricksWarehouse
 
@@ -103,6 +112,7 @@ def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, 
         asked.token.get_secret_value(),
         asked.client_id,
         asked.client_secret.get_secret_value(),
+        asked.cloud_fetch,
     )
     return DatabricksWarehouse(
         access,
@@ -111,6 +121,7 @@ def _in_databricks(settings: Settings, pipeline: Pipeline, engine: Mapping[str, 
         wait_seconds=settings.wait_seconds,
         settings=engine,
         waiting=waiting,
+        function=function,
     )
 
 

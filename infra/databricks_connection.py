@@ -11,16 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.errors import (
-    Busy,
-    ConfigurationError,
-    DataRefused,
-    DropledgerError,
-    Overtaken,
-    PipelineError,
-    Unavailable,
-)
+from core.errors import Busy, ConfigurationError, Overtaken, Unavailable
 from core.patience import Waiting, without_a_word
+from infra.databricks_errors import STATEMENT_SECONDS, Conflict, by_what_to_do, no_thrift, without_queries
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,30 +22,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STATEMENT_SECONDS = 600
-"""How long a statement may take; the warehouse ends it then."""
+_SOCKET_SECONDS = 60
+"""How long an answer may take; statements that run for longer are asked for again and again."""
 
 _ROWS_AT_ONCE = 100_000
 _ATTEMPTS = 8
 _ATTEMPTS_WITHOUT_A_WORD = 2
 _STARTING_SECONDS = 600.0
 _RETRIES = logging.getLogger("databricks.sql.auth.retry")
-_STATE = re.compile(r"SQLSTATE:? (\w{5})")
-_CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
-_FENCED = "DELTA_METADATA_CHANGED"  # as whoever undoes a change does before
-_LOST = re.compile(
-    r"[Ii]nvalid [Ss]ession|SESSION_(?:CLOSED|EXPIRED|NOT_FOUND)|[Ss]ession .*(?:closed|expired|not found)"
-)
-_DATA = ("22", "23")
-_STATEMENT = ("42", "0A", "07")
-_GRANTS = re.compile(r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|NO_SUCH_CATALOG|UNAUTHORIZED|SQLSTATE:? 42501")
-_TIMED_OUT = "57KD0"
-_QUERY = re.compile(r"\?[^\s'\")>]+")
+_CHANGES_ROWS = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Access:
-    """Where the SQL warehouse is, and who asks. `host` may begin with http:// for one on this machine."""
+    """Where the SQL warehouse is, and who asks. `host` may begin with http:// for one on this machine.
+
+    With `cloud_fetch` large results are fetched from the cloud's storage, by addresses that the warehouse gives out.
+    """
 
     host: str
     http_path: str
@@ -60,10 +46,7 @@ class Access:
     token: str = field(default="", repr=False)
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
-
-
-class _Conflict(Exception):
-    """A statement met another one on the same table; it changed nothing."""
+    cloud_fetch: bool = True
 
 
 class Statements:
@@ -77,10 +60,15 @@ class Statements:
         self._local = local
         self._waiting = waiting
         self._connection: Connection | None = None
+        self._rested = False
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
-        """Run a statement; the number of rows that it changed, 0 where it changes none."""
-        return self._asked(sql, parameters, lambda cursor: max(cursor.rowcount, 0))
+        """Run a statement; the number of rows that it changed, 0 for one that is no INSERT, UPDATE, DELETE or MERGE.
+
+        Raises:
+            ConfigurationError: the warehouse does not say how many rows changed.
+        """
+        return self._asked(sql, parameters, _changed_rows if _CHANGES_ROWS.match(sql) else lambda _: 0)
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows of a small result."""
@@ -114,6 +102,13 @@ class Statements:
         with self._told(target), path.open("rb") as stream, connection.cursor() as cursor:
             cursor.execute(f"PUT '__input_stream__' INTO '{target}' OVERWRITE", input_stream=stream)
 
+    def rest(self) -> None:
+        """Say that the next statement may come much later: over a connection that is gone by then, it is sent again.
+
+        That one must be a query, or do nothing when it runs twice.
+        """
+        self._rested = self._connection is not None
+
     def close(self) -> None:
         """Let go of the connection."""
         connection, self._connection = self._connection, None
@@ -124,6 +119,16 @@ class Statements:
                 connection.close()
 
     def _asked(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:
+        rested, self._rested = self._rested, False
+        try:
+            return self._tried(sql, parameters, answer)
+        except Unavailable:
+            if not rested:
+                raise
+            self.close()
+            return self._tried(sql, parameters, answer)
+
+    def _tried(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
         def attempt() -> T:
@@ -136,7 +141,7 @@ class Statements:
                 self._waiting(Busy("other statements write to the same tables of the warehouse"))
 
         attempts = Retrying(
-            retry=retry_if_exception_type(_Conflict),
+            retry=retry_if_exception_type(Conflict),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             before_sleep=tell,
@@ -144,7 +149,7 @@ class Statements:
         )
         try:
             return attempts(attempt)
-        except _Conflict as conflict:
+        except Conflict as conflict:
             raise Busy(
                 "other statements keep writing to the same tables of the warehouse",
                 hint="let nothing but dropledger write to its schema, and try again",
@@ -185,6 +190,8 @@ class Statements:
                 },
                 staging_allowed_local_path=str(self._local),
                 enable_telemetry=False,
+                use_cloud_fetch=access.cloud_fetch,
+                _socket_timeout=_SOCKET_SECONDS,
                 # What answers 429 or 503, as a warehouse that starts does, is asked again after at least `delay_max`.
                 _retry_delay_max=5.0,
                 _retry_stop_after_attempts_duration=_STARTING_SECONDS,
@@ -266,70 +273,32 @@ class _told:  # noqa: N801 - used as a statement
             raise by_what_to_do(error, self._sql) from error
 
 
+def _changed_rows(cursor: "Cursor") -> int:
+    """How many rows a statement changed: by its result, or else by what the server says beside that."""
+    result = cursor.fetchall_arrow()
+    if "num_affected_rows" in result.column_names and result.num_rows:
+        count = result["num_affected_rows"][0].as_py()
+        if count is not None:
+            return int(count)
+    if cursor.rowcount >= 0:
+        return cursor.rowcount
+    raise ConfigurationError(
+        "the warehouse databricks does not say how many rows a statement changed",
+        why="its result has no num_affected_rows",
+        hint="use a SQL warehouse of the current channel; no drop is folded without these counts",
+    )
+
+
 @contextmanager
 def _signing_in() -> Iterator[None]:
+    """Let what is no error of the connector, but comes of how it signs in or opens a session, say what to do."""
     try:
         yield
+    except ImportError as error:  # of what the connector takes instead, where a warehouse refuses Thrift
+        raise no_thrift(error) from error
     except ValueError as error:  # as the SDK tells that a client id and secret came to nothing
         raise ConfigurationError(
             "Databricks does not let this client in",
-            why=_without_queries(str(error)),
+            why=without_queries(str(error)),
             hint="check DATABRICKS_HOST, DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
         ) from error
-
-
-def _without_queries(text: str) -> str:
-    """A text without what addresses have behind a question mark: in that of an upload it is a signature."""
-    return _QUERY.sub("?...", text)
-
-
-def by_what_to_do(error: Exception, sql: str) -> Exception:
-    """The connector's error as one of ours, or the error itself if there is nothing that anybody could do."""
-    from databricks.sql import exc
-
-    text = _without_queries(str(error).partition("\n")[0])
-    code = getattr(error, "context", {}).get("http-code")
-    if _CONFLICT.search(str(error)):
-        return _Conflict(text)
-    if _FENCED in text or _LOST.search(text) or isinstance(error, exc.SessionAlreadyClosedError):
-        what = "another process has become the writer" if _FENCED in text else "the warehouse has ended the session"
-        return Overtaken(what, hint="try again; nothing was committed")
-    if code in {401, 403} or "403" in text.partition(":")[0]:
-        return ConfigurationError(
-            "the warehouse databricks cannot be used", why=text, hint="check the token or client, and its permissions"
-        )
-    if isinstance(error, exc.RequestError | exc.OperationalError) or not isinstance(error, exc.Error):
-        return Unavailable("the warehouse databricks does not answer", why=text, hint="try again later")
-    state = _STATE.search(str(error))
-    if state or isinstance(error, exc.ServerOperationError):
-        return _refused(text, state[1] if state else "", sql)
-    return error
-
-
-def _refused(text: str, state: str, sql: str) -> DropledgerError:
-    """What the warehouse says of a statement, by its SQLSTATE."""
-    if state == _TIMED_OUT:
-        return Unavailable(
-            f"a statement took longer than {STATEMENT_SECONDS // 60} minutes, and the warehouse ended it",
-            why=text,
-            hint="use a larger SQL warehouse, or bring the file in parts",
-        )
-    if _GRANTS.search(text):
-        return ConfigurationError(
-            "the warehouse databricks does not allow a statement, or has no such catalog",
-            why=text,
-            hint="check DATABRICKS_CATALOG and the grants in docs/databricks.md",
-        )
-    if state.startswith(_STATEMENT):
-        return PipelineError(
-            f"a statement of the pipeline does not work: {' '.join(text.split())[:300]}",
-            hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
-        )
-    if state.startswith(_DATA):
-        return DataRefused(
-            "not_computable",
-            f"the engine cannot work with this file or its values ({state})",
-            hint="look for values at the limits of their types",
-            detail=text,
-        )
-    return Unavailable("the warehouse databricks cannot go on", why=text, hint="try again later")

@@ -21,8 +21,9 @@ from core.errors import ConfigurationError, DropledgerError
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.databricks_connection import Statements
+from infra.databricks_schemas import has_table, remove_file
 from infra.databricks_sql import dialect, read, ticked, used, while_held, with_target, written_table
-from infra.databricks_writer import Writer, has_table
+from infra.databricks_writer import Writer
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import new_engine, told
 
@@ -83,6 +84,7 @@ class DatabricksSession:
         self._scratch: set[str] = set()
         self._loaded: dict[str, tuple[str, int]] = {}
         self._types: dict[str, Mapping[str, str]] = {}
+        self._uploads: set[str] = set()
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         statement, bound = dialect(sql), used(sql, parameters)
@@ -186,8 +188,14 @@ class DatabricksSession:
         yield f"{self._work}."
 
     def columns(self, name: str) -> Mapping[str, str]:
+        return self.columns_of(ticked(name))
+
+    def columns_of(self, table: str) -> Mapping[str, str]:
+        """The columns of a table that is named as Databricks writes it, with their types."""
         described = {}
-        for row in self.query(f"DESCRIBE TABLE {quoted(name)}"):
+        with self._while_held():
+            rows = self._statements.rows(f"DESCRIBE TABLE {table}")
+        for row in rows:
             if not row["col_name"] or row["col_name"].startswith("#"):
                 break
             described[row["col_name"]] = row["data_type"].upper()
@@ -235,8 +243,14 @@ class DatabricksSession:
         self._writing.keep()
         with self._while_held():
             self._statements.put(path, target)
+        self._uploads.add(target)
         path.unlink()
         return f"SELECT * FROM parquet.{ticked(target)}"
+
+    def remove_uploads(self) -> None:
+        """Remove the files of rows that went up, when nothing reads them any more."""
+        while self._uploads:
+            remove_file(self._statements, self._uploads.pop())
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
         self.scratch(into, select, parameters)

@@ -23,13 +23,14 @@ _DELETE_BY_KEY = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WRITES = re.compile(
-    rf"^\s*(?:--[^\n]*\n\s*)*(?:INSERT INTO|DELETE FROM|UPDATE|MERGE INTO|ALTER TABLE|CREATE OR REPLACE TABLE) "
+    r"^\s*(?:--[^\n]*\n\s*)*"
+    r"(?:INSERT INTO|INSERT OVERWRITE|DELETE FROM|UPDATE|MERGE INTO|ALTER TABLE|CREATE OR REPLACE TABLE) "
     rf"(?P<table>{_NAME})"
 )
 
 _FROM_A_QUERY = re.compile(
     rf"""^\s*(?:--[^\n]*\n\s*)*(?:
-    INSERT\ INTO\ {_NAME}(?:\s+\([^()]*\))?
+    INSERT\ (?:INTO|OVERWRITE)\ {_NAME}(?:\s+\([^()]*\))?
     |CREATE\ OR\ REPLACE\ TABLE\ {_NAME}(?:\s+CLUSTER\ BY\ \([^()]*\))?\s+AS
     )\s(?P<query>.*)$""",
     re.VERBOSE | re.DOTALL,

@@ -3,23 +3,25 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import cast
 from uuid import uuid4
 
-from core.errors import ConfigurationError, NoLedger, Overtaken
+from core.errors import ConfigurationError, NoLedger, Overtaken, PipelineError
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from infra.databricks_connection import Access, Statements
+from infra.databricks_schemas import VOLUME, drop_schema, has_table, schemas_like, tables_of
 from infra.databricks_session import DatabricksSession, LocalReader
-from infra.databricks_sql import ticked
-from infra.databricks_writer import Writer, drop_schema, has_table, schemas_like, tables_of, version_of
+from infra.databricks_sql import literal, ticked
+from infra.databricks_writer import Writer
 
-_VOLUME = "dropledger"
 _ASIDE = ("planning", "exporting", "verifying", "rebuilding", "migrating")
 _OF_A_DAY = r"\d{8}_[0-9a-f]{12}(_work_[0-9a-f]{12})?"
+_STANDING = ("delivery", "retraction", "restoration")
 _COMPLETE = """CREATE OR REPLACE VIEW complete_drop AS
 SELECT l.*
 FROM drop_ledger AS l
@@ -28,8 +30,16 @@ WHERE w.after_sequence IS NULL
     OR l.sequence <= w.after_sequence"""
 
 
+Standing = Mapping[str, int]
+"""What a ledger held at a moment: of the tables of which each change adds to one, how many rows."""
+
+
 class DatabricksWarehouse:
-    """A `core.ports.Warehouse` in a schema; statements run in the SQL warehouse that `access` tells."""
+    """A `core.ports.Warehouse` in a schema; statements run in the SQL warehouse that `access` tells.
+
+    Names of catalogs, schemas and tables are those that Unity Catalog stores: in lower case, however they are given.
+    `function` is the ARN of the function of AWS Lambda that this process serves, if it does.
+    """
 
     def __init__(
         self,
@@ -40,18 +50,20 @@ class DatabricksWarehouse:
         wait_seconds: float = 30.0,
         settings: Mapping[str, str] | None = None,
         waiting: Waiting = without_a_word,
+        function: str = "",
         statements: Statements | None = None,
     ) -> None:
-        self._access = access
-        self._name = schema
+        self._access = replace(access, catalog=access.catalog.lower())
+        self._name = schema.lower()
         self._local = local
         self._wait_seconds = wait_seconds
         self._settings = dict(settings or {})
         self._waiting = waiting
+        self._function = function
         self._statements = statements or Statements(access, local, waiting)
         self._prepared = False
         # For a schema aside: what the live one stood at.
-        self.made_beside: Mapping[str, int] = {}
+        self.made_beside: Standing = {}
 
     @property
     def location(self) -> str:
@@ -82,26 +94,32 @@ class DatabricksWarehouse:
             self._use()
             with self._reader() as local:
                 yield self._session(local, None)
+            self._statements.rest()
             return
-        writer = Writer(self._statements, self._access.catalog, self._name, self._wait_seconds, self._waiting)
+        writer = Writer(
+            self._statements, self._access.catalog, self._name, self._wait_seconds, self._waiting, self._function
+        )
         if self._prepared:
             self._use()
         else:
             self._prepare(writer)
         try:
             writer.take()
-            self._statements.run(f"CREATE VOLUME {ticked(self._access.catalog)}.{ticked(writer.work)}.{_VOLUME}")
+            self._statements.run(f"CREATE VOLUME {ticked(self._access.catalog)}.{ticked(writer.work)}.{VOLUME}")
             with self._reader() as local:
-                yield self._session(local, writer)
+                session = self._session(local, writer)
+                yield session
+                session.remove_uploads()
             if not self._prepared and self._has("drop_ledger"):
                 self._statements.run(_COMPLETE)
                 self._prepared = True
         finally:
             writer.leave()
+            self._statements.rest()
 
     def _session(self, local: LocalReader, writer: Writer | None) -> DatabricksSession:
         work = writer.work if writer else ""
-        volume = f"/Volumes/{self._access.catalog}/{work}/{_VOLUME}"
+        volume = f"/Volumes/{self._access.catalog}/{work}/{VOLUME}"
         scratch = f"{ticked(self._access.catalog)}.{ticked(work)}"
         return DatabricksSession(self._statements, self.schema, scratch, volume, local, writer)
 
@@ -157,15 +175,27 @@ class DatabricksWarehouse:
         """Hold the tables and views of another schema, by their data at this moment."""
         with self.session():
             for table in tables_of(self._statements, live.schema):
-                self._statements.run(
-                    f"CREATE TABLE {self.schema}.{ticked(table)} SHALLOW CLONE {live.schema}.{ticked(table)}"
-                )
+                self._become(f"{self.schema}.{ticked(table)}", f"{live.schema}.{ticked(table)}")
             self.copy_views(live)
 
-    def _standing(self) -> Mapping[str, int]:
-        """What changes with each delivery and retraction."""
-        there = {"delivery", "retraction"}.intersection(tables_of(self._statements, self.schema))
-        return {table: version_of(self._statements, f"{self.schema}.{table}") for table in there}
+    def _become(self, table: str, other: str) -> None:
+        """Make a table by another one's data: by name of its files, or where the platform refuses that, by its rows."""
+        try:
+            self._statements.run(f"CREATE TABLE {table} SHALLOW CLONE {other}")
+        except PipelineError:
+            self._statements.run(f"CREATE TABLE {table} {self._clustered_as(other)}AS SELECT * FROM {other}")
+
+    def _clustered_as(self, table: str) -> str:
+        columns = self._statements.rows(f"DESCRIBE DETAIL {table}")[0]["clusteringColumns"]
+        return f"CLUSTER BY ({', '.join(map(ticked, columns))}) " if columns else ""
+
+    def _standing(self) -> Standing:
+        """What grows with each delivery, retraction and restoration: the platform's own OPTIMIZE adds no row."""
+        there = set(tables_of(self._statements, self.schema))
+        counted = [f"SELECT {literal(table)} AS name, count(*) AS row_count FROM {table}" for table in _STANDING]
+        counts = [select for table, select in zip(_STANDING, counted, strict=True) if table in there]
+        rows = self._statements.rows(" UNION ALL ".join(counts)) if counts else []
+        return {row["name"]: row["row_count"] for row in rows}
 
     def _sibling(self, name: str) -> "DatabricksWarehouse":
         return DatabricksWarehouse(
@@ -175,11 +205,12 @@ class DatabricksWarehouse:
             wait_seconds=self._wait_seconds,
             settings=self._settings,
             waiting=self._waiting,
+            function=self._function,
             statements=self._statements,
         )
 
     def at(self, location: str) -> "DatabricksWarehouse":
-        catalog, _, schema = location.removeprefix("databricks:").rpartition(".")
+        catalog, _, schema = location.removeprefix("databricks:").lower().rpartition(".")
         if not schema.replace("_", "").isalnum() or catalog not in {"", self._access.catalog}:
             raise ConfigurationError(
                 f"{location} is no schema of the catalog {self._access.catalog}",
@@ -215,14 +246,19 @@ class DatabricksWarehouse:
         with self.session() as session, session.transaction():
             if self._standing() != other.made_beside:
                 raise Overtaken("another process has written to the ledger while it was rebuilt", hint="try again")
+            here = set(tables_of(self._statements, self.schema))
             for table in tables_of(self._statements, other.schema):
-                there = f"{other.schema}.{ticked(table)}"
-                columns = self._statements.rows(f"DESCRIBE DETAIL {there}")[0]["clusteringColumns"]
-                clustered = f"CLUSTER BY ({', '.join(map(ticked, columns))}) " if columns else ""
-                session.execute(f"CREATE OR REPLACE TABLE {ticked(table)} {clustered}AS SELECT * FROM {there}")
+                self._fill(session, table, f"{other.schema}.{ticked(table)}", is_there=table in here)
             self.copy_views(other)
         other.remove()
         return self._sibling(f"{self._name}_{keep_as}")
+
+    def _fill(self, session: DatabricksSession, table: str, other: str, *, is_there: bool) -> None:
+        """Let a table have another one's rows; it stays what it is where it has the same columns."""
+        if is_there and list(session.columns(table).items()) == list(session.columns_of(other).items()):
+            session.execute(f"INSERT OVERWRITE {ticked(table)} SELECT * FROM {other}")
+            return
+        session.execute(f"CREATE OR REPLACE TABLE {ticked(table)} {self._clustered_as(other)}AS SELECT * FROM {other}")
 
     def remove(self) -> None:
         self._prepared = False

@@ -5,18 +5,22 @@ one at a time. Before a change first writes, the version that each table has the
 all is done the note is cleared, in one statement, which is the commit. If the holder dies before that, whoever comes
 next finds the note and restores those versions. Each of these steps can be done twice, and ends the same.
 
-A statement of the dead one may still run, or wait to. So before a table is restored a property of it is changed, which
-makes Delta refuse what began to write to it earlier; and each holder has a schema of its own for what is on its way,
-which goes before anything is restored: what begins later has nothing to read, as every statement that changes rows
-reads from there, if only the view `held`. (RESTORE and the making of views cannot.) And who was only thought dead,
-having slept, restores nothing before it has made sure that the hold is still its own.
+A statement of the dead one may still run, or wait to. Three things keep it from doing harm:
+
+- Each holder has a schema of its own for what is on its way, which goes before anything is restored: what begins later
+  has nothing to read, as every statement that changes rows reads from there, if only the view `held`. (RESTORE and the
+  making of views cannot.)
+- Before a table is restored a property of it is changed, after which Delta refuses what began to write to it earlier.
+- Where it does not, the table's own history tells: a write that had read a version from before that change is none of
+  its successor's, whose change is then undone and made anew.
+
+And who was only thought dead, having slept, restores nothing before it has made sure that the hold is still its own.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
 """
 
 import json
 import os
-import re
 import socket
 import time
 from contextlib import suppress
@@ -25,9 +29,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from core.errors import Busy, DropledgerError, Overtaken
+from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken
 from core.patience import Waiting, patiently
-from infra.databricks_connection import STATEMENT_SECONDS, Statements
+from infra.databricks_connection import Statements
+from infra.databricks_errors import STATEMENT_SECONDS
+from infra.databricks_schemas import drop_schema, drop_work, schemas_like, tables_of, version_of
 from infra.databricks_sql import ticked
 from infra.turns import is_alive
 
@@ -41,13 +47,26 @@ _ENDED: set[str] = set()
 
 _NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
 _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
+_FENCE = "dropledger.restored_by"
+_KEEPS_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES")
+"""What the history of a table calls operations, of the platform's too, that change no row of it."""
 
 
 class Writer:
-    """The hold that one process has on a schema, and its open change."""
+    """The hold that one process has on a schema, and its open change.
+
+    `function` is the ARN of the one function of AWS Lambda that this process serves, if it does. Of such a function one
+    call is at work at a time, so that a hold of its own is that of a call that was ended.
+    """
 
     def __init__(
-        self, statements: Statements, catalog: str, schema: str, wait_seconds: float, waiting: Waiting
+        self,
+        statements: Statements,
+        catalog: str,
+        schema: str,
+        wait_seconds: float,
+        waiting: Waiting,
+        function: str = "",
     ) -> None:
         self._statements = statements
         self._catalog = catalog
@@ -57,16 +76,22 @@ class Writer:
         self._wait_seconds = wait_seconds
         self._waiting = waiting
         self._token = uuid4().hex[:12]
-        self._holder = f"{self._token} (process {os.getpid()} on {_machine()})"
+        self._function = function
+        who = f"function {function}" if function else f"process {os.getpid()} on {_machine()}"
+        self._holder = f"{self._token} ({who})"
         self._renewed = 0.0
         self._changed: dict[str, int | None] | None = None
         self._after: int | None = None
         self._versions: dict[str, int] = {}
+        self._fenced: set[str] = set()
 
     @property
     def work(self) -> str:
         """The name of the holder's own schema."""
-        return f"{self._name}_work_{self._token}"
+        return self._work_of(self._token)
+
+    def _work_of(self, token: str) -> str:
+        return f"{self._name}_work_{token}"
 
     @property
     def held(self) -> str:
@@ -100,8 +125,7 @@ class Writer:
         before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
         self._renewed = _seconds()
         if before is not None:
-            for schema in schemas_like(self._statements, self._catalog, f"{self._name}_work_", r"[0-9a-f]{12}"):
-                drop_schema(self._statements, self._catalog, schema)
+            self._drop_work_of_the_dead(self._work_of(_token_of(before)))
         if changed is not None:
             self._changed = json.loads(changed)
             self.undo()
@@ -109,9 +133,11 @@ class Writer:
         self._statements.run(f"CREATE VIEW {self.held} AS SELECT TRUE AS _held")
 
     def _try_to_take(self) -> tuple[str | None, str | None]:
-        [found] = self._statements.rows(f"SELECT holder, changed, until < {_NOW} AS over FROM {self._table}")
-        before, changed = found["holder"], found["changed"]
-        if before is None or found["over"] or before.partition(" ")[0] in _ENDED or _is_dead(before):
+        [found] = self._statements.rows(
+            f"SELECT holder, changed, timestampdiff(SECOND, {_NOW}, until) AS seconds FROM {self._table}"
+        )
+        before, changed, seconds = found["holder"], found["changed"], found["seconds"]
+        if before is None or seconds < 0 or _token_of(before) in _ENDED or self._is_dead(before):
             taken = self._statements.run(
                 f"""UPDATE {self._table} SET holder = :me, until = {_UNTIL}
                 WHERE holder IS NOT DISTINCT FROM :before AND changed IS NOT DISTINCT FROM :changed""",
@@ -124,7 +150,37 @@ class Writer:
             f"the schema {self._schema} is written to",
             holder=(before or "another process").partition(" ")[2].strip("()"),
             hint=f"try again when that process is done; if it has died, {HOLD_SECONDS // 60} minutes after its death",
+            seconds=None if seconds is None else float(seconds),
         )
+
+    def _is_dead(self, holder: str) -> bool:
+        """Whether a writer was an earlier call of this function, or a process of this machine that has ended."""
+        _, _, who = holder.partition(" (")
+        if self._function:  # machines of Lambda are copies of each other, so that numbers of processes say nothing
+            return who == f"function {self._function})"
+        process, _, machine = who.removeprefix("process ").rstrip(")").partition(" on ")
+        return machine == _machine() and process.isdecimal() and not is_alive(int(process))
+
+    def _drop_work_of_the_dead(self, named: str) -> None:
+        """Drop what dead writers had on their way; `named` is that of the last one, which must not be there any more.
+
+        Raises:
+            ConfigurationError: it is another principal's.
+        """
+        left = schemas_like(self._statements, self._catalog, f"{self._name}_work_", r"[0-9a-f]{12}")
+        try:
+            for schema in {named, *left}:
+                drop_work(self._statements, self._catalog, schema)
+            if named not in left:  # one that cannot be seen is not dropped either, and not a word is said
+                self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(named)}")
+                drop_schema(self._statements, self._catalog, named)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"the schema {named}, which a process that died has left, cannot be dropped",
+                why=error.why or error.what,
+                hint="let its owner drop it; where several principals write, let a group own what they make "
+                "(docs/databricks.md, Set up)",
+            ) from error
 
     def leave(self) -> None:
         """Let others write."""
@@ -205,10 +261,45 @@ class Writer:
         self._hold(noted)
 
     def commit(self) -> None:
-        """Close the change: what it wrote stays."""
+        """Close the change: what it wrote stays.
+
+        Raises:
+            Overtaken: another process has become the writer, or a statement of one that died has written meanwhile.
+        """
+        if self._changed:
+            self._refuse_late_writes(self._changed)
+        self._close()
+
+    def _close(self) -> None:
         if self._changed:
             self._note(None)
         self._changed = self._after = None
+
+    def _refuse_late_writes(self, changed: dict[str, int | None]) -> None:
+        """Let the change go, and what was written late with it, where a table was written to past its fence."""
+        late = {table: version for table in self._fenced if (version := self._late_write(table)) is not None}
+        if not late:
+            return
+        for table, version in late.items():
+            noted = changed.get(table)
+            changed[table] = version - 1 if noted is None else min(noted, version - 1)
+        self._note(changed)
+        raise Overtaken(
+            f"a statement of a process that died has written to {', '.join(sorted(late))}",
+            hint="try again; what is open is undone before",
+        )
+
+    def _late_write(self, table: str) -> int | None:
+        """The version that a statement wrote which had begun before the table was fenced; None if there is none."""
+        after: list[Any] = []
+        for entry in self._statements.rows(f"DESCRIBE HISTORY {self._schema}.{ticked(table)}"):  # the newest first
+            if entry["operation"] == "SET TBLPROPERTIES" and self._token in str(entry["operationParameters"]):
+                began = entry["version"]
+                late = [one["version"] for one in after if (one["readVersion"] or 0) < began]
+                return min(late, default=None)
+            if entry["operation"] not in _KEEPS_ROWS:
+                after.append(entry)
+        return None
 
     def undo(self) -> None:
         """Close the change: what it wrote goes.
@@ -225,50 +316,14 @@ class Writer:
             if version is None:
                 self._statements.run(f"DROP TABLE IF EXISTS {name}")
             else:
-                self._statements.run(
-                    f"ALTER TABLE {name} SET TBLPROPERTIES ('dropledger.restored_by' = '{self._token}')"
-                )
+                self._statements.run(f"ALTER TABLE {name} SET TBLPROPERTIES ('{_FENCE}' = '{self._token}')")
                 self._statements.run(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
-        self.commit()
+                self._fenced.add(table)
+        self._close()
 
 
-def has_table(statements: Statements, schema: str, name: str) -> bool:
-    """Whether a schema has a table or view of this name."""
-    found = statements.rows(f"SHOW TABLES IN {schema} LIKE '{name}'")
-    return any(row["tableName"] == name and not row["isTemporary"] for row in found)
-
-
-def version_of(statements: Statements, table: str) -> int:
-    """The newest version of a table."""
-    return int(statements.rows(f"DESCRIBE HISTORY {table} LIMIT 1")[0]["version"])
-
-
-def schemas_like(statements: Statements, catalog: str, beginning: str, rest: str) -> list[str]:
-    """The schemas whose name is a beginning, and behind it what a pattern matches."""
-    found = statements.rows(f"SHOW SCHEMAS IN {ticked(catalog)} LIKE '{beginning}*'")
-    names = (str(next(iter(row.values()))) for row in found)
-    return [name for name in names if re.fullmatch(rest, name.removeprefix(beginning)) and name.startswith(beginning)]
-
-
-def drop_schema(statements: Statements, catalog: str, schema: str) -> None:
-    """Drop a schema and all that is in it, if it is there."""
-    statements.run(f"DROP SCHEMA IF EXISTS {ticked(catalog)}.{ticked(schema)} CASCADE")
-
-
-def tables_of(statements: Statements, schema: str) -> list[str]:
-    """The tables of a schema, but for the one of who writes."""
-    views = {row["viewName"] for row in statements.rows(f"SHOW VIEWS IN {schema}")}
-    found = statements.rows(f"SHOW TABLES IN {schema}")
-    return [row["tableName"] for row in found if not row["isTemporary"] and row["tableName"] not in {*views, "writer"}]
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether a writer was a process of this machine that has ended."""
-    _, _, words = holder.partition(" (process ")
-    process, _, machine = words.rstrip(")").partition(" on ")
-    if machine != _machine() or not process.isdecimal() or "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        return False  # machines of Lambda are copies of each other
-    return not is_alive(int(process))
+def _token_of(holder: str) -> str:
+    return holder.partition(" ")[0]
 
 
 def _machine() -> str:

@@ -69,6 +69,7 @@ class Engine:
         self.warehouse = folder / "warehouse"
         self.views = Views(folder / "views.json")
         self.volumes = sql.Volumes(folder / "Volumes")
+        self.owners: dict[str, str] = {}  # of schemas that one principal made and granted nobody
         for left in folder.glob("spark-*"):  # by a server that was killed
             shutil.rmtree(left, ignore_errors=True)
         self.scratch = Path(tempfile.mkdtemp(prefix="spark-", dir=folder))
@@ -136,5 +137,7 @@ class Engine:
         fields = [changes.get(self._like.productElementName(at), self._like.productElement(at)) for at in places]
         catalog.externalCatalog().createTable(self._like.copy(*fields), False)
 
-    def session(self, catalog: str | None, schema: str | None, settings: Mapping[str, str]) -> Session:
-        return Session(self, catalog, schema, settings)
+    def session(
+        self, catalog: str | None, schema: str | None, settings: Mapping[str, str], principal: str = ""
+    ) -> Session:
+        return Session(self, catalog, schema, settings, principal)

@@ -6,20 +6,24 @@ import time
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotYet
+from dataclasses import replace
 from typing import Any
 
 import lz4.frame
 import pyarrow as pa
 from databricks.sql.thrift_api.TCLIService import ttypes
 from engine import CATALOG, Engine
-from faults import CONFLICT, Fault, Faults
+from faults import FAILURES, Fault, Faults
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from session import Failed, Parameter, Result, Session, failure
 from sql import Refused
 
 VOLUMES = "/_volumes/"
+RESULTS = "/_results/"
+LINKED_BYTES = 100_000  # results from this size on are handed over by the storage, where the client lets them
 PATIENCE = 5.0  # seconds after which a request is answered "still running"
+NO_THRIFT = "BAD_REQUEST: Lakehouse/RT is not supported for Thrift protocol."
 OK = ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
 State = ttypes.TOperationState
 TYPES = (
@@ -53,10 +57,19 @@ class Answered(Exception):
 class Operation:
     """A statement that runs or ran, and where its reader is."""
 
-    def __init__(self, future: Future[Result], compress: bool) -> None:
+    def __init__(
+        self, future: Future[Result], compress: bool, linked: bool, fault: Fault | None, links: "Links"
+    ) -> None:
         self.future = future
         self.compress = compress
+        self.may_be_linked = linked
+        self.fault = fault
+        self.links = links
         self.read = 0
+
+    def linked(self) -> bool:
+        """Whether the result is handed over by links."""
+        return self.may_be_linked and self.future.result().table.nbytes >= LINKED_BYTES
 
     def status(self, patience: float = PATIENCE) -> ttypes.TGetOperationStatusResp:
         """Its status, waiting some time for its end."""
@@ -80,7 +93,7 @@ class Operation:
         return ttypes.TGetResultSetMetadataResp(
             status=OK,
             schema=ttypes.TTableSchema([column(place, field) for place, field in enumerate(result.table.schema)]),
-            resultFormat=ttypes.TSparkRowSetType.ARROW_BASED_SET,
+            resultFormat=getattr(ttypes.TSparkRowSetType, "URL_BASED_SET" if self.linked() else "ARROW_BASED_SET"),
             lz4Compressed=self.compress,
             arrowSchema=result.table.schema.serialize().to_pybytes(),
             isStagingOperation=result.staging,
@@ -90,6 +103,16 @@ class Operation:
         """The next rows, at most so many."""
         table = self.future.result().table
         start, self.read = self.read, min(self.read + rows, table.num_rows)
+        if self.linked():
+            part = table.slice(start, self.read - start)
+            return ttypes.TFetchResultsResp(
+                status=OK,
+                hasMoreRows=self.read < table.num_rows,
+                results=ttypes.TRowSet(
+                    startRowOffset=start, rows=[], resultLinks=[self.links.link(part, start, self.compress, self.fault)]
+                ),
+                resultSetMetadata=self.metadata(),
+            )
         batches = []
         for batch in table.slice(start, self.read - start).combine_chunks().to_batches():
             data = batch.serialize().to_pybytes()
@@ -115,6 +138,39 @@ def column(place: int, field: pa.Field) -> ttypes.TColumnDesc:
     return ttypes.TColumnDesc(columnName=field.name, typeDesc=described, position=place + 1)
 
 
+class Links:
+    """Results that wait in the storage to be fetched: each once, by the address that was given out."""
+
+    def __init__(self) -> None:
+        self.storage = ""
+        self._kept: dict[str, bytes] = {}
+
+    def link(self, rows: pa.Table, start: int, compress: bool, fault: Fault | None) -> ttypes.TSparkArrowResultLink:
+        """Keep rows, and say where."""
+        stream = pa.BufferOutputStream()
+        with pa.ipc.new_stream(stream, rows.schema) as writer:
+            writer.write_table(rows)
+        data = stream.getvalue().to_pybytes()
+        key = secrets.token_hex(16)
+        if not (fault and fault.kind == "link_refused"):
+            self._kept[key] = lz4.frame.compress(data) if compress else data
+        life = -60 if fault and fault.kind == "link_expired" else 900
+        return ttypes.TSparkArrowResultLink(
+            fileLink=f"{self.storage}{RESULTS}{key}?signature=secret",
+            expiryTime=int(time.time()) + life,
+            startRowOffset=start,
+            rowCount=rows.num_rows,
+            bytesNum=len(data),
+            httpHeaders={},
+        )
+
+    def fetched(self, key: str) -> bytes:
+        """What waits under a key. Raises `Answered` where there is nothing for whoever asks."""
+        if key not in self._kept:
+            raise Answered(403, "AuthorizationFailure: This request is not authorized to perform this operation.")
+        return self._kept.pop(key)
+
+
 class Open:
     """An open session: its Spark session, its own thread, and its operations."""
 
@@ -132,6 +188,7 @@ class StandIn:
         self.token = token
         self.url = ""
         self.faults = Faults()
+        self.links = Links()
         self.opened: dict[bytes, Open] = {}
         self.signature = secrets.token_hex(16)
         self.statements: list[dict[str, Any]] = []
@@ -142,16 +199,20 @@ class StandIn:
     ) -> Result:
         """Run a statement that met a fault, or none. Raises Failed."""
         began = time.monotonic()
+        kind = fault.kind if fault else ""
         try:
-            if fault and fault.kind == "conflict":
-                raise Failed(CONFLICT, "2D521")
-            if fault and fault.kind == "slow":
-                self.faults.linger(fault.seconds)
-            if fault and fault.kind == "die_before":
+            if kind in FAILURES:
+                raise Failed(*FAILURES[kind])
+            if kind == "slips_in":
+                return opened.session.insert_late(text, values, lambda: self.linger(fault))
+            if kind == "slow":
+                self.linger(fault)
+            if kind == "die_before":
                 os._exit(1)
             result = opened.session.run(text, values, group, f"{self.url}{VOLUMES}{self.signature}")
-            if fault and fault.kind == "die_after":
+            if kind == "die_after":
                 os._exit(1)
+            result = uncounted(result, kind)
         except Failed:
             raise
         except Exception as error:  # whatever it is, the client must hear of it
@@ -162,6 +223,9 @@ class StandIn:
             milliseconds = round((time.monotonic() - began) * 1000, 1)
             self.statements.append({"session": number, "text": text[:200], "milliseconds": milliseconds})
 
+    def linger(self, fault: Fault | None) -> None:
+        self.faults.linger(fault.seconds if fault else 0.0)
+
     def counted(self) -> dict[str, Any]:
         """The statements that ran, in all and by session."""
         ran = list(self.statements)
@@ -169,6 +233,13 @@ class StandIn:
         for statement in ran:
             sessions[statement["session"]] = sessions.get(statement["session"], 0) + 1
         return {"count": len(ran), "sessions": sessions, "statements": ran}
+
+
+def uncounted(result: Result, kind: str) -> Result:
+    """A result with what a fault of this kind leaves of its counts."""
+    if kind not in ("uncounted", "unreported"):
+        return result
+    return replace(result, modified=None, table=result.table if kind == "uncounted" else pa.table({}))
 
 
 def meet(fault: Fault | None) -> None:
@@ -188,19 +259,26 @@ class Calls:
     Where `lost` is true nothing is answered at all.
     """
 
-    def __init__(self, stand_in: StandIn) -> None:
+    def __init__(self, stand_in: StandIn, principal: str) -> None:
         self.stand_in = stand_in
+        self.principal = principal
         self.http: Answered | None = None
         self.lost = False
 
     def OpenSession(self, request: Any) -> Any:  # noqa: N802
         identity = uuid.uuid4().bytes
         space = request.initialNamespace
+        fault = self.stand_in.faults.strike_opening()
+        if fault and fault.kind == "no_thrift":
+            return ttypes.TOpenSessionResp(status=wrong(Failed(NO_THRIFT, "KP001")), serverProtocolVersion=0)
         try:
-            meet(self.stand_in.faults.strike_opening())
+            meet(fault)
             opened = Open(
                 self.stand_in.engine.session(
-                    space and space.catalogName, space and space.schemaName, request.configuration or {}
+                    space and space.catalogName,
+                    space and space.schemaName,
+                    request.configuration or {},
+                    self.principal,
                 )
             )
         except Answered as answered:
@@ -248,7 +326,9 @@ class Calls:
         ]
         number = str(uuid.UUID(bytes=identity))
         future = opened.thread.submit(self.stand_in.run, opened, number, guid.hex(), request.statement, values, fault)
-        operation = opened.operations[guid] = Operation(future, bool(request.canDecompressLZ4Result))
+        operation = opened.operations[guid] = Operation(
+            future, bool(request.canDecompressLZ4Result), bool(request.canDownloadResult), fault, self.stand_in.links
+        )
         if fault and fault.kind == "lost_answer":
             wait([future])
             self.lost = True

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from databricks.sql.thrift_api.TCLIService import TCLIService
 from engine import Engine
-from protocol import VOLUMES, Answered, Calls, StandIn
+from protocol import RESULTS, VOLUMES, Answered, Calls, StandIn
 from sql import Refused
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
@@ -59,22 +59,29 @@ class Requests(BaseHTTPRequestHandler):
         try:
             if path.startswith(VOLUMES):
                 self._file(path, body)
+            elif path.startswith(RESULTS):
+                self.answer(200, stand_in.links.fetched(path.removeprefix(RESULTS)))
             elif path in ("/_faults", "/_statements"):
                 self._order(path, body)
             elif path != HTTP_PATH or self.command != "POST":
                 raise Answered(404, f"ENDPOINT_NOT_FOUND: {path}")
-            elif self.headers.get("Authorization") != f"Bearer {stand_in.token}":
-                raise Answered(403, "Invalid access token.")
             else:
-                self._thrift(body)
+                self._thrift(body, self._principal())
         except Answered as answered:
             told = {"x-thriftserver-error-message": str(answered), **answered.headers}
             self.answer(answered.code, str(answered).encode(), **told)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_request  # noqa: N815
 
-    def _thrift(self, body: bytes) -> None:
-        calls, answer = Calls(self.server.stand_in), TMemoryBuffer()
+    def _principal(self) -> str:
+        """Who asks: the token may be followed by a colon and a name."""
+        token, _, name = (self.headers.get("Authorization") or "").removeprefix("Bearer ").partition(":")
+        if token != self.server.stand_in.token:
+            raise Answered(403, "Invalid access token.")
+        return name
+
+    def _thrift(self, body: bytes, principal: str) -> None:
+        calls, answer = Calls(self.server.stand_in, principal), TMemoryBuffer()
         TCLIService.Processor(calls).process(TBinaryProtocol(TMemoryBuffer(body)), TBinaryProtocol(answer))
         if calls.http:
             raise calls.http
@@ -133,6 +140,7 @@ class Listening(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Requests)
         self.stand_in = stand_in
         stand_in.url = f"http://127.0.0.1:{self.server_port}"
+        stand_in.links.storage = f"http://localhost:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""

@@ -115,14 +115,15 @@ class Volumes:
         steps = path.removeprefix("dbfs:").split("/")
         if steps[:2] != ["", "Volumes"] or len(steps) < 5 or ".." in steps or not all(steps[2:5]):
             raise Refused("UNSUPPORTED_FEATURE.STAND_IN", f"{path} is no path in a volume.", "0A000")
-        if not self.folder.joinpath(*steps[2:5]).is_dir():
+        volume = self.folder.joinpath(*(step.lower() for step in steps[2:5]))
+        if not volume.is_dir():
             raise Refused("VOLUME_NOT_FOUND", f"There is no volume for {path}.", "42704")
-        return self.folder.joinpath(*steps[2:])
+        return volume.joinpath(*steps[5:])
 
     def volume(self, name: tuple[str, ...], catalog: str, schema: str) -> Path:
         """The folder of a volume named in one to three parts."""
         whole = (catalog, schema)[: 3 - len(name)] + name
-        return self.folder.joinpath(*(part.replace("/", "_").lstrip(".") for part in whole))
+        return self.folder.joinpath(*(part.replace("/", "_").lstrip(".").lower() for part in whole))
 
     def mapped(self, statement: str) -> str:
         """The statement with paths such as parquet.`/Volumes/...` replaced by where the files lie."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
-from infra.databricks_connection import Access, Statements, by_what_to_do
+from infra.databricks_connection import Access, Statements
+from infra.databricks_errors import by_what_to_do
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import exc

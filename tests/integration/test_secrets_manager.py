@@ -59,8 +59,9 @@ def test_warehouse_is_wired_by_a_secret(monkeypatch, tmp_path):
         ("DROPLEDGER_CACHE", str(tmp_path)),
         ("DATABRICKS_HOST", "dbc-1234.cloud.databricks.com"),
         ("DATABRICKS_HTTP_PATH", "/sql/1.0/warehouses/1"),
+        ("DATABRICKS_CATALOG", "loans"),
         ("DATABRICKS_SECRET_ARN", stored(SecretString='{"token": "dapi1"}')),
     ):
         monkeypatch.setenv(name, value)
     runtime = wire(root=str(tmp_path / "root"), warehouse="databricks")
-    assert runtime.warehouse.location == "databricks:main.lending"
+    assert runtime.warehouse.location == "databricks:loans.lending"

@@ -11,10 +11,11 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dropledger-AbCdEf"
 @pytest.fixture(autouse=True)
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SQL warehouse, and the ARN of a secret."""
-    for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "CATALOG", "SCHEMA"):
+    for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "SCHEMA"):
         monkeypatch.delenv(f"DATABRICKS_{name}", raising=False)
     monkeypatch.setenv("DATABRICKS_HOST", "dbc-1234.cloud.databricks.com")
     monkeypatch.setenv("DATABRICKS_HTTP_PATH", "/sql/1.0/warehouses/1")
+    monkeypatch.setenv("DATABRICKS_CATALOG", "loans")
     monkeypatch.setenv("DATABRICKS_SECRET_ARN", ARN)
 
 
@@ -59,3 +60,10 @@ def test_secret_that_says_nothing_is_told_without_its_text(secret):
     while error is not None:
         assert "hush" not in repr(error)
         error = error.__cause__ or error.__context__
+
+
+def test_catalog_has_no_default(monkeypatch: pytest.MonkeyPatch):
+    """There is no catalog that every workspace has."""
+    monkeypatch.delenv("DATABRICKS_CATALOG")
+    with pytest.raises(ConfigurationError, match="needs DATABRICKS_CATALOG"):
+        who_asks("dapi1")

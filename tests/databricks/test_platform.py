@@ -1,0 +1,283 @@
+"""What the platform does otherwise than Spark and Delta by themselves, as its documents and users' reports tell."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.console import until
+from support.databricks_ledger import access_to, new_schema
+from support.databricks_server import Server
+
+from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from core.ports import Layout
+from infra.databricks_connection import Access, Statements
+from infra.databricks_warehouse import DatabricksWarehouse
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("standin")]
+
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:ledger"
+DEAD = "feedfacefeed"
+ROWS = 20_000  # more than what an answer holds, so that they are fetched from the storage
+
+Opened = Callable[..., DatabricksWarehouse]
+
+
+@pytest.fixture(scope="module")
+def access(databricks: Server) -> Access:
+    return access_to(databricks)
+
+
+@pytest.fixture(scope="module")
+def schema(access: Access, tmp_path_factory: pytest.TempPathFactory) -> str:
+    name = new_schema()
+    with DatabricksWarehouse(access, name, tmp_path_factory.mktemp("local")).session() as session:
+        for table in ("t", "delivery", "pipeline_state"):
+            session.execute(f"CREATE TABLE {table} (id BIGINT NOT NULL)")
+    return name
+
+
+@pytest.fixture
+def open_warehouse(access: Access, schema: str, tmp_path: Path) -> Opened:
+    """Another process's, as far as the warehouse can tell."""
+
+    def opened(access: Access = access, *, name: str = schema, function: str = "") -> DatabricksWarehouse:
+        return DatabricksWarehouse(access, name, tmp_path / "local", wait_seconds=0.2, function=function)
+
+    return opened
+
+
+@pytest.fixture
+def emptied(open_warehouse: Opened) -> None:
+    """Table t has no rows."""
+    with open_warehouse().session() as session:
+        session.execute("DELETE FROM t")
+
+
+@pytest.fixture
+def warehouse(open_warehouse: Opened) -> DatabricksWarehouse:
+    return open_warehouse()
+
+
+def ids(warehouse: DatabricksWarehouse) -> list[int]:
+    with warehouse.session(read_only=True) as session:
+        return sorted(row["id"] for row in session.query("SELECT id FROM t"))
+
+
+def written(warehouse: DatabricksWarehouse, number: int) -> int:
+    with warehouse.session() as session, session.transaction():
+        return session.execute(f"INSERT INTO t VALUES ({number})")
+
+
+def die(warehouse: DatabricksWarehouse, who: str, until: str = "2999-01-01") -> None:
+    """Leave the schema in the hands of a process that does nothing more."""
+    with warehouse.session(read_only=True) as session:
+        session.execute(
+            "UPDATE writer SET holder = :holder, until = CAST(:until AS TIMESTAMP)",
+            {"holder": f"{DEAD} ({who})", "until": until},
+        )
+
+
+# Names
+
+
+def test_names_are_those_that_the_catalog_stores(access: Access, open_warehouse: Opened, schema: str):
+    upper = open_warehouse(replace(access, catalog="SPARK_CATALOG"), name=schema.upper())
+    with upper.session() as session:
+        session.execute(f"CREATE SCHEMA {schema}_work_{DEAD}")
+    die(upper, "process 1 on another machine", "2020-01-01")
+    assert written(upper, 1) == 1
+    assert upper.exists()
+    assert upper.location == f"databricks:spark_catalog.{schema}"
+    with upper.session() as session:
+        assert session.query(f"SHOW SCHEMAS LIKE '{schema}_work_{DEAD}'") == []
+    assert upper.at(f"databricks:Spark_Catalog.{schema.upper()}").location == upper.location
+
+
+# Counts
+
+
+@pytest.mark.usefixtures("emptied")
+def test_rows_are_counted_by_the_result_where_the_server_says_nothing_beside_it(
+    warehouse: DatabricksWarehouse, databricks: Server
+):
+    databricks.fault("uncounted", times=10_000)
+    with warehouse.session() as session, session.transaction():
+        assert session.execute("INSERT INTO t SELECT id FROM range(3)") == 3
+        session.scratch("found", "SELECT CAST(2 AS BIGINT) AS id")
+        merge = "MERGE INTO t USING found AS f ON t.id = f.id WHEN MATCHED THEN UPDATE SET id = 7"
+        assert session.execute(merge) == 1
+        assert session.execute("DELETE FROM t WHERE id < 2") == 2
+    databricks.ask("DELETE", "/_faults")
+    assert ids(warehouse) == [7]
+
+
+@pytest.mark.usefixtures("emptied")
+def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehouse, databricks: Server):
+    written(warehouse, 7)
+    databricks.fault("unreported", match=r"\bt\b.*_held")
+    with (
+        pytest.raises(ConfigurationError, match="does not say how many rows"),
+        warehouse.session() as session,
+        session.transaction(),
+    ):
+        session.execute("INSERT INTO t SELECT id FROM range(3)")
+    assert ids(warehouse) == [7]
+
+
+# Who writes
+
+
+@pytest.mark.usefixtures("emptied")
+def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it_came_into(
+    open_warehouse: Opened, databricks: Server
+):
+    successor = open_warehouse()
+
+    def overtaken() -> None:
+        with successor.session() as session, session.transaction():
+            session.execute("INSERT INTO t VALUES (2)")
+            databricks.ask("DELETE", "/_faults")
+            until(lambda: session.count("t") == 2, 60)
+
+    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(written, open_warehouse(), 1)
+        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
+        die(successor, "process 1 on another machine", "2020-01-01")
+        with pytest.raises(Overtaken, match="process that died has written to t"):
+            overtaken()
+        assert isinstance(sent.exception(), Overtaken)
+    written(successor, 3)
+    assert ids(successor) == [3]
+
+
+def test_function_takes_over_its_own_hold_at_once(open_warehouse: Opened):
+    die(open_warehouse(), f"function {FUNCTION}")
+    with pytest.raises(Busy, match=FUNCTION) as busy:
+        written(open_warehouse(function=f"{FUNCTION}-2"), 1)
+    assert busy.value.seconds is not None
+    assert busy.value.seconds > 1000
+    assert written(open_warehouse(function=FUNCTION), 1) == 1
+
+
+def test_schema_of_another_principal_is_told_and_not_passed_over(access: Access, tmp_path: Path, databricks: Server):
+    name, wait = new_schema(), 0.2
+    ann, bob = (
+        DatabricksWarehouse(replace(access, token=f"{access.token}:{who}"), name, tmp_path / who, wait_seconds=wait)
+        for who in ("ann", "bob")
+    )
+    with ann.session() as session:
+        for table in ("t", "pipeline_state"):
+            session.execute(f"CREATE TABLE {table} (id BIGINT)")
+        session.execute(f"GRANT ALL PRIVILEGES ON SCHEMA {name} TO bob")
+        session.execute(f"CREATE SCHEMA {name}_work_{DEAD}")
+    assert written(bob, 1) == 1
+    die(bob, "process 1 on another machine", "2020-01-01")
+    with pytest.raises(ConfigurationError, match=rf"{name}_work_{DEAD}.*cannot be dropped") as refused:
+        written(bob, 2)
+    assert "owner" in refused.value.hint
+    die(bob, "process 1 on another machine", "2020-01-01")
+    assert written(ann, 3) == 1
+    assert ids(bob) == [1, 3]
+
+
+@pytest.mark.usefixtures("emptied")
+@pytest.mark.parametrize("fault", ["lost_session", "lost_answer"])
+def test_connection_that_has_gone_while_nothing_was_done_is_made_anew(
+    warehouse: DatabricksWarehouse, databricks: Server, fault: str
+):
+    written(warehouse, 1)
+    databricks.fault(fault, match="^CREATE SCHEMA IF NOT EXISTS")
+    assert written(warehouse, 2) == 1
+    databricks.fault(fault, match="^SHOW SCHEMAS")
+    assert ids(warehouse) == [1, 2]
+    assert databricks.ask("GET", "/_faults") == {"waiting": 0}
+
+
+# Results and files
+
+
+def test_large_results_come_from_the_storage_or_not_as_is_set(
+    access: Access, open_warehouse: Opened, databricks: Server, tmp_path: Path
+):
+    fetched = []
+    for cloud_fetch in (True, False):
+        if not cloud_fetch:
+            databricks.fault("link_refused", match="SELECT id")
+        with open_warehouse(replace(access, cloud_fetch=cloud_fetch)).session(read_only=True) as session:
+            path = tmp_path / f"{cloud_fetch}.csv"
+            session.export(f"SELECT id, uuid() AS u FROM range({ROWS}) ORDER BY id", path, "csv")
+            fetched.append([line.partition(",")[0] for line in path.read_text().splitlines()])
+    assert fetched[0] == ["id", *map(str, range(ROWS))]
+    assert fetched[1] == fetched[0]
+    databricks.ask("DELETE", "/_faults")
+
+
+@pytest.mark.parametrize("fault", ["link_refused", "link_expired"])
+def test_storage_that_hands_over_nothing_is_told_with_what_to_allow(
+    warehouse: DatabricksWarehouse, databricks: Server, tmp_path: Path, fault: str
+):
+    with warehouse.session(read_only=True) as session:
+        databricks.fault(fault, match="SELECT id")
+        with pytest.raises(Unavailable, match="storage") as failed:
+            session.export(f"SELECT id, uuid() AS u FROM range({ROWS})", tmp_path / "rows.csv", "csv")
+    assert "egress" in failed.value.hint
+    assert "DATABRICKS_CLOUD_FETCH" in failed.value.hint
+    assert "secret" not in str(failed.value)
+
+
+def test_warehouse_that_refuses_thrift_is_told_as_one(access: Access, databricks: Server, tmp_path: Path):
+    databricks.fault("no_thrift", match="OpenSession")
+    # By another name of the host: the connector remembers such warehouses by it, for hours.
+    with pytest.raises(ConfigurationError, match="does not speak Thrift") as refused:
+        Statements(replace(access, host=access.host.replace("127.0.0.1", "localhost")), tmp_path).rows("SELECT 1")
+    assert "DATABRICKS_HTTP_PATH" in refused.value.hint
+
+
+def test_rows_that_went_up_are_removed_before_their_volume_is_dropped(
+    open_warehouse: Opened, databricks: Server, tmp_path: Path
+):
+    """What is dropped with its schema is kept for a week."""
+    file = tmp_path / "rows.csv"
+    file.write_text("id\n1\n2\n")
+
+    def uploaded() -> list[Path]:
+        return list((databricks.folder / "Volumes").rglob("*.parquet"))
+
+    with open_warehouse().session() as session:
+        layout = Layout(",", 1, None, {"id": 0}, physical_lines=3, lines_end_alike=True, plainly_quoted=True)
+        session.load(file, layout, "incoming", drop_id="0")
+        assert uploaded()
+        session.scratch("typed", "SELECT CAST(id AS BIGINT) AS id FROM incoming")
+        assert session.count("typed") == 2
+    assert uploaded() == []
+
+
+# Tables
+
+
+@pytest.mark.usefixtures("emptied")
+def test_copy_is_made_by_rows_where_the_platform_clones_no_table(warehouse: DatabricksWarehouse, databricks: Server):
+    written(warehouse, 1)
+    databricks.fault("refused", match="SHALLOW CLONE", times=100)
+    copy = warehouse.aside("planning", copied=True)
+    databricks.ask("DELETE", "/_faults")
+    assert ids(copy) == [1]
+    copy.remove()
+
+
+def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(warehouse: DatabricksWarehouse):
+    """OPTIMIZE makes a version of a table, and is no other writer."""
+    with warehouse.session() as session:
+        session.execute("INSERT INTO delivery VALUES (1)")
+    rebuilt = warehouse.aside("rebuilding")
+    with rebuilt.session() as session:
+        session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
+    with warehouse.session(read_only=True) as session:
+        session.execute("OPTIMIZE delivery")
+    warehouse.put_in_place(rebuilt, "previous")
+    assert ids(warehouse) == [7]
+    with warehouse.session() as session, pytest.raises(DropledgerError, match="NOT_NULL"):
+        session.execute("INSERT INTO t VALUES (NULL)")
