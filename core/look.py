@@ -15,44 +15,6 @@ from core.sql import feed_fragments, listed, literal, quoted, statement
 
 Records = list[dict[str, Any]]
 
-_DROP_COLUMNS = (
-    "l.drop_id, l.feed, l.name, l.as_of, l.as_of_source, l.sequence, l.received_at, l.status, l.rows_read, "
-    "l.rows_accepted, l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, "
-    "l.committed_at, l.published_at, "
-    "t.retracted_at, t.retracted_by, t.reason AS retracted_because, s.superseded_by"
-)
-# A correction is a drop that came later under the same name for the same as_of, or with the same bytes; a file that
-# belonged to no feed has another drop_id than when it is dropped again with --feed.
-_DROPS = f"""SELECT {_DROP_COLUMNS}
-FROM drop_ledger AS l
-LEFT JOIN (
-    SELECT
-        drop_id,
-        retracted_at,
-        retracted_by,
-        reason,
-        row_number() OVER (PARTITION BY drop_id ORDER BY retracted_at DESC) AS place
-    FROM retraction
-) AS t
-    ON t.drop_id = l.drop_id
-    AND t.place = 1
-    AND l.status = 'retracted'
-LEFT JOIN (
-    SELECT
-        q.drop_id,
-        max(a.drop_id) AS superseded_by
-    FROM drop_ledger AS q
-    INNER JOIN drop_ledger AS a
-        ON a.name = q.name
-        AND a.sequence > q.sequence
-        AND (a.as_of = q.as_of OR a.sha256 = q.sha256)
-    WHERE q.status = 'quarantined'
-        AND a.status IN ('committed', 'published')
-    GROUP BY q.drop_id
-) AS s
-    ON s.drop_id = l.drop_id
-"""
-
 
 def _late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
     """A select of the drops in history, `drop_id` and `late`, and what it binds."""
@@ -171,7 +133,7 @@ def drops(session: Session, feed: str | None, limit: int, pipeline: Pipeline | N
     late, bound = _late(pipeline)
     found = session.query(
         f"""SELECT d.*, o.late
-        FROM ({_DROPS}{newest}) AS d
+        FROM ({statement("drops")}{newest}) AS d
         LEFT JOIN ({late}) AS o
             ON o.drop_id = d.drop_id
         ORDER BY d.sequence DESC""",
@@ -193,7 +155,7 @@ def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
     if not wanted:
         return set()
     condition = f"WHERE l.drop_id IN ({', '.join(f':{name}' for name in wanted)})"
-    found = session.query(_DROPS + condition, wanted)
+    found = session.query(statement("drops") + condition, wanted)
     return {row["drop_id"] for row in found if row["superseded_by"] or row["status"] != "quarantined"}
 
 
@@ -204,7 +166,8 @@ def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
         ConfigurationError: there is none, or several.
     """
     found = session.query(
-        _DROPS + "WHERE substr(l.drop_id, 1, :length) = :drop_id", {"drop_id": drop_id.lower(), "length": len(drop_id)}
+        statement("drops") + "WHERE substr(l.drop_id, 1, :length) = :drop_id",
+        {"drop_id": drop_id.lower(), "length": len(drop_id)},
     )
     if len(found) != 1 or not drop_id:
         raise ConfigurationError(
