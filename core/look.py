@@ -1,15 +1,15 @@
 """What people ask of the ledger: its state, its drops, what was refused, and the timeline of a key."""
 
-import csv
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from core.checks import finding
-from core.contract import Contract, Severity
+from core.contract import Severity
 from core.definition import Pipeline
 from core.errors import ConfigurationError
 from core.history import INITIAL_SEQUENCE
+from core.keys import hint_of_nearest, read_key
 from core.ports import Parameters, Session
 from core.sql import feed_fragments, listed, literal, quoted, statement
 
@@ -199,63 +199,33 @@ def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Recor
         ConfigurationError: there is no such feed, or the key cannot be one of its keys.
     """
     contract = pipeline.contract(feed)
-    parts = _parts(key, contract)
+    asked = read_key(key, contract)
     fragments = feed_fragments(contract)
-    wanted = " AND ".join(
-        f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}"
-        for place, name in enumerate(contract.key)
-    )
     return session.query(
         f"""SELECT {fragments["h_columns"]}, h.valid_from, h.valid_to, h.is_current, h.drop_id, h.line, l.name AS file
         FROM {fragments["history"]} AS h
         LEFT JOIN drop_ledger AS l
             ON l.drop_id = h.drop_id
-        WHERE {wanted}
+        WHERE {asked.condition}
         ORDER BY {listed(contract.key, "h")}, h.valid_from""",
-        {f"part_{place}": part for place, part in enumerate(parts)},
+        asked.bound,
     )
 
 
-def keys_around(session: Session, pipeline: Pipeline, feed: str, number: int) -> dict[str, Any]:
-    """How many `keys` a feed has whose key is one integer, and the nearest ones `below` and `above` a number."""
-    (key,) = (quoted(name) for name in pipeline.contract(feed).key)
-    return session.query(
-        f"""SELECT
-            count(DISTINCT {key}) AS keys,
-            max(CASE WHEN {key} < :number THEN {key} END) AS below,
-            min(CASE WHEN {key} > :number THEN {key} END) AS above,
-            coalesce(max(CASE WHEN {key} = :number THEN 1 ELSE 0 END), 0) AS there
-        FROM {quoted(f"history_{feed}")}""",
-        {"number": number},
-    )[0]
+def known_timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Records:
+    """What `timeline` gives, of a key that must have been there.
 
-
-def _parts(key: str, contract: Contract) -> list[str]:
-    """The parts of a key that people wrote, as the cells of a line of CSV; a key of one column may hold bare commas."""
-    try:
-        parts = [part.strip() for part in next(csv.reader([key], skipinitialspace=True, strict=True), [""])]
-    except csv.Error:
-        parts = []
-    if len(parts) != len(contract.key) == 1:
-        return [key.strip()]
-    if len(parts) != len(contract.key):
-        has = f"has {len(parts)} part{'s' if len(parts) != 1 else ''}" if parts else "has a quote that is not closed"
+    Raises:
+        ConfigurationError: it never was, or as `timeline`; the hint names the nearest keys that were.
+    """
+    found = timeline(session, pipeline, feed, key)
+    if not found:
+        asked = read_key(key, pipeline.contract(feed))
         raise ConfigurationError(
-            f"the key '{key}' {has}, and that of the feed {contract.feed} has {len(contract.key)}",
-            hint=f"give {', '.join(contract.key)}, separated by commas; quote a part that holds one, as in CSV: "
-            """'"Lee, Ann",7'""",
+            f"the feed {feed} never had the key {key}",
+            hint=hint_of_nearest(session, asked, "dropledger drops lists what was dropped"),
         )
-    return parts
-
-
-def _canonical(contract_type: str, place: int) -> str:
-    """A part of a key that people wrote, in the spelling of its type: 10000 finds 10000.00."""
-    marker = f":part_{place}"
-    if contract_type == "text":
-        return marker
-    from core.sql import engine_type
-
-    return f"CAST(try_cast({marker} AS {engine_type(contract_type)}) AS STRING)"
+    return found
 
 
 def account_figure(
