@@ -13,6 +13,7 @@ import click
 from core import __version__
 from core.errors import ConfigurationError, DropledgerError
 from handlers.environment import Group
+from handlers.variables import misspelt
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -92,11 +93,21 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+_LOGGING = {"handle", "watch"}  # what they write to standard error is a log, which has its own line for that
+
+
+def _warn_of_variables() -> None:
+    for name, hint in misspelt():
+        click.echo(f"Warning: {name} is not a setting; {hint}", err=True)
+
+
 def _run(body: Callable[..., int], **arguments: object) -> None:
     """Run a command's body and exit with its code."""
     from handlers.settings import pipeline_named
 
     shared = click.get_current_context().find_root().ensure_object(dict)
+    if not shared.get("quiet") and shared.get("command") not in _LOGGING:
+        _warn_of_variables()
     pipeline = shared.get("pipeline")
     with pipeline_named(None if pipeline is None else str(pipeline)):
         code = body(

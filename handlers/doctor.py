@@ -16,6 +16,7 @@ from core.soundness import (
     refuse_lost_warehouse,
 )
 from handlers import render
+from handlers.variables import misspelt
 from handlers.wiring import wire_existing
 
 
@@ -31,6 +32,7 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     versions = {"dropledger": __version__, "python": platform.python_version(), **dict(runtime.warehouse.versions())}
     found = runtime.store.problems()
     code = 2 if found else 0
+    found.extend((f"{name} is set, and is not a setting", hint) for name, hint in misspelt())
     try:
         found.extend(_stuck(runtime))  # of which those before an error stay
     except DropledgerError as failure:
