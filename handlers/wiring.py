@@ -18,10 +18,11 @@ from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
 
-_WAREHOUSE = "warehouse/ledger.duckdb"
+WAREHOUSE = "warehouse/ledger.duckdb"
+"""Where a root has its warehouse."""
 
 
-def _earlier(pipeline: Pipeline) -> str:
+def earlier_warehouse(pipeline: Pipeline) -> str:
     """Where versions before this one had a root's warehouse."""
     return f"warehouse/{pipeline.name}.duckdb"
 
@@ -48,8 +49,8 @@ def wire(*, root: str | None = None, warehouse: str | None = None, waiting: Wait
         store, path, keeper = _in_bucket(settings, pipeline, waiting)
     else:
         folder = Path(settings.root).resolve()
-        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / _WAREHOUSE, None
-        earlier = folder / _earlier(pipeline)
+        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / WAREHOUSE, None
+        earlier = folder / earlier_warehouse(pipeline)
     if settings.warehouse:
         path, keeper, earlier = Path(settings.warehouse), None, None
     engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
@@ -129,10 +130,10 @@ def _in_bucket(settings: Settings, pipeline: Pipeline, waiting: Waiting) -> tupl
     bucket = Bucket(settings.root)
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
     keeper = S3WarehouseFile(
-        bucket, _WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=_earlier(pipeline)
+        bucket, WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=earlier_warehouse(pipeline)
     )
     confirm = _nothing if settings.warehouse else keeper.confirm
-    return S3Store(bucket, local, now, confirm, waiting, _original), local / _WAREHOUSE, keeper
+    return S3Store(bucket, local, now, confirm, waiting, _original), local / WAREHOUSE, keeper
 
 
 def _original(dropped: FileDropped, target: Path) -> FileDropped:
