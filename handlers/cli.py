@@ -231,6 +231,21 @@ def explain(account_id: int, as_of: datetime | None) -> None:
 
 
 @cli.command()
+@click.argument("query")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Maximum rows; 0 for all.")
+@common_options
+def sql(query: str, limit: int) -> None:
+    """Run a query on the warehouse, and show its rows.
+
+    Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
+    written, and no file is read.
+    """
+    from handlers.sql import sql as body
+
+    _run(body, query=query, limit=limit)
+
+
+@cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
@@ -389,17 +404,20 @@ def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
     sys.exit(failure.exit_code)
 
 
-def _may_be_a_key(wrong: click.ClickException) -> bool:
-    """Whether what was taken for an unknown option may be the key that a command asks for."""
+_MAY_BEGIN_WITH_A_HYPHEN = {"history": "key", "explain": "key", "sql": "query"}
+
+
+def _way_out(wrong: click.ClickException) -> str:
+    """What to try where that which was taken for an unknown option may be the very thing that a command asks for."""
     if not isinstance(wrong, click.NoSuchOption) or wrong.ctx is None:
-        return False
-    return wrong.ctx.command.name in {"history", "explain"}
+        return ""
+    what = _MAY_BEGIN_WITH_A_HYPHEN.get(str(wrong.ctx.command.name))
+    return f"; put -- before a {what} that begins with a hyphen" if what else ""
 
 
 def _leave_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
     path = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-    key = "; put -- before a key that begins with a hyphen" if _may_be_a_key(wrong) else ""
-    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{key}"), command)
+    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{_way_out(wrong)}"), command)
 
 
 def main() -> None:

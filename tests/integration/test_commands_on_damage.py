@@ -18,6 +18,7 @@ LOOKING = {
     "rejects": ("0",),
     "history": ("account", "11"),
     "explain": ("11",),
+    "sql": ("SELECT * FROM drop_ledger",),
     "plan": ("accounts_2026-03-01.csv",),
     "verify": (),
     "doctor": (),
