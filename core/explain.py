@@ -7,7 +7,8 @@ from typing import Any
 
 from core.definition import Pipeline
 from core.errors import ConfigurationError, Different
-from core.look import Records, account_figure, keys_around
+from core.keys import count_keys, hint_of_nearest, read_key
+from core.look import Records, account_figure, timeline
 from core.ports import Session
 
 _CENT = Decimal("0.01")
@@ -64,24 +65,27 @@ def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: dateti
 
 def _nothing_true(session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None) -> ConfigurationError:
     """What to say of an account that is not known, or not at the moment."""
-    found = keys_around(session, pipeline, "account", account_id)
-    if found["there"]:
+    if timeline(session, pipeline, "account", str(account_id)):
         return ConfigurationError(
             f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
             hint=f"dropledger history account {'-- ' if account_id < 0 else ''}{account_id} shows when it was",
         )
-    if not found["keys"]:
+    contract = pipeline.contract("account")
+    keys = count_keys(session, contract)
+    if not keys:
         return ConfigurationError(
             f"there is no account {account_id}",
             why="no account was ever dropped",
             hint="drop a file of accounts first: dropledger process FILE",
         )
-    nearest = [str(key) for key in (found["below"], found["above"]) if key is not None]
     return ConfigurationError(
         f"there is no account {account_id}",
-        why=f"the ledger has {found['keys']:,} account{'' if found['keys'] == 1 else 's'}",
-        hint=f"the nearest {'is' if len(nearest) == 1 else 'are'} {' and '.join(nearest)}; "
-        "outputs/account_summary.csv in the root lists all that have a figure",
+        why=f"the ledger has {keys:,} account{'' if keys == 1 else 's'}",
+        hint=hint_of_nearest(
+            session,
+            read_key(str(account_id), contract),
+            "outputs/account_summary.csv in the root lists all that have a figure",
+        ),
     )
 
 

@@ -1,57 +1,19 @@
 """What people ask of the ledger: its state, its drops, what was refused, and the timeline of a key."""
 
-import csv
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from core.checks import finding
-from core.contract import Contract, Severity
+from core.contract import Severity
 from core.definition import Pipeline
 from core.errors import ConfigurationError
 from core.history import INITIAL_SEQUENCE
+from core.keys import hint_of_nearest, read_key
 from core.ports import Parameters, Session
 from core.sql import feed_fragments, listed, literal, quoted, statement
 
 Records = list[dict[str, Any]]
-
-_DROP_COLUMNS = (
-    "l.drop_id, l.feed, l.name, l.as_of, l.as_of_source, l.sequence, l.received_at, l.status, l.rows_read, "
-    "l.rows_accepted, l.rows_rejected, l.rows_duplicate, l.versions_opened, l.versions_closed, l.error, "
-    "l.committed_at, l.published_at, "
-    "t.retracted_at, t.retracted_by, t.reason AS retracted_because, s.superseded_by"
-)
-# A correction is a drop that came later under the same name for the same as_of, or with the same bytes; a file that
-# belonged to no feed has another drop_id than when it is dropped again with --feed.
-_DROPS = f"""SELECT {_DROP_COLUMNS}
-FROM drop_ledger AS l
-LEFT JOIN (
-    SELECT
-        drop_id,
-        retracted_at,
-        retracted_by,
-        reason,
-        row_number() OVER (PARTITION BY drop_id ORDER BY retracted_at DESC) AS place
-    FROM retraction
-) AS t
-    ON t.drop_id = l.drop_id
-    AND t.place = 1
-    AND l.status = 'retracted'
-LEFT JOIN (
-    SELECT
-        q.drop_id,
-        max(a.drop_id) AS superseded_by
-    FROM drop_ledger AS q
-    INNER JOIN drop_ledger AS a
-        ON a.name = q.name
-        AND a.sequence > q.sequence
-        AND (a.as_of = q.as_of OR a.sha256 = q.sha256)
-    WHERE q.status = 'quarantined'
-        AND a.status IN ('committed', 'published')
-    GROUP BY q.drop_id
-) AS s
-    ON s.drop_id = l.drop_id
-"""
 
 
 def _late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
@@ -171,7 +133,7 @@ def drops(session: Session, feed: str | None, limit: int, pipeline: Pipeline | N
     late, bound = _late(pipeline)
     found = session.query(
         f"""SELECT d.*, o.late
-        FROM ({_DROPS}{newest}) AS d
+        FROM ({statement("drops")}{newest}) AS d
         LEFT JOIN ({late}) AS o
             ON o.drop_id = d.drop_id
         ORDER BY d.sequence DESC""",
@@ -193,7 +155,7 @@ def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
     if not wanted:
         return set()
     condition = f"WHERE l.drop_id IN ({', '.join(f':{name}' for name in wanted)})"
-    found = session.query(_DROPS + condition, wanted)
+    found = session.query(statement("drops") + condition, wanted)
     return {row["drop_id"] for row in found if row["superseded_by"] or row["status"] != "quarantined"}
 
 
@@ -204,7 +166,8 @@ def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
         ConfigurationError: there is none, or several.
     """
     found = session.query(
-        _DROPS + "WHERE substr(l.drop_id, 1, :length) = :drop_id", {"drop_id": drop_id.lower(), "length": len(drop_id)}
+        statement("drops") + "WHERE substr(l.drop_id, 1, :length) = :drop_id",
+        {"drop_id": drop_id.lower(), "length": len(drop_id)},
     )
     if len(found) != 1 or not drop_id:
         raise ConfigurationError(
@@ -236,63 +199,33 @@ def timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Recor
         ConfigurationError: there is no such feed, or the key cannot be one of its keys.
     """
     contract = pipeline.contract(feed)
-    parts = _parts(key, contract)
+    asked = read_key(key, contract)
     fragments = feed_fragments(contract)
-    wanted = " AND ".join(
-        f"CAST(h.{quoted(name)} AS STRING) = {_canonical(contract.column(name).type, place)}"
-        for place, name in enumerate(contract.key)
-    )
     return session.query(
         f"""SELECT {fragments["h_columns"]}, h.valid_from, h.valid_to, h.is_current, h.drop_id, h.line, l.name AS file
         FROM {fragments["history"]} AS h
         LEFT JOIN drop_ledger AS l
             ON l.drop_id = h.drop_id
-        WHERE {wanted}
+        WHERE {asked.condition}
         ORDER BY {listed(contract.key, "h")}, h.valid_from""",
-        {f"part_{place}": part for place, part in enumerate(parts)},
+        asked.bound,
     )
 
 
-def keys_around(session: Session, pipeline: Pipeline, feed: str, number: int) -> dict[str, Any]:
-    """How many `keys` a feed has whose key is one integer, and the nearest ones `below` and `above` a number."""
-    (key,) = (quoted(name) for name in pipeline.contract(feed).key)
-    return session.query(
-        f"""SELECT
-            count(DISTINCT {key}) AS keys,
-            max(CASE WHEN {key} < :number THEN {key} END) AS below,
-            min(CASE WHEN {key} > :number THEN {key} END) AS above,
-            coalesce(max(CASE WHEN {key} = :number THEN 1 ELSE 0 END), 0) AS there
-        FROM {quoted(f"history_{feed}")}""",
-        {"number": number},
-    )[0]
+def known_timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> Records:
+    """What `timeline` gives, of a key that must have been there.
 
-
-def _parts(key: str, contract: Contract) -> list[str]:
-    """The parts of a key that people wrote, as the cells of a line of CSV; a key of one column may hold bare commas."""
-    try:
-        parts = [part.strip() for part in next(csv.reader([key], skipinitialspace=True, strict=True), [""])]
-    except csv.Error:
-        parts = []
-    if len(parts) != len(contract.key) == 1:
-        return [key.strip()]
-    if len(parts) != len(contract.key):
-        has = f"has {len(parts)} part{'s' if len(parts) != 1 else ''}" if parts else "has a quote that is not closed"
+    Raises:
+        ConfigurationError: it never was, or as `timeline`; the hint names the nearest keys that were.
+    """
+    found = timeline(session, pipeline, feed, key)
+    if not found:
+        asked = read_key(key, pipeline.contract(feed))
         raise ConfigurationError(
-            f"the key '{key}' {has}, and that of the feed {contract.feed} has {len(contract.key)}",
-            hint=f"give {', '.join(contract.key)}, separated by commas; quote a part that holds one, as in CSV: "
-            """'"Lee, Ann",7'""",
+            f"the feed {feed} never had the key {key}",
+            hint=hint_of_nearest(session, asked, "dropledger drops lists what was dropped"),
         )
-    return parts
-
-
-def _canonical(contract_type: str, place: int) -> str:
-    """A part of a key that people wrote, in the spelling of its type: 10000 finds 10000.00."""
-    marker = f":part_{place}"
-    if contract_type == "text":
-        return marker
-    from core.sql import engine_type
-
-    return f"CAST(try_cast({marker} AS {engine_type(contract_type)}) AS STRING)"
+    return found
 
 
 def account_figure(

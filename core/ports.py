@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from core.compression import Compression
 from core.drop import Claim, FileDropped
@@ -191,7 +191,7 @@ class Session(Protocol):
         ...
 
     def view(self, name: str, select: str) -> None:
-        """Name a query over scratch relations, for this session alone; it is evaluated where it is used."""
+        """Name a query, for this session alone; it is evaluated where it is used, and nothing but a query is taken."""
         ...
 
     def transaction(self, *, single: bool = False) -> AbstractContextManager[None]:
@@ -269,6 +269,15 @@ class Session(Protocol):
 
     def export(self, select: str, path: Path, kind: str) -> None:
         """Write a result to a local file, in order; `kind` is csv or parquet."""
+        ...
+
+
+@runtime_checkable
+class Confinable(Protocol):
+    """A session whose engine could reach for files of this machine, and can be kept from it."""
+
+    def confine(self) -> None:
+        """Let no statement read or write any file but the warehouse's own, for as long as the session lasts."""
         ...
 
 

@@ -135,11 +135,7 @@ def _restorable(session: Session, drop_id: str) -> LedgerRow:
 def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
-    session.scratch(
-        "_dl_concerned",
-        statement("retract_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
-        {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of, "shares_moments": shares},
-    )
+    _concern(session, contract, row, complete=complete, any_may_matter=shares)
     if complete and shares:
         _concern_hidden_keys(runtime, session, row)
     counts = _weave_concerned(runtime, session, contract, but=row.drop_id)
@@ -152,11 +148,8 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -
 
 def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
-    session.scratch(
-        "_dl_concerned",
-        statement("restore_concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
-        {"drop_id": row.drop_id, "sequence": row.sequence, "as_of": row.as_of},
-    )
+    # It has no version yet by which to tell what matters.
+    _concern(session, contract, row, complete=complete, any_may_matter=True)
     retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
     counts = _weave_concerned(runtime, session, contract)
     restored = _conclude(runtime, session, row, counts, moment_before)
@@ -176,6 +169,20 @@ def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple
     no_changes(session, runtime.pipeline.contracts.values())
     extract = extract_in_history(session, runtime, contract, row)
     return contract, moment_before, read_archived(session, extract, row.sequence)
+
+
+def _concern(session: Session, contract: Contract, row: LedgerRow, *, complete: bool, any_may_matter: bool) -> None:
+    """Set up `_dl_concerned` with the keys whose timeline the drop may change, by its rows and those that it lacks."""
+    session.scratch(
+        "_dl_concerned",
+        statement("concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
+        {
+            "drop_id": row.drop_id,
+            "sequence": row.sequence,
+            "as_of": row.as_of,
+            "any_may_matter": any_may_matter,
+        },
+    )
 
 
 def _conclude(

@@ -13,6 +13,7 @@ import click
 from core import __version__
 from core.errors import ConfigurationError, DropledgerError
 from handlers.environment import Group
+from handlers.variables import misspelt
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -92,11 +93,21 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+_LOGGING = {"handle", "watch"}  # what they write to standard error is a log, which has its own line for that
+
+
+def _warn_of_variables() -> None:
+    for name, hint in misspelt():
+        click.echo(f"Warning: {name} is not a setting; {hint}", err=True)
+
+
 def _run(body: Callable[..., int], **arguments: object) -> None:
     """Run a command's body and exit with its code."""
     from handlers.settings import pipeline_named
 
     shared = click.get_current_context().find_root().ensure_object(dict)
+    if not shared.get("quiet") and shared.get("command") not in _LOGGING:
+        _warn_of_variables()
     pipeline = shared.get("pipeline")
     with pipeline_named(None if pipeline is None else str(pipeline)):
         code = body(
@@ -217,6 +228,21 @@ def explain(account_id: int, as_of: datetime | None) -> None:
     from handlers.look import explain as body
 
     _run(body, account_id=account_id, as_of=as_of)
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Maximum rows; 0 for all.")
+@common_options
+def sql(query: str, limit: int) -> None:
+    """Run a query on the warehouse, and show its rows.
+
+    Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
+    written, and no file is read.
+    """
+    from handlers.sql import sql as body
+
+    _run(body, query=query, limit=limit)
 
 
 @cli.command()
@@ -378,17 +404,20 @@ def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
     sys.exit(failure.exit_code)
 
 
-def _may_be_a_key(wrong: click.ClickException) -> bool:
-    """Whether what was taken for an unknown option may be the key that a command asks for."""
+_MAY_BEGIN_WITH_A_HYPHEN = {"history": "key", "explain": "key", "sql": "query"}
+
+
+def _way_out(wrong: click.ClickException) -> str:
+    """What to try where that which was taken for an unknown option may be the very thing that a command asks for."""
     if not isinstance(wrong, click.NoSuchOption) or wrong.ctx is None:
-        return False
-    return wrong.ctx.command.name in {"history", "explain"}
+        return ""
+    what = _MAY_BEGIN_WITH_A_HYPHEN.get(str(wrong.ctx.command.name))
+    return f"; put -- before a {what} that begins with a hyphen" if what else ""
 
 
 def _leave_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
     path = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-    key = "; put -- before a key that begins with a hyphen" if _may_be_a_key(wrong) else ""
-    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{key}"), command)
+    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{_way_out(wrong)}"), command)
 
 
 def main() -> None:

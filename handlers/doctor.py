@@ -16,7 +16,8 @@ from core.soundness import (
     refuse_lost_warehouse,
 )
 from handlers import render
-from handlers.wiring import wire_existing
+from handlers.variables import misspelt
+from handlers.wiring import WAREHOUSE, earlier_warehouse, wire_existing
 
 
 def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
@@ -31,6 +32,7 @@ def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     versions = {"dropledger": __version__, "python": platform.python_version(), **dict(runtime.warehouse.versions())}
     found = runtime.store.problems()
     code = 2 if found else 0
+    found.extend((f"{name} is set, and is not a setting", hint) for name, hint in misspelt())
     try:
         found.extend(_stuck(runtime))  # of which those before an error stay
     except DropledgerError as failure:
@@ -59,12 +61,25 @@ def _stuck(runtime: Runtime) -> Iterator[tuple[str, str]]:
     for place in warehouse.left_over():
         hint = "nothing: it goes at the next start of a command that takes files"
         yield f"{place} was left by a process that was killed", hint
+    yield from _of_two_versions(runtime)
     refuse_lost_warehouse(store, warehouse)
     if warehouse.exists():
         with runtime.sound_reading() as session:
             if quarantined and (left := len(unresolved(store, partial(look.superseded, session)))):
                 yield _in_quarantine(left)
             yield from _of_ledger(runtime, session)
+
+
+def _of_two_versions(runtime: Runtime) -> Iterator[tuple[str, str]]:
+    """A warehouse under the name of an earlier version, beside the one of now: of a backup, or of that version."""
+    earlier = earlier_warehouse(runtime.pipeline)
+    in_use = runtime.warehouse.location == f"{runtime.store.root}/{WAREHOUSE}"
+    if in_use and runtime.store.exists(WAREHOUSE) and runtime.store.exists(earlier):
+        hint = (
+            "stop what still runs an earlier version on this root; dropledger verify says whether the one in use "
+            f"agrees with the archive, and dropledger replay makes it agree; then move {earlier} away"
+        )
+        yield f"there are two warehouses, {WAREHOUSE}, which is in use, and {earlier} of an earlier version", hint
 
 
 def _in_quarantine(files: int) -> tuple[str, str]:

@@ -4,18 +4,8 @@ from collections.abc import Sequence
 
 import click
 
-VARIABLES = {
-    "DROPLEDGER_ROOT": "the root, where --root is left out",
-    "DROPLEDGER_WAREHOUSE": "the DuckDB file, or 'databricks', where --warehouse is left out",
-    "DROPLEDGER_PIPELINE": "a built-in pipeline, or a folder with a pipeline.yaml",
-    "DROPLEDGER_WAIT_SECONDS": "how long to wait for root or warehouse before reporting busy",
-    "DROPLEDGER_MEMORY_LIMIT": "what DuckDB may keep in memory, such as 500MB",
-    "DROPLEDGER_CACHE": "where files of a root in S3 are at hand",
-    "DROPLEDGER_OUTPUTS": "when whole artifacts are written: always, on_demand, or a number of seconds",
-    "DROPLEDGER_LOG": "how to log: console, json or auto",
-    "AWS_*": "as boto3 reads them, where the root is in S3",
-    "DATABRICKS_*": "the connection, where the warehouse is in Databricks",
-}
+from handlers.variables import VARIABLES
+
 _WHEN_PUBLISHING = ("backfill", "demo", "handle", "process", "replay", "restore", "retract", "watch")
 _ONLY_THERE = {"DROPLEDGER_OUTPUTS": _WHEN_PUBLISHING, "DROPLEDGER_LOG": ("handle", "watch")}
 

@@ -10,13 +10,13 @@ from handlers import render
 from handlers.function import handle as run_handle
 from handlers.logs import configure_logs
 from handlers.process import exit_code, most_urgent, show
-from handlers.settings import read_settings
-from handlers.wiring import wire
+from handlers.wiring import settings_in_force, wire
 
 
 def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Handle the event; the exit code, the most urgent of all failures and refusals."""
-    configure_logs(read_settings(root=root, warehouse=warehouse).log)
+    settings = settings_in_force(root=root, warehouse=warehouse)
+    configure_logs(settings.log)
     try:
         content = json_format.loads(event.read_bytes())
     except FileNotFoundError as error:
@@ -29,7 +29,7 @@ def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, 
         raise ConfigurationError(
             f"{event} is not an event", why="it holds no JSON object", hint="name a file that holds one"
         )
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire(settings=settings, waiting=render.waiting(quiet=quiet))
     if not runtime.store.lands_whole:
         raise ConfigurationError(
             f"the root {runtime.store.root} is a folder, of which no event of AWS tells",

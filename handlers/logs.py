@@ -11,6 +11,7 @@ from core.drop import iso
 from core.errors import Unforeseen
 from core.outcome import Outcome
 from handlers.bugs import frames_of
+from handlers.variables import misspelt
 
 
 class _StandardError(io.TextIOBase):
@@ -24,7 +25,7 @@ class _StandardError(io.TextIOBase):
 
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
-    """Set up structlog once, for the whole process."""
+    """Set up structlog once, for the whole process; its first lines tell of variables that are misspelt."""
     # watchdog tells the standard library when a watch is stopped under way; that is no line of ours.
     logging.getLogger("watchdog").addHandler(logging.NullHandler())
     readable = kind == "console" or (kind == "auto" and sys.stderr.isatty())
@@ -52,6 +53,8 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
+    for name, hint in misspelt():
+        structlog.get_logger("dropledger").warning("unknown_setting", variable=name, hint=hint)
 
 
 def frames(failure: BaseException | None) -> dict[str, str]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from core import __version__, look
 from core import explain as explaining
-from core.errors import ConfigurationError
 from core.runtime import Runtime
 from core.soundness import refuse_lost_warehouse
 from handlers import render
@@ -126,11 +125,7 @@ def history(*, feed: str, key: str, root: str | None, warehouse: str | None, jso
     runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     runtime.pipeline.contract(feed)
     with runtime.reading() as session:
-        found = look.timeline(session, runtime.pipeline, feed, key)
-    if not found:
-        raise ConfigurationError(
-            f"the feed {feed} never had the key {key}", hint="dropledger drops lists what was dropped"
-        )
+        found = look.known_timeline(session, runtime.pipeline, feed, key)
     if json:
         render.as_json({"command": "history", "feed": feed, "key": key, "versions": found})
     elif not quiet:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from core.address import nearest_feed
 from core.backfill import backfill as run_backfill
 from core.drop import FileDropped, is_temporary
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, DropledgerError
 from core.migrate import migrate as run_migrate
 from core.outcome import Outcome
 from core.rebuild import Selection
@@ -20,7 +20,9 @@ from handlers import render
 from handlers.process import DIFFERENT, show, taken, told
 from handlers.progress import one_by_one, progress
 from handlers.wiring import wire, wire_existing
+from infra.file_names import readable
 from infra.inbox import dropped_file
+from infra.refusals import Refusals
 
 
 def replay(
@@ -65,19 +67,25 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
     """Take all files below a folder or a prefix through the pipeline; the originals stay where they are."""
     runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     feeds = runtime.pipeline.contracts
+    odd: DropledgerError | None = None
     if folder_or_prefix.startswith("s3://"):
         from infra.s3_originals import objects_below
 
         facts = objects_below(folder_or_prefix, feeds)
     else:
-        facts = _files_below(Path(folder_or_prefix), feeds)
+        facts, odd = _files_below(Path(folder_or_prefix), feeds)
     with progress("backfilling", "files", quiet=quiet or json) as tell:
         outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
-    return told("backfill", outcomes, failure, _summarise, json=json, quiet=quiet)
+    if odd is not None and failure is not None:
+        failure.why = f"{failure.why}; and {odd}"
+    return told("backfill", outcomes, failure or odd, _summarise, json=json, quiet=quiet)
 
 
-def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
-    """As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out."""
+def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped], DropledgerError | None]:
+    """The files, and why some cannot be taken.
+
+    As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out.
+    """
     if not folder.is_dir():
         raise ConfigurationError(
             f"{folder} is not a directory",
@@ -85,11 +93,16 @@ def _files_below(folder: Path, feeds: Collection[str]) -> list[FileDropped]:
         )
     folder = folder.absolute()
     paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
-    return [
-        dropped_file(path, feed=nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds), keep_original=True)
-        for path in paths
-        if path.is_file() and not path.is_symlink() and not any(map(is_temporary, path.relative_to(folder).parts))
-    ]
+    found, refusals = [], Refusals()
+    for path in paths:
+        if path.is_symlink() or not path.is_file() or any(map(is_temporary, path.relative_to(folder).parts)):
+            continue
+        feed = nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds)
+        try:
+            found.append(dropped_file(path, feed=feed, keep_original=True))
+        except (ConfigurationError, FileNotFoundError) as error:  # of no time that any calendar has; or gone by now
+            refusals.note(readable(str(path)), error)
+    return found, refusals.told()
 
 
 def _refuse(error: OSError) -> NoReturn:

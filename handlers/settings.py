@@ -2,15 +2,17 @@
 
 import json
 import os
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.definition import BUILT_IN
 from core.errors import ConfigurationError
@@ -23,7 +25,23 @@ _ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 _pipeline: ContextVar[str | None] = ContextVar("pipeline", default=None)
 
 
-_files: ContextVar[tuple[Path, ...]] = ContextVar("files", default=())
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of settings: `where` it is, as people write it, what is in it, and the folder its paths are told from.
+
+    One in a bucket has no such folder.
+    """
+
+    where: str
+    content: bytes
+    folder: Path | None = None
+
+
+FileOf = Callable[[str], File | None]
+"""Gives the file of settings in a root that is in a bucket, if it has one."""
+
+
+_files: ContextVar[tuple[File, ...]] = ContextVar("files", default=())
 
 
 @contextmanager
@@ -63,28 +81,35 @@ class Settings(BaseSettings):
         return init_settings, env_settings, *(_InFile(settings_cls, file) for file in _files.get())
 
 
-class _InFile(TomlConfigSettingsSource):
-    """The settings in a file, whose paths are told from the folder that it lies in."""
+class _InFile(InitSettingsSource):
+    """The settings in a file."""
 
-    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
-        self._folder = file.parent
-        super().__init__(settings_cls, file)
+    def __init__(self, settings_cls: type[BaseSettings], file: File) -> None:
+        found = tomllib.loads(file.content.decode())
+        super().__init__(settings_cls, {name: _told_from(file, name, value) for name, value in found.items()})
 
-    def __call__(self) -> dict[str, Any]:
-        found = super().__call__()
-        return {name: self._told_from_here(name, value) for name, value in found.items()}
 
-    def _told_from_here(self, name: str, value: Any) -> Any:
-        if name not in {"root", "warehouse", "pipeline", "cache"} or not isinstance(value, str) or not value:
+def _told_from(file: File, name: str, value: Any) -> Any:
+    """A setting of a file; a path is told from where the file lies."""
+    if name not in {"root", "warehouse", "pipeline", "cache"} or not isinstance(value, str) or not value:
+        return value
+    built_in = name == "pipeline" and (BUILT_IN / value / _PIPELINE_FILE).is_file()
+    if file.folder is None:
+        if name == "root" or built_in or (name == "warehouse" and value == "databricks"):
             return value
-        path = self._folder / value
-        is_a_name = {
-            "root": value.startswith("s3://"),
-            "warehouse": value == "databricks",
-            "pipeline": (BUILT_IN / value / _PIPELINE_FILE).is_file() or not (path / _PIPELINE_FILE).is_file(),
-            "cache": value.startswith("~"),
-        }
-        return value if is_a_name[name] else str(path)
+        raise ConfigurationError(
+            f"the setting {name} in {file.where} cannot be used",
+            why="it is a path, and a file in a bucket says nothing of the machines that read it",
+            hint=f"take it out, and set DROPLEDGER_{name.upper()} on the machine",
+        )
+    path = file.folder / value
+    is_a_name = {
+        "root": value.startswith("s3://"),
+        "warehouse": value == "databricks",
+        "pipeline": built_in or not (path / _PIPELINE_FILE).is_file(),
+        "cache": value.startswith("~"),
+    }
+    return value if is_a_name[name] else str(path)
 
 
 class DatabricksSettings(BaseSettings):
@@ -167,9 +192,9 @@ def _read_secret(arn: str, text: str) -> DatabricksSecret:
 
 
 def _beside(root: str) -> Path | None:
-    """The file of settings in the root, if it has one; a root in a bucket has none."""
+    """The file of settings in a root that is a folder, if it has one."""
     file = Path(root) / TOML
-    return file if not root.startswith("s3://") and file.is_file() else None
+    return file if file.is_file() else None
 
 
 def _above() -> Path | None:
@@ -186,8 +211,12 @@ def _above() -> Path | None:
     return None
 
 
-def read_settings(*, root: str | None = None, warehouse: str | None = None) -> Settings:
+def read_settings(
+    *, root: str | None = None, warehouse: str | None = None, in_bucket: FileOf = lambda _: None
+) -> Settings:
     """The settings in force; a flag that was not given is None.
+
+    `in_bucket` is asked for the file of a root that is in a bucket, and of no other.
 
     Raises:
         ConfigurationError: a setting is unknown or out of range.
@@ -195,17 +224,26 @@ def read_settings(*, root: str | None = None, warehouse: str | None = None) -> S
     given = (("root", root), ("warehouse", warehouse), ("pipeline", _pipeline.get()))
     flags = {name: value for name, value in given if value is not None}
     above = _above()
-    found = _read(flags, [above] if above else [])
-    beside = _beside(found.root)
-    if beside is None or (above is not None and beside.samefile(above)):
+    general = [] if above is None else [_in_folder(above)]
+    found = _read(flags, general)
+    if found.root.startswith("s3://"):
+        own = in_bucket(found.root)
+    else:
+        beside = _beside(found.root)
+        own = None if beside is None or (above and beside.samefile(above)) else _in_folder(beside)
+    if own is None:
         return found
     # What the root itself says of it goes before what is said of it elsewhere, but for where it is.
-    return _read({**flags, "root": found.root}, [beside, above] if above else [beside])
+    return _read({**flags, "root": found.root}, [own, *general])
 
 
-def _read(flags: Mapping[str, str], files: Sequence[Path]) -> Settings:
+def _in_folder(path: Path) -> File:
+    return File(str(path), path.read_bytes(), path.parent)
+
+
+def _read(flags: Mapping[str, str], files: Sequence[File]) -> Settings:
     token = _files.set(tuple(files))
-    where = " or ".join(str(file) for file in files) or TOML
+    where = " or ".join(file.where for file in files) or TOML
     try:
         return Settings(**flags)  # type: ignore[arg-type]
     except ValidationError as error:

@@ -23,6 +23,7 @@ def drawn(
 
     Where `width` is given, long texts are folded until a line fits into so many columns, or as little as can be.
     """
+    columns = [escaped(name) for name in columns]
     shown = [[escaped(text) for text in row] for row in texts]
     numbers = [_any_number(row[place] for row in rows) for place in range(len(columns))]
     widths = [

@@ -41,8 +41,7 @@ from core.pipeline import process
 from core.runtime import Runtime
 from handlers.logs import configure_logs, frames, log_outcome
 from handlers.process import show, taken, told
-from handlers.settings import read_settings
-from handlers.wiring import wire
+from handlers.wiring import settings_in_force, wire
 from infra.file_names import path_of, readable
 from infra.private_file import written_by_nobody
 
@@ -144,8 +143,9 @@ class _Listener(FileSystemEventHandler):
 
 def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Follow the inbox until told to stop; with `once`, the exit code of what lay there."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=_log_waiting)
-    configure_logs(read_settings(root=root, warehouse=warehouse).log)
+    settings = settings_in_force(root=root, warehouse=warehouse)
+    configure_logs(settings.log)
+    runtime = wire(settings=settings, waiting=_log_waiting)
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)

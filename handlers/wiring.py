@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.contract_check import refuse_bad_patterns
 from core.definition import Pipeline, load_pipeline
@@ -12,16 +14,20 @@ from core.pace import Pace
 from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
-from handlers.settings import Settings, read_databricks_settings, read_settings
+from handlers.settings import TOML, File, Settings, read_databricks_settings, read_settings
 from infra.duckdb_engine import matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
 
-_WAREHOUSE = "warehouse/ledger.duckdb"
+if TYPE_CHECKING:
+    from infra.s3_bucket import Bucket
+
+WAREHOUSE = "warehouse/ledger.duckdb"
+"""Where a root has its warehouse."""
 
 
-def _earlier(pipeline: Pipeline) -> str:
+def earlier_warehouse(pipeline: Pipeline) -> str:
     """Where versions before this one had a root's warehouse."""
     return f"warehouse/{pipeline.name}.duckdb"
 
@@ -31,32 +37,45 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def settings_in_force(*, root: str | None = None, warehouse: str | None = None) -> Settings:
+    """What `wire` goes by; flags that were not given are None.
+
+    Raises:
+        ConfigurationError: a setting is unknown or out of range, or the file in a bucket cannot be read.
+    """
+    return read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(_bucket(uri)))
+
+
 def wire(
     *,
     root: str | None = None,
     warehouse: str | None = None,
+    settings: Settings | None = None,
     waiting: Waiting = without_a_word,
     function: str = "",
 ) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
-    `waiting` is told when something in other hands is waited for. `function` is the ARN of the function of AWS Lambda
-    that this process serves, if it does.
+    `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `waiting` is told
+    when something in other hands is waited for. `function` is the ARN of the function of AWS Lambda that this process
+    serves, if it does.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work.
     """
-    settings = read_settings(root=root, warehouse=warehouse)
+    bucket_of = cache(_bucket)  # whose client takes longer to make than a request
+    if settings is None:
+        settings = read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_of(uri)))
     pipeline = load_pipeline(settings.pipeline)
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
     if settings.root.startswith("s3://"):
-        store, path, keeper = _in_bucket(settings, pipeline, waiting)
+        store, path, keeper = _in_bucket(bucket_of(settings.root), settings, pipeline, waiting)
     else:
         folder = Path(settings.root).resolve()
-        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / _WAREHOUSE, None
-        earlier = folder / _earlier(pipeline)
+        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / WAREHOUSE, None
+        earlier = folder / earlier_warehouse(pipeline)
     if settings.warehouse:
         path, keeper, earlier = Path(settings.warehouse), None, None
     engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
@@ -131,19 +150,32 @@ def _text_of_secret(arn: str) -> str:
     return text_of_secret(arn)
 
 
-def _in_bucket(settings: Settings, pipeline: Pipeline, waiting: Waiting) -> tuple[Store, Path, Keeper]:
-    """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
+def _bucket(uri: str) -> "Bucket":
     from infra.s3_bucket import Bucket
+
+    return Bucket(uri)
+
+
+def _settings_file(bucket: "Bucket") -> File | None:
+    from infra.s3_settings import settings_in
+
+    content = settings_in(bucket, TOML)
+    return None if content is None else File(bucket.uri_of(TOML), content)
+
+
+def _in_bucket(
+    bucket: "Bucket", settings: Settings, pipeline: Pipeline, waiting: Waiting
+) -> tuple[Store, Path, Keeper]:
+    """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
     from infra.s3_store import S3Store
     from infra.s3_warehouse_file import S3WarehouseFile
 
-    bucket = Bucket(settings.root)
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
     keeper = S3WarehouseFile(
-        bucket, _WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=_earlier(pipeline)
+        bucket, WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=earlier_warehouse(pipeline)
     )
     confirm = _nothing if settings.warehouse else keeper.confirm
-    return S3Store(bucket, local, now, confirm, waiting, _original), local / _WAREHOUSE, keeper
+    return S3Store(bucket, local, now, confirm, waiting, _original), local / WAREHOUSE, keeper
 
 
 def _original(dropped: FileDropped, target: Path) -> FileDropped:

@@ -43,12 +43,14 @@ def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def told(sql: str) -> Iterator[None]:
-    """Tell the engine's errors in a statement as ours."""
+def told(sql: str, *, asked: bool = False) -> Iterator[None]:
+    """Tell the engine's errors in a statement as ours; `asked` is whether somebody wrote it just now."""
     try:
         yield
     except duckdb.Error as error:
         ours = by_what_to_do(error, sql)
+        if ours is None and asked and not isinstance(error, duckdb.InternalError):
+            ours = _does_not_work(error, sql)
         if ours is None:
             raise
         raise ours from error
@@ -84,10 +86,7 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
         )
     match error:
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
-            return PipelineError(
-                f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
-                hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
-            )
+            return _does_not_work(error, sql)
         case duckdb.OperationalError() | duckdb.FatalException() if is_not_allowed(text):
             return not_allowed(text)
         case duckdb.OperationalError() | duckdb.FatalException():
@@ -105,6 +104,13 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
             )
         case _:
             return None
+
+
+def _does_not_work(error: duckdb.Error, sql: str) -> PipelineError:
+    return PipelineError(
+        f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
+        hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+    )
 
 
 def matches(pattern: str, text: str) -> bool:

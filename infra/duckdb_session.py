@@ -77,6 +77,7 @@ class DuckDBSession:
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
+        self.confined = False
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one.
@@ -97,6 +98,13 @@ class DuckDBSession:
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
             self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
 
+    def confine(self) -> None:
+        """As `core.ports.Confinable` has it. Engines take it back no more, so the warehouse ends this one then."""
+        # Nor may a name that is no table stand for a variable of this program, as the engine would have it.
+        for setting in ("enable_external_access", "python_enable_replacements"):
+            self._connection.execute(f"SET GLOBAL {setting} = FALSE")
+        self.confined = True
+
     def _refuse_other_ledgers(self) -> None:
         other = self._engine(
             f"""SELECT schema_name FROM duckdb_tables()
@@ -111,7 +119,7 @@ class DuckDBSession:
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
-        with told(sql):
+        with told(sql, asked=self.confined):
             first, *more = self._parse(sql)
             if more:
                 raise duckdb.ParserException("there are several statements where one belongs")
@@ -122,9 +130,11 @@ class DuckDBSession:
         return int(row[0]) if row and isinstance(row[0], int) else 0
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-        result = self._engine(*_marked(sql, parameters))
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
+        text, bound = _marked(sql, parameters)
+        with told(text, asked=self.confined):  # a value may be at fault that the engine comes by when it is fetched
+            result = self._engine(text, bound)
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
 
     def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
         if records:

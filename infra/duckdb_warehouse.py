@@ -274,13 +274,11 @@ class DuckDBWarehouse:
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
                     self._remove_spilled()
                 done = False
+                keeping = (self._keeper, self._path) if self._keeper else None
+                session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping, self._metadata)
                 try:
                     if self._metadata:
                         self._metadata.renew(connection)
-                    keeping = (self._keeper, self._path) if self._keeper else None
-                    session = DuckDBSession(
-                        connection, self._parse, self._schema, self._passing, keeping, self._metadata
-                    )
                     session.enter_schema(create=not read_only)
                     yield session
                     done = True
@@ -288,6 +286,8 @@ class DuckDBWarehouse:
                     shutil.rmtree(self._passing, ignore_errors=True)
                     vain = new and not done and not self._holds_tables(connection)
                     self._detach(connection)
+                    if session.confined:
+                        self._end_engine()
                     if vain:  # or the next command would find a warehouse that holds no ledger
                         self.remove()
                     elif new:  # not earlier: whoever closes the file lets go of the engine's lock on it
@@ -322,11 +322,15 @@ class DuckDBWarehouse:
             connection.execute(f"DETACH {ATTACHED_AS}")
             failed = False
         except duckdb.Error:  # an engine that has failed badly does nothing more; its end lets go of the file
-            self._engine().close()
-            self._instance = None
+            self._end_engine()
         finally:
             if metadata is not None:
                 metadata.close(keep=failed)
+
+    def _end_engine(self) -> None:
+        instance, self._instance = self._instance, None
+        if instance is not None:
+            instance.close()
 
     def _holds_tables(self, connection: duckdb.DuckDBPyConnection) -> bool:
         tables = f"SELECT 1 FROM duckdb_tables() WHERE database_name = {literal(ATTACHED_AS)} LIMIT 1"

@@ -75,3 +75,20 @@ def test_key_of_another_number_of_parts_is_told_with_the_way_to_quote(console: C
     assert done.code == 2
     assert has in done.err
     assert "give owner, number, separated by commas; quote a part that holds one" in done.err
+
+
+@pytest.mark.parametrize(
+    ("feed", "key", "nearest"),
+    [
+        ("pledge", '"Lee, Ann",-6', '"Lee, Ann",-7'),
+        ("pledge", "A,1", '-x,8 and "Lee, Ann",-7'),
+        ("pledge", "-y,7", '-x,8 and "Lee, Ann",-7'),
+        ("branch", "Bergen", '5" pipe and Oslo, north'),
+        ("branch", "Zagreb", "Oslo, north"),
+    ],
+)
+def test_unknown_key_is_told_with_the_ones_around_it(console: Console, feed: str, key: str, nearest: str):
+    done = console.run("history", feed, "--", key)
+
+    assert (done.code, done.out) == (2, "")
+    assert f"Try: the nearest {'are' if ' and ' in nearest else 'is'} {nearest}; dropledger drops" in done.err

@@ -97,6 +97,7 @@ def beside_demo(demo_root: Path, tmp_path: Path) -> Path:
         ("docs/history.md", "dropledger verify"),
         ("docs/json.md", "dropledger explain"),
         ("docs/operating.md", "cp -a"),
+        ("docs/operating.md", "dropledger sql"),
     ],
 )
 def test_docs_show_what_is_printed(beside_demo: Path, page: str, command: str):

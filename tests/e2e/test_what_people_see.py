@@ -167,7 +167,12 @@ def test_unknown_account_is_told_what_accounts_there_are(filled: Console, key: s
 
 def test_account_between_two_others_is_told_of_both(console: Console):
     console.run("process", console.file("accounts_2025-10-31.csv", ACCOUNTS + "1009,1,1.00,Checking\n"))
-    assert "the nearest are 1002 and 1009;" in console.run("explain", "1005").err
+    for command in (["explain"], ["history", "account"]):
+        assert "the nearest are 1002 and 1009;" in console.run(*command, "1005").err
+
+
+def test_key_that_is_no_value_of_its_column_has_none_nearest(filled: Console):
+    assert "Try: dropledger drops lists what was dropped" in filled.run("history", "account", "first").err
 
 
 def test_account_before_its_first_version_is_no_unknown_one(filled: Console):

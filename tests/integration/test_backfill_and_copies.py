@@ -1,13 +1,16 @@
 """Backfill, and what works on a copy of a ledger or makes another: plan, export, migrate."""
 
+import os
 import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
 import yaml
+from support.in_process import run
 from support.ledger import Ledger, custom_pipeline
 from support.three_days import (
     CUSTOMERS,
@@ -73,6 +76,35 @@ def test_file_without_rows_may_be_among_those_of_a_backfill(tmp_path: Path):
     assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 4
     assert found.rows("SELECT new_balance FROM account_summary") == [(Decimal("20.30"),)]
     assert agrees_with_its_archive(found)
+
+
+def test_name_with_a_day_that_no_calendar_has_keeps_no_other_from_a_backfill(tmp_path: Path):
+    names = ("accounts_2025-02-28.csv", "accounts_2025-02-30.csv", "accounts_2025-03-31.csv")
+    (tmp_path / "old").mkdir()
+    for name in names:
+        (tmp_path / "old" / name).write_text(f"{HEADER}11,1,5,Savings\n")
+    left = run("backfill", "old", "--json", cwd=tmp_path)
+    assert left.code == 3
+    told = {outcome["name"]: (outcome["outcome"], outcome["rule"]) for outcome in left.json["outcomes"]}
+    assert told == dict(
+        zip(names, [("accepted", None), ("quarantined", "ambiguous_as_of"), ("accepted", None)], strict=True)
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system here keeps such a time")
+def test_file_changed_at_a_time_that_no_calendar_has_keeps_no_other_from_a_backfill():
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        old = Path(folder) / "old"
+        old.mkdir()
+        for name in ("accounts_2025-01-31.csv", "accounts_2025-02-28.csv", "accounts_2025-03-31.csv"):
+            (old / name).write_text(f"{HEADER}11,1,5,Savings\n")
+        os.utime(old / "accounts_2025-02-28.csv", (0, 300_000_000_000))
+        left = run("backfill", "old", "--json", cwd=Path(folder))
+        assert left.code == 4
+        assert [outcome["outcome"] for outcome in left.json["outcomes"]] == ["accepted", "accepted"]
+        assert left.json["error"]["what"] == f"{old / 'accounts_2025-02-28.csv'} cannot be read"
+        assert "a time that no calendar has" in left.json["error"]["why"]
+        assert "touch" in left.err
 
 
 def test_plan_tells_what_the_drop_does_and_changes_nothing(new_ledger, tmp_path: Path):

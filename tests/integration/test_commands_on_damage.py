@@ -1,5 +1,6 @@
 """What commands say, and leave with, where there is no root, or something in it is not as it should be."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LOOKING = {
     "rejects": ("0",),
     "history": ("account", "11"),
     "explain": ("11",),
+    "sql": ("SELECT * FROM drop_ledger",),
     "plan": ("accounts_2026-03-01.csv",),
     "verify": (),
     "doctor": (),
@@ -195,3 +197,14 @@ def test_left_over_copies_are_named_by_doctor(filled: Ledger, folder: Path):
     assert any(str(left) in problem for problem in problems)
     assert run("process", "accounts_2026-03-01.csv", cwd=folder).code == 0
     assert not left.exists()
+
+
+def test_older_warehouse_beside_the_one_of_now_is_named_by_doctor(filled: Ledger, folder: Path):
+    shutil.copy(filled.database, filled.database.with_name("lending.duckdb"))
+    left = run("doctor", "--json", cwd=folder)
+    [told] = left.json["problems"]
+    assert left.code == 0
+    assert "warehouse/ledger.duckdb, which is in use, and warehouse/lending.duckdb" in told["problem"]
+    assert "dropledger verify" in told["try"]
+    (folder / "mine.duckdb").write_bytes(filled.database.read_bytes())
+    assert run("doctor", "--warehouse", "mine.duckdb", "--json", cwd=folder).json["problems"] == []

@@ -68,6 +68,7 @@ LOOKING = (
     ("rejects", JANUARY),
     ("history", "account", "10"),
     ("explain", "10"),
+    ("sql", "SELECT * FROM account_summary"),
     ("doctor",),
     ("verify",),
     ("export",),

@@ -26,6 +26,7 @@ from support.ledger import Ledger, custom_pipeline, micro_batches_from, work_on_
 
 import core
 from core import look
+from core.ask import ask
 from core.backfill import backfill
 from core.definition import Pipeline
 from core.drop import FileDropped
@@ -229,6 +230,8 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
         show(runtime, session, drop_id)
+        for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
+            assert len(ask(session, query, 1).rows) == 1
         look.superseded(session, [newest])
     return newest
 

@@ -12,6 +12,7 @@ import pytest
 from support.databricks_ledger import access_to, new_schema
 from support.reading import AS_OF, RolledBack
 
+from core.ask import ask
 from core.definition import Pipeline
 from core.errors import ConfigurationError, DataRefused
 from core.intake import Extract, read_again
@@ -289,6 +290,28 @@ def test_results_are_written_in_order(session: Session, tmp_path: Path):
 
 def _naive(record: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in record.values())
+
+
+def test_query_that_somebody_wrote_reads_and_does_nothing_else(warehouse: Warehouse):
+    with warehouse.session(read_only=True) as session:
+        answer = ask(session, 'SELECT id, known AS "so they say" FROM t WHERE id > 1 ORDER BY id DESC;', 1)
+        assert (answer.columns, answer.more) == (("id", "so they say"), True)
+        assert answer.rows == [{"id": 2**62, "so they say": False}]
+        assert "t" in {value for row in ask(session, "SHOW TABLES", 0).rows for value in row.values()}
+        assert [next(iter(row.values())) for row in ask(session, "DESCRIBE t", 2).rows] == ["id", "amount"]
+        for query in (
+            "DELETE FROM t",
+            "WITH c AS (SELECT 7 AS id) INSERT INTO t (id) SELECT id FROM c",
+            "FROM t INSERT INTO t (id) SELECT id",
+            "SELECT id FROM t) UNION ALL (SELECT 7",
+            "SELECT id FROM t; DELETE FROM t",
+            "SELECT missing FROM t",
+            "SELECT CAST(word AS BIGINT) AS word FROM t",
+        ):
+            with pytest.raises(ConfigurationError, match=r"is no query|does not work"):
+                ask(session, query, 0)
+    with warehouse.session(read_only=True) as session:
+        assert ids(session) == [1, 3, 2**62]
 
 
 def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):

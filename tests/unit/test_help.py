@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from handlers.cli import cli
-from handlers.environment import VARIABLES
 from handlers.settings import Settings
+from handlers.variables import VARIABLES
 
 COMMON = ("--root", "--warehouse", "--json", "--quiet", "--help")
 EVERYWHERE = {"DROPLEDGER_ROOT", "DROPLEDGER_WAREHOUSE", "DROPLEDGER_PIPELINE", "DROPLEDGER_WAIT_SECONDS"}

@@ -60,6 +60,7 @@ def test_control_characters_neither_split_a_row_nor_drive_the_terminal():
     assert escaped("a\nb\tc\x1b[2Jd\u2028e\x9bf") == r"a\nb\tc\x1b[2Jd\u2028e\x9bf"
     assert escaped("Müller, 日本 €\u00a0'") == "Müller, 日本 €\u00a0'"
     assert len(lines(("raw",), [("1,a\r\n2,b",)])) == 2
+    assert lines(("a\nb",), [("c",)]) == [r"a\nb", "c"]
 
 
 def test_table_without_rows_names_its_columns():

@@ -1,6 +1,7 @@
--- The keys whose timeline may change when a drop is taken back, each from the first of its observations that
--- may have mattered: a version that it opened, or one that ends where it observed something. Where another drop
--- observed the same moments, any of its observations may have hidden another.
+-- The keys whose timeline may change when a drop is taken back, or taken in again, each from the first of its
+-- observations that may matter: those that it observed, and where it is a complete extract, those that it lacks and that
+-- have a version which is true at its time, or ends there. Where nothing else observed the same moments, just those
+-- matter that opened a version or closed one; else any of them may hide, or have hidden, another.
 WITH observed AS (
     SELECT
         ${o_key},
@@ -21,14 +22,15 @@ WITH observed AS (
     LEFT JOIN _dl_parsed_again AS o
         ON ${same_key}
     WHERE ${closes_missing}
-        AND (h.valid_from = :as_of OR h.valid_to = :as_of)
+        AND h.valid_from <= :as_of
+        AND (h.valid_to IS NULL OR h.valid_to >= :as_of)
         AND o._line IS NULL
 )
 SELECT
     ${o_key},
     min(o._effective_at) AS changed_from
 FROM observed AS o
-WHERE :shares_moments
+WHERE :any_may_matter
     OR EXISTS (
         SELECT 1
         FROM ${history} AS h
