@@ -57,7 +57,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if queued:
         from infra.sqs_queue import hand_back
 
-        hand_back([(message.queue, message.receipt) for message in queued], _AGAIN_SECONDS)
+        hand_back([(message.queue, message.receipt, _AGAIN_SECONDS) for message in queued])
     return {"batchItemFailures": [{"itemIdentifier": message.message_id} for message in queued]}
 
 
