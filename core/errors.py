@@ -82,11 +82,15 @@ class Postponed(Unavailable):
 
 
 class Busy(Unavailable):
-    """Another process holds the root or the warehouse; `holder` names it where it is known."""
+    """Another process holds the root or the warehouse.
 
-    def __init__(self, what: str, *, holder: str = "", hint: str = "") -> None:
+    `holder` names it where it is known; `seconds` is how long its hold still lasts at most, where that is known.
+    """
+
+    def __init__(self, what: str, *, holder: str = "", hint: str = "", seconds: float | None = None) -> None:
         super().__init__(what, why=f"held by {holder}" if holder else "", hint=hint)
         self.holder = holder
+        self.seconds = seconds
 
 
 class Overtaken(Busy):
