@@ -5,8 +5,9 @@ handed back to its queue if one of its files could not be taken now: a file whos
 and its message is done.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 
 from core.claims import in_order
 from core.drop import FileDropped
-from core.errors import ConfigurationError, DropledgerError, Postponed
+from core.errors import ConfigurationError, DropledgerError, OutOfTime, Postponed
 from core.outcome import Outcome
 from core.pipeline import process
 from core.runtime import Runtime
@@ -27,7 +28,8 @@ from handlers.wiring import wire
 log = structlog.get_logger("dropledger.function")
 
 _TOGETHER = 400
-_RESERVE_SECONDS = 20.0  # what a batch may take: nothing is begun when less is left
+_RESERVE_SECONDS = 20.0  # what a file, its commit and the end may take: nothing is begun when less is left
+_RESERVE_SHARE = 1.5  # of what took longest so far, where that is more
 
 
 @dataclass
@@ -133,12 +135,32 @@ def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
     return found
 
 
+class _Deadline:
+    """Tells, each time before another file is begun, whether the call may end before that is done."""
+
+    def __init__(self, seconds_left: Callable[[], float]) -> None:
+        self._seconds_left = seconds_left
+        self._left_at_begin: float | None = None
+        self._longest = 0.0
+
+    def reached(self) -> bool:
+        left = self._seconds_left()
+        if self._left_at_begin is not None:
+            self._longest = max(self._longest, self._left_at_begin - left)
+        self._left_at_begin = left if math.isfinite(left) else None  # by hand there is all the time in the world
+        return left < max(_RESERVE_SECONDS, _RESERVE_SHARE * self._longest)
+
+    def nothing_begun(self) -> None:
+        """What is done until the next question, such as to open the warehouse, is done for no one file."""
+        self._left_at_begin = None
+
+
 class _Taking:
     """Takes files together, and remembers which ones could not be taken."""
 
     def __init__(self, runtime: Runtime, seconds_left: Callable[[], float]) -> None:
-        self._runtime = runtime
-        self._seconds_left = seconds_left
+        self._deadline = _Deadline(seconds_left)
+        self._runtime = replace(runtime, stop=self._deadline.reached)
         self.handled = Handled()
         self.failed: dict[tuple[str, str | None], Exception] = {}
 
@@ -147,12 +169,14 @@ class _Taking:
             self._take(facts[start : start + _TOGETHER])
 
     def _take(self, facts: Sequence[FileDropped]) -> None:
-        if self._seconds_left() < _RESERVE_SECONDS:
-            log.warning("out_of_time", files=len(facts))
-            self._fail(facts, Postponed("there was no time left"))
-            return
         try:
+            self._runtime.refuse_when_out_of_time()
+            self._deadline.nothing_begun()
             process(self._runtime, facts, self._tell)
+        except OutOfTime as failure:
+            left = self._left_of(facts)
+            log.warning("out_of_time", files=len(left))
+            self._fail(left, failure)
         except DropledgerError as failure:
             _log_unavailable(failure)
             self._fail(self._left_of(facts), failure)

@@ -7,7 +7,7 @@ a dead letter before long; only what keeps all of them, such as an outage, is wa
 import math
 from collections.abc import Iterable
 
-from core.errors import Busy
+from core.errors import Busy, OutOfTime
 from core.fault import meets_one_file
 from core.outcome import Untaken
 
@@ -22,6 +22,8 @@ def most_telling(errors: Iterable[Exception]) -> Exception:
 
 def seconds_until_next(error: Exception, tries: int) -> int:
     """Seconds to wait after an error that kept a message, which was handed over `tries` times (1 or more)."""
+    if isinstance(error, OutOfTime):  # the next call has time
+        return 0
     if isinstance(error, Busy) and error.seconds is not None:
         return math.ceil(min(max(error.seconds, 0), _MOST_SECONDS))
     if _is_of_one_file(error):

@@ -247,60 +247,95 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     assert cloud.dropledger("verify")["differences"] == []
 
 
+def template_of(cloud: Cloud) -> str:
+    """What was deployed, as text."""
+    formation = cloud.client("cloudformation")
+    text: str = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
+    return text
+
+
+def plan_stack(cloud: Cloud, stack: str, parameters: dict[str, str], template: str | None = None) -> None:
+    cloud.client("cloudformation").create_change_set(
+        StackName=stack,
+        ChangeSetName="made",
+        ChangeSetType="CREATE",
+        TemplateBody=template or template_of(cloud),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+
+
+def make_stack(cloud: Cloud, stack: str) -> str:
+    """Carry out what was planned; how it ended."""
+    formation = cloud.client("cloudformation")
+    formation.execute_change_set(StackName=stack, ChangeSetName="made")
+
+    def ended() -> str | None:
+        status: str = formation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        return status if status != "REVIEW_IN_PROGRESS" and not status.endswith("IN_PROGRESS") else None
+
+    return str(until(ended, 60))
+
+
+def resources_of(cloud: Cloud, stack: str) -> dict[str, str]:
+    """The physical names of a stack's resources."""
+    found = cloud.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+
+def statements_of(cloud: Cloud, stack: str, service: str) -> list[tuple[Any, Any]]:
+    """What a stack's function may do with a service, and on what."""
+    role = resources_of(cloud, stack)["FunctionRole"]
+    policy = cloud.client("iam").get_role_policy(RoleName=role, PolicyName="dropledger")
+    return [
+        (statement["Action"], statement["Resource"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if service in str(statement["Action"])
+    ]
+
+
 def test_stack_with_databricks_names_all_that_it_needs_and_reads_one_secret(cloud: Cloud):
-    formation, arn = cloud.client("cloudformation"), "arn:aws:secretsmanager:eu-west-1:123456789012:secret:some-AbCdEf"
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:some-AbCdEf"
+    databricks = {"Warehouse": "databricks"}
     full = {"DatabricksHost": "h.example.com", "DatabricksHttpPath": "/sql/1.0/warehouses/1", "DatabricksSecret": arn}
-    template = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
-
-    def change(given: dict[str, str]) -> None:
-        parameters = {"Warehouse": "databricks", **given}
-        formation.create_change_set(
-            StackName="databricks",
-            ChangeSetName="made",
-            ChangeSetType="CREATE",
-            TemplateBody=template,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
-
     for missing in full:
         with pytest.raises(ClientError, match=f"needs {missing}"):
-            change({name: value for name, value in full.items() if name != missing})
-    change(full)
-    formation.execute_change_set(StackName="databricks", ChangeSetName="made")
-    until(
-        lambda: formation.describe_stacks(StackName="databricks")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE", 60
-    )
-    assert databricks_of(cloud, "databricks") == (
-        {
-            "DROPLEDGER_WAREHOUSE": "databricks",
-            "DATABRICKS_HOST": "h.example.com",
-            "DATABRICKS_HTTP_PATH": "/sql/1.0/warehouses/1",
-            "DATABRICKS_CATALOG": "main",
-            "DATABRICKS_SCHEMA": "",
-            "DATABRICKS_SECRET_ARN": arn,
-        },
-        [("secretsmanager:GetSecretValue", arn)],
-    )
-    assert databricks_of(cloud, "dropledger") == ({}, [])
-    formation.delete_stack(StackName="databricks")
+            plan_stack(cloud, "databricks", databricks | {name: full[name] for name in full if name != missing})
+    plan_stack(cloud, "databricks", databricks | full)
+    assert make_stack(cloud, "databricks") == "CREATE_COMPLETE"
+    assert databricks_of(cloud, "databricks") == {
+        "DROPLEDGER_WAREHOUSE": "databricks",
+        "DATABRICKS_HOST": "h.example.com",
+        "DATABRICKS_HTTP_PATH": "/sql/1.0/warehouses/1",
+        "DATABRICKS_CATALOG": "main",
+        "DATABRICKS_SCHEMA": "",
+        "DATABRICKS_SECRET_ARN": arn,
+    }
+    assert statements_of(cloud, "databricks", "secretsmanager") == [("secretsmanager:GetSecretValue", arn)]
+    assert times_of(cloud, "databricks") == {"call": 900, "out of sight": 960, "messages": 1}
+    assert times_of(cloud, "dropledger") == {"call": 60, "out of sight": 120, "messages": 10}
+    assert databricks_of(cloud, "dropledger") == {}
+    assert statements_of(cloud, "dropledger", "secretsmanager") == []
+    cloud.client("cloudformation").delete_stack(StackName="databricks")
 
 
-def databricks_of(cloud: Cloud, stack: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """What a stack's function is told of a warehouse, and what its role may do with secrets."""
-    found = cloud.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
-    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
-    function = cloud.client("lambda").get_function_configuration(FunctionName=names["Function"])
-    policy = cloud.client("iam").get_role_policy(RoleName=names["FunctionRole"], PolicyName="dropledger")
-    told = function["Environment"]["Variables"].items()
-    return (
-        {name: value for name, value in told if name.startswith("DATABRICKS_") or name == "DROPLEDGER_WAREHOUSE"},
-        [
-            (statement["Action"], statement["Resource"])
-            for statement in policy["PolicyDocument"]["Statement"]
-            if "secretsmanager" in str(statement["Action"])
-        ],
-    )
+def databricks_of(cloud: Cloud, stack: str) -> dict[str, str]:
+    """What a stack's function is told of a warehouse."""
+    function = resources_of(cloud, stack)["Function"]
+    told = cloud.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return {name: told[name] for name in told if name.startswith("DATABRICKS_") or name == "DROPLEDGER_WAREHOUSE"}
+
+
+def times_of(cloud: Cloud, stack: str) -> dict[str, int]:
+    """Seconds that a call of a stack's function may take and its messages are out of sight, and how many it gets."""
+    names, functions = resources_of(cloud, stack), cloud.client("lambda")
+    queue = cloud.client("sqs").get_queue_attributes(QueueUrl=names["Drops"], AttributeNames=["VisibilityTimeout"])
+    [source] = functions.list_event_source_mappings(FunctionName=names["Function"])["EventSourceMappings"]
+    return {
+        "call": functions.get_function_configuration(FunctionName=names["Function"])["Timeout"],
+        "out of sight": int(queue["Attributes"]["VisibilityTimeout"]),
+        "messages": source["BatchSize"],
+    }
 
 
 @contextmanager

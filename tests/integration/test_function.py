@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
 from support.odd_check import with_odd_check
 
-from core.errors import Busy, ConfigurationError, Postponed, Unavailable
+from core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
 from core.runtime import Runtime
+from core.verify import verify
 from handlers import function
 from handlers.handle import handle as handle_command
 from handlers.wiring import wire
@@ -104,6 +106,58 @@ def test_nothing_is_begun_when_time_runs_out(root: BucketRoot, runtime: Runtime)
     assert (handled.outcomes, failed(handled)) == ([], ["m0"])
     assert root.versions("inbox/") == ["inbox/customers_2026-01-01.csv"]
     assert len(handle(runtime, event).outcomes) == 1
+
+
+class Asked:
+    """Time that is there for so often as it is asked for."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def __call__(self) -> float:
+        self._times -= 1
+        return 300 if self._times >= 0 else 5
+
+
+@pytest.mark.parametrize(
+    ("customers", "accounts"), [(1, 2), (5, 2)], ids=["drop by drop", "in micro-batches and drop by drop"]
+)
+def test_call_stops_between_two_files_when_time_runs_out(
+    root: BucketRoot, runtime: Runtime, customers: int, accounts: int
+):
+    """However often time is asked for: each file is either taken with all that goes with it, or left as it was."""
+    some, left = 0, set[str]()
+    for times in range(1, 40):
+        year = 1980 + times
+        files = {f"customers_{year}-01-{n:02}.csv": CUSTOMERS.replace("Ann", f"A{n}") for n in range(1, customers + 1)}
+        files |= {f"accounts_{year}-01-{n:02}.csv": ACCOUNTS.replace("100", f"{n}00") for n in range(1, accounts + 1)}
+        files[f"accounts_{year}-02-01.csv"] = "AccountID\n1\n"
+        for name, text in files.items():
+            root.land(name, text)
+        event = queued(root, *(f"inbox/{name}" for name in files))
+        handled = function.handle(runtime, event, Asked(times))
+        taken = {outcome.drop.name for outcome in handled.outcomes if outcome.taken}
+        assert {type(error) for error in handled.failed.values()} <= {OutOfTime}
+        assert {name.removeprefix("inbox/") for name in root.names("inbox/")} == left | (files.keys() - taken)
+        assert len(handled.failed) == len(files.keys() - taken)
+        left |= files.keys() - taken
+        assert root.versions("work/") == []
+        some += 0 < len(taken) < len(files)
+        if taken == files.keys():
+            break
+    assert taken == files.keys()
+    assert some > 2
+    assert len(handle(runtime, {"detail-type": "Scheduled Event"}).outcomes) == len(left)
+    assert verify(runtime, lambda *_: None).differences == ()
+
+
+def test_file_is_not_begun_that_may_take_as_long_as_the_one_before(root: BucketRoot, runtime: Runtime):
+    for day in (1, 2):
+        root.land(f"customers_2026-01-0{day}.csv", CUSTOMERS)
+    clock = chain([300.0, 299.0], repeat(130.0))
+    handled = function.handle(runtime, queued(root, *root.names("inbox/")), lambda: next(clock))
+    assert len(handled.outcomes) == 1
+    assert [type(error) for error in handled.failed.values()] == [OutOfTime]
 
 
 def test_other_versions_of_the_name_are_taken_too(root: BucketRoot, runtime: Runtime):

@@ -5,6 +5,7 @@ import pytest
 from core.errors import (
     Busy,
     ConfigurationError,
+    OutOfTime,
     Overtaken,
     PipelineError,
     Postponed,
@@ -34,6 +35,10 @@ def test_hold_is_waited_for_as_long_as_it_lasts():
     held = [Busy("held", seconds=seconds) for seconds in (0, 0.2, 1199.3, -5, 1e9)]
     assert [seconds_until_next(busy, 3) for busy in held] == [0, 1, 1200, 0, 42_000]
     assert seconds_until_next(Overtaken("by another"), 1) == 30
+
+
+def test_what_time_ran_out_for_is_handed_over_at_once():
+    assert seconds_until_next(OutOfTime("no time"), 4) == 0
 
 
 def test_tries_of_the_template_last_longer_than_a_hold():
