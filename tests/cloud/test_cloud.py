@@ -338,6 +338,33 @@ def times_of(cloud: Cloud, stack: str) -> dict[str, int]:
     }
 
 
+def test_stack_fits_into_a_new_account_and_leaves_nothing_when_it_fails(cloud: Cloud):
+    """A new account has 10 executions at once, all of which must stay unreserved."""
+    function = resources_of(cloud, "dropledger")["Function"]
+    concurrency = cloud.client("lambda").get_function_concurrency(FunctionName=function)
+    assert "ReservedConcurrentExecutions" not in concurrency
+
+    def made() -> list[str]:
+        buckets = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
+        groups = [group["logGroupName"] for group in cloud.client("logs").describe_log_groups()["logGroups"]]
+        return [name for name in (*buckets, *groups) if "failing" in name]
+
+    broken = """
+Resources:
+  Broken:
+    Type: AWS::SQS::Queue
+    DependsOn: [Root, Logs]
+    Properties: {VisibilityTimeout: 100000}
+"""
+    plan_stack(cloud, "failing", {}, template_of(cloud).replace("\nResources:\n", broken, 1))
+    assert make_stack(cloud, "failing") == "ROLLBACK_COMPLETE"
+    assert made() == []
+    plan_stack(cloud, "failing-not", {})
+    assert make_stack(cloud, "failing-not") == "CREATE_COMPLETE"
+    cloud.client("cloudformation").delete_stack(StackName="failing-not")
+    assert len(made()) == 2
+
+
 @contextmanager
 def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
     """The function as Lambda's own runtime starts it, and the address to call it by."""
