@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from shutil import copyfileobj
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from core.drop import FileDropped, parse_moment
@@ -229,14 +229,14 @@ class Bucket:
         from concurrent.futures import ThreadPoolExecutor
 
         from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer.utils import ReadFileChunk
 
         upload = {**asked, "UploadId": self._client.create_multipart_upload(**asked, Metadata=metadata)["UploadId"]}
 
         def put_part(start: int) -> Any:
             number = start // _PART_BYTES + 1
-            with path.open("rb") as file:
-                file.seek(start)
-                part = self._client.upload_part(**upload, PartNumber=number, Body=file.read(_PART_BYTES))
+            with ReadFileChunk.from_filename(str(path), start, _PART_BYTES) as body:  # of which memory has little
+                part = self._client.upload_part(**upload, PartNumber=number, Body=cast("Any", body))
             return {"PartNumber": number, "ETag": part["ETag"]}
 
         try:
