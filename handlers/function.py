@@ -1,4 +1,4 @@
-"""The function that AWS Lambda calls: `handlers.function.handler`.
+"""The function that AWS Lambda calls, by `handlers.start`.
 
 The files that the messages at hand tell of are folded together, in one round trip of the warehouse. A message is
 handed back to its queue if one of its files could not be taken now: a file whose data are refused is in quarantine,

@@ -148,6 +148,11 @@ def test_package_leaves_room_below_the_limit_of_lambda(cloud: Cloud):
     assert sum(sizes) < 150 << 20  # of 250 MiB
 
 
+def test_package_says_which_processor_it_is_for(cloud: Cloud):
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+    assert (cloud.folder / "build" / "Function" / "built_for").read_text() == f"{machine}\n"
+
+
 def test_upload_is_published_within_seconds(cloud: Cloud):
     began = time.monotonic()
     cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
@@ -365,6 +370,33 @@ Resources:
     assert len(made()) == 2
 
 
+def test_stack_in_a_vpc_and_with_a_key_of_ones_own(cloud: Cloud):
+    """But for what the emulator passes over, which tests/unit/test_template.py looks at."""
+    network = cloud.client("ec2")
+    vpc = network.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnets = [network.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{n}.0/24")["Subnet"]["SubnetId"] for n in (0, 1)]
+    group = network.create_security_group(GroupName="some", Description="some", VpcId=vpc)["GroupId"]
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    within = {"SubnetIds": ",".join(subnets)}
+    with pytest.raises(ClientError, match="SubnetIds needs SecurityGroupIds"):
+        plan_stack(cloud, "within", within)
+    plan_stack(cloud, "within", within | {"SecurityGroupIds": group, "KmsKey": key})
+    assert make_stack(cloud, "within") == "CREATE_COMPLETE"
+    names, everything = resources_of(cloud, "within"), ["All"]
+    assert [resource for _, resource in statements_of(cloud, "within", "ec2:")] == ["*"]
+    assert statements_of(cloud, "within", "kms:") == [(["kms:Decrypt", "kms:GenerateDataKey"], key)]
+    for queue in ("Drops", "DeadLetters"):
+        told = cloud.client("sqs").get_queue_attributes(QueueUrl=names[queue], AttributeNames=everything)["Attributes"]
+        assert told["KmsMasterKeyId"] == key
+    groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=names["Logs"])["logGroups"]
+    assert [one["kmsKeyId"] for one in groups] == [key]
+    objects = Objects(cloud.client("s3"), names["Root"])
+    objects.client.put_object(Bucket=names["Root"], Key="inbox/customers_2026-01-01.csv", Body=CUSTOMERS.encode())
+    until(lambda: "outputs/manifest.json" in objects.names() and not objects.names("inbox/"), 60)
+    assert statements_of(cloud, "dropledger", "ec2:") == statements_of(cloud, "dropledger", "kms:") == []
+    cloud.client("cloudformation").delete_stack(StackName="within")
+
+
 @contextmanager
 def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
     """The function as Lambda's own runtime starts it, and the address to call it by."""
@@ -383,7 +415,7 @@ def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
             "-m",
             "awslambdaric",
         ),
-        "handlers.function.handler",
+        "handlers.start.handler",
     ]
     variables = environment(root=root, cache=folder / "cache") | {"PYTHONPATH": str(build), "PYTHONWARNINGS": "ignore"}
     with (folder / "told").open("wb") as told:
