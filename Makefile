@@ -122,6 +122,7 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE an
 		--implementation cp --python-version $(LAMBDA_PYTHON) $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
 		--target "$(ARTIFACTS_DIR)" -r $(LAMBDA_LOCK)
 	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
+	@echo $(ARCHITECTURE) >"$(ARTIFACTS_DIR)/built_for"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
 	@# structlog imports rich where it finds it, and the function prints nothing for people.
 	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(FOR_PEOPLE),$(p) $(p)-*.dist-info)

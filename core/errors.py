@@ -9,6 +9,7 @@ DropledgerError
 │   └── checks.CheckFailed  an `error` check failed: roll back, then quarantine
 └── Unavailable             nothing was harmed; try again later                 exit 4
     ├── Postponed           this file cannot be taken for now; others may be
+    ├── OutOfTime           what was not begun yet is left for another time
     └── Busy                somebody else holds the root or the warehouse
         └── Overtaken       somebody else was first: do it again on what is there now
 Two more are DropledgerErrors: Unforeseen, where one file met a bug and the others are taken (exit 1), and Different,
@@ -81,10 +82,14 @@ class Postponed(Unavailable):
     """What is needed for one file is out of reach for now, such as memory, or another file in the archive."""
 
 
+class OutOfTime(Unavailable):
+    """There was no time left to begin with another file; what was begun is complete."""
+
+
 class Busy(Unavailable):
     """Another process holds the root or the warehouse.
 
-    `holder` names it, and `seconds` says for how long it will hold it at most, where these are known.
+    `holder` names it where it is known; `seconds` is how long its hold still lasts at most, where that is known.
     """
 
     def __init__(self, what: str, *, holder: str = "", hint: str = "", seconds: float | None = None) -> None:

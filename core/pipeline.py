@@ -3,7 +3,6 @@
 event -> FileDropped -> intake -> validate -> history -> mart -> publish -> archive
 """
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from core.runtime import Runtime
 from core.soundness import is_whole
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
-"""Admits a batch of drops in the transaction at hand, marts included."""
+"""Admits a batch of drops in the transaction at hand, marts included; fewer of them where time runs out."""
 
 
 def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
@@ -39,6 +38,7 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
+        OutOfTime: the runtime told to stop; drops of which no outcome was told were not begun, and are where they were.
         Untaken: a file could not be taken from where it lies; the others were.
     """
     outcomes, note = gathered(tell)
@@ -101,11 +101,13 @@ def settle(
         _discard_uncommitted(runtime, session, drops)
         runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
         ahead = batches(drops)
-        left = [drop for batch in itertools.islice(ahead, 1) for drop in take(session, batch)]
+        first = next(ahead, [])
+        left = first if not first or runtime.stop() else take(session, first)
     _take_one_by_one(runtime, left, tell)
     for batch in ahead:  # others may read the warehouse in between
+        runtime.refuse_when_out_of_time()
         with runtime.session() as session:
-            left = [*take(session, batch)]
+            left = take(session, batch)
         _take_one_by_one(runtime, left, tell)
 
 
@@ -125,7 +127,7 @@ def _take(
     """Admit a batch in one transaction, then publish and put the files in their place.
 
     If one of several is refused, or cannot be taken, all are rolled back and given back, to be taken one by one, so
-    that it alone is quarantined or set apart.
+    that it alone is quarantined or set apart. Those are given back too that were not begun, as time ran out.
     """
     if len(batch) == 1:
         tell(_take_alone(runtime, session, batch[0], admit_all))
@@ -138,14 +140,16 @@ def _take(
         raise
     for outcome in _complete(runtime, session, outcomes):
         tell(outcome)
-    return ()
+    begun = {outcome.drop.claim.claim_id for outcome in outcomes}
+    return [drop for drop in batch if drop.claim.claim_id not in begun]
 
 
 def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], tell: Callable[[Outcome], None]) -> None:
     left = deque(drops)
     while left:
+        runtime.refuse_when_out_of_time()
         with runtime.session() as session:
-            while left:
+            while left and not runtime.stop():
                 outcome = _take_alone(runtime, session, left.popleft(), _admit_all)
                 tell(outcome)
                 if outcome.failure is not None:
@@ -165,7 +169,7 @@ def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: Admit
 
 
 def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:
-    """Admit a batch, or quarantine the one drop that it has.
+    """Admit a batch, or as much of it as there is time for; or quarantine the one drop that it has.
 
     Raises:
         DataRefused: a check or the engine refused one of several.
@@ -174,7 +178,7 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
     try:
         with session.transaction():
             outcomes = admit_all(runtime, session, batch)
-            runtime.store.secure([drop.claim for drop in batch])
+            runtime.store.secure([outcome.drop.claim for outcome in outcomes])
     except DataRefused as refusal:
         if len(batch) > 1:
             raise
@@ -200,6 +204,8 @@ def _admit_in_bulk(runtime: Runtime, session: Session, parts: Sequence[Drop | Mi
     bulk = Bulk()
     outcomes: list[Outcome] = []
     for part in parts:
+        if outcomes and runtime.stop():
+            break
         if isinstance(part, MicroBatch):
             outcomes += admit_micro_batch(runtime, session, part, bulk)
         else:
@@ -210,7 +216,11 @@ def _admit_in_bulk(runtime: Runtime, session: Session, parts: Sequence[Drop | Mi
 def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
     """Admit drop by drop; marts without a change file are computed once, at the end."""
     due = Due() if len(batch) > 1 else None
-    outcomes = [admit(runtime, session, drop, due=due, last=drop is batch[-1]) for drop in batch]
+    outcomes: list[Outcome] = []
+    for drop in batch:
+        if outcomes and runtime.stop():
+            break
+        outcomes.append(admit(runtime, session, drop, due=due, last=drop is batch[-1]))
     if due is not None and due.pending:
         refreshed = due.refresh(session, runtime.pipeline)
         results = checks.check_marts(session, refreshed)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.definition import Pipeline
-from core.errors import NoLedger, Overtaken
+from core.errors import NoLedger, OutOfTime, Overtaken
 from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
@@ -18,13 +18,18 @@ from core.soundness import has_files, lost, refuse_foreign_warehouse, refuse_los
 T = TypeVar("T")
 
 
+def never() -> bool:
+    """Go on to the end."""
+    return False
+
+
 @dataclass(frozen=True)
 class Runtime:
     """What the pipeline runs on; put together by handlers.wiring.
 
     `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
     their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
-    tried again by the next one.
+    tried again by the next one. `stop` is asked between two drops whether time has run out, so that no other is begun.
     """
 
     pipeline: Pipeline
@@ -35,6 +40,7 @@ class Runtime:
     pace: Pace = field(default_factory=Pace)
     waiting: Mapping[str, Path] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    stop: Callable[[], bool] = never
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.
@@ -48,6 +54,15 @@ class Runtime:
                 return work()
 
         return patiently(attempt, self.wait_seconds, while_raised=Overtaken)
+
+    def refuse_when_out_of_time(self) -> None:
+        """Stop before another drop is begun.
+
+        Raises:
+            OutOfTime: there is no time left for it.
+        """
+        if self.stop():
+            raise OutOfTime("there was no time left for all files", hint="the others are taken at the next try")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

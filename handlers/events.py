@@ -11,11 +11,12 @@ from core.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A message of a queue: `queue` is its ARN, `receipt` stands for this handing over of the message."""
+    """A message of a queue: `queue` is its ARN, `receipt` stands for this handing over of it, the `tries`-th."""
 
     message_id: str
     queue: str
     receipt: str
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,18 @@ def messages(event: Mapping[str, Any]) -> list[Message]:
     """The messages of an event: those that the queue hands over together, or one that is the event itself."""
     records = event.get("Records")
     if isinstance(records, list) and records and all(_is_queued(record) for record in records):
-        return [
-            _message(
-                Queued(record["messageId"], record.get("eventSourceARN", ""), record.get("receiptHandle", "")),
-                record["body"],
-            )
-            for record in records
-        ]
+        return [_message(_queued(record), record["body"]) for record in records]
     return [_message(None, event)]
+
+
+def _queued(record: Mapping[str, Any]) -> Queued:
+    tries = str((record.get("attributes") or {}).get("ApproximateReceiveCount", ""))
+    return Queued(
+        record["messageId"],
+        record.get("eventSourceARN", ""),
+        record.get("receiptHandle", ""),
+        max(int(tries), 1) if tries.isdecimal() else 1,
+    )
 
 
 def _is_queued(record: object) -> bool:

@@ -1,5 +1,6 @@
 """The one place where settings are read and adapters picked."""
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -15,7 +16,7 @@ from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
 from handlers.settings import TOML, File, Settings, read_databricks_settings, read_settings
-from infra.duckdb_engine import matches
+from infra.duckdb_engine import ENOUGH_MEBIBYTES, matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
 from infra.private_file import copied
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 WAREHOUSE = "warehouse/ledger.duckdb"
 """Where a root has its warehouse."""
+
+_BESIDE_MEBIBYTES = 450  # of Python, its libraries, and what the engine keeps beside its limit
+_LEAST_MEBIBYTES = 192  # with less the engine gives up on files that 512 MB suffice for
 
 
 def earlier_warehouse(pipeline: Pipeline) -> str:
@@ -78,7 +82,8 @@ def wire(
         earlier = folder / earlier_warehouse(pipeline)
     if settings.warehouse:
         path, keeper, earlier = Path(settings.warehouse), None, None
-    engine = {"memory_limit": settings.memory_limit} if settings.memory_limit else {}
+    limit = settings.memory_limit or _limit_in_lambda()
+    engine = {"memory_limit": limit} if limit else {}
     if settings.warehouse == "databricks":
         found: Warehouse = _in_databricks(settings, pipeline, engine, waiting, function)
     else:
@@ -105,6 +110,14 @@ def wire_existing(
     runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
     runtime.store.refuse_unless_there()
     return runtime
+
+
+def _limit_in_lambda() -> str:
+    """What DuckDB may keep in memory in a function of Lambda, which ends where all of it is taken; empty elsewhere."""
+    has = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    if not has.isdecimal():
+        return ""
+    return f"{min(max(int(has) - _BESIDE_MEBIBYTES, _LEAST_MEBIBYTES), ENOUGH_MEBIBYTES)}MiB"
 
 
 def _pace(settings: Settings) -> Pace:

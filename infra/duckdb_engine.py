@@ -13,9 +13,11 @@ import duckdb
 from core.errors import ConfigurationError, DataRefused, DropledgerError, PipelineError, Postponed, Unavailable
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-_ENOUGH_MEBIBYTES = 1600
 _NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
 _NAMED = re.compile(r'file "([^"]+)"')
+ENOUGH_MEBIBYTES = 1600
+"""What an engine keeps in memory where it could have more: with 80 % of a machine loads are no faster."""
+
 REPAIR = (
     "restore archive/ and warehouse/ from a backup, and drop again what came after it; without one, move the file away "
     "and rebuild it from the archive: dropledger replay"
@@ -35,11 +37,11 @@ def new_engine(spill: str, settings: Mapping[str, str]) -> duckdb.DuckDBPyConnec
 
 
 def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
-    """Have an engine keep 1,600 MiB where it would take more: with 80 % of a machine loads are no faster."""
+    """Have an engine keep `ENOUGH_MEBIBYTES` where it would take more."""
     [(limit,)] = engine.execute("SELECT current_setting('memory_limit')").fetchall()
     number, unit = limit.split()
-    if Decimal(number) * 1024 ** _UNITS.index(unit) > _ENOUGH_MEBIBYTES * 1024**2:
-        engine.execute(f"SET GLOBAL memory_limit = '{_ENOUGH_MEBIBYTES}MiB'")
+    if Decimal(number) * 1024 ** _UNITS.index(unit) > ENOUGH_MEBIBYTES * 1024**2:
+        engine.execute(f"SET GLOBAL memory_limit = '{ENOUGH_MEBIBYTES}MiB'")
 
 
 @contextmanager

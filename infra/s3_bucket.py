@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from shutil import copyfileobj
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from core.drop import FileDropped, parse_moment
@@ -23,8 +23,10 @@ AS_OF = "as-of"
 _CHUNK = 1 << 20
 _PART_BYTES = 64 << 20
 _ATTEMPTS = 5
+_CONNECT_SECONDS = 10
+_READ_SECONDS = 25  # below the shortest time-out of the function, so that what gets no answer is asked again in time
 _PUT_MARK = "dropledger-put"
-_MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
+_MISSING = {"404", "NoSuchKey", "NoSuchVersion", "NoSuchUpload"}
 _OVERTAKEN = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
 _REFUSED = {
     *("400", "401", "403"),  # a HEAD has no body that would tell more, as of a token that has expired
@@ -81,7 +83,12 @@ class Bucket:
                 f"{self.uri} cannot be reached without boto3", hint="install it: pip install 'dropledger[aws]'"
             ) from error
         # boto3 tries again what is worth it (throttling, 5xx, broken connections), with growing pauses.
-        config = Config(retries={"mode": "standard", "max_attempts": _ATTEMPTS}, max_pool_connections=32)
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+            max_pool_connections=32,
+        )
         with _told(self.uri):
             client: S3Client = boto3.client("s3", config=config)
             if "amazonaws" not in client.meta.endpoint_url:  # emulators and other stores know no bucket by host name
@@ -172,8 +179,17 @@ class Bucket:
             raise Gone(name) from error
 
     def put(self, name: str, path: Path) -> Found:
-        """Write an object, whatever was there."""
-        return self._put(name, path, {}, {})
+        """Write an object, whatever was there.
+
+        Raises:
+            Unavailable: what was uploaded of a large one is gone before all of it was.
+        """
+        try:
+            return self._put(name, path, {}, {})
+        except Gone as error:
+            raise Unavailable(
+                f"{self.uri_of(name)} could not be written", why=_said(error), hint="try again"
+            ) from error
 
     def put_in_place_of(
         self, before: Found | None, name: str, path: Path, metadata: dict[str, str] | None = None
@@ -212,13 +228,15 @@ class Bucket:
         # boto3's own upload of large files knows no conditions.
         from concurrent.futures import ThreadPoolExecutor
 
+        from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer.utils import ReadFileChunk
+
         upload = {**asked, "UploadId": self._client.create_multipart_upload(**asked, Metadata=metadata)["UploadId"]}
 
         def put_part(start: int) -> Any:
             number = start // _PART_BYTES + 1
-            with path.open("rb") as file:
-                file.seek(start)
-                part = self._client.upload_part(**upload, PartNumber=number, Body=file.read(_PART_BYTES))
+            with ReadFileChunk.from_filename(str(path), start, _PART_BYTES) as body:  # of which memory has little
+                part = self._client.upload_part(**upload, PartNumber=number, Body=cast("Any", body))
             return {"PartNumber": number, "ETag": part["ETag"]}
 
         try:
@@ -226,7 +244,10 @@ class Bucket:
                 parts = list(threads.map(put_part, range(0, path.stat().st_size, _PART_BYTES)))
             return self._client.complete_multipart_upload(**upload, **condition, MultipartUpload={"Parts": parts})
         except BaseException:
-            self._client.abort_multipart_upload(**upload)
+            # A lost race may have ended the upload. What else keeps parts from going, the bucket's lifecycle rule sees
+            # to; either would hide why the upload failed.
+            with suppress(BotoCoreError, ClientError):
+                self._client.abort_multipart_upload(**upload)
             raise
 
     def delete(self, found: Iterable[tuple[str, str | None]]) -> None:

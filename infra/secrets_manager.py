@@ -21,7 +21,7 @@ def text_of_secret(arn: str) -> str:
             f"the secret {arn} cannot be read without boto3", hint="install it: pip install 'dropledger[aws]'"
         ) from error
     # boto3 tries again what is worth it (throttling, 5xx, broken connections), with growing pauses.
-    config = Config(retries={"mode": "standard", "max_attempts": _ATTEMPTS})
+    config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": _ATTEMPTS})
     region = arn.split(":")[3] if arn.count(":") >= 6 else None  # a secret may lie in another region than the function
     try:
         found = boto3.client("secretsmanager", region_name=region, config=config).get_secret_value(SecretId=arn)

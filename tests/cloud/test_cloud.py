@@ -148,6 +148,11 @@ def test_package_leaves_room_below_the_limit_of_lambda(cloud: Cloud):
     assert sum(sizes) < 150 << 20  # of 250 MiB
 
 
+def test_package_says_which_processor_it_is_for(cloud: Cloud):
+    machine = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+    assert (cloud.folder / "build" / "Function" / "built_for").read_text() == f"{machine}\n"
+
+
 def test_upload_is_published_within_seconds(cloud: Cloud):
     began = time.monotonic()
     cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
@@ -247,60 +252,154 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     assert cloud.dropledger("verify")["differences"] == []
 
 
+def template_of(cloud: Cloud) -> str:
+    """What was deployed, as text."""
+    formation = cloud.client("cloudformation")
+    text: str = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
+    return text
+
+
+def plan_stack(cloud: Cloud, stack: str, parameters: dict[str, str], template: str | None = None) -> None:
+    cloud.client("cloudformation").create_change_set(
+        StackName=stack,
+        ChangeSetName="made",
+        ChangeSetType="CREATE",
+        TemplateBody=template or template_of(cloud),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+    )
+
+
+def make_stack(cloud: Cloud, stack: str) -> str:
+    """Carry out what was planned; how it ended."""
+    formation = cloud.client("cloudformation")
+    formation.execute_change_set(StackName=stack, ChangeSetName="made")
+
+    def ended() -> str | None:
+        status: str = formation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        return status if status != "REVIEW_IN_PROGRESS" and not status.endswith("IN_PROGRESS") else None
+
+    return str(until(ended, 60))
+
+
+def resources_of(cloud: Cloud, stack: str) -> dict[str, str]:
+    """The physical names of a stack's resources."""
+    found = cloud.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
+
+
+def statements_of(cloud: Cloud, stack: str, service: str) -> list[tuple[Any, Any]]:
+    """What a stack's function may do with a service, and on what."""
+    role = resources_of(cloud, stack)["FunctionRole"]
+    policy = cloud.client("iam").get_role_policy(RoleName=role, PolicyName="dropledger")
+    return [
+        (statement["Action"], statement["Resource"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        if service in str(statement["Action"])
+    ]
+
+
 def test_stack_with_databricks_names_all_that_it_needs_and_reads_one_secret(cloud: Cloud):
-    formation, arn = cloud.client("cloudformation"), "arn:aws:secretsmanager:eu-west-1:123456789012:secret:some-AbCdEf"
-    full = {"DatabricksHost": "h.example.com", "DatabricksHttpPath": "/sql/1.0/warehouses/1", "DatabricksSecret": arn}
-    template = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
-
-    def change(given: dict[str, str]) -> None:
-        parameters = {"Warehouse": "databricks", **given}
-        formation.create_change_set(
-            StackName="databricks",
-            ChangeSetName="made",
-            ChangeSetType="CREATE",
-            TemplateBody=template,
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
-
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:some-AbCdEf"
+    databricks = {"Warehouse": "databricks"}
+    full = {
+        "DatabricksHost": "h.example.com",
+        "DatabricksHttpPath": "/sql/1.0/warehouses/1",
+        "DatabricksCatalog": "loans",
+        "DatabricksSecret": arn,
+    }
     for missing in full:
         with pytest.raises(ClientError, match=f"needs {missing}"):
-            change({name: value for name, value in full.items() if name != missing})
-    change(full)
-    formation.execute_change_set(StackName="databricks", ChangeSetName="made")
-    until(
-        lambda: formation.describe_stacks(StackName="databricks")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE", 60
-    )
-    assert databricks_of(cloud, "databricks") == (
-        {
-            "DROPLEDGER_WAREHOUSE": "databricks",
-            "DATABRICKS_HOST": "h.example.com",
-            "DATABRICKS_HTTP_PATH": "/sql/1.0/warehouses/1",
-            "DATABRICKS_CATALOG": "main",
-            "DATABRICKS_SCHEMA": "",
-            "DATABRICKS_SECRET_ARN": arn,
-        },
-        [("secretsmanager:GetSecretValue", arn)],
-    )
-    assert databricks_of(cloud, "dropledger") == ({}, [])
-    formation.delete_stack(StackName="databricks")
+            plan_stack(cloud, "databricks", databricks | {name: full[name] for name in full if name != missing})
+    plan_stack(cloud, "databricks", databricks | full)
+    assert make_stack(cloud, "databricks") == "CREATE_COMPLETE"
+    assert databricks_of(cloud, "databricks") == {
+        "DROPLEDGER_WAREHOUSE": "databricks",
+        "DATABRICKS_HOST": "h.example.com",
+        "DATABRICKS_HTTP_PATH": "/sql/1.0/warehouses/1",
+        "DATABRICKS_CATALOG": "loans",
+        "DATABRICKS_SCHEMA": "",
+        "DATABRICKS_SECRET_ARN": arn,
+    }
+    assert statements_of(cloud, "databricks", "secretsmanager") == [("secretsmanager:GetSecretValue", arn)]
+    assert times_of(cloud, "databricks") == {"call": 900, "out of sight": 960, "messages": 1}
+    assert times_of(cloud, "dropledger") == {"call": 60, "out of sight": 120, "messages": 10}
+    assert databricks_of(cloud, "dropledger") == {}
+    assert statements_of(cloud, "dropledger", "secretsmanager") == []
+    cloud.client("cloudformation").delete_stack(StackName="databricks")
 
 
-def databricks_of(cloud: Cloud, stack: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """What a stack's function is told of a warehouse, and what its role may do with secrets."""
-    found = cloud.client("cloudformation").list_stack_resources(StackName=stack)["StackResourceSummaries"]
-    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found}
-    function = cloud.client("lambda").get_function_configuration(FunctionName=names["Function"])
-    policy = cloud.client("iam").get_role_policy(RoleName=names["FunctionRole"], PolicyName="dropledger")
-    told = function["Environment"]["Variables"].items()
-    return (
-        {name: value for name, value in told if name.startswith("DATABRICKS_") or name == "DROPLEDGER_WAREHOUSE"},
-        [
-            (statement["Action"], statement["Resource"])
-            for statement in policy["PolicyDocument"]["Statement"]
-            if "secretsmanager" in str(statement["Action"])
-        ],
-    )
+def databricks_of(cloud: Cloud, stack: str) -> dict[str, str]:
+    """What a stack's function is told of a warehouse."""
+    function = resources_of(cloud, stack)["Function"]
+    told = cloud.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return {name: told[name] for name in told if name.startswith("DATABRICKS_") or name == "DROPLEDGER_WAREHOUSE"}
+
+
+def times_of(cloud: Cloud, stack: str) -> dict[str, int]:
+    """Seconds that a call of a stack's function may take and its messages are out of sight, and how many it gets."""
+    names, functions = resources_of(cloud, stack), cloud.client("lambda")
+    queue = cloud.client("sqs").get_queue_attributes(QueueUrl=names["Drops"], AttributeNames=["VisibilityTimeout"])
+    [source] = functions.list_event_source_mappings(FunctionName=names["Function"])["EventSourceMappings"]
+    return {
+        "call": functions.get_function_configuration(FunctionName=names["Function"])["Timeout"],
+        "out of sight": int(queue["Attributes"]["VisibilityTimeout"]),
+        "messages": source["BatchSize"],
+    }
+
+
+def test_stack_fits_into_a_new_account_and_leaves_nothing_when_it_fails(cloud: Cloud):
+    """A new account has 10 executions at once, all of which must stay unreserved."""
+    function = resources_of(cloud, "dropledger")["Function"]
+    concurrency = cloud.client("lambda").get_function_concurrency(FunctionName=function)
+    assert "ReservedConcurrentExecutions" not in concurrency
+
+    def made() -> list[str]:
+        buckets = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
+        groups = [group["logGroupName"] for group in cloud.client("logs").describe_log_groups()["logGroups"]]
+        return [name for name in (*buckets, *groups) if "failing" in name]
+
+    broken = """
+Resources:
+  Broken:
+    Type: AWS::SQS::Queue
+    DependsOn: [Root, Logs]
+    Properties: {VisibilityTimeout: 100000}
+"""
+    plan_stack(cloud, "failing", {}, template_of(cloud).replace("\nResources:\n", broken, 1))
+    assert make_stack(cloud, "failing") == "ROLLBACK_COMPLETE"
+    assert made() == []
+    plan_stack(cloud, "failing-not", {})
+    assert make_stack(cloud, "failing-not") == "CREATE_COMPLETE"
+    cloud.client("cloudformation").delete_stack(StackName="failing-not")
+    assert len(made()) == 2
+
+
+def test_stack_in_a_vpc_and_with_a_key_of_ones_own(cloud: Cloud):
+    """But for what the emulator passes over, which tests/unit/test_template.py looks at."""
+    network = cloud.client("ec2")
+    vpc = network.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnets = [network.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{n}.0/24")["Subnet"]["SubnetId"] for n in (0, 1)]
+    group = network.create_security_group(GroupName="some", Description="some", VpcId=vpc)["GroupId"]
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    within = {"SubnetIds": ",".join(subnets)}
+    with pytest.raises(ClientError, match="SubnetIds needs SecurityGroupIds"):
+        plan_stack(cloud, "within", within)
+    plan_stack(cloud, "within", within | {"SecurityGroupIds": group, "KmsKey": key})
+    assert make_stack(cloud, "within") == "CREATE_COMPLETE"
+    names, everything = resources_of(cloud, "within"), ["All"]
+    assert [resource for _, resource in statements_of(cloud, "within", "ec2:")] == ["*"]
+    assert statements_of(cloud, "within", "kms:") == [(["kms:Decrypt", "kms:GenerateDataKey"], key)]
+    for queue in ("Drops", "DeadLetters"):
+        told = cloud.client("sqs").get_queue_attributes(QueueUrl=names[queue], AttributeNames=everything)["Attributes"]
+        assert told["KmsMasterKeyId"] == key
+    groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=names["Logs"])["logGroups"]
+    assert [one["kmsKeyId"] for one in groups] == [key]
+    objects = Objects(cloud.client("s3"), names["Root"])
+    objects.client.put_object(Bucket=names["Root"], Key="inbox/customers_2026-01-01.csv", Body=CUSTOMERS.encode())
+    until(lambda: "outputs/manifest.json" in objects.names() and not objects.names("inbox/"), 60)
+    assert statements_of(cloud, "dropledger", "ec2:") == statements_of(cloud, "dropledger", "kms:") == []
+    cloud.client("cloudformation").delete_stack(StackName="within")
 
 
 @contextmanager
@@ -321,7 +420,7 @@ def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
             "-m",
             "awslambdaric",
         ),
-        "handlers.function.handler",
+        "handlers.start.handler",
     ]
     variables = environment(root=root, cache=folder / "cache") | {"PYTHONPATH": str(build), "PYTHONWARNINGS": "ignore"}
     with (folder / "told").open("wb") as told:

@@ -2,19 +2,26 @@
 
 import json
 import math
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
 from support.odd_check import with_odd_check
 
-from core.errors import Unavailable
+from core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
 from core.runtime import Runtime
+from core.verify import verify
 from handlers import function
 from handlers.handle import handle as handle_command
 from handlers.wiring import wire
+from infra import s3_bucket
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +44,8 @@ def runtime(root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 class Context:
     """What Lambda tells a function of its call."""
+
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:dropledger:live"
 
     def __init__(self, seconds: float = 300) -> None:
         self.seconds = seconds
@@ -99,6 +108,58 @@ def test_nothing_is_begun_when_time_runs_out(root: BucketRoot, runtime: Runtime)
     assert (handled.outcomes, failed(handled)) == ([], ["m0"])
     assert root.versions("inbox/") == ["inbox/customers_2026-01-01.csv"]
     assert len(handle(runtime, event).outcomes) == 1
+
+
+class Asked:
+    """Time that is there for so often as it is asked for."""
+
+    def __init__(self, times: int) -> None:
+        self._times = times
+
+    def __call__(self) -> float:
+        self._times -= 1
+        return 300 if self._times >= 0 else 5
+
+
+@pytest.mark.parametrize(
+    ("customers", "accounts"), [(1, 2), (5, 2)], ids=["drop by drop", "in micro-batches and drop by drop"]
+)
+def test_call_stops_between_two_files_when_time_runs_out(
+    root: BucketRoot, runtime: Runtime, customers: int, accounts: int
+):
+    """However often time is asked for: each file is either taken with all that goes with it, or left as it was."""
+    some, left = 0, set[str]()
+    for times in range(1, 40):
+        year = 1980 + times
+        files = {f"customers_{year}-01-{n:02}.csv": CUSTOMERS.replace("Ann", f"A{n}") for n in range(1, customers + 1)}
+        files |= {f"accounts_{year}-01-{n:02}.csv": ACCOUNTS.replace("100", f"{n}00") for n in range(1, accounts + 1)}
+        files[f"accounts_{year}-02-01.csv"] = "AccountID\n1\n"
+        for name, text in files.items():
+            root.land(name, text)
+        event = queued(root, *(f"inbox/{name}" for name in files))
+        handled = function.handle(runtime, event, Asked(times))
+        taken = {outcome.drop.name for outcome in handled.outcomes if outcome.taken}
+        assert {type(error) for error in handled.failed.values()} <= {OutOfTime}
+        assert {name.removeprefix("inbox/") for name in root.names("inbox/")} == left | (files.keys() - taken)
+        assert len(handled.failed) == len(files.keys() - taken)
+        left |= files.keys() - taken
+        assert root.versions("work/") == []
+        some += 0 < len(taken) < len(files)
+        if taken == files.keys():
+            break
+    assert taken == files.keys()
+    assert some > 2
+    assert len(handle(runtime, {"detail-type": "Scheduled Event"}).outcomes) == len(left)
+    assert verify(runtime, lambda *_: None).differences == ()
+
+
+def test_file_is_not_begun_that_may_take_as_long_as_the_one_before(root: BucketRoot, runtime: Runtime):
+    for day in (1, 2):
+        root.land(f"customers_2026-01-0{day}.csv", CUSTOMERS)
+    clock = chain([300.0, 299.0], repeat(130.0))
+    handled = function.handle(runtime, queued(root, *root.names("inbox/")), lambda: next(clock))
+    assert len(handled.outcomes) == 1
+    assert [type(error) for error in handled.failed.values()] == [OutOfTime]
 
 
 def test_other_versions_of_the_name_are_taken_too(root: BucketRoot, runtime: Runtime):
@@ -190,6 +251,76 @@ def test_bucket_that_is_out_of_reach_fails_all(root: BucketRoot, runtime: Runtim
     assert all(isinstance(error, Unavailable) for error in handled.failed.values())
 
 
+def test_bucket_that_does_not_answer_fails_all(root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
+    handled = handle(wire(), queued(root, "inbox/customers_2026-01-01.csv", "no event", "inbox/other.csv"))
+    assert sorted(failed(handled)) == ["m0", "m1", "m2"]
+    assert {type(error) for error in handled.failed.values()} == {Unavailable, Postponed}
+
+
+def handed_back(root: BucketRoot, runtime: Runtime, tries: int, *names: str) -> dict[str, float]:
+    """Let the handler take messages of a real queue; how many seconds each is out of sight then, by its file."""
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=root.bucket, Attributes={"VisibilityTimeout": "960"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    event = queued(root, *names)
+    for record in event["Records"]:
+        sqs.send_message(QueueUrl=queue, MessageBody=record["body"])
+        [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
+        given = {"ApproximateReceiveCount": str(tries)}
+        record |= {"receiptHandle": message["ReceiptHandle"], "eventSourceARN": arn, "attributes": given}
+    with suppress(ConfigurationError):
+        answer = function.handler(event, Context())
+        assert {item["itemIdentifier"] for item in answer["batchItemFailures"]} == {f"m{n}" for n in range(len(names))}
+    messages = sqs_backends[arn.split(":")[4]][arn.split(":")[3]].get_queue(root.bucket)._messages
+    return {names[place]: message.visible_at / 1000 - time.time() for place, message in enumerate(messages)}
+
+
+def test_message_is_handed_back_for_the_longer_the_oftener_it_was_tried(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DROPLEDGER_WAIT_SECONDS", "0")
+    function._runtime.cache_clear()
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    with runtime.store.exclusive(1):  # as another process on this machine would
+        seconds = handed_back(root, runtime, 4, "inbox/customers_2026-01-01.csv", "no event")
+    assert seconds == pytest.approx({"inbox/customers_2026-01-01.csv": 300, "no event": 30}, abs=20)
+    function._runtime.cache_clear()
+
+
+def test_message_is_handed_back_until_the_hold_ends(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DROPLEDGER_WAIT_SECONDS", "0")
+    function._runtime.cache_clear()
+    root.land("customers_2026-01-01.csv", CUSTOMERS)
+    store = function._runtime().store
+
+    class HeldForLong(type(store)):  # type: ignore[misc]
+        @contextmanager
+        def exclusive(self, wait_seconds: float, *, looking: bool = False) -> Iterator[None]:
+            raise Busy("the warehouse is in use", seconds=777.5)
+            yield
+
+    monkeypatch.setattr(store, "__class__", HeldForLong)
+    seconds = handed_back(root, runtime, 4, "inbox/customers_2026-01-01.csv")
+    assert seconds == pytest.approx({"inbox/customers_2026-01-01.csv": 778}, abs=20)
+    monkeypatch.undo()
+    function._runtime.cache_clear()
+
+
+def test_messages_are_handed_back_where_the_settings_cannot_work(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    """As with a secret that the role may not read; the call fails besides, so that an alarm goes off."""
+    monkeypatch.setenv("DROPLEDGER_PIPELINE", "none such")
+    function._runtime.cache_clear()
+    with pytest.raises(ConfigurationError):
+        function.handler({"detail-type": "Scheduled Event"}, Context())
+    assert handed_back(root, runtime, 2, "inbox/a.csv") == pytest.approx({"inbox/a.csv": 60}, abs=20)
+
+
 def test_settings_are_read_anew_after_a_failure_that_they_may_have_caused(
     root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -217,7 +348,7 @@ def test_message_whose_file_memory_does_not_suffice_for_is_handed_back_alone(
     handled = handle(wire(), queued(root, large, small))
     told = {outcome.drop.name: str(outcome.delivered) for outcome in handled.outcomes}
     assert told == {"customers_2026-01-01.csv": "postponed", "accounts_2026-01-01.csv": "accepted"}
-    assert [(failed(handled), type(error)) for error in handled.failed.values()] == [(["m0"], Unavailable)]
+    assert [(failed(handled), type(error)) for error in handled.failed.values()] == [(["m0"], Postponed)]
 
 
 def test_message_whose_object_cannot_be_read_is_handed_back_alone(root: BucketRoot, runtime: Runtime):

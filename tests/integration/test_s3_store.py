@@ -1,12 +1,22 @@
 """What a bucket has beside a folder: versions, deletions, metadata, and answers that get lost."""
 
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BytesIO
+from itertools import count
 from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from support.buckets import BucketRoot
 from support.ledger import SettableClock
+from support.template import parameter
 
 from core.drop import AsOfSource
 from core.errors import ConfigurationError, Overtaken, Unavailable
@@ -177,13 +187,7 @@ def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bu
 
 def test_put_whose_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: Bucket, tmp_path: Path):
     """It is sent again, and meets what it wrote itself."""
-    sent: list[str] = []
-
-    def lose_the_first_answer(response: object, **_: object) -> float | None:
-        sent.append("put")
-        return 0.0 if len(sent) == 1 else None
-
-    bucket._client.meta.events.register_first("needs-retry.s3.PutObject", lose_the_first_answer)
+    sent = lose_the_first_answer(bucket, "PutObject")
     put = bucket.put_in_place_of(None, "x", some_file(tmp_path))
     assert len(sent) == 2
     assert bucket.find("x").etag == put.etag  # type: ignore[union-attr]
@@ -203,6 +207,75 @@ def test_large_file_goes_in_parts_and_under_the_same_condition(
     assert not root.client.list_multipart_uploads(Bucket=root.bucket).get("Uploads")
     bucket.get("large", tmp_path / "back", put.etag)
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that goes up in three parts."""
+    monkeypatch.setattr(s3_bucket, "_PART_BYTES", 5 << 20)
+    path = tmp_path / "large"
+    path.write_bytes(bytes(range(256)) * (11 << 12))
+    return path
+
+
+def test_lost_race_is_told_where_it_has_ended_the_upload(root: BucketRoot, bucket: Bucket, large: Path):
+    """As a bucket may do that refuses the condition: nothing is left to be aborted."""
+    root.put("large", "of another")
+
+    def end_it(params: dict[str, Any], **_: object) -> None:
+        root.client.abort_multipart_upload(
+            Bucket=root.bucket, Key="some/root/large", UploadId=params["query_string"]["uploadId"]
+        )
+
+    bucket._client.meta.events.register("before-call.s3.AbortMultipartUpload", end_it)
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(None, "large", large)
+    assert root.read("large") == b"of another"
+
+
+def say_that_there_is_no_upload(bucket: Bucket, *, from_attempt: int) -> None:
+    """Let what completes an upload be answered as S3 does where that is gone, which the emulator does not."""
+    attempts = count(1)
+
+    class Body(BytesIO):
+        def stream(self) -> Iterator[bytes]:
+            yield self.read()
+
+    def answer(**_: object) -> AWSResponse | None:
+        if next(attempts) < from_attempt:
+            return None
+        return AWSResponse("", 404, {}, Body(b"<Error><Code>NoSuchUpload</Code><Message>none</Message></Error>"))
+
+    bucket._client.meta.events.register("before-send.s3.CompleteMultipartUpload", answer)
+
+
+def lose_the_first_answer(bucket: Bucket, operation: str) -> list[str]:
+    """Let what the bucket says to the first request of a kind get lost, so that it is sent again; the requests."""
+    sent: list[str] = []
+
+    def lost(response: object, **_: object) -> float | None:
+        sent.append(operation)
+        return 0.0 if len(sent) == 1 else None
+
+    bucket._client.meta.events.register_first(f"needs-retry.s3.{operation}", lost)
+    return sent
+
+
+def test_upload_in_parts_whose_last_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: Bucket, large: Path):
+    """It is completed again, when there is no such upload any more."""
+    sent = lose_the_first_answer(bucket, "CompleteMultipartUpload")
+    say_that_there_is_no_upload(bucket, from_attempt=2)
+    put = bucket.put_in_place_of(None, "large", large)
+    assert len(sent) == 2
+    assert bucket.find("large").etag == put.etag  # type: ignore[union-attr]
+
+
+def test_upload_in_parts_that_is_gone_is_told(bucket: Bucket, large: Path):
+    say_that_there_is_no_upload(bucket, from_attempt=1)
+    with pytest.raises(Unavailable, match="could not be written"):
+        bucket.put("large", large)
+    with pytest.raises(Overtaken):
+        bucket.put_in_place_of(None, "large", large)
 
 
 def test_content_that_was_replaced_is_gone(root: BucketRoot, bucket: Bucket, tmp_path: Path):
@@ -244,6 +317,40 @@ def test_nobody_answers(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
     with pytest.raises(Unavailable, match="cannot be reached"):
         Bucket(root.uri).check()
+
+
+def test_request_that_gets_no_answer_is_sent_again_in_time(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
+    """The server takes the first connection, and says nothing on it."""
+    monkeypatch.setattr(s3_bucket, "_READ_SECONDS", 0.2)
+    with mute_at_first(urlsplit(os.environ["AWS_ENDPOINT_URL"]).port or 0) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        Bucket(root.uri).check()
+
+
+def test_wait_for_an_answer_ends_before_the_shortest_time_out_of_the_function():
+    shortest = min(parameter("Timeout")["AllowedValues"])
+    assert shortest > s3_bucket._CONNECT_SECONDS + s3_bucket._READ_SECONDS
+
+
+@contextmanager
+def mute_at_first(port: int) -> Iterator[int]:
+    """A port that says nothing on the first connection, and hands on the others to that port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                mute, _ = server.accept()
+                with mute:
+                    client, _ = server.accept()
+                    with client, socket.create_connection(("127.0.0.1", port)) as behind:
+                        client.settimeout(10)
+                        behind.sendall(client.recv(1 << 16))
+                        client.sendall(behind.recv(1 << 16))
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+    thread.join(10)
 
 
 def test_no_credentials(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):

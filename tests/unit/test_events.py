@@ -45,6 +45,17 @@ def test_every_sample_is_read():
     }
 
 
+@pytest.mark.parametrize(
+    ("attributes", "tries"),
+    [({"ApproximateReceiveCount": "4"}, 4), ({"ApproximateReceiveCount": "?"}, 1), ({}, 1), (None, 1)],
+)
+def test_queue_tells_how_often_a_message_was_tried(attributes: dict[str, str] | None, tries: int):
+    record = {"messageId": "m", "eventSource": "aws:sqs", "attributes": attributes, "body": "{}"}
+    [message] = messages({"Records": [record]})
+    assert message.queued is not None
+    assert message.queued.tries == tries
+
+
 def of_bridge(key: str, kind: str = "Object Created") -> dict[str, Any]:
     return {"source": "aws.s3", "detail-type": kind, "detail": {"bucket": {"name": "b"}, "object": {"key": key}}}
 
