@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
 from support.odd_check import with_odd_check
@@ -25,6 +26,7 @@ from infra import s3_bucket
 
 pytestmark = pytest.mark.slow
 
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:dropledger"
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
 
@@ -45,7 +47,7 @@ def runtime(root: BucketRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 class Context:
     """What Lambda tells a function of its call."""
 
-    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:dropledger:live"
+    invoked_function_arn = f"{FUNCTION}:live"
 
     def __init__(self, seconds: float = 300) -> None:
         self.seconds = seconds
@@ -252,9 +254,14 @@ def test_bucket_that_is_out_of_reach_fails_all(root: BucketRoot, runtime: Runtim
 
 
 def test_bucket_that_does_not_answer_fails_all(root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)  # another door to the same buckets
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
-    handled = handle(wire(), queued(root, "inbox/customers_2026-01-01.csv", "no event", "inbox/other.csv"))
+    there = wire()
+    server.stop()
+    handled = handle(there, queued(root, "inbox/customers_2026-01-01.csv", "no event", "inbox/other.csv"))
     assert sorted(failed(handled)) == ["m0", "m1", "m2"]
     assert {type(error) for error in handled.failed.values()} == {Unavailable, Postponed}
 
@@ -295,7 +302,7 @@ def test_message_is_handed_back_until_the_hold_ends(
     monkeypatch.setenv("DROPLEDGER_WAIT_SECONDS", "0")
     function._runtime.cache_clear()
     root.land("customers_2026-01-01.csv", CUSTOMERS)
-    store = function._runtime().store
+    store = function._runtime(FUNCTION).store
 
     class HeldForLong(type(store)):  # type: ignore[misc]
         @contextmanager
