@@ -1,6 +1,7 @@
 """The pages of docs/ name all that there is, lead where they say, and their worked example is a pipeline."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,23 @@ def test_every_entry_of_a_contract_has_a_row(entry):
 @pytest.mark.parametrize("rule", Rule.model_fields["rule"].annotation.__args__)
 def test_every_rule_has_a_row(rule):
     assert f"| `{rule}` |" in page("contracts.md")
+
+
+_COMMAND = re.compile(rf"\bdropledger ((?:{'|'.join(cli.commands)})\b[^`&;|\n]*)")
+
+
+@pytest.mark.parametrize("words", _COMMAND.findall(page("first-day.md")))
+def test_every_command_of_the_first_day_can_be_given(words):
+    name, *arguments = shlex.split(words)
+    with cli.commands[name].make_context(name, arguments):
+        pass
+
+
+def test_first_day_goes_through_ten_steps():
+    steps = re.findall(r"^## (\d+)\. .*?(?=^## )", page("first-day.md"), re.MULTILINE | re.DOTALL)
+    assert steps == [str(number) for number in range(1, 11)]
+    assert page("first-day.md").count("Must come out: ") >= 10
+    assert len(_COMMAND.findall(page("first-day.md"))) > 20
 
 
 @pytest.mark.parametrize(("path", "target"), list(links()), ids=lambda part: getattr(part, "name", part))
