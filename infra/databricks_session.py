@@ -249,8 +249,9 @@ class DatabricksSession:
 
     def remove_uploads(self) -> None:
         """Remove the files of rows that went up, when nothing reads them any more."""
-        while self._uploads:
-            remove_file(self._statements, self._uploads.pop())
+        with suppress(DropledgerError):  # as of a warehouse that is gone, or a schema that another has dropped
+            while self._uploads:
+                remove_file(self._statements, self._uploads.pop())
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
         self.scratch(into, select, parameters)

@@ -108,8 +108,10 @@ class DatabricksWarehouse:
             self._statements.run(f"CREATE VOLUME {ticked(self._access.catalog)}.{ticked(writer.work)}.{VOLUME}")
             with self._reader() as local:
                 session = self._session(local, writer)
-                yield session
-                session.remove_uploads()
+                try:
+                    yield session
+                finally:
+                    session.remove_uploads()
             if not self._prepared and self._has("drop_ledger"):
                 self._statements.run(_COMPLETE)
                 self._prepared = True

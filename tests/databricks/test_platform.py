@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,10 @@ DEAD = "feedfacefeed"
 ROWS = 20_000  # more than what an answer holds, so that they are fetched from the storage
 
 Opened = Callable[..., DatabricksWarehouse]
+
+
+class Interrupted(Exception):
+    """What goes wrong in a session."""
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +241,9 @@ def test_warehouse_that_refuses_thrift_is_told_as_one(access: Access, databricks
     assert "DATABRICKS_HTTP_PATH" in refused.value.hint
 
 
+@pytest.mark.parametrize("ends", ["well", "by an error"])
 def test_rows_that_went_up_are_removed_before_their_volume_is_dropped(
-    open_warehouse: Opened, databricks: Server, tmp_path: Path
+    open_warehouse: Opened, databricks: Server, tmp_path: Path, ends: str
 ):
     """What is dropped with its schema is kept for a week."""
     file = tmp_path / "rows.csv"
@@ -246,12 +252,14 @@ def test_rows_that_went_up_are_removed_before_their_volume_is_dropped(
     def uploaded() -> list[Path]:
         return list((databricks.folder / "Volumes").rglob("*.parquet"))
 
-    with open_warehouse().session() as session:
+    with suppress(Interrupted), open_warehouse().session() as session:
         layout = Layout(",", 1, None, {"id": 0}, physical_lines=3, lines_end_alike=True, plainly_quoted=True)
         session.load(file, layout, "incoming", drop_id="0")
         assert uploaded()
         session.scratch("typed", "SELECT CAST(id AS BIGINT) AS id FROM incoming")
         assert session.count("typed") == 2
+        if ends == "by an error":
+            raise Interrupted
     assert uploaded() == []
 
 
