@@ -178,3 +178,18 @@ def test_drop_of_an_earlier_version_is_known_again_by_its_bytes(template: Templa
         assert ledger.rows("SELECT drop_id FROM history_event WHERE amount = 1") == [(older,)]
         retract(ledger.runtime, older, "wrong", "somebody")
         assert ledger.rows("SELECT amount FROM history_event") == [(0,)]
+
+
+def test_value_that_must_be_unique_may_stay_with_its_own_key(tmp_path: Path):
+    columns = [
+        {"name": "event_id", "rules": ["not_null"]},
+        {"name": "amount", "type": "decimal(18,2)", "rules": ["unique"]},
+        {"name": "at", "type": "timestamp"},
+    ]
+    ledger = Ledger(tmp_path / "root", event_pipeline(tmp_path / "pipeline", {"columns": columns}))
+    rows = [("A", "1", "2025-01-01"), ("A", "1", "2025-01-02"), ("A", "2", "2025-01-03"), ("B", "2", "2025-01-04")]
+    assert ledger.drop("events.csv", events(*rows, ("C", "3", "2025-01-04"))).delivered == Delivered.ACCEPTED
+    assert ledger.rows("SELECT line, column_name, rule FROM rejected_row") == [
+        (4, "amount", "unique"),
+        (5, "amount", "unique"),
+    ]
