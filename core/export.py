@@ -15,6 +15,7 @@ from core.ports import Session
 from core.publish import artifact_names, export_marts
 from core.rebuild import refuse_unless_there
 from core.runtime import Runtime
+from core.schema import prepare
 from core.soundness import archive_differences, in_work
 from core.sql import literal, quoted
 
@@ -38,6 +39,7 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
         copy = runtime.warehouse.aside("exporting", copied=True)
         try:
             with copy.session() as session:
+                prepare(session, runtime.pipeline)
                 with session.transaction():
                     _wind_back(session, runtime, as_of)
                 return export_marts(session, runtime.pipeline, folder)

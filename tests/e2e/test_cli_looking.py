@@ -188,8 +188,8 @@ def test_explain_gives_the_parts_to_programs(filled: Console, ids: dict[str, str
     assert document["figure"]["annual_interest"] == document["mart"]["annual_interest"] == "250.00"
     assert document["figure"]["interest_rate"] == "0.020000"
     assert document["figure"]["tier"]["min_balance"] == "10000.00"
-    assert document["account"]["drop_id"] == document["mart"]["account_drop_id"] == ids["accounts_2025-11-30.csv"]
-    assert document["customer"]["drop_id"] == document["mart"]["customer_drop_id"] == ids["customers_2025-10-31.csv"]
+    assert document["account"]["drop_id"] == ids["accounts_2025-11-30.csv"]
+    assert document["customer"]["drop_id"] == ids["customers_2025-10-31.csv"]
 
 
 @pytest.mark.parametrize(("account", "why"), [("1003", "Checking"), ("1004", "customer 9 is unknown")])

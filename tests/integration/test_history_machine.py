@@ -16,6 +16,7 @@ from support.holding_feed import MODES, holding_files, holding_pipeline
 from support.ledger import Template
 from support.lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
 from support.plans import (
+    MARTS,
     Again,
     Arrival,
     File,
@@ -32,7 +33,6 @@ from core.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 5 * settings().max_examples)]
 
-MARTS = ("account_summary", "customer_profile")
 HOLDING_KEY, LENDING_KEY = 2, 1
 
 

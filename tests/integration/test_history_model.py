@@ -35,7 +35,7 @@ from support.lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from support.plans import Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
+from support.plans import MARTS, Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core import micro_batch
 from core.definition import Pipeline
@@ -89,7 +89,7 @@ def test_marts_are_what_the_model_makes_of_the_set_of_drops(
     with template.ledger() as ledger, work_on_tables_as_a_whole_from(whole_from), micro_batches_from(fewest):
         run = Run(ledger, feeds, {"rate": initial_card()})
         run.take(plan)
-        tables = run.tables("account_summary", "customer_profile")
+        tables = run.tables(*MARTS)
     for feed in feeds:
         assert_sound_timelines(tables[f"history_{feed}"], key_columns=1)
     assert_same(tables, {**run.expected_history(), **run.expected_marts()})
@@ -201,6 +201,6 @@ def test_every_order_of_arrival_gives_the_same_marts(lending_ledgers: tuple[Mapp
         with template.ledger() as ledger:
             run = Run(ledger, feeds, {"rate": initial_card()})
             run.take_one_by_one(order)
-            tables = run.tables("account_summary", "customer_profile")
+            tables = run.tables(*MARTS)
         assert_same(tables, {**run.expected_history(), **run.expected_marts()})
         assert tables["account_summary"]

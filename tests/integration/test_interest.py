@@ -29,7 +29,7 @@ def test_flag_of_one_customer_recomputes_that_customers_accounts_alone(ledger: L
         ("21", "1.00", "1.50"),
         ("22", "2.00", "3.00"),
     }
-    sources = dict(ledger.rows("SELECT account_id, customer_drop_id FROM account_summary"))
+    sources = dict(ledger.rows("SELECT account_id, customer_drop_id FROM account_summary_origin"))
     assert {account for account, source in sources.items() if source == outcome.drop.drop_id} == {21, 22}
 
 
@@ -57,7 +57,7 @@ def test_rate_card_waits_for_its_day_and_then_changes_all(ledger: Ledger, mover:
     assert outcome.versions_opened == 0
     assert outcome.recomputed == {"account_summary": 2, "customer_profile": 2}
     assert figures(ledger) == {11: ("0.030000", "3.00", "103.00"), 21: ("0.040000", "4.00", "104.00")}
-    assert set(ledger.rows("SELECT rate_drop_id FROM account_summary")) == {(card.drop.drop_id,)}
+    assert set(ledger.rows("SELECT rate_drop_id FROM account_summary_origin")) == {(card.drop.drop_id,)}
 
 
 def test_rate_card_of_a_day_gone_by_changes_all_at_once(ledger: Ledger):

@@ -179,6 +179,7 @@ class Tier:
     loan_bonus: Decimal
     method: str
     drop_id: str
+    line: int
 
 
 @dataclass(frozen=True)
@@ -189,9 +190,17 @@ class AccountSummary:
     interest_rate: Decimal
     annual_interest: Decimal
     new_balance: Decimal
+
+
+@dataclass(frozen=True)
+class AccountOrigin:
+    account_id: int
     account_drop_id: str
+    account_line: int
     customer_drop_id: str
+    customer_line: int
     rate_drop_id: str
+    rate_line: int
 
 
 @dataclass(frozen=True)
@@ -207,6 +216,7 @@ class CustomerProfile:
 @dataclass(frozen=True)
 class Marts:
     account_summary: list[AccountSummary]
+    account_summary_origin: list[AccountOrigin]
     customer_profile: list[CustomerProfile]
 
 
@@ -228,29 +238,30 @@ def marts(feeds: Mapping[str, Feed], drops: Mapping[str, Sequence[Drop]]) -> Mar
     seen = {name: observations(feed, drops.get(name, ())) for name, feed in feeds.items()}
     times = [observation.effective for name in ("customer", "account") for observation in seen[name]]
     if not times:
-        return Marts([], [])
+        return Marts([], [], [])
     customers, accounts, card = (
         [version for version in fold(seen[name]) if version.is_true_at(max(times))]
         for name in ("customer", "account", "rate")
     )
-    tiers = [Tier(*version.key, *version.values, version.drop_id) for version in card]
-    summary = _account_summary(customers, accounts, tiers)
-    return Marts(summary, [_profile(customer, summary) for customer in customers])
+    tiers = [Tier(*version.key, *version.values, version.drop_id, version.line) for version in card]
+    summary, origin = _account_summary(customers, accounts, tiers)
+    return Marts(summary, origin, [_profile(customer, summary) for customer in customers])
 
 
 def _account_summary(
     customers: Iterable[Version], accounts: Iterable[Version], card: Sequence[Tier]
-) -> list[AccountSummary]:
+) -> tuple[list[AccountSummary], list[AccountOrigin]]:
     by_key = {customer.key: customer for customer in customers}
-    rows = []
+    rows, origins = [], []
     for account in accounts:
         customer_id, balance, account_type = account.values
         customer = by_key.get((customer_id,))
         if account_type == "Savings" and customer is not None:  # an orphan has no mart row
             tier, rate, earned = interest(balance, customer.values[1], card)
-            drop_ids = account.drop_id, customer.drop_id, tier.drop_id
-            rows.append(AccountSummary(customer_id, *account.key, balance, rate, earned, balance + earned, *drop_ids))
-    return rows
+            rows.append(AccountSummary(customer_id, *account.key, balance, rate, earned, balance + earned))
+            places = [(version.drop_id, version.line) for version in (account, customer, tier)]
+            origins.append(AccountOrigin(*account.key, *(part for place in places for part in place)))
+    return rows, origins
 
 
 def _profile(customer: Version, summary: Iterable[AccountSummary]) -> CustomerProfile:

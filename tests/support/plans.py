@@ -20,6 +20,9 @@ from core.retract import restore, retract
 from support import model
 from support.ledger import Ledger, Record
 
+MARTS = ("account_summary", "account_summary_origin", "customer_profile")
+"""What the lending pipeline computes from history."""
+
 
 def day(number: int) -> datetime:
     return datetime(2025, 1, number, tzinfo=UTC)
@@ -195,10 +198,7 @@ class Run:
     def expected_marts(self) -> dict[str, list[Record]]:
         """What the model makes of the drops, for each mart of the lending pipeline."""
         marts = model.marts(self.feeds, {name: self.drops_of(name) for name in self.feeds})
-        return {
-            "account_summary": list(map(astuple, marts.account_summary)),
-            "customer_profile": list(map(astuple, marts.customer_profile)),
-        }
+        return {name: list(map(astuple, getattr(marts, name))) for name in MARTS}
 
 
 def _identity(file: File) -> str:

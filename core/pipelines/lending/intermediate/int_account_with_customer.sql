@@ -7,7 +7,9 @@ SELECT
     a.balance,
     a.account_type,
     a.drop_id AS account_drop_id,
-    c.drop_id AS customer_drop_id
+    a.line AS account_line,
+    c.drop_id AS customer_drop_id,
+    c.line AS customer_line
 FROM history_account AS a
 INNER JOIN history_customer AS c
     ON c.customer_id = a.customer_id

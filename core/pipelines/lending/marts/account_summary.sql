@@ -32,10 +32,7 @@ earned AS (
                     2
                 ) AS DECIMAL(18, 2)
             )
-        END AS annual_interest,
-        s.account_drop_id,
-        s.customer_drop_id,
-        r.drop_id AS rate_drop_id
+        END AS annual_interest
     FROM savings AS s
     INNER JOIN tier AS r
         ON s.balance >= r.min_balance
@@ -54,10 +51,7 @@ earned AS (
                 * CASE WHEN s.has_loan THEN r.rate_with_loan ELSE r.rate END,
                 2
             ) AS DECIMAL(18, 2)
-        ) AS annual_interest,
-        s.account_drop_id,
-        s.customer_drop_id,
-        r.drop_id AS rate_drop_id
+        ) AS annual_interest
     FROM savings AS s
     INNER JOIN tier AS r
         ON s.balance >= r.min_balance
@@ -70,8 +64,5 @@ SELECT
     original_balance,
     interest_rate,
     annual_interest,
-    CAST(original_balance + annual_interest AS DECIMAL(18, 2)) AS new_balance,
-    account_drop_id,
-    customer_drop_id,
-    rate_drop_id
+    CAST(original_balance + annual_interest AS DECIMAL(18, 2)) AS new_balance
 FROM earned
