@@ -277,12 +277,12 @@ class Writer:
 
     def _refuse_late_writes(self, changed: dict[str, int | None]) -> None:
         """Let the change go, and what was written late with it, where a table was written to past its fence."""
-        late = {table: version for table in self._fenced if (version := self._late_write(table)) is not None}
+        noted = {table: version for table, version in changed.items() if table in self._fenced and version is not None}
+        written = {table: self._late_write(table) for table in noted}
+        late = {table: min(noted[table], version - 1) for table, version in written.items() if version is not None}
         if not late:
             return
-        for table, version in late.items():
-            noted = changed.get(table)
-            changed[table] = version - 1 if noted is None else min(noted, version - 1)
+        changed.update(late)
         self._note(changed)
         raise Overtaken(
             f"a statement of a process that died has written to {', '.join(sorted(late))}",
