@@ -136,7 +136,7 @@ def test_full_disk_is_told_and_all_goes_on_when_there_is_room(scene: Scene, free
         scene.assert_undisturbed()
 
 
-@pytest.mark.parametrize("limit", [700_000, 100, 16_000, 300_000, 1_200_000])
+@pytest.mark.parametrize("limit", [700_000, 100, 16_000, 300_000, 800_000])
 def test_limit_on_the_size_of_files_is_told_and_all_goes_on_without_it(
     scene: Scene, limit: int, monkeypatch: pytest.MonkeyPatch
 ):
