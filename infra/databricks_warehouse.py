@@ -194,8 +194,11 @@ class DatabricksWarehouse:
     def _standing(self) -> Standing:
         """What grows with each delivery, retraction and restoration: the platform's own OPTIMIZE adds no row."""
         there = set(tables_of(self._statements, self.schema))
-        counted = [f"SELECT {literal(table)} AS name, count(*) AS row_count FROM {table}" for table in _STANDING]
-        counts = [select for table, select in zip(_STANDING, counted, strict=True) if table in there]
+        counts = [
+            f"SELECT {literal(table)} AS name, count(*) AS row_count FROM {table}"
+            for table in _STANDING
+            if table in there
+        ]
         rows = self._statements.rows(" UNION ALL ".join(counts)) if counts else []
         return {row["name"]: row["row_count"] for row in rows}
 
