@@ -125,7 +125,7 @@ class Writer:
         before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
         self._renewed = _seconds()
         if before is not None:
-            self._drop_work_of_the_dead(self._work_of(_token_of(before)))
+            self._drop_work_of_the_dead(before)
         if changed is not None:
             self._changed = json.loads(changed)
             self.undo()
@@ -161,12 +161,13 @@ class Writer:
         process, _, machine = who.removeprefix("process ").rstrip(")").partition(" on ")
         return machine == _machine() and process.isdecimal() and not is_alive(int(process))
 
-    def _drop_work_of_the_dead(self, named: str) -> None:
-        """Drop what dead writers had on their way; `named` is that of the last one, which must not be there any more.
+    def _drop_work_of_the_dead(self, before: str) -> None:
+        """Drop what dead writers had on their way; nothing of the holder `before` may be there any more.
 
         Raises:
-            ConfigurationError: it is another principal's.
+            ConfigurationError: its schema is another principal's; the hold is that one's again, and over.
         """
+        named = self._work_of(_token_of(before))
         left = schemas_like(self._statements, self._catalog, f"{self._name}_work_", r"[0-9a-f]{12}")
         try:
             for schema in {named, *left}:
@@ -175,6 +176,11 @@ class Writer:
                 self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(named)}")
                 drop_schema(self._statements, self._catalog, named)
         except ConfigurationError as error:
+            # Or the next to come would find nobody before it, and undo the change while that schema is still there.
+            self._statements.run(
+                f"UPDATE {self._table} SET holder = :before, until = {_NOW} WHERE holder = :me",
+                {"before": before, "me": self._holder},
+            )
             raise ConfigurationError(
                 f"the schema {named}, which a process that died has left, cannot be dropped",
                 why=error.why or error.what,

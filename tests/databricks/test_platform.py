@@ -180,10 +180,10 @@ def test_schema_of_another_principal_is_told_and_not_passed_over(access: Access,
         session.execute(f"CREATE SCHEMA {name}_work_{DEAD}")
     assert written(bob, 1) == 1
     die(bob, "process 1 on another machine", "2020-01-01")
-    with pytest.raises(ConfigurationError, match=rf"{name}_work_{DEAD}.*cannot be dropped") as refused:
-        written(bob, 2)
-    assert "owner" in refused.value.hint
-    die(bob, "process 1 on another machine", "2020-01-01")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=rf"{name}_work_{DEAD}.*cannot be dropped") as refused:
+            written(bob, 2)
+        assert "owner" in refused.value.hint
     assert written(ann, 3) == 1
     assert ids(bob) == [1, 3]
 
