@@ -1,6 +1,5 @@
 """Intake: which drop is it by its bytes, and can they be rows at all."""
 
-import codecs
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,17 +12,12 @@ from core.definition import Pipeline
 from core.drop import AsOf, AsOfSource, Claim, DropHash
 from core.errors import DataRefused
 from core.header import read_header
-from core.other_format import format_of
 from core.ports import Layout
-from core.quote_scan import QuoteScan
+from core.text_scan import MAX_HEADER, TextScan
 
-MAX_LINE_BYTES = 32 << 20
 _CHUNK = 1 << 20
-_MAX_HEADER = 1 << 20
 _MOST_COLUMNS = 16_384
 _LINE_END = re.compile(r"\r|\n")
-_CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
-_QUOTES_APART = re.compile(rb'" +"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +133,8 @@ def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
     return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
 
 
-def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHash, "_Text"]:
-    identity, text = DropHash(feed, as_of), _Text()
+def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHash, TextScan]:
+    identity, text = DropHash(feed, as_of), TextScan()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             identity.update(chunk)
@@ -148,13 +142,13 @@ def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHa
     return identity, text
 
 
-def _unpacked_text(path: Path, compression: Compression) -> "_Text":
+def _unpacked_text(path: Path, compression: Compression) -> TextScan:
     """The text in a packed file, as far as it is one.
 
     Raises:
         DataRefused: it cannot be unpacked, or what it unpacks to is packed again.
     """
-    text = _Text()
+    text = TextScan()
     for chunk in unpacked(path, compression):
         text.update(chunk)
         if text.spoiled:
@@ -168,106 +162,7 @@ def _unpacked_text(path: Path, compression: Compression) -> "_Text":
     return text
 
 
-class _Text:
-    """Watches a file's bytes go by: how many, how many lines, and whether they are UTF-8 text."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.beginning = b""
-        self._line_feeds = 0
-        self._returns = 0
-        self._pairs = 0
-        self._last = b""
-        self._since_line_feed = 0
-        self._too_long = False
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._not_utf8 = False
-        self._has_controls = False
-        self._behind_blanks = b""
-        self._odd_quotes = False
-        self._quotes = QuoteScan()
-
-    def update(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if len(self.beginning) < _MAX_HEADER:
-            self.beginning += chunk[: _MAX_HEADER - len(self.beginning)]
-        self._line_feeds += chunk.count(b"\n")
-        self._pairs += self._last == b"\r" and chunk.startswith(b"\n")
-        if b"\r" in chunk:  # to look for one byte is far cheaper than to count two
-            self._returns += chunk.count(b"\r")
-            self._pairs += chunk.count(b"\r\n")
-        self._last = chunk[-1:]
-        first = chunk.find(b"\n")
-        self._too_long = self._too_long or self._since_line_feed + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES
-        self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
-        self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
-        self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
-        self._quotes.update(chunk)
-        if not self._not_utf8 and (not chunk.isascii() or self._decoder.getstate()[0]):
-            try:
-                self._decoder.decode(chunk)
-            except UnicodeDecodeError:
-                self._not_utf8 = True
-
-    def _has_odd_quotes(self, chunk: bytes) -> bool:
-        if b'"' not in chunk and not chunk.endswith(b" "):
-            self._behind_blanks = chunk[-1:]
-            return False
-        text = self._behind_blanks + chunk
-        self._behind_blanks = text[max(len(text.rstrip(b" ")) - 1, 0) :][:_CHUNK]
-        return b'  "' in text or (b' "' in text and _QUOTES_APART.search(text) is not None)
-
-    @property
-    def spoiled(self) -> bool:
-        """Whether it will be refused, whatever comes."""
-        return self._not_utf8 or self._has_controls or self._too_long
-
-    @property
-    def lines(self) -> int:
-        return self._line_feeds + (self._last not in {b"", b"\n"})
-
-    @property
-    def lines_end_alike(self) -> bool:
-        return self._returns == 0 or self._returns == self._pairs == self._line_feeds
-
-    def plainly_quoted(self, delimiter: str) -> bool:
-        return not self._odd_quotes and not self._quotes.opens_within_a_cell(delimiter)
-
-    def refuse_unless_text(self) -> None:
-        if self.size == 0:
-            raise DataRefused(
-                "empty_file", "the file is empty", hint="export it again; an extract has at least a header"
-            )
-        if not self._not_utf8:
-            try:
-                self._decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                self._not_utf8 = True
-        other = format_of(self.beginning) if self._not_utf8 or self._has_controls else None
-        if other is not None:
-            what, hint = other
-            raise DataRefused("other_format", f"the file is {what}, and CSV is read", hint=hint)
-        if self._not_utf8:
-            raise DataRefused(
-                "not_utf8",
-                "the file is not UTF-8 text",
-                hint="export it as UTF-8 (in Excel: CSV UTF-8) and drop it again",
-            )
-        if self._has_controls:
-            raise DataRefused(
-                "control_characters",
-                "the file holds control characters such as NUL, so it is no plain text",
-                hint="export it as plain CSV and drop it again",
-            )
-        if self._too_long:
-            raise DataRefused(
-                "line_too_long",
-                f"a line is longer than {MAX_LINE_BYTES >> 20} MiB",
-                hint="check that the file has line ends, and that no quote is left open",
-            )
-
-
-def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _Text) -> Extract:
+def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: TextScan) -> Extract:
     """The file's layout by its header.
 
     Raises:
@@ -278,10 +173,10 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: _T
         text = _unpacked_text(path, compression)
     text.refuse_unless_text()
     beginning = text.beginning.decode("utf-8-sig", "ignore")
-    if len(text.beginning) == _MAX_HEADER and not _LINE_END.search(beginning):
+    if len(text.beginning) == MAX_HEADER and not _LINE_END.search(beginning):
         raise DataRefused(
             "line_too_long",
-            f"the header is longer than {_MAX_HEADER >> 20} MiB",
+            f"the header is longer than {MAX_HEADER >> 20} MiB",
             hint="check that the file begins with a header, and that the header has a line end",
         )
     header = read_header(beginning, contract)
