@@ -11,6 +11,7 @@ from core.address import ahead_of_time, latest_allowed
 from core.archive import archived_observations
 from core.bulk import Bulk
 from core.checks import CheckFailed, CheckResult
+from core.compare import read_differing
 from core.errors import DataRefused
 from core.history import Folded, fold, no_changes
 from core.identity import as_known
@@ -67,8 +68,12 @@ def admit(
     validated = _NOTHING_READ
     if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
-            validated = validate(session, extract, _SOURCE)
+            workspace = runtime.store.workspace(drop.claim.claim_id)
+            found = None if refusal else read_differing(runtime, session, extract, _SOURCE, workspace, bulk)
+            if found is None:
+                session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
+                found = validate(session, extract, _SOURCE)
+            validated = found
             refuse_beyond_limit(extract.contract, validated)
         except DataRefused as error:
             if error.rule == "not_computable":
@@ -222,7 +227,7 @@ class _Admission:
         moment_before = mart.moment(session)
         observed_until = ledger.observed_until(session, contract.feed, pipeline)
         folded = self._fold(extract, validated, sequence, bulk, observed_until)
-        results += checks.check_relationships(session, contract)
+        results += checks.check_relationships(session, contract, validated)
         results += guards.check_missing_keys(session, contract, validated, as_of)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []

@@ -34,7 +34,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
         DataRefused: it cannot be read under the contract.
     """
     try:
-        path = _path_of(runtime, row)
+        path = path_of(runtime, row)
         try:
             extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source), row.drop_id)
         except DataRefused:
@@ -61,7 +61,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
 _RESTORE = "restore it from a backup of the archive, or drop the same file again"
 
 
-def _path_of(runtime: Runtime, row: LedgerRow) -> Path:
+def path_of(runtime: Runtime, row: LedgerRow) -> Path:
     """Where the bytes of a drop can be read: in its claim, if it waits to be archived, else in the archive."""
     claim = runtime.waiting.get(row.sha256)
     if claim is not None and claim.exists():

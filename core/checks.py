@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from core.contract import Column, Contract, Rule, Severity
 from core.definition import Check
@@ -12,7 +13,7 @@ from core.mart import WHOLE_FROM, Refreshed, mart_fragments
 from core.ports import Session
 from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, quoted, statement, whole
-from core.validate import Validated, distinct_count, parent_fragments
+from core.validate import Compared, Validated, distinct_count, parent_fragments
 
 _MOST_NAMED = 200
 """Columns that a warning names; a header may have some thousands."""
@@ -77,7 +78,10 @@ def check_staging(
     # Where nothing was set apart, validation has found that no key stands twice.
     some_left_out = validated.rows_accepted < validated.rows_read
     repeated = f"count(*) - ({distinct_count(contract, 'observation')})" if some_left_out else "0"
-    counts = session.query(f"SELECT {staging_counts(contract)} {repeated} AS repeated FROM observation")[0]
+    counted = f"SELECT {staging_counts(contract)} {repeated} AS repeated FROM observation"
+    counts: Mapping[str, Any] = session.query(counted)[0]
+    if validated.compared is not None:
+        counts = _of_all_rows(session, contract, validated.compared, counts)
     results = staging_results(extract, counts, received_at)
     for column, rule in rules_over_rows(contract, "unique", Severity.WARN):
         name = quoted(column.name)
@@ -105,6 +109,21 @@ def check_staging(
             )
         )
     return results + [_run(session, "staging", check) for check in checks]
+
+
+def _of_all_rows(
+    session: Session, contract: Contract, compared: Compared, counts: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The `staging_counts` of a drop, by those of the rows in which it differs from the drop before."""
+    names = [name for _, name in staging_predicates(contract)]
+    if not any(compared.failing[name] for name in names):
+        return counts
+    gone = session.query(f"SELECT {staging_counts(contract)} 0 AS repeated FROM _dl_gone")[0]
+    of_all = {
+        f"rule_{place}": compared.failing[name] + counts[f"rule_{place}"] - gone[f"rule_{place}"]
+        for place, name in enumerate(names)
+    }
+    return {**counts, **of_all}
 
 
 def staging_counts(contract: Contract) -> str:
@@ -152,8 +171,11 @@ def _named(columns: Sequence[str]) -> str:
     return f"{', '.join(columns[:_MOST_NAMED])} and {len(columns) - _MOST_NAMED:,} more"
 
 
-def check_relationships(session: Session, contract: Contract) -> list[CheckResult]:
+def check_relationships(session: Session, contract: Contract, validated: Validated) -> list[CheckResult]:
     """The relationship rules, after the fold, so that rows may refer to keys of their own drop."""
+    if validated.compared is not None and validated.compared.orphans_among_them:
+        current = f"SELECT *, FALSE AS _absent FROM {feed_fragments(contract)['history']} WHERE is_current"
+        session.view("observation", current)
     results = []
     for severity in Severity:
         for column, rule in rules_over_rows(contract, "relationship", severity):

@@ -70,7 +70,7 @@ def fold(
     contract = extract.contract
     closes_missing = contract.missing_keys == "close" and validated.unknown_keys == 0
     if closes_missing:
-        _observe_missing_keys(session, extract)
+        _observe_missing_keys(session, extract, validated)
     # A complete extract observes something at its as_of, be it only that keys are missing.
     at = extract.as_of.moment if contract.mode == "full" else None
     first, last = validated.first_effective or at, validated.last_effective or at
@@ -113,13 +113,14 @@ def _concern_observed(session: Session, contract: Contract) -> None:
     )
 
 
-def _observe_missing_keys(session: Session, extract: Extract) -> None:
+def _observe_missing_keys(session: Session, extract: Extract, validated: Validated) -> None:
     contract = extract.contract
     fragments = feed_fragments(contract)
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )
     fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
+    fragments["known"] = "_dl_gone" if validated.compared else f"({statement('known_at', fragments)})"
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
     session.scratch("_dl_missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
     session.scratch(

@@ -149,7 +149,8 @@ class Layout:
     `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
     `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another, or opens text
     within a cell.
-    `compression` is how the file is packed, if it is; all else is said of its text.
+    `compression` is how the file is packed, if it is; all else is said of its text. `each_line_is_a_row` is whether
+    that is known already, so that nobody need find out.
     """
 
     delimiter: str
@@ -160,6 +161,7 @@ class Layout:
     lines_end_alike: bool
     plainly_quoted: bool
     compression: Compression | None = None
+    each_line_is_a_row: bool = False
 
     @property
     def straight(self) -> bool:
@@ -169,6 +171,11 @@ class Layout:
 
 class Session(Protocol):
     """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
+        ...
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement; the number of rows it changed (0 where it changes none)."""

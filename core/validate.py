@@ -18,8 +18,23 @@ _SPAN = "count(*) AS row_count, min(_effective_at) AS first_effective, max(_effe
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """What is known of rows that were not read, since the drop before has them in the same lines.
+
+    `failing` is how many rows of that drop failed each check of the staging layer. `_dl_gone` has its rows that this
+    drop has no more. `orphans_among_them` is whether some may lack a parent; each current key has a row in this drop
+    then.
+    """
+
+    failing: Mapping[str, int]
+    orphans_among_them: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Validated:
     """The outcome of validation; the accepted rows are in the scratch relation `observation`.
+
+    Where the file was `compared` with the one before, these are just the rows in which they differ.
 
     `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs. The header once more
     is no such row.
@@ -32,6 +47,7 @@ class Validated:
     unknown_keys: int
     first_effective: datetime | None
     last_effective: datetime | None
+    compared: Compared | None = None
 
     @property
     def left_out(self) -> str | None:
@@ -52,8 +68,8 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
     times = effective_times(extract)
     session.select_rows(source, "_dl_parsed", statement("parse", fragments), times)
-    found = _overview(session, contract, source)
-    if _is_clean(contract, found):
+    found = overview(session, contract, source)
+    if is_clean(contract, found):
         session.view("observation", "SELECT * FROM _dl_parsed")
         return Validated(
             found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"]
@@ -79,7 +95,7 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     )
 
 
-def _overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
+def overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
     """How many rows were read and what their times are, and how many of them cannot go in as they are."""
     return session.query(
         f"""SELECT
@@ -92,7 +108,7 @@ def _overview(session: Session, contract: Contract, source: str) -> dict[str, An
     )[0]
 
 
-def _is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
+def is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
     """Whether all rows go in: none is odd by itself, and no rule would refuse one for what others hold."""
     over_rows = (
         rule for kind in ("unique", "relationship") for rule in rules_over_rows(contract, kind, Severity.ERROR)

@@ -86,6 +86,10 @@ class DatabricksSession:
         self._types: dict[str, Mapping[str, str]] = {}
         self._uploads: set[str] = set()
 
+    @property
+    def reads_in_place(self) -> bool:
+        return False
+
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         statement, bound = dialect(sql), used(sql, parameters)
         table = written_table(statement)

@@ -15,9 +15,9 @@ import duckdb
 
 from core.compression import unpacked
 from core.errors import DataRefused, Postponed
-from core.intake import MAX_LINE_BYTES
 from core.ports import Layout, Parameters
 from core.sql import literal, quoted
+from core.text_scan import MAX_LINE_BYTES
 from infra.folders import PRIVATE
 
 _MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
@@ -114,7 +114,8 @@ class DelimitedFiles:
         # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
         # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass: all
         # versions that are admitted alike, 1.5.6 and 2.0.1 included.
-        loaded = _Source(self._plain(path, layout, source), layout, drop_id, layout.straight)
+        plain = self._plain(path, layout, source)
+        loaded = _Source(plain, layout, drop_id, layout.straight, layout.each_line_is_a_row)
         self._sources[source] = loaded
         if loaded.straight:
             read = _straight(layout, _path(loaded.path))

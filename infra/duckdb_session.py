@@ -79,6 +79,10 @@ class DuckDBSession:
         self._files = DelimitedFiles(self._engine, connection, passing)
         self.confined = False
 
+    @property
+    def reads_in_place(self) -> bool:
+        return True
+
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one.
 

@@ -6,9 +6,7 @@ SELECT
     CAST(:as_of AS TIMESTAMP) AS _effective_at,
     TRUE AS _absent,
     TRUE AS _valid
-FROM ${history} AS h
+FROM ${known} AS h
 LEFT JOIN _dl_parsed AS o
     ON ${same_key}
-WHERE h.valid_from <= :as_of
-    AND (h.valid_to IS NULL OR h.valid_to >= :as_of)
-    AND o._line IS NULL
+WHERE o._line IS NULL

@@ -94,6 +94,22 @@ def test_a_small_change_costs_the_same_beside_ten_times_the_accounts(tmp_path: P
     assert LARGE <= large.artifacts() <= 12 * LARGE
 
 
+def test_a_full_extract_costs_what_differs_from_the_one_before(ledger: Ledger):
+    ledger.drop("customers_2025-10-31.csv", full_extract("customers", 1_000))
+    accounts = [(key, key % 30_000, 1_000) for key in range(1, LARGE + 1)]
+    ledger.drop("accounts_2025-10-31.csv", _accounts(accounts))
+    for place in range(0, LARGE, LARGE // 100):
+        key, _, of = accounts[place]
+        accounts[place] = (key, 30_001, of)
+    with pytest.MonkeyPatch.context() as patch:
+        counted = Counted(patch)
+        outcome = ledger.drop("accounts_2025-11-30.csv", _accounts(accounts))
+    assert (outcome.rows_read, outcome.versions_opened) == (LARGE, 100)
+    of_all = (*EVERY_CUSTOMER, *EVERY_ACCOUNT, "received_src_account", "SELECT * FROM history_account")
+    for sql, rows in counted.others():
+        assert rows < 3_000 or any(words in sql for words in of_all), (rows, sql)
+
+
 def test_a_drop_like_the_one_before_has_few_statements_parsed_anew(ledger: Ledger):
     ledger.drop("customers_2025-10-31.csv", full_extract("customers", 5))
     ledger.drop("accounts_2025-10-31.csv", full_extract("accounts", 10))
