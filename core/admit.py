@@ -20,7 +20,7 @@ from core.ledger import Delivered, Status
 from core.mart import Due, Refreshed
 from core.outcome import Outcome
 from core.ports import Session
-from core.publish import CHANGES, REPORT
+from core.publish import CHANGES, INITIAL, REPORT
 from core.redelivery import come_again
 from core.runtime import Runtime
 from core.sql import statement
@@ -120,12 +120,18 @@ def compute_marts(
 
 
 def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Sequence[Refreshed]) -> None:
-    """Write what the refresh of the marts changed into the drop's workspace, to be published after the commit."""
+    """Write what the refresh of the marts changed into the drop's workspace, to be published after the commit.
+
+    Of a mart that was filled the artifact is the change.
+    """
+    workspace = runtime.store.workspace(drop.claim.claim_id)
     for found in refreshed:
-        if found.mart.file.changes:
+        if found.mart.file.changes and found.filled:
+            (workspace / INITIAL).touch()
+        elif found.mart.file.changes:
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export(select, runtime.store.workspace(drop.claim.claim_id) / CHANGES, "csv")
+            session.export(select, workspace / CHANGES, "csv")
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:

@@ -15,11 +15,15 @@ WHOLE_FROM = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """How many rows of a mart were computed anew, and whether those were all of them."""
+    """How many rows of a mart were computed anew, and whether those were all of them.
+
+    `filled` is whether it had no rows before and has some now.
+    """
 
     mart: Mart
     rows: int
     whole: bool
+    filled: bool
 
 
 class Due:
@@ -107,16 +111,19 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
         session.scratch(f"before_{mart.name}", whole(before))
         rows = session.execute(whole(insert))
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
-        return Refreshed(mart, rows, True)
+        return Refreshed(mart, rows, whole=True, filled=rows > 0)
     session.scratch(f"touched_{mart.name}", touched_sql, bound)
     touched = session.count(f"touched_{mart.name}")
     all_rows = touched >= WHOLE_FROM and _can_be_whole(mart) and touched >= session.count(mart.name)
     if all_rows:
         before, delete, insert = whole(before), whole(delete), whole(insert)
     session.scratch(f"before_{mart.name}", before)
-    if session.count(f"before_{mart.name}"):
+    before_rows = session.count(f"before_{mart.name}")
+    if before_rows:
         session.execute(delete)
-    return Refreshed(mart, session.execute(insert) if touched else 0, all_rows)
+    rows = session.execute(insert) if touched else 0
+    filled = rows > 0 and not before_rows and session.count(mart.name) == rows
+    return Refreshed(mart, rows, all_rows, filled)
 
 
 def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:

@@ -13,11 +13,14 @@ from core.report import artifacts_of
 from core.sql import harmless, listed, quoted
 
 CHANGES = "changes.csv"
+INITIAL = "initial"
+"""Stands in place of the change file of a drop that filled an empty mart."""
+
 REPORT = "quality_report.json"
 REASON = "reason.json"
 REJECTS = "rejects.csv"
 MANIFEST = "outputs/manifest.json"
-STAGED = (CHANGES, REPORT, REASON, REJECTS)
+STAGED = (CHANGES, INITIAL, REPORT, REASON, REJECTS)
 """What may lie in a claim's workspace, to be put in its place when the drop is committed."""
 
 
@@ -38,6 +41,7 @@ def publish(
     crash between commit and publish is mended.
     """
     entries, files = [], {}
+    initial = any(claim_id and (store.workspace(claim_id) / INITIAL).exists() for claim_id in drops.values())
     for drop_id, claim_id in drops.items():
         for staged, name in zip((CHANGES, REPORT), artifacts_of(drop_id), strict=True):
             path = store.workspace(claim_id) / staged if claim_id else None
@@ -55,7 +59,7 @@ def publish(
         else:
             entries += _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
-        document = {"pipeline": pipeline.name, "drop_id": newest, "artifacts": entries}
+        document = {"pipeline": pipeline.name, "drop_id": newest, "initial": initial, "artifacts": entries}
         manifest.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         store.put({MANIFEST: manifest})
 

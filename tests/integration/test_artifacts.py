@@ -112,14 +112,28 @@ def test_manifest_says_which_bytes_belong_together(filled: Ledger):
         }
 
 
+def test_drop_that_fills_an_empty_mart_has_no_change_file_and_the_manifest_says_so(ledger: Ledger):
+    ledger.drop("customers_2025-10-31.csv", customers((1, "No")))
+    said = []
+    for day, balance in (("2025-11-01", "1.00"), ("2025-11-02", "2.00")):
+        drop_id = ledger.drop(f"accounts_{day}.csv", accounts((11, 1, balance))).drop.drop_id
+        manifest = json.loads((ledger.root / "outputs/manifest.json").read_text())
+        named = {entry["name"] for entry in manifest["artifacts"]}
+        there = (ledger.root / f"outputs/changes/{drop_id}.csv").exists()
+        assert there == (f"changes/{drop_id}.csv" in named)
+        said.append((manifest["initial"], there))
+    assert said == [(True, False), (False, True)]
+
+
 def test_outputs_hold_nothing_but_artifacts(published: Ledger):
     drop_ids = [drop_id for (drop_id,) in published.rows("SELECT drop_id FROM drop_ledger")]
+    [initial] = published.rows("SELECT min(drop_id) FROM drop_ledger WHERE feed = 'account'")[0]
     assert set(files(published.root / "outputs")) == {
         "account_summary.csv",
         "account_summary.parquet",
         "customer_profile.csv",
         "manifest.json",
-        *(f"changes/{drop_id}.csv" for drop_id in drop_ids),
+        *(f"changes/{drop_id}.csv" for drop_id in drop_ids if drop_id != initial),
         *(f"quality_reports/quality_report_{drop_id}.json" for drop_id in drop_ids),
     }
 

@@ -44,6 +44,7 @@ def link_to(ledger: Ledger, name: str, elsewhere: Path) -> Path:
 @pytest.mark.parametrize("name", ["outputs/changes", "outputs/quality_reports"])
 def test_link_below_a_folder_of_outputs_is_not_followed(ledger: Ledger, elsewhere: Path, name: str):
     ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2025-12-31.csv", ACCOUNTS)
     link = link_to(ledger, name, elsewhere)
     with pytest.raises(ConfigurationError, match=f"{name} is a link"):
         ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)

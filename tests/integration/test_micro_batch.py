@@ -127,6 +127,7 @@ def test_all_is_as_if_taken_one_by_one(tmp_path: Path, lending: Pipeline):
 
 def test_change_file_of_a_micro_batch_is_that_of_its_last_drop(ledger: Ledger):
     ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
+    ledger.drop("accounts_2025-12-31.csv", accounts("12,1,1.00,Savings"))
     names = [f"accounts_2026-01-{day:02}.csv" for day in range(1, 1 + micro_batch.FEWEST)]
 
     outcomes = ledger.process(
