@@ -148,9 +148,10 @@ def landed_in_a_bucket() -> BucketRoot:
 
 
 def killed_over(name: str, text: str, step: str, folder: Path) -> Scene:
-    """Customers taken, and then a run that died at a step of taking another file."""
+    """Customers and accounts taken, and then a run that died at a step of taking another file."""
     scene = Scene(folder, "watch", "--once")
     land(scene.root, "customers_2024-12-31.csv", CUSTOMERS)
+    land(scene.root, "accounts_2025-01-01.csv", f"{ACCOUNTS.splitlines()[0]}\n12,1,5.00,Savings\n")
     assert dropledger(*scene.command) == 0
     land(scene.root, name, text)
     shutil.copytree(scene.root, scene.before)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
 from support.ledger import Ledger, Template, custom_pipeline
@@ -19,7 +19,8 @@ from core.errors import ConfigurationError
 from core.ledger import Delivered
 from core.retract import retract
 
-pytestmark = pytest.mark.slow
+# A failure is shrunk for up to 300 seconds.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 10 * settings().max_examples)]
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
