@@ -131,7 +131,7 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
         elif found.mart.file.changes:
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export(select, workspace / CHANGES, "csv")
+            session.export(select, workspace / CHANGES)
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:

@@ -274,8 +274,8 @@ class Session(Protocol):
         """
         ...
 
-    def export(self, select: str, path: Path, kind: str) -> None:
-        """Write a result to a local file, in order; `kind` is csv or parquet."""
+    def export(self, select: str, *paths: Path) -> None:
+        """Write a result to local files, in order, each as the ending of its name says: .csv or .parquet."""
         ...
 
 

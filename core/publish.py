@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.definition import Pipeline
+from core.definition import Mart, Pipeline
 from core.mart import texts_to_make_harmless
 from core.ports import Session, Store
 from core.report import artifacts_of
@@ -101,20 +101,25 @@ def read_manifest(store: Store) -> dict[str, Any] | None:
 
 def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:
     """Write the marts' artifacts into a local folder; the path of each by name."""
-    written = {}
+    written: dict[str, Path] = {}
     for mart in pipeline.marts:
+        paths: dict[str, list[Path]] = {}
         for kind in mart.file.artifacts:
-            texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
-            columns = ", ".join(
-                f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
-                for name in mart.file.columns
-            )
-            path = folder / f"{mart.name}.{kind}"
-            session.export(
-                f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}", path, kind
-            )
-            written[path.name] = path
+            paths.setdefault(_rows(session, pipeline, mart, kind), []).append(folder / f"{mart.name}.{kind}")
+        for select, of_the_same_rows in paths.items():
+            session.export(select, *of_the_same_rows)
+            written |= {path.name: path for path in of_the_same_rows}
     return written
+
+
+def _rows(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:
+    """The SELECT behind an artifact of a mart: its columns, in the order of its key."""
+    texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
+    columns = ", ".join(
+        f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
+        for name in mart.file.columns
+    )
+    return f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
 
 
 def _entry(path: Path, name: str, drop_id: str | None) -> dict[str, Any]:

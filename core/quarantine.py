@@ -50,7 +50,6 @@ def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pip
             AND sequence = {sequence}
         ORDER BY line""",
         store.workspace(drop.claim.claim_id) / REJECTS,
-        "csv",
     )
 
 

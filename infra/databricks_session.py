@@ -25,7 +25,7 @@ from infra.databricks_schemas import has_table, remove_file
 from infra.databricks_sql import dialect, read, ticked, used, while_held, with_target, written_table
 from infra.databricks_writer import Writer
 from infra.duckdb_csv import DelimitedFiles
-from infra.duckdb_engine import new_engine, told
+from infra.duckdb_engine import copied_to, new_engine, told
 
 _MISSHAPEN = """SELECT
     CAST(NULL AS BIGINT) AS _line,
@@ -55,12 +55,10 @@ class LocalReader:
         """A new path for a file on its way."""
         return self.passing / f"{next(self._numbers)}.parquet"
 
-    def write(self, select: str, path: Path, kind: str, beside: duckdb.DuckDBPyConnection | None = None) -> None:
+    def write(self, select: str, path: Path, beside: duckdb.DuckDBPyConnection | None = None) -> None:
         """Write a result of this engine in its order; what it reads may be known `beside` alone."""
-        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
-        with self.files.in_order_of_the_file():
-            with told(select):
-                (beside or self.connection).execute(f"COPY ({select}) TO {literal(str(path))} ({options})")
+        with self.files.in_order_of_the_file(), told(select):
+            (beside or self.connection).execute(copied_to(select, path))
 
 
 class DatabricksSession:
@@ -185,7 +183,7 @@ class DatabricksSession:
         with other.session(read_only=True) as session:
             for table in tables:
                 path = self._local.path()
-                session.export(f"SELECT * FROM {quoted(table)}", path, "parquet")
+                session.export(f"SELECT * FROM {quoted(table)}", path)
                 self._statements.run(
                     f"CREATE OR REPLACE TABLE {self._work}.{ticked(table)} AS\n{self._uploaded(path, table)}"
                 )
@@ -237,7 +235,7 @@ class DatabricksSession:
     def _upload(self, select: str, name: str) -> None:
         """Put a result of the local reader where the warehouse reads it as `name`."""
         path = self._local.path()
-        self._local.write(select, path, "parquet")
+        self._local.write(select, path)
         self._name(name, self._uploaded(path, name))
 
     def _uploaded(self, path: Path, name: str) -> str:
@@ -296,9 +294,16 @@ class DatabricksSession:
         self.execute(f"CREATE OR REPLACE TABLE {received} AS {rows}", bound)
         self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {received}")
 
-    def export(self, select: str, path: Path, kind: str) -> None:
+    def export(self, select: str, *paths: Path) -> None:
         with self._fetched(select) as beside:
-            self._local.write("SELECT * FROM _dl_fetched", path, kind, beside)
+            rows = "_dl_fetched"
+            if len(paths) > 1:  # it can be read once
+                with self._local.files.in_order_of_the_file():
+                    beside.execute("CREATE OR REPLACE TABLE _dl_exported AS SELECT * FROM _dl_fetched")
+                rows = "_dl_exported"
+            for path in paths:
+                self._local.write(f"SELECT * FROM {rows}", path, beside)
+            beside.execute("DROP TABLE IF EXISTS _dl_exported")
 
 
 def _as_text(value: Any) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from core.errors import ConfigurationError, DataRefused, DropledgerError, PipelineError, Postponed, Unavailable
+from core.sql import literal
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
@@ -42,6 +43,18 @@ def limit_memory(engine: duckdb.DuckDBPyConnection) -> None:
     number, unit = limit.split()
     if Decimal(number) * 1024 ** _UNITS.index(unit) > ENOUGH_MEBIBYTES * 1024**2:
         engine.execute(f"SET GLOBAL memory_limit = '{ENOUGH_MEBIBYTES}MiB'")
+
+
+_OPTIONS = {
+    ".csv": "FORMAT csv, HEADER",
+    # Thorough compression, and a dictionary of values that hardly repeat, take twice the time for the same size.
+    ".parquet": "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 1",
+}
+
+
+def copied_to(select: str, path: Path) -> str:
+    """The statement that writes a result to a file, as the ending of its name says."""
+    return f"COPY ({select}) TO {literal(str(path))} ({_OPTIONS[path.suffix]})"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from core.errors import ConfigurationError, NoLedger
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.duckdb_csv import DelimitedFiles
-from infra.duckdb_engine import told
+from infra.duckdb_engine import copied_to, told
 from infra.metadata_copy import MetadataCopy
 
 if TYPE_CHECKING:
@@ -232,6 +232,12 @@ class DuckDBSession:
     def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
         self._files.keep(source, name, left_out)
 
-    def export(self, select: str, path: Path, kind: str) -> None:
-        options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}[kind]
-        self._engine(f"COPY ({select}) TO {literal(str(path))} ({options})")
+    def export(self, select: str, *paths: Path) -> None:
+        if len(paths) == 1:
+            self._engine(copied_to(select, paths[0]))
+            return
+        with self._files.in_order_of_the_file():  # rows are put in order once
+            self._engine(f"CREATE OR REPLACE TEMP TABLE _dl_exported AS\n{select}")
+            for path in paths:
+                self._engine(copied_to("SELECT * FROM _dl_exported", path))
+        self._engine("DROP TABLE _dl_exported")

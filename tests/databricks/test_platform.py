@@ -213,7 +213,7 @@ def test_large_results_come_from_the_storage_or_not_as_is_set(
             databricks.fault("link_refused", match="SELECT id")
         with open_warehouse(replace(access, cloud_fetch=cloud_fetch)).session(read_only=True) as session:
             path = tmp_path / f"{cloud_fetch}.csv"
-            session.export(f"SELECT id, uuid() AS u FROM range({ROWS}) ORDER BY id", path, "csv")
+            session.export(f"SELECT id, uuid() AS u FROM range({ROWS}) ORDER BY id", path)
             fetched.append([line.partition(",")[0] for line in path.read_text().splitlines()])
     assert fetched[0] == ["id", *map(str, range(ROWS))]
     assert fetched[1] == fetched[0]
@@ -227,7 +227,7 @@ def test_storage_that_hands_over_nothing_is_told_with_what_to_allow(
     with warehouse.session(read_only=True) as session:
         databricks.fault(fault, match="SELECT id")
         with pytest.raises(Unavailable, match="storage") as failed:
-            session.export(f"SELECT id, uuid() AS u FROM range({ROWS})", tmp_path / "rows.csv", "csv")
+            session.export(f"SELECT id, uuid() AS u FROM range({ROWS})", tmp_path / "rows.csv")
     assert "egress" in failed.value.hint
     assert "DATABRICKS_CLOUD_FETCH" in failed.value.hint
     assert "secret" not in str(failed.value)

@@ -275,8 +275,7 @@ def test_small_files_are_read_together(session: Session, customers: Callable[[st
 def test_results_are_written_in_order(session: Session, tmp_path: Path):
     filled(session)
     select = "SELECT id, amount, word, known, seen_at FROM t ORDER BY id DESC"
-    session.export(select, tmp_path / "t.csv", "csv")
-    session.export(select, tmp_path / "t.parquet", "parquet")
+    session.export(select, tmp_path / "t.csv", tmp_path / "t.parquet")
     assert (tmp_path / "t.csv").read_text(encoding="utf-8") == (
         "id,amount,word,known,seen_at\n"
         '4611686018427387904,-9999999999999999.99,"",false,\n'

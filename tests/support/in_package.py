@@ -53,7 +53,7 @@ def warehouse(folder: Path) -> dict[str, Any]:
     with wire().warehouse.session() as session:
         session._upload("SELECT 'ü' AS text", "uploaded")
         session.scratch("both", "SELECT 7 AS number, text FROM uploaded UNION ALL SELECT 8, NULL")
-        session.export("SELECT * FROM both ORDER BY number", folder / "both.csv", "csv")
+        session.export("SELECT * FROM both ORDER BY number", folder / "both.csv")
         rows = session.query("SELECT * FROM both WHERE number = :number", {"number": 7})
     return {"rows": rows, "written": (folder / "both.csv").read_text(encoding="utf-8")}
 
