@@ -12,7 +12,7 @@ from datetime import datetime
 from core.contract import Contract
 from core.intake import Extract
 from core.ports import Session
-from core.sql import engine_type, feed_fragments, quoted, statement
+from core.sql import FREE_TEXT, engine_type, feed_fragments, quoted, statement
 from core.validate import Validated
 
 
@@ -46,8 +46,11 @@ LaterObservations = Callable[[Contract, datetime], None]
 
 def history_table(contract: Contract) -> str:
     """The DDL of a feed's history table."""
-    columns = [*contract.key_columns, *contract.values]
-    typed = ",\n    ".join(f"{quoted(column.name)} {engine_type(column.type)}" for column in columns)
+    free_text = {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+    typed = ",\n    ".join(
+        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in free_text else ''}"
+        for column in (*contract.key_columns, *contract.values)
+    )
     return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})
 
 

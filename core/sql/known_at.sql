@@ -1,3 +1,4 @@
+-- The versions that stand at a moment, or end with it.
 SELECT *
     FROM ${history}
     WHERE valid_from <= :as_of

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
-from support.ledger import Ledger, Template, custom_pipeline
+from support.ledger import Ledger, Template, custom_pipeline, extracts_compared_from
 
 from core import compare
 from core.definition import BUILT_IN
@@ -37,8 +37,7 @@ def compared_from(size: int) -> Iterator[list[bool]]:
         found.append(validated is not None)
         return validated
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "FEWEST_BYTES", size)
+    with extracts_compared_from(size), pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.admit.read_differing", noting)
         yield found
 

@@ -22,7 +22,13 @@ from typing import Any
 import duckdb
 import pytest
 from support.engines import PROJECT, SPARK
-from support.ledger import Ledger, custom_pipeline, micro_batches_from, work_on_tables_as_a_whole_from
+from support.ledger import (
+    Ledger,
+    custom_pipeline,
+    extracts_compared_from,
+    micro_batches_from,
+    work_on_tables_as_a_whole_from,
+)
 
 import core
 from core import look
@@ -114,6 +120,21 @@ COLLATERAL = {  # every type, and every rule as an error and as a warning
         {"name": "valued_on", "type": "timestamp"},
         {"name": "bought_on", "type": "date"},
         {"name": "operation"},
+    ],
+}
+ALIKE = {  # whose extracts are compared with the one before, among whose rows some break rules that only warn
+    "feed": "alike",
+    "files": ["alike*.csv"],
+    "missing_keys": "close",
+    "key": ["alike_id"],
+    "columns": [
+        {"name": "alike_id", "type": "bigint", "rules": ["not_null"]},
+        {
+            "name": "customer_id",
+            "type": "bigint",
+            "rules": [{"rule": "relationship", "to": "customer.customer_id", "severity": "warn"}],
+        },
+        {"name": "worth", "type": "bigint", "rules": [{"rule": "range", "max": 5, "severity": "warn"}]},
     ],
 }
 
@@ -258,14 +279,22 @@ def drop_collateral(ledger: Ledger) -> None:
     ledger.drop("collateral_2026-01-01.csv", f"{header}1,a,1,6.00,B,blue,n,2026-01-01,2025-01-01,I\n")
 
 
+def drop_alike(ledger: Ledger) -> None:
+    """Two extracts of which just one line differs."""
+    with extracts_compared_from(0):
+        for day, worth in ((1, 3), (2, 4)):
+            ledger.drop(f"alike_2026-01-0{day}.csv", f"AlikeID,CustomerID,Worth\n1,9,{worth}\n2,9,9\n")
+
+
 @pytest.fixture(scope="module")
 def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> list[tuple[str, int, str]]:
     """What core hands on, as (file, line, statement)."""
     statements: list[tuple[str, int, str]] = []
     folder = tmp_path_factory.mktemp("portability")
     do_everything(recorded(folder / "lending", lending, statements), folder)
-    collateral = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL})
-    drop_collateral(recorded(folder / "collateral", collateral, statements))
+    pipeline = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL, "alike.yaml": ALIKE})
+    drop_collateral(recorded(folder / "collateral", pipeline, statements))
+    drop_alike(recorded(folder / "alike", pipeline, statements))
     with tarfile.open(OLDER) as archive:
         archive.extractall(folder, filter="data")
     os.rename(folder / "root/warehouse/lending.duckdb", folder / "root/warehouse/ledger.duckdb")

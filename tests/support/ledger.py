@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, history, mart, micro_batch
+from core import checks, compare, history, mart, micro_batch
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -157,6 +157,14 @@ def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
         patch.setattr(mart, "WHOLE_FROM", rows)
         patch.setattr(checks, "WHOLE_FROM", rows)
         patch.setattr(history, "UPDATED_IN_PLACE", rows)
+        yield
+
+
+@contextmanager
+def extracts_compared_from(size: int) -> Iterator[None]:
+    """Let extracts of so many bytes be compared with the one before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "FEWEST_BYTES", size)
         yield
 
 
