@@ -110,6 +110,7 @@ def compute_marts(
     for contract in contracts:
         bulk.restore_changes(session, contract)
     refreshed = mart.refresh(session, runtime.pipeline, moment_before)
+    runtime.touched.note(session, refreshed, more_to_come=False)
     results = [result for contract in contracts for result in checks.check_history(session, contract)]
     results += checks.check_marts(session, refreshed)
     checks.refuse_failed(results)
@@ -241,6 +242,7 @@ class _Admission:
             refreshed = mart.refresh(session, pipeline, moment_before, due, opened=folded.versions_opened)
             if due is not None and last:
                 refreshed += due.refresh(session, pipeline)
+            self.runtime.touched.note(session, refreshed, more_to_come=not last)
             results += checks.check_history(session, contract, folded.versions_opened)
             results += checks.check_marts(session, refreshed)
             checks.refuse_failed(results)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core import ledger
 from core.contract import Contract, contract_of
-from core.drop import AsOf
+from core.drop import AsOf, sha256_of
 from core.errors import ConfigurationError, ContractError, DataRefused, Postponed
 from core.fault import meets_one_file
 from core.header_row import REPEATED
@@ -19,7 +19,6 @@ from core.ledger import LedgerRow
 from core.ports import Session
 from core.rules import parse_fragments
 from core.runtime import Runtime
-from core.soundness import sha256_of
 from core.sql import engine_type, feed_fragments, literal, quoted, statement
 from core.validate import effective_times
 

@@ -16,13 +16,13 @@ from core.bulk import Bulk
 from core.compression import compression_of, unpacked
 from core.contract import Contract, Severity
 from core.definition import Pipeline
+from core.drop import sha256_of
 from core.errors import DataRefused, Postponed
 from core.intake import Extract
 from core.line_difference import differing_lines
 from core.ports import Layout, Session
 from core.rules import parse_fragments, rules_over_rows, staging_predicates
 from core.runtime import Runtime
-from core.soundness import sha256_of
 from core.sql import feed_fragments, same, statement
 from core.text_scan import TextScan
 from core.validate import Compared, Validated, effective_times, is_clean, overview

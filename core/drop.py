@@ -172,6 +172,12 @@ class DropHash:
         return self._content.hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a local file's bytes, in hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 _FLAGS = re.VERBOSE | re.IGNORECASE | re.ASCII
 _YEAR = "(?:19|20|21)[0-9]{2}"
 _ZONES = (

@@ -334,14 +334,21 @@ def _some(drop_ids: Sequence[str]) -> dict[str, str]:
     return {f"drop_{place}": drop_id for place, drop_id in enumerate(drop_ids)}
 
 
-def artifacts_current(session: Session) -> bool:
-    """Whether the marts' artifacts were written since the marts last changed otherwise than by a drop."""
-    return bool(session.query("SELECT artifacts_current FROM pipeline_state")[0]["artifacts_current"])
+def artifacts(session: Session) -> tuple[bool, str | None]:
+    """Whether the marts' artifacts were written since the marts last changed otherwise than by a drop.
+
+    And the SHA-256 of the last manifest of large ones, if there was any.
+    """
+    row = session.query("SELECT artifacts_current, manifest_sha256 FROM pipeline_state")[0]
+    return bool(row["artifacts_current"]), row["manifest_sha256"]
 
 
-def mark_artifacts(session: Session, *, current: bool) -> None:
+def mark_artifacts(session: Session, *, current: bool, manifest_sha256: str | None = None) -> None:
     """Note whether the marts' artifacts are in line with the tables, in the transaction that makes it so."""
-    session.execute("UPDATE pipeline_state SET artifacts_current = :current", {"current": current})
+    session.execute(
+        "UPDATE pipeline_state SET artifacts_current = :current, manifest_sha256 = :manifest_sha256",
+        {"current": current, "manifest_sha256": manifest_sha256},
+    )
 
 
 def newest(session: Session) -> str | None:

@@ -26,6 +26,37 @@ class Refreshed:
     filled: bool
 
 
+class Touched:
+    """The keys that a transaction has computed, by mart, for who brings artifacts up to date by them."""
+
+    def __init__(self) -> None:
+        self._relations: dict[str, str | None] = {}
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._relations.clear()
+
+    def note(self, session: Session, refreshed: Sequence["Refreshed"], *, more_to_come: bool) -> None:
+        """Remember the keys of `touched_<mart>`, which others will take the place of where there is `more_to_come`."""
+        for found in refreshed:
+            name = found.mart.name
+            touched, kept = quoted(f"touched_{name}"), f"_dl_touched_{name}"
+            key = listed(found.mart.file.key)
+            if found.whole or not session.reads_in_place:
+                self._relations[name] = None
+            elif name not in self._relations and not more_to_come:
+                self._relations[name] = touched
+            elif name not in self._relations:
+                session.scratch(kept, f"SELECT {key} FROM {touched}")
+                self._relations[name] = quoted(kept)
+            elif self._relations[name] is not None:
+                session.execute(f"INSERT INTO {kept} SELECT {key} FROM {touched}")
+
+    def of(self, mart: Mart) -> str | None:
+        """The relation with the keys of a mart; None if these are all, or nobody knows."""
+        return self._relations.get(mart.name)
+
+
 class Due:
     """Marts that are computed once for all drops of a transaction: those that `Mart.waits` says may wait."""
 

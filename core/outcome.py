@@ -49,6 +49,11 @@ class Outcome:
         return self.delivered in {Delivered.QUARANTINED, Delivered.RETRACTED} or self.rows_rejected > 0
 
     @property
+    def in_history(self) -> bool:
+        """Whether its rows went into history just now."""
+        return self.delivered == Delivered.ACCEPTED and not self.resumed
+
+    @property
     def postponed(self) -> bool:
         """Whether the file was not taken yet, and will be at another time."""
         return self.delivered == Delivered.POSTPONED

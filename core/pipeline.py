@@ -21,7 +21,7 @@ from core.mart import Due
 from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome, Untaken
 from core.ports import Session, Store
-from core.publish import MANIFEST, STAGED, publish
+from core.publish import MANIFEST, STAGED, Published, publish
 from core.report import artifacts_of
 from core.retractions import retracted
 from core.runtime import Runtime
@@ -175,6 +175,7 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
         DataRefused: a check or the engine refused one of several.
         Postponed: one of them cannot be taken for now.
     """
+    runtime.touched.clear()
     try:
         with session.transaction():
             outcomes = admit_all(runtime, session, batch)
@@ -182,6 +183,7 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
     except DataRefused as refusal:
         if len(batch) > 1:
             raise
+        runtime.touched.clear()
         with session.transaction():
             outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure([batch[0].claim])
@@ -223,6 +225,7 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
         outcomes.append(admit(runtime, session, drop, due=due, last=drop is batch[-1]))
     if due is not None and due.pending:
         refreshed = due.refresh(session, runtime.pipeline)
+        runtime.touched.note(session, refreshed, more_to_come=False)
         results = checks.check_marts(session, refreshed)
         checks.refuse_failed(results)
         outcomes, _ = credit_newest(session, outcomes, refreshed, results)
@@ -231,18 +234,21 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
 
 def _complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Publish what was committed, then put the files in their place."""
-    publish_committed(runtime, session)
+    publish_committed(runtime, session, outcomes)
     return _put_away(runtime, outcomes)
 
 
-def publish_committed(runtime: Runtime, session: Session, *, taken_back: bool = False) -> None:
+def publish_committed(
+    runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = (), *, taken_back: bool = False
+) -> None:
     """Publish whatever is committed and not yet published, drops of a crashed process included.
 
-    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `taken_back` is
-    whether a drop just was, or was taken in again, so that its own files have to go in any case.
+    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `outcomes` are
+    those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
+    taken in again, so that its own files have to go in any case.
     """
     drops = ledger.unpublished(session)
-    current = ledger.artifacts_current(session)
+    current, manifest_sha256 = ledger.artifacts(session)
     if drops:
         newest: str | None = [*drops][-1]
     elif current:
@@ -258,11 +264,13 @@ def publish_committed(runtime: Runtime, session: Session, *, taken_back: bool = 
         for drop_id in [] if current else retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
-        publish(session, runtime.store, runtime.pipeline, drops, newest, whole=whole)
+        all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
+        last = Published(manifest_sha256, runtime.touched.of) if all_known and manifest_sha256 else None
+        sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, whole=whole)
         with session.transaction(single=current == whole):
             ledger.mark_published(session, [*drops], runtime.clock())
-            if current != whole:
-                ledger.mark_artifacts(session, current=whole)
+            if current != whole or sha256:
+                ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
     if whole:
         runtime.pace.written()
 

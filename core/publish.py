@@ -2,11 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core import patch
 from core.definition import Mart, Pipeline
+from core.drop import sha256_of
 from core.mart import texts_to_make_harmless
 from core.ports import Session, Store
 from core.report import artifacts_of
@@ -24,21 +28,33 @@ STAGED = (CHANGES, INITIAL, REPORT, REASON, REJECTS)
 """What may lie in a claim's workspace, to be put in its place when the drop is committed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published last: the SHA-256 of its manifest, and for each mart the relation with the keys that were
+    computed since, or None where these are not known.
+    """
+
+    manifest_sha256: str
+    touched: Callable[[Mart], str | None]
+
+
 def publish(
     session: Session,
     store: Store,
     pipeline: Pipeline,
     drops: Mapping[str, str | None],
     newest: str | None,
+    last: Published | None = None,
     *,
     whole: bool,
-) -> None:
+) -> str | None:
     """Put each drop's own files and the marts' artifacts in place, the manifest last.
 
     `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged;
     `newest` is the drop that the artifacts stand for. Unless `whole`, the artifacts stay as they are, and in the
     manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
-    crash between commit and publish is mended.
+    crash between commit and publish is mended. Where it is known what was published `last`, large CSVs are brought up
+    to date by their changed lines; the SHA-256 of the manifest is given for the next time, where that may be worth it.
     """
     entries, files = [], {}
     initial = any(claim_id and (store.workspace(claim_id) / INITIAL).exists() for claim_id in drops.values())
@@ -53,15 +69,44 @@ def publish(
     store.put(files)
     with store.temporary() as folder:
         if whole:
-            exported = export_marts(session, pipeline, folder)
-            entries += [_entry(path, name, newest) for name, path in exported.items()]
-            store.put({f"outputs/{name}": path for name, path in exported.items()})
+            digests = _bring_up_to_date(session, store, pipeline, folder, last) if last else {}
+            exported = export_marts(session, pipeline, folder, but=digests)
+            of_marts = [_entry(folder / name, name, newest, digests.get(name)) for name in artifact_names(pipeline)]
+            store.put({f"outputs/{name}": folder / name for name in (*digests, *exported)})
         else:
-            entries += _listed_before(store, pipeline)
+            of_marts = _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
-        document = {"pipeline": pipeline.name, "drop_id": newest, "initial": initial, "artifacts": entries}
-        manifest.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        listed_all = [*entries, *of_marts]
+        document = {"pipeline": pipeline.name, "drop_id": newest, "initial": initial, "artifacts": listed_all}
+        content = (json.dumps(document, indent=2) + "\n").encode()
+        manifest.write_bytes(content)
         store.put({MANIFEST: manifest})
+    large = any(entry["name"].endswith(".csv") and entry["size_bytes"] >= patch.SMALLEST_BYTES for entry in of_marts)
+    return hashlib.sha256(content).hexdigest() if whole and large and session.reads_in_place else None
+
+
+def _bring_up_to_date(
+    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published
+) -> dict[str, str]:
+    """Write into a folder the CSVs that few lines have changed in; the SHA-256 of each by name."""
+    try:
+        if sha256_of(store.local_copy(MANIFEST)) != last.manifest_sha256:
+            return {}
+    except OSError:
+        return {}
+    published = {entry["name"]: entry for entry in _listed_before(store, pipeline)}
+    found = {}
+    for mart in pipeline.marts:
+        name, touched = f"{mart.name}.csv", last.touched(mart)
+        entry = published.get(name)
+        if entry and touched and entry["size_bytes"] >= patch.SMALLEST_BYTES:
+            columns = _columns(session, pipeline, mart, "csv")
+            with suppress(OSError):  # it is gone, or cannot be read: then it is written whole
+                path = store.local_copy(f"outputs/{name}")
+                digest = patch.patched(session, mart, columns, touched, path, entry["sha256"], folder / name)
+                if digest:
+                    found[name] = digest
+    return found
 
 
 def published_pipeline(store: Store) -> str | None:
@@ -83,9 +128,9 @@ def _listed_before(store: Store, pipeline: Pipeline) -> list[dict[str, Any]]:
     return [entry for entry in listing["artifacts"] if entry["name"] in artifact_names(pipeline)] if listing else []
 
 
-def artifact_names(pipeline: Pipeline) -> frozenset[str]:
+def artifact_names(pipeline: Pipeline) -> list[str]:
     """The names below outputs/ of the marts' artifacts."""
-    return frozenset(f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts)
+    return [f"{mart.name}.{kind}" for mart in pipeline.marts for kind in mart.file.artifacts]
 
 
 def read_manifest(store: Store) -> dict[str, Any] | None:
@@ -99,30 +144,33 @@ def read_manifest(store: Store) -> dict[str, Any] | None:
     return listing if whole else None
 
 
-def export_marts(session: Session, pipeline: Pipeline, folder: Path) -> dict[str, Path]:
-    """Write the marts' artifacts into a local folder; the path of each by name."""
+def export_marts(
+    session: Session, pipeline: Pipeline, folder: Path, but: Collection[str] = frozenset()
+) -> dict[str, Path]:
+    """Write the marts' artifacts into a local folder, `but` for some names; the path of each by name."""
     written: dict[str, Path] = {}
     for mart in pipeline.marts:
         paths: dict[str, list[Path]] = {}
-        for kind in mart.file.artifacts:
-            paths.setdefault(_rows(session, pipeline, mart, kind), []).append(folder / f"{mart.name}.{kind}")
+        for path in (folder / f"{mart.name}.{kind}" for kind in mart.file.artifacts):
+            if path.name not in but:
+                columns = _columns(session, pipeline, mart, path.suffix[1:])
+                select = f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
+                paths.setdefault(select, []).append(path)
         for select, of_the_same_rows in paths.items():
             session.export(select, *of_the_same_rows)
             written |= {path.name: path for path in of_the_same_rows}
     return written
 
 
-def _rows(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:
-    """The SELECT behind an artifact of a mart: its columns, in the order of its key."""
+def _columns(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:
+    """The columns of an artifact in SQL, of the mart as `m`."""
     texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
-    columns = ", ".join(
+    return ", ".join(
         f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
         for name in mart.file.columns
     )
-    return f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
 
 
-def _entry(path: Path, name: str, drop_id: str | None) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-    return {"name": name, "size_bytes": path.stat().st_size, "sha256": digest.hexdigest(), "drop_id": drop_id}
+def _entry(path: Path, name: str, drop_id: str | None, sha256: str | None = None) -> dict[str, Any]:
+    digest = sha256 or sha256_of(path)
+    return {"name": name, "size_bytes": path.stat().st_size, "sha256": digest, "drop_id": drop_id}

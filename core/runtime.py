@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from core.definition import Pipeline
 from core.errors import NoLedger, OutOfTime, Overtaken
+from core.mart import Touched
 from core.pace import Pace
 from core.patience import patiently
 from core.ports import Clock, Session, Store, Warehouse
@@ -29,7 +30,8 @@ class Runtime:
 
     `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
     their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
-    tried again by the next one. `stop` is asked between two drops whether time has run out, so that no other is begun.
+    tried again by the next one. `touched` has the keys of marts that the last transaction computed. `stop` is asked
+    between two drops whether time has run out, so that no other is begun.
     """
 
     pipeline: Pipeline
@@ -40,6 +42,7 @@ class Runtime:
     pace: Pace = field(default_factory=Pace)
     waiting: Mapping[str, Path] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    touched: Touched = field(default_factory=Touched)
     stop: Callable[[], bool] = never
 
     def alone(self, work: Callable[[], T]) -> T:

@@ -2,11 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest
-from pathlib import Path
 
 from core import ledger
-from core.drop import DROP_ID_DIGITS
+from core.drop import DROP_ID_DIGITS, sha256_of
 from core.errors import ConfigurationError, NoLedger
 from core.fault import meets_one_file
 from core.ledger import LedgerRow
@@ -138,7 +136,8 @@ def artifact_differences(store: Store, session: Session) -> list[FileDifference]
 
     What is committed and not yet published is no difference: whoever publishes next writes it.
     """
-    settled = ledger.artifacts_current(session) and not ledger.unpublished(session)
+    current, _ = ledger.artifacts(session)
+    settled = current and not ledger.unpublished(session)
     newest = ledger.newest(session)
     if not store.exists(MANIFEST):
         return [FileDifference(MANIFEST, "it is missing", _EXPORT)] if settled and newest else []
@@ -156,12 +155,6 @@ def artifact_differences(store: Store, session: Session) -> list[FileDifference]
         elif not is_whole(store, name, entry["sha256"]):
             found.append(FileDifference(name, "it does not have the SHA-256 that the manifest has for it", _EXPORT))
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a local file's bytes, in hex digits."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def is_whole(store: Store, name: str, sha256: str) -> bool:
