@@ -1,11 +1,12 @@
 """Take the same three days of files by dropledger, by dbt, by dlt, and by a bare pass of the engine.
 
-    python benchmarks/bench.py [--accounts N] [--rounds N] [--tools A,B,...] [--json FILE] [--chart FILE]
+    python benchmarks/bench.py [--accounts N] [--rounds N] [--days N] [--tools A,B,...] [--json FILE] [--chart FILE]
 
 Each load is one whole process, with account_summary.csv and .parquet written; the tools take it in turn. Each round
 begins with nothing and its order is another, the first is not counted, and after each load the summaries are
-compared. A ratio is the median of what each round's time is to that of the round's bare pass; it is what to quote,
-since seconds depend on the machine. benchmarks/README.md says how each tool is set up.
+compared. A ratio is the median of what each round's time, or CPU time, is to that of the round's bare pass; it is what
+to quote, since seconds depend on the machine. With --days so many daily full extracts are taken once, one after the
+other, from nothing. benchmarks/README.md says how each tool is set up.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from chart import draw
 # nothing here imports the engine.
 HERE = Path(__file__).resolve().parent
 LOADS = ("first", "changed", "delta")
+RATIOS = ("ratio", "cpu_ratio")
 PACKAGES = {
     "dropledger": ("dropledger", "duckdb"),
     "dbt": ("dbt-core", "dbt-duckdb", "duckdb"),
@@ -43,9 +45,10 @@ print(json.dumps({"python": platform.python_version()} | {name: version(name) fo
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall time of a process, and the most memory that it, or any process it waited for, had resident."""
+    """Wall and CPU time of a process, and the most memory that it, or any process it waited for, had resident."""
 
     seconds: float
+    cpu_seconds: float
     megabytes: int
 
 
@@ -65,7 +68,8 @@ def measure(command: Sequence[str | Path], *, folder: Path | None = None, **sett
             output.seek(0)
             told = output.read().decode(errors="replace")[-4000:]
             sys.exit(f"{told}\nexit code {process.returncode}: {' '.join(map(str, command))}")
-    return Measured(seconds, usage.ru_maxrss >> (20 if sys.platform == "darwin" else 10))
+    megabytes = usage.ru_maxrss >> (20 if sys.platform == "darwin" else 10)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, megabytes)
 
 
 def interpreter(tool: str) -> Path:
@@ -113,14 +117,42 @@ def compare(tools: Sequence[str], load: str, work: Path) -> None:
     measure([sys.executable, HERE / "summaries.py", *artifacts])
 
 
+def begin_with_nothing(tools: Sequence[str], work: Path) -> None:
+    """Give each tool an empty folder."""
+    for tool in tools:
+        shutil.rmtree(work / tool, ignore_errors=True)
+        (work / tool).mkdir(parents=True)
+
+
+def kept(tools: Sequence[str], work: Path) -> dict[str, dict[str, int]]:
+    """What each tool has on disk, in megabytes: its database, and all of its folder."""
+    found = {}
+    for tool in tools:
+        sizes = {path: path.stat().st_size for path in (work / tool).rglob("*") if path.is_file()}
+        databases = sum(size for path, size in sizes.items() if path.suffix == ".duckdb")
+        found[tool] = {"database_megabytes": databases >> 20, "folder_megabytes": sum(sizes.values()) >> 20}
+    return found
+
+
+def run_days(tools: list[str], days: int, data: Path, work: Path) -> dict[str, list[Measured]]:
+    """What each tool took for each of the daily full extracts."""
+    begin_with_nothing(tools, work)
+    found: dict[str, list[Measured]] = {tool: [] for tool in tools}
+    for number in range(1, days + 1):
+        print(f"day {number} of {days}", file=sys.stderr)
+        load, first = f"day{number:02}", number % len(tools)
+        for tool in tools[first:] + tools[:first]:
+            found[tool].append(take(tool, load, data, work))
+        compare(tools, load, work)
+    return found
+
+
 def run(tools: list[str], rounds: int, data: Path, work: Path) -> dict[str, dict[str, list[Measured]]]:
     """What each tool took for each load in each round that counts."""
     found: dict[str, dict[str, list[Measured]]] = {load: {tool: [] for tool in tools} for load in LOADS}
     for number in range(rounds + 1):
         print("warming up" if number == 0 else f"round {number} of {rounds}", file=sys.stderr)
-        for tool in tools:
-            shutil.rmtree(work / tool, ignore_errors=True)
-            (work / tool).mkdir(parents=True)
+        begin_with_nothing(tools, work)
         first = number % len(tools)
         for load in LOADS:
             for tool in tools[first:] + tools[:first]:
@@ -133,15 +165,20 @@ def run(tools: list[str], rounds: int, data: Path, work: Path) -> dict[str, dict
 
 def summed_up(found: dict[str, list[Measured]]) -> dict[str, Any]:
     """The figures of one load by tool; a ratio is None where the bare pass was not run."""
+
+    def ratio(runs: list[Measured], figure: str) -> float | None:
+        if "bare" not in found:
+            return None
+        pairs = zip(runs, found["bare"], strict=True)
+        return round(statistics.median(getattr(one, figure) / getattr(bare, figure) for one, bare in pairs), 2)
+
     return {
         tool: {
             "seconds": [round(one.seconds, 3) for one in runs],
             "median_seconds": round(statistics.median(one.seconds for one in runs), 3),
-            "ratio": round(
-                statistics.median(one.seconds / bare.seconds for one, bare in zip(runs, found["bare"], strict=True)), 2
-            )
-            if "bare" in found
-            else None,
+            "median_cpu_seconds": round(statistics.median(one.cpu_seconds for one in runs), 3),
+            "ratio": ratio(runs, "seconds"),
+            "cpu_ratio": ratio(runs, "cpu_seconds"),
             "peak_megabytes": max(one.megabytes for one in runs),
         }
         for tool, runs in found.items()
@@ -162,20 +199,25 @@ def show(report: dict[str, Any]) -> None:
     )
     for tool, told in report["versions"].items():
         print(f"{tool:12}{', '.join(f'{name} {version}' for name, version in told.items())}")
-    print(f"\n{'load':10}{'tool':12}{'median':>10}{'fastest':>10}{'ratio':>8}{'peak memory':>14}")
-    for load, tools in report["loads"].items():
+    head = f"{'median':>10}{'fastest':>10}{'CPU':>10}{'ratio':>8}{'of CPU':>8}{'peak memory':>14}"
+    print(f"\n{'load':10}{'tool':12}{head}")
+    for load, tools in [*report["loads"].items(), *([("a day", report["days"])] if report["days"] else [])]:
         for tool, figures in tools.items():
-            ratio = "-" if figures["ratio"] is None else f"{figures['ratio']:.2f}"
+            ratio, cpu_ratio = ("-" if figures[name] is None else f"{figures[name]:.2f}" for name in RATIOS)
             print(
-                f"{load:10}{tool:12}{figures['median_seconds']:>8.2f} s{min(figures['seconds']):>8.2f} s{ratio:>8}"
-                f"{figures['peak_megabytes']:>11,} MB"
+                f"{load:10}{tool:12}{figures['median_seconds']:>8.2f} s{min(figures['seconds']):>8.2f} s"
+                f"{figures['median_cpu_seconds']:>8.2f} s{ratio:>8}{cpu_ratio:>8}{figures['peak_megabytes']:>11,} MB"
             )
+    for after, tools in report["kept"].items():
+        for tool, sizes in tools.items():
+            print(f"kept after {after} by {tool}: {sizes['database_megabytes']:,} of {sizes['folder_megabytes']:,} MB")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accounts", type=int, default=1_000_000, help="1,000 or more; half as many customers")
     parser.add_argument("--rounds", type=int, default=5, help="beside the one that is not counted")
+    parser.add_argument("--days", type=int, default=0, help="of daily full extracts, at most 99; none if not given")
     parser.add_argument("--tools", default=",".join(PACKAGES), help="some of dropledger,dbt,dlt,bare")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--chart", type=Path, help="where to draw the ratios, as SVG")
@@ -197,7 +239,7 @@ def main() -> None:
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="dropledger-bench-") as name:
         data, work = Path(name) / "data", Path(name) / "work"
-        measure([sys.executable, HERE / "data.py", data, str(given.accounts)])
+        measure([sys.executable, HERE / "data.py", data, str(given.accounts), str(given.days)])
         report = {
             "accounts": given.accounts,
             "customers": given.accounts // 2,
@@ -207,7 +249,12 @@ def main() -> None:
             "versions": {tool: versions(tool) for tool in given.tools},
         }
         found = run(given.tools, given.rounds, data, work)
+        report["kept"] = {"three loads": kept(given.tools, work)}
+        of_days = run_days(given.tools, given.days, data, work) if given.days else {}
+        if of_days:
+            report["kept"][f"{given.days} days"] = kept(given.tools, work)
     report["loads"] = {load: summed_up(tools) for load, tools in found.items()}
+    report["days"] = summed_up(of_days)
     show(report)
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

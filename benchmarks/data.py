@@ -1,12 +1,14 @@
 """Deterministic files for the benchmarks: extracts of two days, and of a third day the changed accounts alone.
 
-    python benchmarks/data.py FOLDER ACCOUNTS
+    python benchmarks/data.py FOLDER ACCOUNTS [DAYS]
 
 Below FOLDER are `first` and `changed`, each with a full extract of half as many customers as accounts and one of the
-accounts, and `delta` with an account file. From one day to the next only balances change.
+accounts, and `delta` with an account file; with DAYS also `day01` and so on, each with both extracts. From one day to
+the next only balances change, those of one account in a hundred.
 """
 
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -65,5 +67,15 @@ def make(folder: Path, accounts: int) -> None:
     _accounts(folder / "delta", DELTA, accounts, some, f"{of_a_hundred} + 1000.50")
 
 
+def make_days(folder: Path, accounts: int, days: int) -> None:
+    """Full extracts of so many days in a row, 99 at most."""
+    for day in range(1, days + 1):
+        of_day = folder / f"day{day:02}"
+        of_day.mkdir(parents=True)
+        changed_by_now = f"CASE WHEN (i + 100 - i // 100 % 100) % 100 BETWEEN 1 AND {day - 1} THEN 250.25 ELSE 0 END"
+        extracts(of_day, (date(2026, 1, 1) + timedelta(day)).isoformat(), accounts, added=changed_by_now)
+
+
 if __name__ == "__main__":
     make(Path(sys.argv[1]), int(sys.argv[2]))
+    make_days(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else 0)

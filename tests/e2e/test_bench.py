@@ -33,23 +33,25 @@ def artifacts(folder: Path, *, csv: str = SUMMARY, parquet: str = SUMMARY) -> Pa
 def test_benchmark_reports_three_loads_with_ratios(tmp_path: Path):
     figures, chart = tmp_path / "figures.json", tmp_path / "chart.svg"
 
-    done = run(
-        "bench.py", "--tools=dropledger,bare", "--accounts=2000", "--rounds=1", "--json", figures, "--chart", chart
-    )
+    options = ("--tools=dropledger,bare", "--accounts=2000", "--rounds=1", "--days=2")
+
+    done = run("bench.py", *options, "--json", figures, "--chart", chart)
 
     assert done.returncode == 0, done.stderr
     report = json.loads(figures.read_text(encoding="utf-8"))
     assert (report["accounts"], report["customers"], report["rounds"]) == (2000, 1000, 1)
     assert report["versions"]["bare"]["duckdb"] == duckdb.__version__
     assert list(report["loads"]) == ["first", "changed", "delta"]
-    for tools in report["loads"].values():
+    for runs, tools in [*((1, tools) for tools in report["loads"].values()), (2, report["days"])]:
         assert list(tools) == ["dropledger", "bare"]
-        assert tools["bare"]["ratio"] == 1
+        assert tools["bare"]["ratio"] == tools["bare"]["cpu_ratio"] == 1
         assert tools["dropledger"]["ratio"] > 0
         for measured in tools.values():
-            assert len(measured["seconds"]) == 1
+            assert len(measured["seconds"]) == runs
+            assert measured["median_cpu_seconds"] > 0
             assert measured["peak_megabytes"] > 0
-    assert done.stdout.count("dropledger  ") == 4
+    assert report["kept"].keys() == {"three loads", "2 days"}
+    assert done.stdout.count("dropledger  ") == 5
     assert ET.parse(chart).getroot().tag.endswith("svg")
 
 
