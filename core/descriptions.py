@@ -1,10 +1,9 @@
 """What tables, views and columns are, said in the warehouse itself, so that any client of it shows it."""
 
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-
-import yaml
 
 from core.contract import Contract
 from core.definition import Pipeline
@@ -14,13 +13,12 @@ from core.ports import Session
 @cache
 def text() -> str:
     """The descriptions of the ledger's own tables."""
-    return files("core").joinpath("sql", "descriptions.yaml").read_text(encoding="utf-8")
+    return files("core").joinpath("sql", "descriptions.toml").read_text(encoding="utf-8")
 
 
 @cache
 def _ours() -> Mapping[str, Mapping[str, str]]:
-    found: dict[str, dict[str, str]] = yaml.safe_load(text())
-    return found
+    return tomllib.loads(text())
 
 
 def describe_all(session: Session, pipeline: Pipeline) -> None:
