@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from core import descriptions, migrations
 from core.checks import check_mart_key, check_staging, refuse_failed
-from core.contract import Contract, contract_of
+from core.contract import Contract
 from core.definition import Mart, Pipeline, names
 from core.errors import ConfigurationError, ContractError
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
@@ -189,6 +189,8 @@ def _keep(session: Session, contract: Contract) -> None:
 
 def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> None:
     """Stop where history could not go on from what it holds, although its columns have the same names."""
+    from core.contract_file import contract_of
+
     try:
         before = contract_of(text, "")
     except ContractError:
