@@ -15,7 +15,7 @@ from core.pace import Pace
 from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
-from handlers.settings import TOML, File, Settings, read_databricks_settings, read_settings
+from handlers.settings import TOML, File, Settings, read_settings
 from infra.duckdb_engine import ENOUGH_MEBIBYTES, matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
@@ -133,6 +133,7 @@ def _pace(settings: Settings) -> Pace:
 def _in_databricks(
     settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting, function: str
 ) -> Warehouse:
+    from handlers.databricks_settings import read_databricks_settings
     from infra.databricks_connection import Access
     from infra.databricks_warehouse import DatabricksWarehouse
 
@@ -141,14 +142,14 @@ def _in_databricks(
         asked.host,
         asked.http_path,
         asked.catalog,
-        asked.token.get_secret_value(),
-        asked.client_id,
-        asked.client_secret.get_secret_value(),
+        asked.who_asks.token,
+        asked.who_asks.client_id,
+        asked.who_asks.client_secret,
         asked.cloud_fetch,
     )
     return DatabricksWarehouse(
         access,
-        asked.db_schema or pipeline.file.db_schema,
+        asked.schema or pipeline.file.db_schema,
         settings.cache.expanduser() / "databricks",
         wait_seconds=settings.wait_seconds,
         settings=engine,
