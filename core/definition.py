@@ -137,16 +137,27 @@ class Pipeline:
         return found
 
 
-def load_pipeline(name_or_folder: str) -> Pipeline:
+def load_pipeline(name_or_folder: str, cache: Path | None = None) -> Pipeline:
     """A built-in pipeline by name, or any pipeline by its folder.
+
+    With a `cache`, a folder that may or may not be there, a pipeline whose files were checked before is taken from it.
 
     Raises:
         ConfigurationError: there is no such pipeline, or (as ContractError) one of its files is wrong.
     """
-    from core.pipeline_file import read_pipeline
+    # Where a kept pipeline is taken, nothing imports pydantic and YAML, which take longer than a small drop.
+    from core.kept_pipeline import keep, kept
 
     folder = _folder_of(name_or_folder)
-    return read_pipeline(folder, sha256_of(folder))
+    digest = sha256_of(folder)
+    pipeline = None if cache is None else kept(cache, folder, digest)
+    if pipeline is None:
+        from core.pipeline_file import read_pipeline
+
+        pipeline = read_pipeline(folder, digest)
+        if cache is not None:
+            keep(cache, pipeline)
+    return pipeline
 
 
 def _folder_of(name_or_folder: str) -> Path:

@@ -70,7 +70,7 @@ def wire(
     bucket_of = cache(_bucket)  # whose client takes longer to make than a request
     if settings is None:
         settings = read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_of(uri)))
-    pipeline = load_pipeline(settings.pipeline)
+    pipeline = load_pipeline(settings.pipeline, _cache(settings))
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
@@ -118,6 +118,14 @@ def _limit_in_lambda() -> str:
     if not has.isdecimal():
         return ""
     return f"{min(max(int(has) - _BESIDE_MEBIBYTES, _LEAST_MEBIBYTES), ENOUGH_MEBIBYTES)}MiB"
+
+
+def _cache(settings: Settings) -> Path | None:
+    """Where what can be made anew may lie; nowhere for a user without a home."""
+    try:
+        return settings.cache.expanduser()
+    except RuntimeError:
+        return None
 
 
 def _pace(settings: Settings) -> Pace:
