@@ -1,12 +1,19 @@
 """A start imports what it needs for its work, and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.engines import PROJECT
+from support.ledger import Ledger
+
+from core.definition import Pipeline
+from core.migrations import newest
+from infra.duckdb_session import DuckDBSession
 
 TELL = """
 import sys
@@ -40,3 +47,25 @@ def test_pipeline_that_was_checked_is_not_checked_again(tmp_path: Path):
     assert imported(tmp_path, "process", *samples, "--root", "second") == []
     assert imported(tmp_path, "status", "--root", "second") == []
     assert len([*(tmp_path / "caches" / "dropledger" / "pipelines").iterdir()]) == 1
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that sessions run."""
+    found: list[str] = []
+    run = DuckDBSession._engine
+
+    def recorded(session: DuckDBSession, sql: str, parameters: Any = None) -> Any:
+        found.append(sql)
+        return run(session, sql, parameters)
+
+    monkeypatch.setattr(DuckDBSession, "_engine", recorded)
+    return found
+
+
+def test_new_ledger_has_no_rows_to_migrate(tmp_path: Path, lending: Pipeline, statements: list[str]):
+    with Ledger(tmp_path / "root", lending, bare=True).runtime.session() as session:
+        assert session.columns("delivery")["rows_read"] == "BIGINT"
+        assert session.query("SELECT version FROM schema_version") == [{"version": newest()}]
+    assert not [sql for sql in statements if re.search(r"^MERGE INTO", sql, re.MULTILINE)]
+    assert len([sql for sql in statements if "duckdb_views" in sql and "UNION" not in sql]) == 1
