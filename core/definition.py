@@ -146,11 +146,12 @@ def load_pipeline(name_or_folder: str, cache: Path | None = None) -> Pipeline:
         ConfigurationError: there is no such pipeline, or (as ContractError) one of its files is wrong.
     """
     # Where a kept pipeline is taken, nothing imports pydantic and YAML, which take longer than a small drop.
-    from core.kept_pipeline import keep, kept
+    from core.kept_pipeline import PACKAGED, keep, kept
 
     folder = _folder_of(name_or_folder)
     digest = sha256_of(folder)
-    pipeline = None if cache is None else kept(cache, folder, digest)
+    places = [] if cache is None else [PACKAGED, cache]
+    pipeline = next(filter(None, (kept(place, folder, digest) for place in places)), None)
     if pipeline is None:
         from core.pipeline_file import read_pipeline
 

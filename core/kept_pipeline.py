@@ -1,12 +1,16 @@
 """Pipelines that were checked, kept as JSON, so that a start need not read and check the same files again.
 
+    python -m core.kept_pipeline FOLDER
+
+keeps the built-in ones in a folder, which `make build-Function` puts into the package.
+
 What is kept is taken only if it was made of these very files by this very dropledger, is whole, and could be written by
 nobody else: the SQL in it is run. Nothing depends on it: where there is none, or none can be written, files are read.
 """
 
 import json
 import os
-import tempfile
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
@@ -19,8 +23,10 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from core import __version__
-from core.definition import Pipeline, files_of, sha256_of
+from core.definition import BUILT_IN, Pipeline, files_of, load_pipeline, sha256_of
 
+PACKAGED = Path(__file__).with_name("kept")
+"""Where a package has what was kept when it was built; whoever can write there can change the program as well."""
 _CHECKED_BY = ("contract", "contract_check", "contract_file", "definition", "pipeline_file", "yaml_file")
 """The modules that decide what becomes of files: between releases they change while the version stays."""
 _MOST = 20
@@ -32,7 +38,7 @@ def kept(cache: Path, folder: Path, digest: str) -> Pipeline | None:
     try:
         with _place(cache, digest).open("rb") as file:
             found = os.fstat(file.fileno())
-            if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            if cache != PACKAGED and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
                 return None
             seal, _, document = file.read().partition(b"\n")
         if seal != _seal(digest, document):
@@ -49,9 +55,11 @@ def keep(cache: Path, pipeline: Pipeline) -> None:
         return  # files changed while they were read, or not all that it is made of is in its digest
     document = json.dumps(asdict(pipeline), default=lambda value: _written(value, pipeline.folder)).encode()
     place = _place(cache, pipeline.sha256)
+    from tempfile import mkstemp
+
     with suppress(OSError):
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        descriptor, beside = mkstemp(dir=place.parent, prefix=f".{place.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(_seal(pipeline.sha256, document) + b"\n" + document)
@@ -129,3 +137,13 @@ def _first_that_fits(kinds: Iterable[Any], value: Any, folder: Path) -> Any:
         with suppress(TypeError, ValueError, ArithmeticError):
             return _made(kind, value, folder)
     raise TypeError(f"{value!r} is none of {kinds}")
+
+
+def main(cache: Path) -> int:
+    """Keep the built-in pipelines; the exit code is 1 where one cannot be kept."""
+    pipelines = [load_pipeline(file.parent.name, cache) for file in BUILT_IN.glob("*/pipeline.yaml")]
+    return 0 if all(_place(cache, pipeline.sha256).is_file() for pipeline in pipelines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,12 +1,10 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +105,8 @@ _VALUES: Mapping[str, Callable[[object], object]] = {
 
 def _in_file(file: File) -> Mapping[str, Any]:
     """The settings in a file; case is told apart in what is none."""
+    import tomllib
+
     found = {
         name.lower() if name.lower() in _VALUES else name: value
         for name, value in tomllib.loads(file.content.decode()).items()
@@ -211,6 +211,8 @@ def _read(flags: Mapping[str, str], files: Sequence[File]) -> Settings:
                 ) from error
     unknown = [name for name in given if name not in _VALUES]
     if unknown:
+        from difflib import get_close_matches
+
         near = get_close_matches(unknown[0].lower(), _VALUES, 1)
         raise ConfigurationError(
             f"there is no setting {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,28 @@ def test_pipeline_that_was_checked_is_not_checked_again(tmp_path: Path):
     assert imported(tmp_path, "process", *samples, "--root", "second") == []
     assert imported(tmp_path, "status", "--root", "second") == []
     assert len([*(tmp_path / "caches" / "dropledger" / "pipelines").iterdir()]) == 1
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+sys.modules["pydantic"] = sys.modules["yaml"] = None
+from core.definition import load_pipeline
+from core.kept_pipeline import PACKAGED
+assert PACKAGED == Path("core/kept").resolve()
+print(load_pipeline("lending", Path("nowhere")).contract("account").column("balance").type)
+"""
+
+
+def test_package_has_its_pipelines_checked(tmp_path: Path):
+    shutil.copytree(PROJECT / "core", tmp_path / "core")
+    keep = [sys.executable, "-m", "core.kept_pipeline", tmp_path / "core" / "kept"]
+    subprocess.run(keep, cwd=PROJECT, check=True)
+    for file in (tmp_path / "core" / "kept").rglob("*.json"):
+        file.chmod(0o666)  # whatever becomes of rights and owners on the way to where it runs
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "decimal(18,2)\n"
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.fixture
