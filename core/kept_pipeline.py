@@ -9,7 +9,6 @@ nobody else: the SQL in it is run. Nothing depends on it: where there is none, o
 """
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from core import __version__
+from core.cache import is_ours, put
 from core.definition import BUILT_IN, Pipeline, files_of, load_pipeline, sha256_of
 
 PACKAGED = Path(__file__).with_name("kept")
@@ -37,8 +37,7 @@ def kept(cache: Path, folder: Path, digest: str) -> Pipeline | None:
     """The pipeline that was kept of a folder whose files have this digest; None where there is none to be trusted."""
     try:
         with _place(cache, digest).open("rb") as file:
-            found = os.fstat(file.fileno())
-            if cache != PACKAGED and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+            if cache != PACKAGED and not is_ours(file.fileno()):
                 return None
             seal, _, document = file.read().partition(b"\n")
         if seal != _seal(digest, document):
@@ -50,25 +49,17 @@ def kept(cache: Path, folder: Path, digest: str) -> Pipeline | None:
 
 def keep(cache: Path, pipeline: Pipeline) -> None:
     """Keep a pipeline, whole or not at all; in silence where that cannot be."""
+    with suppress(OSError):
+        _keep(cache, pipeline)
+
+
+def _keep(cache: Path, pipeline: Pipeline) -> None:
     initial = {pipeline.folder / contract.initial for contract in pipeline.contracts.values() if contract.initial}
     if sha256_of(pipeline.folder) != pipeline.sha256 or not initial <= set(files_of(pipeline.folder)):
         return  # files changed while they were read, or not all that it is made of is in its digest
     document = json.dumps(asdict(pipeline), default=lambda value: _written(value, pipeline.folder)).encode()
-    place = _place(cache, pipeline.sha256)
-    from tempfile import mkstemp
-
-    with suppress(OSError):
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, beside = mkstemp(dir=place.parent, prefix=f".{place.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(_seal(pipeline.sha256, document) + b"\n" + document)
-            os.replace(beside, place)
-        except OSError:
-            Path(beside).unlink()
-        newest_last = sorted(place.parent.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        for old in newest_last[:-_MOST]:
-            old.unlink()
+    sealed = _seal(pipeline.sha256, document) + b"\n" + document
+    put(_place(cache, pipeline.sha256), lambda path: path.write_bytes(sealed), most=_MOST)
 
 
 def _place(cache: Path, digest: str) -> Path:
