@@ -21,10 +21,10 @@ def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
     """Whether the warehouse was last brought in line with these very files."""
     return session.has_table("pipeline_state") and [
         row["definition_sha256"] for row in session.query("SELECT definition_sha256 FROM pipeline_state")
-    ] == [_definition_sha256(pipeline)]
+    ] == [definition_sha256(pipeline)]
 
 
-def _definition_sha256(pipeline: Pipeline) -> str:
+def definition_sha256(pipeline: Pipeline) -> str:
     """Of all that tables and views are made by: the pipeline's files, the ledger's DDL, and what is said of them."""
     return sha256(f"{pipeline.sha256}\0{migrations.definition()}\0{descriptions.text()}".encode()).hexdigest()
 
@@ -128,7 +128,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         "pipeline_state",
         [
             {
-                "definition_sha256": _definition_sha256(pipeline),
+                "definition_sha256": definition_sha256(pipeline),
                 "artifacts_current": False,
                 "pipeline": pipeline.name,
             }

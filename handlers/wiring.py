@@ -15,10 +15,12 @@ from core.pace import Pace
 from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
+from core.schema import definition_sha256, prepare
 from handlers.settings import TOML, File, Settings, read_settings
 from infra.duckdb_engine import ENOUGH_MEBIBYTES, matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
+from infra.prepared_file import PreparedFiles
 from infra.private_file import copied
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ def wire(
             waiting=waiting,
             keeper=keeper,
             earlier=earlier,
+            prepared=_prepared(settings, pipeline),
         )
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
 
@@ -126,6 +129,14 @@ def _cache(settings: Settings) -> Path | None:
         return settings.cache.expanduser()
     except RuntimeError:
         return None
+
+
+def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
+    """What new warehouse files begin as."""
+    cache = _cache(settings)
+    if cache is None:
+        return None
+    return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))
 
 
 def _pace(settings: Settings) -> Pace:
