@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from core import ledger
-from core.contract import Contract, contract_of
+from core.contract import Contract
 from core.drop import AsOf, sha256_of
 from core.errors import ConfigurationError, ContractError, DataRefused, Postponed
 from core.fault import meets_one_file
@@ -103,6 +103,8 @@ def _contract_then(session: Session, contract: Contract, row: LedgerRow) -> Cont
     )
     if not kept:
         raise _unreadable(row, "the ledger does not have the contract that it was read under")
+    from core.contract_file import contract_of
+
     return contract_of(kept[0]["yaml"], row.contract_sha256 or "")
 
 

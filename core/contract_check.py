@@ -12,7 +12,6 @@ from core.contract import Column, Contract, Rule, Severity
 from core.errors import ContractError
 from core.ports import Matches
 from core.rules import cell_pattern
-from core.yaml_file import line_at
 
 _BIGINT = range(-(2**63), 2**63)
 
@@ -55,6 +54,8 @@ def refuse_bad_patterns(contract: Contract, matches: Matches) -> None:
 
 
 def _error(contract: Contract, location: tuple[str, int, *tuple[str | int, ...]], what: str) -> ContractError:
+    from core.yaml_file import line_at
+
     column = contract.columns[location[1]]
     line = line_at(contract.file, location)
     hint = "correct this entry; docs/contracts.md lists what each may hold"

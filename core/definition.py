@@ -1,40 +1,31 @@
-"""A pipeline as its folder defines it: contracts in YAML, models and checks in SQL."""
+"""A pipeline as its folder defines it, in plain values; core/pipeline_file.py checks the files that say so."""
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from core.contract import CheckDefinition, Contract, Identifier, load_contract
-from core.contract_check import refuse_bad_defaults
+from core.contract import CheckDefinition, Contract
 from core.errors import ConfigurationError, ContractError, DataRefused
-from core.migrations import ledger_tables
-from core.sql import SCRATCH_PREFIX
-from core.yaml_file import line_at, load_yaml
 
 BUILT_IN = Path(__file__).parent / "pipelines"
-_LAYERS_BELOW = ("src_", "received_src_", "stg_", "history_")
-_PUBLIC = ("mart_moment", "observation", "complete_drop", "writer")
 
 
-class PipelineFile(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PipelineFile:
     """`pipeline.yaml`: the name, the schema of the tables, the feeds that move the mart's moment, and what becomes of
     texts in CSV files that a spreadsheet program would run.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pipeline: Identifier
-    db_schema: Annotated[Identifier, Field(alias="schema")]
-    moment: tuple[Identifier, ...] = Field(min_length=1)
-    csv_formulas: Literal["harmless", "as_they_are"] = "harmless"
+    pipeline: str
+    db_schema: str
+    moment: tuple[str, ...]
+    csv_formulas: Literal["harmless", "as_they_are"]
 
     @property
     def makes_texts_harmless(self) -> bool:
@@ -42,19 +33,18 @@ class PipelineFile(BaseModel):
         return self.csv_formulas == "harmless"
 
 
-class MartFile(BaseModel):
+@dataclass(frozen=True, slots=True)
+class MartFile:
     """`marts/<mart>.yaml`: its key, what its artifacts hold, its checks, and what its columns are, in words."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mart: Identifier
-    key: tuple[Identifier, ...] = Field(min_length=1)
-    columns: tuple[Identifier, ...] = Field(min_length=1)
-    artifacts: tuple[Literal["csv", "parquet"], ...] = ()
-    changes: bool = False
-    measure: Identifier | None = None
-    descriptions: Mapping[str, str] = Field(default_factory=dict)
-    checks: tuple[CheckDefinition, ...] = ()
+    mart: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    artifacts: tuple[Literal["csv", "parquet"], ...]
+    changes: bool
+    measure: str | None
+    descriptions: Mapping[str, str]
+    checks: tuple[CheckDefinition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +81,10 @@ class Mart:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Everything that a pipeline's folder says."""
+    """Everything that a pipeline's folder says.
+
+    `sha256` changes whenever a contract, a model or a check does; the warehouse is then brought in line.
+    """
 
     folder: Path
     file: PipelineFile
@@ -99,25 +92,17 @@ class Pipeline:
     intermediate: tuple[Model, ...]
     marts: tuple[Mart, ...]
     feed_checks: Mapping[str, tuple[Check, ...]]
+    sha256: str
 
     @property
     def name(self) -> str:
         return self.file.pipeline
 
     @cached_property
-    def sha256(self) -> str:
-        """Changes whenever a contract, a model or a check does; the warehouse is then brought in line."""
-        digest = hashlib.sha256()
-        for path in sorted(self.folder.rglob("*")):
-            if path.suffix in {".yaml", ".sql", ".csv"}:
-                digest.update(f"{path.relative_to(self.folder)}\0".encode() + path.read_bytes() + b"\0")
-        return digest.hexdigest()
-
-    @cached_property
     def feed_order(self) -> tuple[str, ...]:
         """The feeds with parents before children, so that drops of one as_of raise no false orphans."""
         return tuple(
-            _ordered({feed: contract.parents & self.contracts.keys() for feed, contract in self.contracts.items()})
+            ordered({feed: contract.parents & self.contracts.keys() for feed, contract in self.contracts.items()})
         )
 
     def contract(self, feed: str) -> Contract:
@@ -140,6 +125,8 @@ class Pipeline:
                 except DataRefused as refusal:
                     as_of, why = None, f"bears no date that is read: {refusal}"
                 if as_of is None:
+                    from core.yaml_file import line_at
+
                     raise ContractError(
                         contract.file,
                         line_at(contract.file, ["initial"]),
@@ -150,12 +137,31 @@ class Pipeline:
         return found
 
 
-def load_pipeline(name_or_folder: str) -> Pipeline:
+def load_pipeline(name_or_folder: str, cache: Path | None = None) -> Pipeline:
     """A built-in pipeline by name, or any pipeline by its folder.
+
+    With a `cache`, a folder that may or may not be there, a pipeline whose files were checked before is taken from it.
 
     Raises:
         ConfigurationError: there is no such pipeline, or (as ContractError) one of its files is wrong.
     """
+    # Where a kept pipeline is taken, nothing imports pydantic and YAML, which take longer than a small drop.
+    from core.kept_pipeline import PACKAGED, keep, kept
+
+    folder = _folder_of(name_or_folder)
+    digest = sha256_of(folder)
+    places = [] if cache is None else [PACKAGED, cache]
+    pipeline = next(filter(None, (kept(place, folder, digest) for place in places)), None)
+    if pipeline is None:
+        from core.pipeline_file import read_pipeline
+
+        pipeline = read_pipeline(folder, digest)
+        if cache is not None:
+            keep(cache, pipeline)
+    return pipeline
+
+
+def _folder_of(name_or_folder: str) -> Path:
     built_in = BUILT_IN / name_or_folder
     folder = built_in if (built_in / "pipeline.yaml").is_file() else Path(name_or_folder).resolve()
     if not (folder / "pipeline.yaml").is_file():
@@ -165,134 +171,21 @@ def load_pipeline(name_or_folder: str) -> Pipeline:
             why="it is neither built in nor a folder with a pipeline.yaml",
             hint=f"set DROPLEDGER_PIPELINE to one of: {known}; or to a folder",
         )
-    file = load_yaml(folder / "pipeline.yaml", PipelineFile)
-    contracts = _contracts(folder, file.moment)
-    for contract in contracts.values():
-        _check_relationships(contract, contracts)
-    intermediate, marts = _intermediate(folder), _marts(folder)
-    _refuse_taken_names(folder, contracts, intermediate, marts)
-    told = [mart.name for mart in marts if mart.file.changes]
-    if len(told) > 1:
-        raise ContractError(
-            folder / "marts" / f"{told[-1]}.yaml",
-            line_at(folder / "marts" / f"{told[-1]}.yaml", ["changes"]),
-            f"changes: true stands in {' and '.join(told)}, and a drop has one change file",
-            hint="leave it in one mart",
-        )
-    pipeline = Pipeline(
-        folder=folder,
-        file=file,
-        contracts=contracts,
-        intermediate=intermediate,
-        marts=marts,
-        feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
-    )
-    pipeline.initial_rows()  # for a file without a date to be told before any drop is taken
-    return pipeline
+    return folder
 
 
-def _contracts(folder: Path, moment: Iterable[str]) -> dict[str, Contract]:
-    """The contracts of a folder, by feed; the feeds in `moment` must be among them."""
-    contracts: dict[str, Contract] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name != "pipeline.yaml":
-            contract = load_contract(path)
-            if contract.feed in contracts:
-                line = line_at(path, ["feed"])
-                raise ContractError(
-                    path, line, f"the feed '{contract.feed}' is defined twice", hint="rename one of the two"
-                )
-            refuse_bad_defaults(contract)
-            contracts[contract.feed] = contract
-    for feed in moment:
-        if feed not in contracts:
-            path = folder / "pipeline.yaml"
-            line = line_at(path, ["moment"])
-            raise ContractError(path, line, f"moment names the unknown feed '{feed}'", hint="name feeds of this folder")
-    return contracts
+def sha256_of(folder: Path) -> str:
+    """Of the names and contents of a pipeline's files."""
+    digest = sha256()
+    for path in files_of(folder):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
-def _check_relationships(contract: Contract, contracts: Mapping[str, Contract]) -> None:
-    for place, column in enumerate(contract.columns):
-        for number, rule in enumerate(column.rules):
-            if rule.to is not None:
-                feed, key = rule.to.split(".")
-                if feed not in contracts or contracts[feed].key != (key,):
-                    raise ContractError(
-                        contract.file,
-                        line_at(contract.file, ["columns", place, "rules", number, "to"]),
-                        f"{column.name}: the relationship leads to '{rule.to}', which is not the key of a feed",
-                        hint="name another feed's single key column, like customer.customer_id",
-                    )
-
-
-def _intermediate(folder: Path) -> tuple[Model, ...]:
-    sql = {path.stem: path.read_text(encoding="utf-8") for path in (folder / "intermediate").glob("*.sql")}
-    return tuple(Model(name, sql[name]) for name in _ordered(_references(sql)))
-
-
-def _marts(folder: Path) -> tuple[Mart, ...]:
-    files: dict[str, MartFile] = {}
-    for path in sorted((folder / "marts").glob("*.yaml")):
-        file = load_yaml(path, MartFile)
-        if file.mart in files:
-            line = line_at(path, ["mart"])
-            raise ContractError(path, line, f"the mart '{file.mart}' is defined twice", hint="rename one of the two")
-        files[file.mart] = file
-    sql = {name: _sql(folder / "marts" / f"{name}.sql") for name in files}
-    touched_sql = {name: _sql(folder / "marts" / f"{name}.touched.sql") for name in files}
-    references = _references({name: sql[name] + touched_sql[name] for name in files})
-    read_by_others = set().union(*references.values())
-    return tuple(
-        Mart(
-            name=name,
-            file=files[name],
-            sql=sql[name],
-            touched_sql=touched_sql[name],
-            checks=_checks(folder, name, files[name].checks),
-            waits=not files[name].changes and name not in read_by_others,
-        )
-        for name in _ordered(references)
-    )
-
-
-def _refuse_taken_names(
-    folder: Path, feeds: Iterable[str], intermediate: Iterable[Model], marts: Iterable[Mart]
-) -> None:
-    """A mart is made by replacing what has its name, which must not be the ledger, a history, or what SQL may name."""
-    taken = {
-        *ledger_tables(),
-        *_PUBLIC,
-        *(f"changed_{feed}" for feed in feeds),
-        *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before")),
-    }
-    files = [
-        *((model.name, folder / "intermediate" / f"{model.name}.sql") for model in intermediate),
-        *((mart.name, folder / "marts" / f"{mart.name}.yaml") for mart in marts),
-    ]
-    for given, path in files:
-        name = given.casefold()  # as engines compare names
-        if name.startswith(SCRATCH_PREFIX):
-            raise ContractError(
-                path, 1, f"'{given}' begins like the relations of dropledger's own", hint="choose another name"
-            )
-        if name in taken or name.startswith(_LAYERS_BELOW):
-            raise ContractError(path, 1, f"'{given}' is the name of another table or view", hint="choose another name")
-        taken.add(name)
-
-
-def _checks(folder: Path, model: str, definitions: Iterable[CheckDefinition]) -> tuple[Check, ...]:
-    return tuple(
-        Check(model, definition, _sql(folder / "checks" / model / f"{definition.name}.sql"))
-        for definition in definitions
-    )
-
-
-def _sql(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ContractError(path, 1, "is missing", hint="add this file, see docs/contracts.md") from None
+def files_of(folder: Path) -> list[Path]:
+    """A pipeline's files, in order; also those in folders that are links."""
+    found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
+    return sorted(path for path in found if path.suffix in {".yaml", ".sql", ".csv"})
 
 
 def names(sql: str, relation: str) -> bool:
@@ -300,12 +193,12 @@ def names(sql: str, relation: str) -> bool:
     return re.search(rf"\b{re.escape(relation)}\b", sql) is not None
 
 
-def _references(sql: Mapping[str, str]) -> dict[str, set[str]]:
-    """Which of the models each model's text names."""
-    return {name: {other for other in sql if other != name and names(text, other)} for name, text in sql.items()}
+def ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names in a graph, each behind those that it names.
 
-
-def _ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    Raises:
+        ConfigurationError: they name each other in a circle.
+    """
     try:
         return list(TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order())
     except CycleError as error:

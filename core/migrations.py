@@ -13,6 +13,7 @@ from core.ports import Session
 from core.sql import statements
 
 _CREATES = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)")
+_DEFINES = re.compile(r"^(CREATE|ALTER) TABLE ")
 _ADDS_COLUMN = re.compile(r"^ALTER TABLE (\w+) ADD COLUMN (\w+) ")
 
 
@@ -72,10 +73,10 @@ def run_migrations(session: Session) -> None:
     """
     found = version(session)
     refuse_newer(found)
-    for name in _migrations()[found:]:
-        for statement in statements(name):
-            if not _is_done(session, statement):
-                session.execute(statement)
+    for statement in (statement for name in _migrations()[found:] for statement in statements(name)):
+        # A new ledger has no rows to bring to another form, and none of the columns that are added.
+        if (not _is_done(session, statement)) if found else _DEFINES.match(statement):
+            session.execute(statement)
     if found < newest():
         session.execute("DELETE FROM schema_version")
         session.insert("schema_version", [{"version": newest()}])

@@ -267,8 +267,9 @@ class Session(Protocol):
         """Whether the pipeline's schema has this table."""
         ...
 
-    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
-        """Say in the warehouse what a table or view is, and what columns of it are, for whoever looks at it there.
+    def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        """Say in the warehouse what tables and views of these names are, and what columns of them are, for whoever
+        looks at them there.
 
         An engine in which that costs more than it helps says nothing.
         """

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from core import descriptions, migrations
 from core.checks import check_mart_key, check_staging, refuse_failed
-from core.contract import Contract, contract_of
+from core.contract import Contract
 from core.definition import Mart, Pipeline, names
 from core.errors import ConfigurationError, ContractError
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
@@ -21,10 +21,10 @@ def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
     """Whether the warehouse was last brought in line with these very files."""
     return session.has_table("pipeline_state") and [
         row["definition_sha256"] for row in session.query("SELECT definition_sha256 FROM pipeline_state")
-    ] == [_definition_sha256(pipeline)]
+    ] == [definition_sha256(pipeline)]
 
 
-def _definition_sha256(pipeline: Pipeline) -> str:
+def definition_sha256(pipeline: Pipeline) -> str:
     """Of all that tables and views are made by: the pipeline's files, the ledger's DDL, and what is said of them."""
     return sha256(f"{pipeline.sha256}\0{migrations.definition()}\0{descriptions.text()}".encode()).hexdigest()
 
@@ -128,7 +128,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         "pipeline_state",
         [
             {
-                "definition_sha256": _definition_sha256(pipeline),
+                "definition_sha256": definition_sha256(pipeline),
                 "artifacts_current": False,
                 "pipeline": pipeline.name,
             }
@@ -189,6 +189,8 @@ def _keep(session: Session, contract: Contract) -> None:
 
 def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> None:
     """Stop where history could not go on from what it holds, although its columns have the same names."""
+    from core.contract_file import contract_of
+
     try:
         before = contract_of(text, "")
     except ContractError:

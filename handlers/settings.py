@@ -1,25 +1,19 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
-import json
 import os
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from typing import Any, Literal
 
 from core.definition import BUILT_IN
 from core.errors import ConfigurationError
+from handlers.setting_values import any_text, from_environment, number, some_text, text_like
 
 TOML = "dropledger.toml"
 _PIPELINE_FILE = "pipeline.yaml"
-_ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 
 
 _pipeline: ContextVar[str | None] = ContextVar("pipeline", default=None)
@@ -41,9 +35,6 @@ FileOf = Callable[[str], File | None]
 """Gives the file of settings in a root that is in a bucket, if it has one."""
 
 
-_files: ContextVar[tuple[File, ...]] = ContextVar("files", default=())
-
-
 @contextmanager
 def pipeline_named(name: str | None) -> Iterator[None]:
     """Let the settings that are read in the block name this pipeline, as a flag does; None where there was no flag."""
@@ -54,39 +45,73 @@ def pipeline_named(name: str | None) -> Iterator[None]:
         _pipeline.reset(token)
 
 
-class Settings(BaseSettings):
+def _cache_of_the_user() -> Path:
+    """Where the XDG Base Directory Specification wants what can be made anew."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (caches if caches.is_absolute() else Path("~/.cache")) / "dropledger"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
     """What can be set; docs/operating.md describes each."""
 
-    model_config = SettingsConfigDict(env_prefix="DROPLEDGER_", extra="forbid")
-
-    root: str = Field(default="ledger", min_length=1)
+    root: str = "ledger"
     warehouse: str = ""
     pipeline: str = "lending"
     log: Literal["auto", "console", "json"] = "auto"
-    wait_seconds: float = Field(default=30.0, ge=0)
-    memory_limit: str = Field(default="", pattern=r"^(\d+ ?[KMGT]i?B)?$")
-    outputs: Literal["always", "on_demand"] | Annotated[float, Field(gt=0)] = "always"
-    cache: Path = Path("~/.cache/dropledger")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, *(_InFile(settings_cls, file) for file in _files.get())
+    wait_seconds: float = 30.0
+    memory_limit: str = ""
+    outputs: Literal["always", "on_demand"] | float = "always"
+    cache: Path = field(default_factory=_cache_of_the_user)
 
 
-class _InFile(InitSettingsSource):
-    """The settings in a file."""
+def _log(value: object) -> str:
+    if value not in ("auto", "console", "json"):
+        raise ValueError("Input should be 'auto', 'console' or 'json'")
+    return str(value)
 
-    def __init__(self, settings_cls: type[BaseSettings], file: File) -> None:
-        found = tomllib.loads(file.content.decode())
-        super().__init__(settings_cls, {name: _told_from(file, name, value) for name, value in found.items()})
+
+def _wait_seconds(value: object) -> float:
+    seconds = number(value)
+    if not seconds >= 0:
+        raise ValueError("Input should be greater than or equal to 0")
+    return seconds
+
+
+def _outputs(value: object) -> str | float:
+    if value in ("always", "on_demand"):
+        return str(value)
+    try:
+        seconds = number(value)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ValueError("Input should be 'always', 'on_demand' or a number greater than 0")
+    return seconds
+
+
+_VALUES: Mapping[str, Callable[[object], object]] = {
+    "root": some_text,
+    "warehouse": any_text,
+    "pipeline": any_text,
+    "log": _log,
+    "wait_seconds": _wait_seconds,
+    "memory_limit": text_like(r"^(\d+ ?[KMGT]i?B)?$"),
+    "outputs": _outputs,
+    "cache": lambda value: Path(any_text(value)),
+}
+"""What makes of a value, as it was given, that of a setting; a ValueError says why it cannot."""
+
+
+def _in_file(file: File) -> Mapping[str, Any]:
+    """The settings in a file; case is told apart in what is none."""
+    import tomllib
+
+    found = {
+        name.lower() if name.lower() in _VALUES else name: value
+        for name, value in tomllib.loads(file.content.decode()).items()
+    }
+    return {name: _told_from(file, name, value) for name, value in found.items()}
 
 
 def _told_from(file: File, name: str, value: Any) -> Any:
@@ -110,85 +135,6 @@ def _told_from(file: File, name: str, value: Any) -> Any:
         "cache": value.startswith("~"),
     }
     return value if is_a_name[name] else str(path)
-
-
-class DatabricksSettings(BaseSettings):
-    """Where a SQL warehouse is and who asks, by the names that Databricks' own programs read from the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="DATABRICKS_", extra="ignore")
-
-    host: str
-    http_path: str
-    catalog: str = Field(min_length=1)
-    db_schema: str = Field(default="", validation_alias="DATABRICKS_SCHEMA", pattern=r"^\w*$")
-    token: SecretStr = SecretStr("")
-    client_id: str = ""
-    client_secret: SecretStr = SecretStr("")
-    secret_arn: str = ""
-    cloud_fetch: bool = True
-
-
-class DatabricksSecret(BaseModel):
-    """What a secret says of who asks; what else is in it is for others."""
-
-    token: SecretStr = SecretStr("")
-    client_id: str = ""
-    client_secret: SecretStr = SecretStr("")
-
-
-def read_databricks_settings(text_of_secret: Callable[[str], str]) -> DatabricksSettings:
-    """The settings of Databricks in force.
-
-    Where they name a secret by its ARN, token or client are what `text_of_secret` gives for that.
-
-    Raises:
-        ConfigurationError: one that is needed is missing, or out of range.
-    """
-    try:
-        settings = DatabricksSettings()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]).upper().removeprefix("DATABRICKS_")
-        raise ConfigurationError(
-            f"the warehouse databricks needs DATABRICKS_{name}",
-            why=first["msg"],
-            hint="set it as docs/databricks.md says",
-        ) from error
-    if settings.secret_arn:
-        found = _read_secret(settings.secret_arn, text_of_secret(settings.secret_arn))
-        settings = settings.model_copy(update=dict(found))
-    elif not _says_who_asks(settings):
-        raise ConfigurationError(
-            "the warehouse databricks needs DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
-            hint="set them as docs/databricks.md says",
-        )
-    if settings.host.startswith("http://") and not settings.host.startswith(_ON_THIS_MACHINE):
-        raise ConfigurationError(
-            f"DATABRICKS_HOST is {settings.host}, which would send the token in plain text",
-            hint="name the host alone, or with https://",
-        )
-    return settings
-
-
-def _says_who_asks(given: DatabricksSettings | DatabricksSecret) -> bool:
-    return bool(given.token.get_secret_value() or (given.client_id and given.client_secret.get_secret_value()))
-
-
-def _read_secret(arn: str, text: str) -> DatabricksSecret:
-    """A secret, whose text is in no error: JSON with token or client, or else the token itself."""
-    if text.lstrip().startswith("{"):
-        try:
-            found = DatabricksSecret.model_validate(json.loads(text))
-        except ValueError:  # which quotes it
-            found = DatabricksSecret()
-    else:
-        found = DatabricksSecret(token=SecretStr(text.strip()))
-    if not _says_who_asks(found):
-        raise ConfigurationError(
-            f"the secret {arn} has neither token, nor client_id and client_secret",
-            hint='store JSON like {"token": "..."} or {"client_id": "...", "client_secret": "..."}, or the bare token',
-        )
-    return found
 
 
 def _beside(root: str) -> Path | None:
@@ -242,25 +188,34 @@ def _in_folder(path: Path) -> File:
 
 
 def _read(flags: Mapping[str, str], files: Sequence[File]) -> Settings:
-    token = _files.set(tuple(files))
     where = " or ".join(file.where for file in files) or TOML
+    given: dict[str, Any] = {}
     try:
-        return Settings(**flags)  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            near = get_close_matches(name.lower(), Settings.model_fields, 1)
-            raise ConfigurationError(
-                f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else ""),
-                hint=f"correct the entry in {where}; the settings are: {', '.join(Settings.model_fields)}",
-            ) from error
-        raise ConfigurationError(
-            f"the setting {name} cannot be used",
-            why=first["msg"],
-            hint=f"correct DROPLEDGER_{name.upper()} or the entry in {where}; docs/operating.md lists the settings",
-        ) from error
+        for file in reversed(files):
+            given.update(_in_file(file))
     except ValueError as error:  # what the TOML parser raises
         raise ConfigurationError(f"{where} cannot be read", why=str(error), hint="correct the file") from error
-    finally:
-        _files.reset(token)
+    given.update(from_environment("DROPLEDGER_", _VALUES))
+    given.update(flags)
+    found = {}
+    for name, value_of in _VALUES.items():
+        if name in given:
+            try:
+                found[name] = value_of(given[name])
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"the setting {name} cannot be used",
+                    why=str(error),
+                    hint=f"correct DROPLEDGER_{name.upper()} or the entry in {where}; "
+                    "docs/operating.md lists the settings",
+                ) from error
+    unknown = [name for name in given if name not in _VALUES]
+    if unknown:
+        from difflib import get_close_matches
+
+        near = get_close_matches(unknown[0].lower(), _VALUES, 1)
+        raise ConfigurationError(
+            f"there is no setting {unknown[0]}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"correct the entry in {where}; the settings are: {', '.join(_VALUES)}",
+        )
+    return Settings(**found)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 VARIABLES = {
     "DROPLEDGER_ROOT": "the root, where --root is left out",
@@ -26,5 +25,7 @@ def misspelt() -> Iterator[tuple[str, str]]:
     for name in sorted(os.environ):
         upper = name.upper()  # in any case a name is read
         if upper.startswith(_OURS) and not upper.startswith(_OF_TESTS) and upper.removeprefix(_OURS) not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(upper.removeprefix(_OURS), known, 1)
             yield name, f"did you mean {_OURS}{near[0]}?" if near else "docs/operating.md lists the settings"

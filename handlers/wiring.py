@@ -15,10 +15,12 @@ from core.pace import Pace
 from core.patience import Waiting, without_a_word
 from core.ports import Store, Warehouse
 from core.runtime import Runtime
-from handlers.settings import TOML, File, Settings, read_databricks_settings, read_settings
+from core.schema import definition_sha256, prepare
+from handlers.settings import TOML, File, Settings, read_settings
 from infra.duckdb_engine import ENOUGH_MEBIBYTES, matches
 from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
 from infra.local_store import LocalStore
+from infra.prepared_file import PreparedFiles
 from infra.private_file import copied
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def wire(
     bucket_of = cache(_bucket)  # whose client takes longer to make than a request
     if settings is None:
         settings = read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_of(uri)))
-    pipeline = load_pipeline(settings.pipeline)
+    pipeline = load_pipeline(settings.pipeline, _cache(settings))
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
@@ -95,6 +97,7 @@ def wire(
             waiting=waiting,
             keeper=keeper,
             earlier=earlier,
+            prepared=_prepared(settings, pipeline),
         )
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
 
@@ -120,6 +123,22 @@ def _limit_in_lambda() -> str:
     return f"{min(max(int(has) - _BESIDE_MEBIBYTES, _LEAST_MEBIBYTES), ENOUGH_MEBIBYTES)}MiB"
 
 
+def _cache(settings: Settings) -> Path | None:
+    """Where what can be made anew may lie; nowhere for a user without a home."""
+    try:
+        return settings.cache.expanduser()
+    except RuntimeError:
+        return None
+
+
+def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
+    """What new warehouse files begin as."""
+    cache = _cache(settings)
+    if cache is None:
+        return None
+    return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))
+
+
 def _pace(settings: Settings) -> Pace:
     match settings.outputs:
         case "always":
@@ -133,6 +152,7 @@ def _pace(settings: Settings) -> Pace:
 def _in_databricks(
     settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting, function: str
 ) -> Warehouse:
+    from handlers.databricks_settings import read_databricks_settings
     from infra.databricks_connection import Access
     from infra.databricks_warehouse import DatabricksWarehouse
 
@@ -141,14 +161,14 @@ def _in_databricks(
         asked.host,
         asked.http_path,
         asked.catalog,
-        asked.token.get_secret_value(),
-        asked.client_id,
-        asked.client_secret.get_secret_value(),
+        asked.who_asks.token,
+        asked.who_asks.client_id,
+        asked.who_asks.client_secret,
         asked.cloud_fetch,
     )
     return DatabricksWarehouse(
         access,
-        asked.db_schema or pipeline.file.db_schema,
+        asked.schema or pipeline.file.db_schema,
         settings.cache.expanduser() / "databricks",
         wait_seconds=settings.wait_seconds,
         settings=engine,

@@ -206,7 +206,7 @@ class DatabricksSession:
     def has_table(self, name: str) -> bool:
         return has_table(self._statements, self._schema, name)
 
-    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
+    def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         """Nothing is said: each comment is a version of a table more, which a change that is undone would have to tell
         from those of others.
         """

@@ -196,15 +196,16 @@ class DuckDBSession:
             )
         )
 
-    def describe(self, name: str, text: str, columns: Mapping[str, str]) -> None:
-        is_view = self.query(
-            """SELECT count(*) AS views FROM duckdb_views()
-            WHERE database_name = current_database() AND schema_name = :schema AND view_name = :name""",
-            {"schema": self._schema, "name": name},
-        )[0]["views"]
-        self._engine(f"COMMENT ON {'VIEW' if is_view else 'TABLE'} {quoted(name)} IS {literal(text)}")
-        for column, said in columns.items():
-            self._engine(f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {literal(said)}")
+    def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        found = self.query(
+            "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = :schema",
+            {"schema": self._schema},
+        )
+        views = {row["view_name"] for row in found}
+        for name, (text, columns) in said.items():
+            self._engine(f"COMMENT ON {'VIEW' if name in views else 'TABLE'} {quoted(name)} IS {literal(text)}")
+            for column, of_column in columns.items():
+                self._engine(f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {literal(of_column)}")
 
     @contextmanager
     def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:

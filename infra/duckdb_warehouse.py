@@ -29,6 +29,7 @@ from infra.duckdb_file import (
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
 from infra.folders import share
 from infra.metadata_copy import MetadataCopy, put_back, remove_copy
+from infra.prepared_file import Prepare, PreparedFiles
 from infra.turns import in_turn, is_alive
 
 _LOCKED = "Could not set lock on file"
@@ -82,7 +83,8 @@ class DuckDBWarehouse:
 
     With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
     who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who
-    opens it to write gives it its place of now.
+    opens it to write gives it its place of now. A new file begins as one that was `prepared`, if that is given; those
+    aside begin as nothing, since they prove what is there.
 
     Files are made so that DuckDB 1.5 reads them, and older ones are rewritten for that when they are opened to write.
     """
@@ -98,11 +100,13 @@ class DuckDBWarehouse:
         keeper: Keeper | None = None,
         private: bool = False,
         earlier: Path | None = None,
+        prepared: PreparedFiles | None = None,
     ) -> None:
         self._path = path
         self._earlier = earlier
         self._keeper = keeper
         self._private = private
+        self._prepared = prepared
         self._schema = schema
         self._wait_seconds = wait_seconds
         self._waiting = waiting
@@ -269,6 +273,8 @@ class DuckDBWarehouse:
                 path.unlink()  # else the engine refuses it as damaged
             self._path.parent.mkdir(parents=True, exist_ok=True)
             new = not path.exists()
+            if new and self._prepared:
+                self._prepared.begin(self._path, self._passing, self._make_prepared)
             with self._engine().cursor() as connection:
                 self._attach(connection, path, read_only=read_only)
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
@@ -292,6 +298,15 @@ class DuckDBWarehouse:
                         self.remove()
                     elif new:  # not earlier: whoever closes the file lets go of the engine's lock on it
                         share(self._path, None if self._private else self._path.parent)
+
+    def _make_prepared(self, path: Path, prepare: Prepare) -> None:
+        other = DuckDBWarehouse(path, self._schema, settings=self._settings, private=True)
+        other._instance, other._parse = self._engine(), self._parse
+        try:
+            with other.session() as session:
+                prepare(session)
+        finally:
+            self._instance = other._instance  # none, if it has failed badly
 
     @property
     def _passing(self) -> Path:

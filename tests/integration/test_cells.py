@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.reading import Reader
 
-from core.contract import load_contract
+from core.contract_file import load_contract
 from core.ports import Session
 from core.validate import validate
 from infra.duckdb_warehouse import DuckDBWarehouse

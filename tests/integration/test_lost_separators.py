@@ -7,7 +7,7 @@ import pytest
 from support.ledger import Ledger, without_marts
 from support.reading import Misshapen, Reader
 
-from core.contract import Contract
+from core.contract_file import Contract
 from core.ledger import Delivered
 
 NAMES = ["day", "time", "qty", "product_id", "price", "kind", "text", "url", "notes"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.contract import Contract, Severity, load_contract, normalise_header
+from core.contract import Contract, Severity, normalise_header
+from core.contract_file import load_contract
 from core.definition import Pipeline
 from core.errors import ContractError
 
@@ -206,7 +207,7 @@ def test_word_that_yaml_takes_for_something_else_is_named_as_it_stands_in_the_fi
 
     assert f":16: columns.2.rules.0.values.1: YAML reads {word} as {read_as}, where a text belongs" in found.what
     assert (found.line, found.hint) == (16, f'quote it: "{word}"')
-    assert contract(path, words.replace(f"SE, {word}", f'SE, "{word}"')).columns[2].rules[0].values == ["SE", word]
+    assert contract(path, words.replace(f"SE, {word}", f'SE, "{word}"')).columns[2].rules[0].values == ("SE", word)
 
 
 def test_hint_lists_the_entries_of_the_place_where_one_is_unknown(path):

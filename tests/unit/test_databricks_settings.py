@@ -1,9 +1,11 @@
 """Who asks a SQL warehouse: by the environment, or by a secret that it names."""
 
+import re
+
 import pytest
 
 from core.errors import ConfigurationError
-from handlers.settings import DatabricksSettings, read_databricks_settings
+from handlers.databricks_settings import read_databricks_settings
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dropledger-AbCdEf"
 
@@ -20,8 +22,10 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def who_asks(secret: str) -> tuple[str, str, str]:
-    asked: DatabricksSettings = read_databricks_settings({ARN: secret}.__getitem__)
-    return asked.token.get_secret_value(), asked.client_id, asked.client_secret.get_secret_value()
+    settings = read_databricks_settings({ARN: secret}.__getitem__)
+    asks = settings.who_asks
+    assert not {asks.token, asks.client_secret} & set(re.findall(r"'(.+?)'", repr(settings)))
+    return asks.token, asks.client_id, asks.client_secret
 
 
 @pytest.mark.parametrize(

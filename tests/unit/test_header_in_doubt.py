@@ -1,21 +1,28 @@
 """Headers in which a column may be another than it seems, and what is said of damaged ones."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from core.contract import Contract
+from core.contract_file import contract_of
 from core.definition import Pipeline
 from core.errors import DataRefused
 from core.header import read_header
 from core.other_format import format_of
 
 NAMES = ["date", "time", "qty", "product_id", "price", "kind", "text", "url", "notes"]
-SALES = Contract.model_validate(
-    {
-        "feed": "sale",
-        "files": ["s*"],
-        "key": ["date"],
-        "columns": [{"name": name, "rules": ["not_null"] if name == "date" else []} for name in NAMES],
-    }
+SALES = contract_of(
+    json.dumps(
+        {
+            "feed": "sale",
+            "files": ["s*"],
+            "key": ["date"],
+            "columns": [{"name": name, "rules": ["not_null"] if name == "date" else []} for name in NAMES],
+        }
+    ),
+    "",
 )
 HEADER = "DATE,TIME,Qty,PRODUCTID,Price,Kind,Text,URL,Notes"
 ROW = "1,2,3,4,5,6,7,8,9"
@@ -74,7 +81,7 @@ def test_header_without_a_name_beside_a_missing_column_with_a_default_is_refused
 
 @pytest.mark.parametrize("ignored", ["Calc Method", "calc_*"])
 def test_header_that_is_not_wanted_can_be_listed(lending: Pipeline, ignored: str):
-    rate = lending.contract("rate").model_copy(update={"ignore": (ignored,)})
+    rate = replace(lending.contract("rate"), ignore=(ignored,))
     found = read_header("MinBalance,Rate,LoanBonus,CalcMethod\n0,0.01,0,x\n", rate)
 
     assert (found.unexpected, found.positions["method"]) == ((), None)

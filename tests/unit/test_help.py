@@ -42,7 +42,7 @@ def test_help_of_each_command_names_its_environment_variables(name: str):
 
 
 def test_variables_are_those_of_the_settings():
-    settings = {f"DROPLEDGER_{name.upper()}" for name in Settings.model_fields}
+    settings = {f"DROPLEDGER_{name.upper()}" for name in Settings.__dataclass_fields__}
     assert {name for name in VARIABLES if name.startswith("DROPLEDGER_")} == settings
 
 

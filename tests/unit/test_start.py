@@ -18,10 +18,10 @@ def last_words(folder: Path, built_for: str) -> str:
     """What the start of a package says whose extension modules are for another kind of processor."""
     shutil.copytree(PROJECT / "handlers", folder / "handlers")
     (folder / "built_for").write_text(f"{built_for}\n")
-    native = folder / "pydantic_core"
+    native = folder / "duckdb"
     native.mkdir()
-    (native / "__init__.py").write_text("from pydantic_core._pydantic_core import SchemaValidator\n")
-    (native / f"_pydantic_core.cpython-313-{OTHER}-linux-gnu.so").touch()
+    (native / "__init__.py").write_text("from duckdb._duckdb import connect\n")
+    (native / f"_duckdb.cpython-313-{OTHER}-linux-gnu.so").touch()
     done = subprocess.run(
         [sys.executable, "-c", "import handlers.start"], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -37,7 +37,7 @@ def test_package_for_another_processor_says_so(tmp_path: Path):
 
 
 def test_package_for_this_processor_says_what_is_missing(tmp_path: Path):
-    assert "No module named 'pydantic_core._pydantic_core'" in last_words(tmp_path, HERE)
+    assert "No module named 'duckdb._duckdb'" in last_words(tmp_path, HERE)
 
 
 def test_handler_is_that_of_the_function():

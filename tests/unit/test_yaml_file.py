@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.definition import PipelineFile
 from core.errors import ConfigurationError, ContractError
+from core.pipeline_file import PipelineFile
 from core.yaml_file import load_yaml
 
 

@@ -1,0 +1,94 @@
+"""A start imports what it needs for its work, and nothing else."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.engines import PROJECT
+from support.ledger import Ledger
+
+from core.definition import Pipeline
+from core.migrations import newest
+from infra.duckdb_session import DuckDBSession
+
+TELL = """
+import sys
+from handlers.cli import main
+sys.argv[0] = "dropledger"
+try:
+    main()
+finally:
+    print(*sorted({"pydantic", "yaml", "rich", "pydantic_settings"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def imported(folder: Path, *arguments: object) -> list[str]:
+    """Which heavy packages a command has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELL, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder / "caches")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stderr.split()
+
+
+@pytest.mark.slow
+def test_pipeline_that_was_checked_is_not_checked_again(tmp_path: Path):
+    samples = sorted((PROJECT / "samples" / "day1").iterdir())
+    assert imported(tmp_path, "process", *samples, "--root", "first") == ["pydantic", "yaml"]
+    assert imported(tmp_path, "process", *samples, "--root", "first") == []
+    assert imported(tmp_path, "process", *samples, "--root", "second") == []
+    assert imported(tmp_path, "status", "--root", "second") == []
+    assert len([*(tmp_path / "caches" / "dropledger" / "pipelines").iterdir()]) == 1
+
+
+WITHOUT = """
+import sys
+from pathlib import Path
+sys.modules["pydantic"] = sys.modules["yaml"] = None
+from core.definition import load_pipeline
+from core.kept_pipeline import PACKAGED
+assert PACKAGED == Path("core/kept").resolve()
+print(load_pipeline("lending", Path("nowhere")).contract("account").column("balance").type)
+"""
+
+
+def test_package_has_its_pipelines_checked(tmp_path: Path):
+    shutil.copytree(PROJECT / "core", tmp_path / "core")
+    keep = [sys.executable, "-m", "core.kept_pipeline", tmp_path / "core" / "kept"]
+    subprocess.run(keep, cwd=PROJECT, check=True)
+    for file in (tmp_path / "core" / "kept").rglob("*.json"):
+        file.chmod(0o666)  # whatever becomes of rights and owners on the way to where it runs
+    done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "decimal(18,2)\n"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that sessions run."""
+    found: list[str] = []
+    run = DuckDBSession._engine
+
+    def recorded(session: DuckDBSession, sql: str, parameters: Any = None) -> Any:
+        found.append(sql)
+        return run(session, sql, parameters)
+
+    monkeypatch.setattr(DuckDBSession, "_engine", recorded)
+    return found
+
+
+def test_new_ledger_has_no_rows_to_migrate(tmp_path: Path, lending: Pipeline, statements: list[str]):
+    with Ledger(tmp_path / "root", lending, bare=True).runtime.session() as session:
+        assert session.columns("delivery")["rows_read"] == "BIGINT"
+        assert session.query("SELECT version FROM schema_version") == [{"version": newest()}]
+    assert not [sql for sql in statements if re.search(r"^MERGE INTO", sql, re.MULTILINE)]
+    assert len([sql for sql in statements if "duckdb_views" in sql and "UNION" not in sql]) == 1
