@@ -34,6 +34,7 @@ from core.patience import Waiting, patiently
 from infra.databricks_connection import Statements
 from infra.databricks_errors import STATEMENT_SECONDS
 from infra.databricks_schemas import drop_schema, drop_work, schemas_like, tables_of, version_of
+from infra.databricks_history import FENCE, late_version
 from infra.databricks_sql import ticked
 from infra.turns import is_alive
 
@@ -47,9 +48,6 @@ _ENDED: set[str] = set()
 
 _NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
 _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
-_FENCE = "dropledger.restored_by"
-_KEEPS_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES")
-"""What the history of a table calls operations, of the platform's too, that change no row of it."""
 
 
 class Writer:
@@ -284,7 +282,10 @@ class Writer:
     def _refuse_late_writes(self, changed: dict[str, int | None]) -> None:
         """Let the change go, and what was written late with it, where a table was written to past its fence."""
         noted = {table: version for table, version in changed.items() if table in self._fenced and version is not None}
-        written = {table: self._late_write(table) for table in noted}
+        written = {
+            table: late_version(self._statements.rows(f"DESCRIBE HISTORY {self._schema}.{ticked(table)}"), self._token)
+            for table in noted
+        }
         late = {table: min(noted[table], version - 1) for table, version in written.items() if version is not None}
         if not late:
             return
@@ -294,18 +295,6 @@ class Writer:
             f"a statement of a process that died has written to {', '.join(sorted(late))}",
             hint="try again; what is open is undone before",
         )
-
-    def _late_write(self, table: str) -> int | None:
-        """The version that a statement wrote which had begun before the table was fenced; None if there is none."""
-        after: list[Any] = []
-        for entry in self._statements.rows(f"DESCRIBE HISTORY {self._schema}.{ticked(table)}"):  # the newest first
-            if entry["operation"] == "SET TBLPROPERTIES" and self._token in str(entry["operationParameters"]):
-                began = entry["version"]
-                late = [one["version"] for one in after if (one["readVersion"] or 0) < began]
-                return min(late, default=None)
-            if entry["operation"] not in _KEEPS_ROWS:
-                after.append(entry)
-        return None
 
     def undo(self) -> None:
         """Close the change: what it wrote goes.
@@ -322,7 +311,7 @@ class Writer:
             if version is None:
                 self._statements.run(f"DROP TABLE IF EXISTS {name}")
             else:
-                self._statements.run(f"ALTER TABLE {name} SET TBLPROPERTIES ('{_FENCE}' = '{self._token}')")
+                self._statements.run(f"ALTER TABLE {name} SET TBLPROPERTIES ('{FENCE}' = '{self._token}')")
                 self._statements.run(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
                 self._fenced.add(table)
         self._close()
