@@ -20,6 +20,7 @@ KINDS = (
     "unreported",  # it runs, and nothing at all says how many rows it changed
     "refused",  # the platform has no such statement for this table
     "slips_in",  # an INSERT that reads at once, and writes when the faults are cleared, whatever came between
+    "unclear",  # it fails, and what is said of it has no SQLSTATE
     "no_thrift",  # the warehouse opens no session by Thrift: order it for OpenSession
     "link_refused",  # the storage does not hand over the result that its link leads to
     "link_expired",  # the link to the result is too old
@@ -29,7 +30,8 @@ CONFLICT = (
     "[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] ConcurrentAppendException: Files were added to the root of the table by a "
     "concurrent update. Please try the operation again. SQLSTATE: 2D521"
 )
-FAILURES = {"conflict": (CONFLICT, "2D521"), "refused": (REFUSED, "0A000")}
+UNCLEAR = "java.io.FileNotFoundException: No such file or directory"
+FAILURES = {"conflict": (CONFLICT, "2D521"), "refused": (REFUSED, "0A000"), "unclear": (UNCLEAR, "")}
 """The kinds that are told instead of running, each with its SQLSTATE."""
 
 

@@ -161,6 +161,56 @@ def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it
 def test_function_takes_over_its_own_hold_at_once(open_warehouse: Opened):
     die(open_warehouse(), f"function {FUNCTION}")
     with pytest.raises(Busy, match=FUNCTION) as busy:
+@pytest.mark.usefixtures("emptied")
+def test_statement_that_the_fence_lets_through_is_undone_after_a_change_that_failed_too(
+    open_warehouse: Opened, databricks: Server
+):
+    """The change is undone to what the tables held when it began, which is with that statement's rows."""
+    successor = open_warehouse()
+
+    def overtaken() -> None:
+        with successor.session() as session:
+            databricks.ask("DELETE", "/_faults")
+            until(lambda: session.count("t") == 1, 60)
+            with suppress(Interrupted), session.transaction():
+                session.execute("INSERT INTO t VALUES (2)")
+                raise Interrupted
+            with session.transaction():
+                session.execute("INSERT INTO t VALUES (3)")
+
+    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(written, open_warehouse(), 1)
+        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
+        die(successor, "process 1 on another machine", "2020-01-01")
+        with pytest.raises(Overtaken, match="process that died has written to t"):
+            overtaken()
+        assert isinstance(sent.exception(), Overtaken)
+    written(successor, 4)
+    assert ids(successor) == [4]
+
+
+@pytest.mark.usefixtures("emptied")
+@pytest.mark.parametrize(
+    ("fault", "statement"),
+    [("lost_session", f"^DROP SCHEMA .*{DEAD}"), ("lost_answer", "^UPDATE .*writer"), ("unclear", "^LIST ")],
+)
+def test_what_a_dead_writer_left_goes_before_anything_is_undone(
+    open_warehouse: Opened, schema: str, databricks: Server, fault: str, statement: str
+):
+    """Also where whoever took over could not see to it: the next to come does."""
+    with open_warehouse().session() as session:
+        session.execute(f"CREATE SCHEMA {schema}_work_{DEAD}")
+    die(open_warehouse(), "process 1 on another machine", "2020-01-01")
+    databricks.fault(fault, match=statement)
+    with suppress(Unavailable):
+        written(open_warehouse(), 1)
+    assert databricks.ask("GET", "/_faults") == {"waiting": 0}
+    written(open_warehouse(), 2)
+    with open_warehouse().session() as session:
+        assert session.query(f"SHOW SCHEMAS LIKE '{schema}_work_{DEAD}'") == []
+
+
         written(open_warehouse(function=f"{FUNCTION}-2"), 1)
     assert busy.value.seconds is not None
     assert busy.value.seconds > 1000
