@@ -24,6 +24,7 @@ KINDS = (
     "no_thrift",  # the warehouse opens no session by Thrift: order it for OpenSession
     "link_refused",  # the storage does not hand over the result that its link leads to
     "link_expired",  # the link to the result is too old
+    "later_link_refused",  # nor what the links after the first lead to
 )
 REFUSED = "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The table does not support this operation. SQLSTATE: 0A000"
 CONFLICT = (

@@ -152,9 +152,10 @@ class Links:
             writer.write_table(rows)
         data = stream.getvalue().to_pybytes()
         key = secrets.token_hex(16)
-        if not (fault and fault.kind == "link_refused"):
+        kind = fault.kind if fault else ""
+        if kind != "link_refused" and not (kind == "later_link_refused" and start):
             self._kept[key] = lz4.frame.compress(data) if compress else data
-        life = -60 if fault and fault.kind == "link_expired" else 900
+        life = -60 if kind == "link_expired" else 900
         return ttypes.TSparkArrowResultLink(
             fileLink=f"{self.storage}{RESULTS}{key}?signature=secret",
             expiryTime=int(time.time()) + life,

@@ -22,6 +22,7 @@ FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:ledger"
 DEAD = "feedfacefeed"
 ROWS = 20_000  # more than what an answer holds, so that they are fetched from the storage
 
+MORE_ROWS = 150_000  # which are fetched by two links
 Opened = Callable[..., DatabricksWarehouse]
 
 
@@ -270,14 +271,16 @@ def test_large_results_come_from_the_storage_or_not_as_is_set(
     databricks.ask("DELETE", "/_faults")
 
 
-@pytest.mark.parametrize("fault", ["link_refused", "link_expired"])
+@pytest.mark.parametrize(
+    ("fault", "rows"), [("link_refused", ROWS), ("link_expired", ROWS), ("later_link_refused", MORE_ROWS)]
+)
 def test_storage_that_hands_over_nothing_is_told_with_what_to_allow(
-    warehouse: DatabricksWarehouse, databricks: Server, tmp_path: Path, fault: str
+    warehouse: DatabricksWarehouse, databricks: Server, tmp_path: Path, fault: str, rows: int
 ):
     with warehouse.session(read_only=True) as session:
         databricks.fault(fault, match="SELECT id")
         with pytest.raises(Unavailable, match="storage") as failed:
-            session.export(f"SELECT id, uuid() AS u FROM range({ROWS})", tmp_path / "rows.csv", "csv")
+            session.export(f"SELECT id, uuid() AS u FROM range({rows})", tmp_path / "rows.csv", "csv")
     assert "egress" in failed.value.hint
     assert "DATABRICKS_CLOUD_FETCH" in failed.value.hint
     assert "secret" not in str(failed.value)
