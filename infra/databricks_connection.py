@@ -278,7 +278,7 @@ def _changed_rows(cursor: "Cursor") -> int:
     result = cursor.fetchall_arrow()
     if "num_affected_rows" in result.column_names and result.num_rows:
         count = result["num_affected_rows"][0].as_py()
-        if count is not None:
+        if count is not None and count >= 0:  # Delta says -1 of what it deletes by whole files
             return int(count)
     if cursor.rowcount >= 0:
         return cursor.rowcount

@@ -18,6 +18,7 @@ KINDS = (
     "die_after",  # the server dies after it ran, before it answers
     "uncounted",  # it runs, and the server says nothing of the rows that it changed beside its result
     "unreported",  # it runs, and nothing at all says how many rows it changed
+    "unknown",  # it runs, and -1 is said to be how many rows it changed
     "refused",  # the platform has no such statement for this table
     "slips_in",  # an INSERT that reads at once, and writes when the faults are cleared, whatever came between
     "unclear",  # it fails, and what is said of it has no SQLSTATE

@@ -238,9 +238,8 @@ class StandIn:
 
 def uncounted(result: Result, kind: str) -> Result:
     """A result with what a fault of this kind leaves of its counts."""
-    if kind not in ("uncounted", "unreported"):
-        return result
-    return replace(result, modified=None, table=result.table if kind == "uncounted" else pa.table({}))
+    tables = {"uncounted": result.table, "unreported": pa.table({}), "unknown": pa.table({"num_affected_rows": [-1]})}
+    return replace(result, modified=None, table=tables[kind]) if kind in tables else result
 
 
 def meet(fault: Fault | None) -> None:

@@ -120,9 +120,10 @@ def test_rows_are_counted_by_the_result_where_the_server_says_nothing_beside_it(
 
 
 @pytest.mark.usefixtures("emptied")
-def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehouse, databricks: Server):
+@pytest.mark.parametrize("fault", ["unreported", "unknown"])
+def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehouse, databricks: Server, fault: str):
     written(warehouse, 7)
-    databricks.fault("unreported", match=r"\bt\b.*_held")
+    databricks.fault(fault, match=r"\bt\b.*_held")
     with (
         pytest.raises(ConfigurationError, match="does not say how many rows"),
         warehouse.session() as session,
