@@ -20,12 +20,13 @@ KINDS = (
     "unreported",  # it runs, and nothing at all says how many rows it changed
     "unknown",  # it runs, and -1 is said to be how many rows it changed
     "refused",  # the platform has no such statement for this table
-    "slips_in",  # an INSERT that reads at once, and writes when the faults are cleared, whatever came between
     "unclear",  # it fails, and what is said of it has no SQLSTATE
+    "slips_in",  # an INSERT that reads at once, and writes when the faults are cleared, whatever came between
     "no_thrift",  # the warehouse opens no session by Thrift: order it for OpenSession
     "link_refused",  # the storage does not hand over the result that its link leads to
-    "link_expired",  # the link to the result is too old
     "later_link_refused",  # nor what the links after the first lead to
+    "link_expired",  # the link to the result is too old
+    "slow_storage",  # the storage takes what a PUT uploads `seconds` later, or when the faults are cleared
 )
 REFUSED = "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The table does not support this operation. SQLSTATE: 0A000"
 CONFLICT = (

@@ -192,6 +192,7 @@ class StandIn:
         self.links = Links()
         self.opened: dict[bytes, Open] = {}
         self.signature = secrets.token_hex(16)
+        self.slow_upload: Fault | None = None
         self.statements: list[dict[str, Any]] = []
         self.asked = time.monotonic()
 
@@ -208,6 +209,8 @@ class StandIn:
                 return opened.session.insert_late(text, values, lambda: self.linger(fault))
             if kind == "slow":
                 self.linger(fault)
+            if kind == "slow_storage":
+                self.slow_upload = fault
             if kind == "die_before":
                 os._exit(1)
             result = opened.session.run(text, values, group, f"{self.url}{VOLUMES}{self.signature}")

@@ -13,6 +13,7 @@ from support.databricks_server import Server
 
 from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
 from core.ports import Layout
+from infra import databricks_connection
 from infra.databricks_connection import Access, Statements
 from infra.databricks_warehouse import DatabricksWarehouse
 
@@ -253,6 +254,21 @@ def test_connection_that_has_gone_while_nothing_was_done_is_made_anew(
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
 
 
+@pytest.mark.usefixtures("emptied")
+def test_warehouse_that_has_given_up_is_not_waited_for_again(
+    warehouse: DatabricksWarehouse, databricks: Server, monkeypatch: pytest.MonkeyPatch
+):
+    """Or a call of Lambda would end by its time-out, as it is waited for ten minutes each time."""
+    monkeypatch.setattr(databricks_connection, "_STARTING_SECONDS", 6)  # which is enough to ask twice
+    monkeypatch.setattr(databricks_connection, "_STALE_SECONDS", 4)
+    ids(warehouse)
+    databricks.fault("starting", match="^SHOW", times=3)
+    with pytest.raises(Unavailable):
+        ids(warehouse)
+    databricks.ask("DELETE", "/_faults")
+    assert ids(warehouse) == []
+
+
 # Results and files
 
 
@@ -285,6 +301,23 @@ def test_storage_that_hands_over_nothing_is_told_with_what_to_allow(
     assert "egress" in failed.value.hint
     assert "DATABRICKS_CLOUD_FETCH" in failed.value.hint
     assert "secret" not in str(failed.value)
+
+
+def test_upload_may_take_longer_than_an_answer(
+    access: Access, schema: str, databricks: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "rows"
+    file.write_bytes(b"rows")
+    volume = f"spark_catalog.{schema}.uploads"
+    Statements(access, tmp_path).run(f"CREATE VOLUME {volume}")
+    monkeypatch.setattr(databricks_connection, "_ANSWER_SECONDS", 3)  # the stand-in says after 5 that a statement runs
+    statements = Statements(access, tmp_path)
+    databricks.fault("slow_storage", match="^PUT", seconds=4)
+    statements.put(file, f"/Volumes/{volume.replace('.', '/')}/rows")
+    databricks.fault("slow", match="^SELECT", seconds=300)
+    with pytest.raises(Unavailable, match="does not answer"):
+        statements.rows("SELECT 1")
+    databricks.ask("DELETE", "/_faults")
 
 
 def test_warehouse_that_refuses_thrift_is_told_as_one(access: Access, databricks: Server, tmp_path: Path):
