@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_grou
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:ledger"
 DEAD = "feedfacefeed"
 ROWS = 20_000  # more than what an answer holds, so that they are fetched from the storage
-
 MORE_ROWS = 150_000  # which are fetched by two links
+
 Opened = Callable[..., DatabricksWarehouse]
 
 
@@ -161,9 +161,6 @@ def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it
     assert ids(successor) == [3]
 
 
-def test_function_takes_over_its_own_hold_at_once(open_warehouse: Opened):
-    die(open_warehouse(), f"function {FUNCTION}")
-    with pytest.raises(Busy, match=FUNCTION) as busy:
 @pytest.mark.usefixtures("emptied")
 def test_statement_that_the_fence_lets_through_is_undone_after_a_change_that_failed_too(
     open_warehouse: Opened, databricks: Server
@@ -214,6 +211,9 @@ def test_what_a_dead_writer_left_goes_before_anything_is_undone(
         assert session.query(f"SHOW SCHEMAS LIKE '{schema}_work_{DEAD}'") == []
 
 
+def test_function_takes_over_its_own_hold_at_once(open_warehouse: Opened):
+    die(open_warehouse(), f"function {FUNCTION}")
+    with pytest.raises(Busy, match=FUNCTION) as busy:
         written(open_warehouse(function=f"{FUNCTION}-2"), 1)
     assert busy.value.seconds is not None
     assert busy.value.seconds > 1000
@@ -366,12 +366,15 @@ def test_copy_is_made_by_rows_where_the_platform_clones_no_table(warehouse: Data
 def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(warehouse: DatabricksWarehouse):
     """OPTIMIZE makes a version of a table, and is no other writer."""
     with warehouse.session() as session:
-        session.execute("INSERT INTO delivery VALUES (1)")
+        for number in (1, 2):
+            session.execute(f"INSERT INTO delivery VALUES ({number})")
     rebuilt = warehouse.aside("rebuilding")
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
     with warehouse.session(read_only=True) as session:
         session.execute("OPTIMIZE delivery")
+        [newest] = session.query("DESCRIBE HISTORY delivery LIMIT 1")
+        assert newest["operation"] == "OPTIMIZE"
     warehouse.put_in_place(rebuilt, "previous")
     assert ids(warehouse) == [7]
     with warehouse.session() as session, pytest.raises(DropledgerError, match="NOT_NULL"):
