@@ -113,6 +113,8 @@ def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[]
     taking.take_all(in_order(list(facts), runtime.pipeline))
     for message, files in waiting.items():
         failures = [taking.failed[fact.content] for fact in files if fact.content in taking.failed]
+        if message.sweep and taking.took_some():  # the next sweep goes on; this one would be a dead letter in the end
+            failures = [failure for failure in failures if not isinstance(failure, OutOfTime)]
         if failures:
             taking.handled.failed[message] = most_telling(failures)
     return taking.handled
@@ -168,6 +170,9 @@ class _Taking:
         self._runtime = replace(runtime, stop=self._deadline.reached)
         self.handled = Handled()
         self.failed: dict[tuple[str, str | None], Exception] = {}
+
+    def took_some(self) -> bool:
+        return any(outcome.taken for outcome in self.handled.outcomes)
 
     def take_all(self, facts: Sequence[FileDropped]) -> None:
         for start in range(0, len(facts), _TOGETHER):

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SOCKET_SECONDS = 60
+_ANSWER_SECONDS = 60
 """How long an answer may take; statements that run for longer are asked for again and again."""
+
+_STALE_SECONDS = 120
+"""By when it is known that a connection is gone; whoever fails later has waited for a warehouse that does not start."""
+
+_UPLOAD_SECONDS = 600
+"""How long an upload may take; so long may a session take to open too."""
 
 _ROWS_AT_ONCE = 100_000
 _ATTEMPTS = 8
@@ -120,10 +127,11 @@ class Statements:
 
     def _asked(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:
         rested, self._rested = self._rested, False
+        began = time.monotonic()
         try:
             return self._tried(sql, parameters, answer)
         except Unavailable:
-            if not rested:
+            if not rested or time.monotonic() - began > _STALE_SECONDS:
                 raise
             self.close()
             return self._tried(sql, parameters, answer)
@@ -191,7 +199,7 @@ class Statements:
                 staging_allowed_local_path=str(self._local),
                 enable_telemetry=False,
                 use_cloud_fetch=access.cloud_fetch,
-                _socket_timeout=_SOCKET_SECONDS,
+                _socket_timeout=_UPLOAD_SECONDS,
                 # What answers 429 or 503, as a warehouse that starts does, is asked again after at least `delay_max`.
                 _retry_delay_max=5.0,
                 _retry_stop_after_attempts_duration=_STARTING_SECONDS,
@@ -203,6 +211,7 @@ class Statements:
             # A statement whose answer is lost has run or not: asked again, the connector would let it run twice.
             backend: Any = connection.session.backend
             backend.retry_policy.read = False
+            backend._transport.setTimeout(_ANSWER_SECONDS * 1000)  # noqa: SLF001 - there is one option for both
         return connection
 
     def _credentials(self) -> dict[str, Any]:
@@ -278,7 +287,7 @@ def _changed_rows(cursor: "Cursor") -> int:
     result = cursor.fetchall_arrow()
     if "num_affected_rows" in result.column_names and result.num_rows:
         count = result["num_affected_rows"][0].as_py()
-        if count is not None:
+        if count is not None and count >= 0:  # Delta says -1 of what it deletes by whole files
             return int(count)
     if cursor.rowcount >= 0:
         return cursor.rowcount

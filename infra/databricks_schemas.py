@@ -1,9 +1,8 @@
 """What lies in a schema of Databricks, and what goes with it."""
 
 import re
-from contextlib import suppress
 
-from core.errors import ConfigurationError
+from core.errors import Busy, ConfigurationError, Unavailable
 from infra.databricks_connection import Statements
 from infra.databricks_sql import ticked
 
@@ -37,9 +36,13 @@ def drop_schema(statements: Statements, catalog: str, schema: str) -> None:
 def drop_work(statements: Statements, catalog: str, schema: str) -> None:
     """Drop a holder's own schema, and the files of rows in it first: a volume is kept for days after its end."""
     folder = f"/Volumes/{catalog}/{schema}/{VOLUME}"
-    with suppress(ConfigurationError):  # it has no volume yet, or is gone
+    try:
         for file in statements.rows(f"LIST '{folder}'"):
             remove_file(statements, f"{folder}/{file['name']}")
+    except Busy:
+        raise
+    except (ConfigurationError, Unavailable):
+        pass  # it has no volume yet, or is gone, for which there are many words; what else it is, the next one meets
     drop_schema(statements, catalog, schema)
 
 

@@ -275,9 +275,23 @@ class DatabricksSession:
 
         with self._while_held():
             schema, batches = self._statements.batches(dialect(select))
+        failed: list[DropledgerError] = []
+
+        def noted() -> Iterator[pa.RecordBatch]:
+            try:
+                yield from batches
+            except DropledgerError as error:
+                failed.append(error)
+                raise
+
         with self._local.connection.cursor() as beside:
-            beside.register("_dl_fetched", pa.RecordBatchReader.from_batches(schema, batches))
-            yield beside
+            beside.register("_dl_fetched", pa.RecordBatchReader.from_batches(schema, noted()))
+            try:
+                yield beside
+            except Exception:
+                if failed:  # the engine tells it as an error of its own, or of the file
+                    raise failed[0] from None
+                raise
 
     def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
         drop_id, _ = self._loaded[source]

@@ -23,7 +23,8 @@ import json
 import os
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken
 from core.patience import Waiting, patiently
 from infra.databricks_connection import Statements
 from infra.databricks_errors import STATEMENT_SECONDS
+from infra.databricks_history import FENCE, late_version
 from infra.databricks_schemas import drop_schema, drop_work, schemas_like, tables_of, version_of
 from infra.databricks_sql import ticked
 from infra.turns import is_alive
@@ -47,9 +49,6 @@ _ENDED: set[str] = set()
 
 _NOW = "CAST(current_timestamp() AS TIMESTAMP_NTZ)"
 _UNTIL = f"{_NOW} + INTERVAL '{HOLD_SECONDS}' SECOND"
-_FENCE = "dropledger.restored_by"
-_KEEPS_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END", "ANALYZE", "COMPUTE STATS", "SET TBLPROPERTIES")
-"""What the history of a table calls operations, of the platform's too, that change no row of it."""
 
 
 class Writer:
@@ -80,6 +79,7 @@ class Writer:
         who = f"function {function}" if function else f"process {os.getpid()} on {_machine()}"
         self._holder = f"{self._token} ({who})"
         self._renewed = 0.0
+        self._before: str | None = None  # the holder of whom something may be left, that goes before anything is undone
         self._changed: dict[str, int | None] | None = None
         self._after: int | None = None
         self._versions: dict[str, int] = {}
@@ -126,6 +126,7 @@ class Writer:
         self._renewed = _seconds()
         if before is not None:
             self._drop_work_of_the_dead(before)
+        self._before = None
         if changed is not None:
             self._changed = json.loads(changed)
             self.undo()
@@ -138,6 +139,7 @@ class Writer:
         )
         before, changed, seconds = found["holder"], found["changed"], found["seconds"]
         if before is None or seconds < 0 or _token_of(before) in _ENDED or self._is_dead(before):
+            self._before = before
             taken = self._statements.run(
                 f"""UPDATE {self._table} SET holder = :me, until = {_UNTIL}
                 WHERE holder IS NOT DISTINCT FROM :before AND changed IS NOT DISTINCT FROM :changed""",
@@ -148,7 +150,7 @@ class Writer:
         time.sleep(_PAUSE_SECONDS)  # each look is a query, which keeps the one that writes waiting
         raise Busy(
             f"the schema {self._schema} is written to",
-            holder=(before or "another process").partition(" ")[2].strip("()"),
+            holder=before.partition(" ")[2].strip("()") if before else "another process",
             hint=f"try again when that process is done; if it has died, {HOLD_SECONDS // 60} minutes after its death",
             seconds=None if seconds is None else float(seconds),
         )
@@ -165,34 +167,41 @@ class Writer:
         """Drop what dead writers had on their way; nothing of the holder `before` may be there any more.
 
         Raises:
-            ConfigurationError: its schema is another principal's; the hold is that one's again, and over.
+            ConfigurationError: a schema is another principal's.
         """
         named = self._work_of(_token_of(before))
         left = schemas_like(self._statements, self._catalog, f"{self._name}_work_", r"[0-9a-f]{12}")
-        try:
-            for schema in {named, *left}:
+        for schema in sorted({named, *left}):
+            with self._told_of_owners(schema):
                 drop_work(self._statements, self._catalog, schema)
-            if named not in left:  # one that cannot be seen is not dropped either, and not a word is said
+        if named not in left:  # one that cannot be seen is not dropped either, and not a word is said
+            with self._told_of_owners(named):
                 self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(named)}")
                 drop_schema(self._statements, self._catalog, named)
+
+    @contextmanager
+    def _told_of_owners(self, schema: str) -> Iterator[None]:
+        try:
+            yield
         except ConfigurationError as error:
-            # Or the next to come would find nobody before it, and undo the change while that schema is still there.
-            self._statements.run(
-                f"UPDATE {self._table} SET holder = :before, until = {_NOW} WHERE holder = :me",
-                {"before": before, "me": self._holder},
-            )
             raise ConfigurationError(
-                f"the schema {named}, which a process that died has left, cannot be dropped",
+                f"the schema {schema}, which a process that died has left, cannot be dropped",
                 why=error.why or error.what,
                 hint="let its owner drop it; where several principals write, let a group own what they make "
                 "(docs/databricks.md, Set up)",
             ) from error
 
     def leave(self) -> None:
-        """Let others write."""
+        """Let others write. A holder before, of whom something may be left, is it again, and its time is over.
+
+        Or the next to come would find nobody before it, and undo the change while that is still there.
+        """
         try:
             drop_schema(self._statements, self._catalog, self.work)  # first: a statement may still wait to begin
-            self._statements.run(f"UPDATE {self._table} SET holder = NULL WHERE holder = :me", {"me": self._holder})
+            self._statements.run(
+                f"UPDATE {self._table} SET holder = :before, until = {_NOW} - INTERVAL '1' SECOND WHERE holder = :me",
+                {"before": self._before, "me": self._holder},
+            )
         except DropledgerError:  # so others wait until the hold is over
             _ENDED.add(self._token)
 
@@ -284,7 +293,10 @@ class Writer:
     def _refuse_late_writes(self, changed: dict[str, int | None]) -> None:
         """Let the change go, and what was written late with it, where a table was written to past its fence."""
         noted = {table: version for table, version in changed.items() if table in self._fenced and version is not None}
-        written = {table: self._late_write(table) for table in noted}
+        written = {
+            table: late_version(self._statements.rows(f"DESCRIBE HISTORY {self._schema}.{ticked(table)}"), self._token)
+            for table in noted
+        }
         late = {table: min(noted[table], version - 1) for table, version in written.items() if version is not None}
         if not late:
             return
@@ -294,18 +306,6 @@ class Writer:
             f"a statement of a process that died has written to {', '.join(sorted(late))}",
             hint="try again; what is open is undone before",
         )
-
-    def _late_write(self, table: str) -> int | None:
-        """The version that a statement wrote which had begun before the table was fenced; None if there is none."""
-        after: list[Any] = []
-        for entry in self._statements.rows(f"DESCRIBE HISTORY {self._schema}.{ticked(table)}"):  # the newest first
-            if entry["operation"] == "SET TBLPROPERTIES" and self._token in str(entry["operationParameters"]):
-                began = entry["version"]
-                late = [one["version"] for one in after if (one["readVersion"] or 0) < began]
-                return min(late, default=None)
-            if entry["operation"] not in _KEEPS_ROWS:
-                after.append(entry)
-        return None
 
     def undo(self) -> None:
         """Close the change: what it wrote goes.
@@ -322,7 +322,7 @@ class Writer:
             if version is None:
                 self._statements.run(f"DROP TABLE IF EXISTS {name}")
             else:
-                self._statements.run(f"ALTER TABLE {name} SET TBLPROPERTIES ('{_FENCE}' = '{self._token}')")
+                self._statements.run(f"ALTER TABLE {name} SET TBLPROPERTIES ('{FENCE}' = '{self._token}')")
                 self._statements.run(f"RESTORE TABLE {name} TO VERSION AS OF {version}")
                 self._fenced.add(table)
         self._close()

@@ -18,18 +18,23 @@ KINDS = (
     "die_after",  # the server dies after it ran, before it answers
     "uncounted",  # it runs, and the server says nothing of the rows that it changed beside its result
     "unreported",  # it runs, and nothing at all says how many rows it changed
+    "unknown",  # it runs, and -1 is said to be how many rows it changed
     "refused",  # the platform has no such statement for this table
+    "unclear",  # it fails, and what is said of it has no SQLSTATE
     "slips_in",  # an INSERT that reads at once, and writes when the faults are cleared, whatever came between
     "no_thrift",  # the warehouse opens no session by Thrift: order it for OpenSession
     "link_refused",  # the storage does not hand over the result that its link leads to
+    "later_link_refused",  # nor what the links after the first lead to
     "link_expired",  # the link to the result is too old
+    "slow_storage",  # the storage takes what a PUT uploads `seconds` later, or when the faults are cleared
 )
 REFUSED = "[UNSUPPORTED_FEATURE.TABLE_OPERATION] The table does not support this operation. SQLSTATE: 0A000"
 CONFLICT = (
     "[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] ConcurrentAppendException: Files were added to the root of the table by a "
     "concurrent update. Please try the operation again. SQLSTATE: 2D521"
 )
-FAILURES = {"conflict": (CONFLICT, "2D521"), "refused": (REFUSED, "0A000")}
+UNCLEAR = "java.io.FileNotFoundException: No such file or directory"
+FAILURES = {"conflict": (CONFLICT, "2D521"), "refused": (REFUSED, "0A000"), "unclear": (UNCLEAR, "")}
 """The kinds that are told instead of running, each with its SQLSTATE."""
 
 

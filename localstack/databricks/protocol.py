@@ -152,9 +152,10 @@ class Links:
             writer.write_table(rows)
         data = stream.getvalue().to_pybytes()
         key = secrets.token_hex(16)
-        if not (fault and fault.kind == "link_refused"):
+        kind = fault.kind if fault else ""
+        if kind != "link_refused" and not (kind == "later_link_refused" and start):
             self._kept[key] = lz4.frame.compress(data) if compress else data
-        life = -60 if fault and fault.kind == "link_expired" else 900
+        life = -60 if kind == "link_expired" else 900
         return ttypes.TSparkArrowResultLink(
             fileLink=f"{self.storage}{RESULTS}{key}?signature=secret",
             expiryTime=int(time.time()) + life,
@@ -191,6 +192,7 @@ class StandIn:
         self.links = Links()
         self.opened: dict[bytes, Open] = {}
         self.signature = secrets.token_hex(16)
+        self.slow_upload: Fault | None = None
         self.statements: list[dict[str, Any]] = []
         self.asked = time.monotonic()
 
@@ -207,6 +209,8 @@ class StandIn:
                 return opened.session.insert_late(text, values, lambda: self.linger(fault))
             if kind == "slow":
                 self.linger(fault)
+            if kind == "slow_storage":
+                self.slow_upload = fault
             if kind == "die_before":
                 os._exit(1)
             result = opened.session.run(text, values, group, f"{self.url}{VOLUMES}{self.signature}")
@@ -237,9 +241,8 @@ class StandIn:
 
 def uncounted(result: Result, kind: str) -> Result:
     """A result with what a fault of this kind leaves of its counts."""
-    if kind not in ("uncounted", "unreported"):
-        return result
-    return replace(result, modified=None, table=result.table if kind == "uncounted" else pa.table({}))
+    tables = {"uncounted": result.table, "unreported": pa.table({}), "unknown": pa.table({"num_affected_rows": [-1]})}
+    return replace(result, modified=None, table=tables[kind]) if kind in tables else result
 
 
 def meet(fault: Fault | None) -> None:

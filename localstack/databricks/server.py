@@ -100,6 +100,8 @@ class Requests(BaseHTTPRequestHandler):
         except Refused as refused:
             raise Answered(404, str(refused)) from refused
         if self.command == "PUT":
+            slow, self.server.stand_in.slow_upload = self.server.stand_in.slow_upload, None
+            self.server.stand_in.linger(slow)
             file.parent.mkdir(parents=True, exist_ok=True)
             beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
             beside.write_bytes(body)

@@ -79,4 +79,5 @@ def test_package_is_enough_to_work_in_a_warehouse(package: Path, tmp_path: Path,
         DATABRICKS_SCHEMA="packaged",
         DATABRICKS_TOKEN=databricks.at["token"],
     )
-    assert found == {"rows": [{"number": 7, "text": "ü"}], "written": "number,text\n7,ü\n8,\n"}
+    rows = [{"number": 7, "text": "ü"}]
+    assert found == {"rows": rows, "written": "number,text\n7,ü\n8,\n", "large": 20_001}

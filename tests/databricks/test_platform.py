@@ -13,6 +13,7 @@ from support.databricks_server import Server
 
 from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
 from core.ports import Layout
+from infra import databricks_connection
 from infra.databricks_connection import Access, Statements
 from infra.databricks_warehouse import DatabricksWarehouse
 
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_grou
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:ledger"
 DEAD = "feedfacefeed"
 ROWS = 20_000  # more than what an answer holds, so that they are fetched from the storage
+MORE_ROWS = 150_000  # which are fetched by two links
 
 Opened = Callable[..., DatabricksWarehouse]
 
@@ -119,9 +121,10 @@ def test_rows_are_counted_by_the_result_where_the_server_says_nothing_beside_it(
 
 
 @pytest.mark.usefixtures("emptied")
-def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehouse, databricks: Server):
+@pytest.mark.parametrize("fault", ["unreported", "unknown"])
+def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehouse, databricks: Server, fault: str):
     written(warehouse, 7)
-    databricks.fault("unreported", match=r"\bt\b.*_held")
+    databricks.fault(fault, match=r"\bt\b.*_held")
     with (
         pytest.raises(ConfigurationError, match="does not say how many rows"),
         warehouse.session() as session,
@@ -156,6 +159,56 @@ def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it
         assert isinstance(sent.exception(), Overtaken)
     written(successor, 3)
     assert ids(successor) == [3]
+
+
+@pytest.mark.usefixtures("emptied")
+def test_statement_that_the_fence_lets_through_is_undone_after_a_change_that_failed_too(
+    open_warehouse: Opened, databricks: Server
+):
+    """The change is undone to what the tables held when it began, which is with that statement's rows."""
+    successor = open_warehouse()
+
+    def overtaken() -> None:
+        with successor.session() as session:
+            databricks.ask("DELETE", "/_faults")
+            until(lambda: session.count("t") == 1, 60)
+            with suppress(Interrupted), session.transaction():
+                session.execute("INSERT INTO t VALUES (2)")
+                raise Interrupted
+            with session.transaction():
+                session.execute("INSERT INTO t VALUES (3)")
+
+    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(written, open_warehouse(), 1)
+        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
+        die(successor, "process 1 on another machine", "2020-01-01")
+        with pytest.raises(Overtaken, match="process that died has written to t"):
+            overtaken()
+        assert isinstance(sent.exception(), Overtaken)
+    written(successor, 4)
+    assert ids(successor) == [4]
+
+
+@pytest.mark.usefixtures("emptied")
+@pytest.mark.parametrize(
+    ("fault", "statement"),
+    [("lost_session", f"^DROP SCHEMA .*{DEAD}"), ("lost_answer", "^UPDATE .*writer"), ("unclear", "^LIST ")],
+)
+def test_what_a_dead_writer_left_goes_before_anything_is_undone(
+    open_warehouse: Opened, schema: str, databricks: Server, fault: str, statement: str
+):
+    """Also where whoever took over could not see to it: the next to come does."""
+    with open_warehouse().session() as session:
+        session.execute(f"CREATE SCHEMA {schema}_work_{DEAD}")
+    die(open_warehouse(), "process 1 on another machine", "2020-01-01")
+    databricks.fault(fault, match=statement)
+    with suppress(Unavailable):
+        written(open_warehouse(), 1)
+    assert databricks.ask("GET", "/_faults") == {"waiting": 0}
+    written(open_warehouse(), 2)
+    with open_warehouse().session() as session:
+        assert session.query(f"SHOW SCHEMAS LIKE '{schema}_work_{DEAD}'") == []
 
 
 def test_function_takes_over_its_own_hold_at_once(open_warehouse: Opened):
@@ -201,6 +254,21 @@ def test_connection_that_has_gone_while_nothing_was_done_is_made_anew(
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
 
 
+@pytest.mark.usefixtures("emptied")
+def test_warehouse_that_has_given_up_is_not_waited_for_again(
+    warehouse: DatabricksWarehouse, databricks: Server, monkeypatch: pytest.MonkeyPatch
+):
+    """Or a call of Lambda would end by its time-out, as it is waited for ten minutes each time."""
+    monkeypatch.setattr(databricks_connection, "_STARTING_SECONDS", 6)  # which is enough to ask twice
+    monkeypatch.setattr(databricks_connection, "_STALE_SECONDS", 4)
+    ids(warehouse)
+    databricks.fault("starting", match="^SHOW", times=3)
+    with pytest.raises(Unavailable):
+        ids(warehouse)
+    databricks.ask("DELETE", "/_faults")
+    assert ids(warehouse) == []
+
+
 # Results and files
 
 
@@ -220,17 +288,36 @@ def test_large_results_come_from_the_storage_or_not_as_is_set(
     databricks.ask("DELETE", "/_faults")
 
 
-@pytest.mark.parametrize("fault", ["link_refused", "link_expired"])
+@pytest.mark.parametrize(
+    ("fault", "rows"), [("link_refused", ROWS), ("link_expired", ROWS), ("later_link_refused", MORE_ROWS)]
+)
 def test_storage_that_hands_over_nothing_is_told_with_what_to_allow(
-    warehouse: DatabricksWarehouse, databricks: Server, tmp_path: Path, fault: str
+    warehouse: DatabricksWarehouse, databricks: Server, tmp_path: Path, fault: str, rows: int
 ):
     with warehouse.session(read_only=True) as session:
         databricks.fault(fault, match="SELECT id")
         with pytest.raises(Unavailable, match="storage") as failed:
-            session.export(f"SELECT id, uuid() AS u FROM range({ROWS})", tmp_path / "rows.csv")
+            session.export(f"SELECT id, uuid() AS u FROM range({rows})", tmp_path / "rows.csv")
     assert "egress" in failed.value.hint
     assert "DATABRICKS_CLOUD_FETCH" in failed.value.hint
     assert "secret" not in str(failed.value)
+
+
+def test_upload_may_take_longer_than_an_answer(
+    access: Access, schema: str, databricks: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "rows"
+    file.write_bytes(b"rows")
+    volume = f"spark_catalog.{schema}.uploads"
+    Statements(access, tmp_path).run(f"CREATE VOLUME {volume}")
+    monkeypatch.setattr(databricks_connection, "_ANSWER_SECONDS", 3)  # the stand-in says after 5 that a statement runs
+    statements = Statements(access, tmp_path)
+    databricks.fault("slow_storage", match="^PUT", seconds=4)
+    statements.put(file, f"/Volumes/{volume.replace('.', '/')}/rows")
+    databricks.fault("slow", match="^SELECT", seconds=300)
+    with pytest.raises(Unavailable, match="does not answer"):
+        statements.rows("SELECT 1")
+    databricks.ask("DELETE", "/_faults")
 
 
 def test_warehouse_that_refuses_thrift_is_told_as_one(access: Access, databricks: Server, tmp_path: Path):
@@ -279,12 +366,15 @@ def test_copy_is_made_by_rows_where_the_platform_clones_no_table(warehouse: Data
 def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(warehouse: DatabricksWarehouse):
     """OPTIMIZE makes a version of a table, and is no other writer."""
     with warehouse.session() as session:
-        session.execute("INSERT INTO delivery VALUES (1)")
+        for number in (1, 2):
+            session.execute(f"INSERT INTO delivery VALUES ({number})")
     rebuilt = warehouse.aside("rebuilding")
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
     with warehouse.session(read_only=True) as session:
         session.execute("OPTIMIZE delivery")
+        [newest] = session.query("DESCRIBE HISTORY delivery LIMIT 1")
+        assert newest["operation"] == "OPTIMIZE"
     warehouse.put_in_place(rebuilt, "previous")
     assert ids(warehouse) == [7]
     with warehouse.session() as session, pytest.raises(DropledgerError, match="NOT_NULL"):

@@ -155,6 +155,21 @@ def test_call_stops_between_two_files_when_time_runs_out(
     assert verify(runtime, lambda *_: None).differences == ()
 
 
+@pytest.mark.parametrize(("times", "done"), [(3, True), (1, False)], ids=["some are taken", "none is"])
+def test_sweep_that_time_ran_out_for_is_done_where_it_took_some(
+    root: BucketRoot, runtime: Runtime, times: int, done: bool
+):
+    """It would be a dead letter after a few tries, of which each took what it could."""
+    for day in range(1, 4):
+        root.land(f"accounts_2026-01-0{day}.csv", ACCOUNTS.replace("100", f"{day}00"))
+    event = queued(root, "none")
+    event["Records"][0]["body"] = json.dumps({"detail-type": "Scheduled Event"})
+    handled = function.handle(runtime, event, Asked(times))
+    assert len(root.names("inbox/")) > 0
+    assert bool(handled.outcomes) == done
+    assert failed(handled) == ([] if done else ["m0"])
+
+
 def test_file_is_not_begun_that_may_take_as_long_as_the_one_before(root: BucketRoot, runtime: Runtime):
     for day in (1, 2):
         root.land(f"customers_2026-01-0{day}.csv", CUSTOMERS)

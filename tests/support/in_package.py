@@ -54,8 +54,10 @@ def warehouse(folder: Path) -> dict[str, Any]:
         session._upload("SELECT 'ü' AS text", "uploaded")
         session.scratch("both", "SELECT 7 AS number, text FROM uploaded UNION ALL SELECT 8, NULL")
         session.export("SELECT * FROM both ORDER BY number", folder / "both.csv")
+        session.export("SELECT id, uuid() AS u FROM range(20000)", folder / "large.csv")  # comes by links
         rows = session.query("SELECT * FROM both WHERE number = :number", {"number": 7})
-    return {"rows": rows, "written": (folder / "both.csv").read_text(encoding="utf-8")}
+    written, large = ((folder / f"{name}.csv").read_text(encoding="utf-8") for name in ("both", "large"))
+    return {"rows": rows, "written": written, "large": large.count("\n")}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from support.template import template
 
 from core.contract_file import CheckDefinition, Column, Contract, Operation, Rule
 from core.definition import BUILT_IN, load_pipeline
@@ -95,11 +96,19 @@ def test_every_rule_has_a_row(rule):
 _COMMAND = re.compile(rf"\bdropledger ((?:{'|'.join(cli.commands)})\b[^`&;|\n]*)")
 
 
-@pytest.mark.parametrize("words", _COMMAND.findall(page("first-day.md")))
-def test_every_command_of_the_first_day_can_be_given(words):
+@pytest.mark.parametrize(
+    "words", [words for name in ("aws.md", "databricks.md", "first-day.md") for words in _COMMAND.findall(page(name))]
+)
+def test_every_command_of_the_cloud_can_be_given(words):
     name, *arguments = shlex.split(words)
     with cli.commands[name].make_context(name, arguments):
         pass
+
+
+def test_every_parameter_of_the_first_day_is_one_of_the_template():
+    given = re.findall(r"--parameter-overrides ([^`;&\n]*)", page("first-day.md"))
+    named = {name for words in given for name in re.findall(r"(\w+)=", words)}
+    assert {"MemorySize", "ReserveConcurrency", "DatabricksSecret"} <= named <= template()["Parameters"].keys()
 
 
 def test_first_day_goes_through_ten_steps():
