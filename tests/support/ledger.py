@@ -23,6 +23,7 @@ from core.runtime import Runtime
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.inbox import dropped_file
 from infra.local_store import LocalStore
+from support.looking import looking_at
 
 Record = tuple[Any, ...]
 
@@ -108,8 +109,7 @@ class Ledger:
     @contextmanager
     def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """The closed warehouse file, opened to read as people would; bare names are tables of the schema."""
-        with duckdb.connect(str(self.database), read_only=True) as connection:
-            connection.execute(f'USE "{self.database.stem}"."{self._schema}"')
+        with looking_at(self.database, self._schema) as connection:
             yield connection
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Record]:
