@@ -81,6 +81,11 @@ class Ledger:
         warehouse = DuckDBWarehouse(self.database, self._schema, wait_seconds=5.0, settings={"threads": "1"})
         self.runtime = Runtime(pipeline, store, warehouse, self.clock, wait_seconds=5.0)
 
+    def copy(self, root: Path) -> "Ledger":
+        """A ledger of its own that goes on from where this one is."""
+        shutil.copytree(self.root, root)
+        return Ledger(root, self.runtime.pipeline, SettableClock(self.clock.moment))
+
     def put(
         self,
         name: str,
