@@ -187,7 +187,7 @@ def test_lock_goes_with_its_holder(console: Console):
 
 
 def test_status_gets_its_turn_under_a_steady_stream(console: Console):
-    waits = status_under_a_stream(console, seconds=20, rate=10)
+    waits = status_under_a_stream(console, seconds=8, rate=10)
     print(f"{len(waits)} times, longest {max(waits):.2f} s, each {[round(wait, 2) for wait in sorted(waits)]}")
     assert len(waits) > 1
 

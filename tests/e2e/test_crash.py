@@ -34,8 +34,8 @@ from support.forks import Child
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
-KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
-RANDOM_KILLS = max(24, KILLS)
+KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "6"))
+RANDOM_KILLS = max(16, KILLS)
 MOST_WAITING = 3  # what a batch has; one that takes longer than a life would never be done
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
