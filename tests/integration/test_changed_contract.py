@@ -84,6 +84,19 @@ CHANGES = [
     )
 ]
 
+AT_THE_ENDS = ("stay-refuse_large_balances", "stay-close_what_is_missing", "close_what_is_missing-stay")
+
+
+def changes_with(days: Iterable[str]) -> list[Any]:
+    """Each change with the day in the middle, and some with the first and the last as well."""
+    _, middle, _ = days
+    return [
+        pytest.param(*change.values, day, id=f"{change.id}-{day}")
+        for change in CHANGES
+        for day in days
+        if day == middle or change.id in AT_THE_ENDS
+    ]
+
 
 @cache
 def contract_with(change: Change) -> str:
@@ -167,8 +180,7 @@ def in_order(lender: Lender, drops: Iterable[tuple[str, str, Change]]) -> None:
         lender.drop({name: text for name, text, _ in files})
 
 
-@pytest.mark.parametrize(("before", "now"), CHANGES)
-@pytest.mark.parametrize("late", LATE)
+@pytest.mark.parametrize(("before", "now", "late"), changes_with(LATE))
 def test_late_drop_leaves_what_was_accepted_as_it_was_read(
     tmp_path: Path, after: After, before: Change, now: Change, late: str
 ):
@@ -197,8 +209,7 @@ def test_correction_of_the_same_day_stands_beside_what_was_accepted(
     assert lender.tables() == expected.tables()
 
 
-@pytest.mark.parametrize(("before", "now"), CHANGES)
-@pytest.mark.parametrize("gone", DAYS)
+@pytest.mark.parametrize(("before", "now", "gone"), changes_with(DAYS))
 def test_retraction_leaves_what_was_accepted_as_it_was_read(
     tmp_path: Path, after: After, before: Change, now: Change, gone: str
 ):
