@@ -21,7 +21,7 @@ pytest.register_assert_rewrite("support.plans")  # its assertions explain themse
 
 # Examples of each property. The nightly workflow makes some 2,000 in all; HYPOTHESIS_PROFILE=thorough makes ten times
 # as many, by hand and over hours.
-for name, examples in (("quick", 5), ("standard", 16), ("nightly", 200), ("thorough", 2250)):
+for name, examples in (("quick", 5), ("standard", 10), ("nightly", 200), ("thorough", 2250)):
     settings.register_profile(
         name,
         max_examples=examples,

@@ -32,7 +32,7 @@ def console(tmp_path: Path) -> Console:
 
 
 def test_version_is_that_of_the_package(console: Console):
-    done = console.run("--version")
+    done = console.run_script("--version")
     assert (done.code, done.out, done.err) == (0, f"dropledger {__version__}\n", "")
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from support.comparison import TABLES_OF_A_STREAM, assert_manifest_true, differences, files_of_a_stream, land, tables_of
-from support.console import CUSTOMERS, SCRIPT, Console, Watching, environment, until
+from support.console import CUSTOMERS, Console, Watching, until
 from support.crash import dropledger
+from support.forks import Child
 
 pytestmark = pytest.mark.slow
 
@@ -110,10 +111,9 @@ def test_replay_beside_drops_loses_none(console: Console, tmp_path: Path):
     drop_all(console.root, {name: files[name] for name in before}, 0)
     with console.watch(wait_seconds=30):
         until(lambda: all_taken(console.root), 40)
-        command = [str(SCRIPT), "replay", "--quiet", "--root", str(console.root)]
-        with subprocess.Popen(command, env=environment()) as replay:
-            drop_all(console.root, {name: files[name] for name in meanwhile})
-            assert replay.wait(60) == 0
+        replay = console.start("replay", "--quiet")
+        drop_all(console.root, {name: files[name] for name in meanwhile})
+        assert replay.wait(60) == 0
         until(lambda: all_taken(console.root), 40)
     assert_taken_once(console, files, tmp_path)
     assert console.run("verify").code == 0
@@ -141,16 +141,16 @@ def test_watch_goes_on_when_an_analyst_has_closed_the_warehouse(console: Console
 
 
 @contextmanager
-def busy_for_long(console: Console) -> Iterator[subprocess.Popen[bytes]]:
+def busy_for_long(console: Console) -> Iterator[Child]:
     """A command holds the root, as the warehouse that it needs is in other hands; its process."""
     assert console.run("process", console.file("customers_2026-01-01.csv", CUSTOMERS)).code == 0
-    command = [str(SCRIPT), "watch", "--once", "--root", str(console.root)]
     land(console.root, "customers_2026-01-02.csv", CUSTOMERS)
     with analyst(console, "read-write"):
-        with subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) as process:
-            holder = f"process {process.pid} "
-            until(lambda: holder in (console.root / "work/.lock").read_text())
+        process = console.start("watch", "--once")
+        try:
+            until(lambda: f"process {process.pid} " in (console.root / "work/.lock").read_text())
             yield process
+        finally:
             process.kill()
 
 
@@ -187,7 +187,7 @@ def test_lock_goes_with_its_holder(console: Console):
 
 
 def test_status_gets_its_turn_under_a_steady_stream(console: Console):
-    waits = status_under_a_stream(console, seconds=20, rate=10)
+    waits = status_under_a_stream(console, seconds=8, rate=10)
     print(f"{len(waits)} times, longest {max(waits):.2f} s, each {[round(wait, 2) for wait in sorted(waits)]}")
     assert len(waits) > 1
 
@@ -228,10 +228,7 @@ def test_exports_at_once_are_each_of_their_own_moment(console: Console):
     for attempt in range(3):
         folders = {day: console.folder / f"{day}-{attempt}" for day in names}
         exports = [
-            subprocess.Popen(
-                [SCRIPT, "export", "--as-of", day, "--to", str(folder), "--root", str(console.root), "--quiet"],
-                env=environment(wait_seconds=60),
-            )
+            console.start("export", "--as-of", day, "--to", folder, "--quiet", wait_seconds=60)
             for day, folder in folders.items()
         ]
         assert [process.wait(60) for process in exports] == [0, 0, 0]

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,13 +28,14 @@ from support.comparison import (
     stream,
     tables_of,
 )
-from support.console import SCRIPT, environment, until
+from support.console import Console, until
 from support.crash import dropledger, steps_of
+from support.forks import Child
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
-KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
-RANDOM_KILLS = max(24, KILLS)
+KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "6"))
+RANDOM_KILLS = max(16, KILLS)
 MOST_WAITING = 3  # what a batch has; one that takes longer than a life would never be done
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
@@ -192,14 +192,12 @@ def test_what_a_killed_run_staged_and_did_not_commit_is_forgotten(tmp_path: Path
 
 
 @contextmanager
-def watching(root: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [str(SCRIPT), "watch", "--root", str(root), "--quiet"]
-    process = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL)
+def watching(root: Path) -> Iterator[Child]:
+    process = Console(root.parent).start("watch", "--root", root, "--quiet")
     try:
         yield process
     finally:
         process.kill()
-        process.wait()
 
 
 def test_killed_at_any_instant_under_a_stream_of_drops(tmp_path: Path):

@@ -11,13 +11,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.comparison import assert_manifest_true, differences, files_of, land, tables_of
-from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, Done, environment, holds_for
+from support.console import ACCOUNTS, CUSTOMERS, Console, Done, environment, holds_for
 from support.crash import dropledger, steps_of
+from support.forks import SCRIPT
 
 pytestmark = pytest.mark.slow
 
@@ -38,9 +40,14 @@ DROPS = {
 }
 
 
-def once(root: Path, **limits: Any) -> Done:
+def once(root: Path) -> Done:
+    return Console(root.parent).run("watch", "--once", "--quiet", "--root", root)
+
+
+def once_with_files_of_at_most(limit: int, root: Path) -> Done:
     command = [str(SCRIPT), "watch", "--once", "--quiet", "--root", str(root)]
-    done = subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=False, **limits)
+    limited = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+    done = subprocess.run(command, env=environment(), capture_output=True, timeout=60, check=False, preexec_fn=limited)
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
@@ -141,7 +148,7 @@ def test_limit_on_the_size_of_files_is_told_and_all_goes_on_without_it(
     scene: Scene, limit: int, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # what was run could not be written down either
-    done = once(scene.root, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    done = once_with_files_of_at_most(limit, scene.root)
     assert (done.code, done.out) == (4, "")
     assert "disk space" in told(done)
     scene.complete()

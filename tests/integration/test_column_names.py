@@ -63,7 +63,7 @@ def history_of(
     ledger = ledger_of(folder, names, as_key=as_key)
     drop_ids = [
         ledger.drop(f"things_2025-01-{day:02}.csv", file_of(names, day, as_key=as_key)).drop.drop_id
-        for day in (10, 20, 15, 12)
+        for day in (10, 20, 15)
     ]
     ledger.drop("things_2025-01-20_again.csv", file_of(names, 21, as_key=as_key))
     with micro_batches_from(2):
@@ -71,7 +71,7 @@ def history_of(
             ledger.put(
                 f"things_2025-02-0{day}.csv", "\n".join(file_of(names, day, as_key=as_key).split("\n")[:4]) + "\n"
             )
-            for day in (1, 2, 3)
+            for day in (1, 2)
         ]
         ledger.process(*waiting)
     retract(ledger.runtime, drop_ids[2], "wrong", "ann")

@@ -121,7 +121,7 @@ def scene(request: pytest.FixtureRequest, template: Any, tmp_path_factory: pytes
 
 
 def test_every_state_is_what_the_model_makes_of_the_drops(scene: Scene):
-    examples = max(4, settings().max_examples // 4)  # an example here costs several of a plan
+    examples = max(3, settings().max_examples // 4)  # an example here costs several of a plan
     run_state_machine_as_test(
         lambda: LedgerMachine(scene), settings=settings(max_examples=examples, stateful_step_count=8)
     )

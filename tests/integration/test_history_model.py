@@ -6,7 +6,7 @@ up all the time. The tests at the end need no chance: they go through every time
 of arrival.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, combinations, permutations
 
 import pytest
@@ -23,7 +23,7 @@ from support.holding_feed import (
     holding_files,
     holding_pipeline,
 )
-from support.ledger import Record, Template, micro_batches_from, work_on_tables_as_a_whole_from
+from support.ledger import Template, micro_batches_from, work_on_tables_as_a_whole_from
 from support.lending_feeds import (
     BALANCES,
     CARDS,
@@ -35,7 +35,7 @@ from support.lending_feeds import (
     lending_files,
     lending_pipeline,
 )
-from support.plans import MARTS, Arrival, File, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
+from support.plans import MARTS, Arrival, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
 from core import micro_batch
 from core.definition import Pipeline
@@ -118,29 +118,21 @@ def states(request: pytest.FixtureRequest) -> Sequence[str | None]:
     return STATES[request.node.callspec.params["holding"]]
 
 
-Tables = dict[str, list[Record]]
-
-
-def history_after(template: Template, feed: model.Feed, files: Iterable[File]) -> tuple[Tables, Tables]:
-    """The history that the files give in this order, and the one that the model makes of them."""
-    with template.ledger() as ledger:
-        run = Run(ledger, {"holding": feed})
-        run.take_one_by_one(files)
-        tables = run.tables()
-    assert_sound_timelines(tables["history_holding"], key_columns=2)
-    return tables, run.expected_history()
-
-
 @pytest.mark.parametrize("holding", STATES, indirect=True)
 def test_every_order_of_arrival_of_distinct_times_gives_the_same_history(
     holding: tuple[Mode, Template], states: Sequence[str | None]
 ):
     mode, template = holding
     files = every_timeline(mode, states, days=[1, 2, 3, 4])
-    _, expected = history_after(template, mode.feed, files)
-    for order in permutations(files):
-        tables, _ = history_after(template, mode.feed, order)
-        assert_same(tables, expected)
+    histories = []
+    with template.ledger() as ledger:
+        begun = Run(ledger, {"holding": mode.feed})
+        for run in begun.in_each_order(list(permutations(files))):
+            histories.append(run.tables())
+            assert_sound_timelines(histories[-1]["history_holding"], key_columns=2)
+            assert_same(histories[-1], run.expected_history())
+            assert_same(histories[-1], histories[0])
+    assert len(histories) == 24
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
@@ -149,26 +141,40 @@ def test_of_several_drops_at_one_time_the_last_received_stands(
 ):
     mode, template = holding
     files = every_timeline(mode, states, days=[1, 2, 2, 3])
-    for order in ORDERS_OF_A_PAIR:
-        assert_same(*history_after(template, mode.feed, [files[place] for place in order]))
+    with template.ledger() as ledger:
+        begun = Run(ledger, {"holding": mode.feed})
+        for run in begun.in_each_order([[files[place] for place in order] for order in ORDERS_OF_A_PAIR]):
+            tables = run.tables()
+            assert_sound_timelines(tables["history_holding"], key_columns=2)
+            assert_same(tables, run.expected_history())
 
 
 @pytest.mark.parametrize("holding", STATES, indirect=True)
 def test_history_is_as_if_a_retracted_drop_had_never_come_until_it_is_restored(
     holding: tuple[Mode, Template], states: Sequence[str | None]
 ):
+    """Each pair of the drops is taken back, one after the other, and restored in this order."""
+
+    def assert_as_expected(run: Run) -> None:
+        assert_same(run.tables(), run.expected_history())
+
     mode, template = holding
     files = every_timeline(mode, states, days=[1, 2, 2, 3])
-    for places in permutations(range(4), 2):
-        with template.ledger() as ledger:
-            run = Run(ledger, {"holding": mode.feed})
-            run.take_one_by_one(files)
-            for place in places:
-                run.retract(files[place])
-                assert_same(run.tables(), run.expected_history())
-            for place in places:
-                run.restore(files[place])
-                assert_same(run.tables(), run.expected_history())
+    with template.ledger() as ledger:
+        run = Run(ledger, {"holding": mode.feed})
+        run.take_one_by_one(files)
+        for first in files:
+            without = run.copy()
+            without.retract(first)
+            assert_as_expected(without)
+            for second in files:
+                if second is not first:
+                    without_both = without.copy()
+                    without_both.retract(second)
+                    assert_as_expected(without_both)
+                    for file in (first, second):
+                        without_both.restore(file)
+                        assert_as_expected(without_both)
 
 
 @pytest.mark.parametrize("backfilled", [False, True], ids=["processed", "backfilled"])
@@ -197,10 +203,9 @@ def test_every_order_of_arrival_gives_the_same_marts(lending_ledgers: tuple[Mapp
         card_file(day(3), CARDS[1]),
         account_file(day(4), [*moved, (99, 1, "10000", "Checking")]),
     ]
-    for order in permutations(files):
-        with template.ledger() as ledger:
-            run = Run(ledger, feeds, {"rate": initial_card()})
-            run.take_one_by_one(order)
+    with template.ledger() as ledger:
+        begun = Run(ledger, feeds, {"rate": initial_card()})
+        for run in begun.in_each_order(list(permutations(files))):
             tables = run.tables(*MARTS)
-        assert_same(tables, {**run.expected_history(), **run.expected_marts()})
-        assert tables["account_summary"]
+            assert_same(tables, {**run.expected_history(), **run.expected_marts()})
+            assert tables["account_summary"]

@@ -22,7 +22,7 @@ from infra.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 
-PLACES = int(os.environ.get("DROPLEDGER_TEST_KILLS", "8"))
+PLACES = int(os.environ.get("DROPLEDGER_TEST_KILLS", "6"))
 RATES = "MinBalance,Rate,LoanBonus,Method\n0,0.02,0.01,marginal\n"
 DROPS = {
     "customers_2026-01-01.csv": CUSTOMERS,

@@ -7,7 +7,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
+from support.looking import looking_at
 
 HISTORY = ("history_customer", "history_account", "history_rate", "account_summary", "customer_profile", "rejected_row")
 TABLES = {  # what does not depend on the time of day
@@ -33,8 +33,7 @@ TIMES = {"generated_at", "quarantined_at"}
 
 
 def tables_of(root: Path, tables: Mapping[str, str] = TABLES) -> dict[str, Any]:
-    with duckdb.connect(str(root / "warehouse" / "ledger.duckdb"), read_only=True) as connection:
-        connection.execute("USE ledger.lending")
+    with looking_at(root / "warehouse" / "ledger.duckdb", "lending") as connection:
         return {
             name: connection.execute(f"SELECT {columns} FROM {name} ORDER BY ALL").fetchall()
             for name, columns in tables.items()

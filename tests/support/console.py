@@ -1,20 +1,20 @@
-"""The installed console script, run as a child process in a folder of its own."""
+"""Commands run as child processes in a folder of their own: forked, or by the installed console script."""
 
 import fcntl
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 
-SCRIPT = Path(sys.executable).with_name("dropledger")
+from support.forks import SCRIPT, Child, run_script
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara Okafor,Yes\n2,Jonas Berg,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,9999.99,Savings\n1002,2,10000.00,Savings\n"
@@ -71,7 +71,7 @@ class Done:
 class Watching:
     """A `dropledger watch` that runs, with its log."""
 
-    process: subprocess.Popen[bytes]
+    process: Child
     log: Path
     root: Path
 
@@ -124,6 +124,20 @@ class Console:
 
     def run(self, *arguments: object, **settings: object) -> Done:
         """Run a command to its end."""
+        env = environment(**settings) | self.variables
+        with TemporaryDirectory() as folder:
+            out, err = Path(folder) / "out", Path(folder) / "err"
+            child = Child(run_script, [*map(str, arguments)], self.folder, env, self.umask, out, err)
+            return Done(child.wait(), out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+    def start(self, *arguments: object, **settings: object) -> Child:
+        """Let a command begin, which prints to nowhere."""
+        nowhere = Path(os.devnull)
+        env = environment(**settings) | self.variables
+        return Child(run_script, [*map(str, arguments)], self.folder, env, self.umask, nowhere, nowhere)
+
+    def run_script(self, *arguments: object, **settings: object) -> Done:
+        """Run a command to its end in an interpreter of its own, by the installed console script."""
         command = [str(SCRIPT), *map(str, arguments)]
         env = environment(**settings) | self.variables
         done = subprocess.run(
@@ -135,22 +149,17 @@ class Console:
     def watch(self, *options: str, **settings: object) -> Iterator[Watching]:
         """`dropledger watch`, ready to see what lands; it is gone when the block ends."""
         log = self.folder / "watch.log"
-        command = [str(SCRIPT), "watch", *options]
+        log.touch()
         # One test looks for warnings on purpose; here they would only garble the log.
         env = environment(**{"wait_seconds": 0.2, **settings}) | {"PYTHONWARNINGS": "ignore"} | self.variables
-        with log.open("wb") as errors:
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=env, umask=self.umask, stdout=subprocess.DEVNULL, stderr=errors
-            )
+        process = Child(run_script, ["watch", *options], self.folder, env, self.umask, Path(os.devnull), log)
         watching = Watching(process, log, self.root)
         try:
             until(lambda: '"watching"' in log.read_text(encoding="utf-8") or process.poll() is not None)
             assert process.poll() is None, log.read_text(encoding="utf-8")
             yield watching
         finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+            process.kill()
 
 
 def drop_ids(console: Console) -> dict[str, str]:

@@ -6,28 +6,21 @@ and dies at the one it was told.
 """
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from multiprocessing import forkserver
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pytest
 from botocore.client import BaseClient
 
-from handlers import cli, process, watch
+from handlers import cli
 from infra import duckdb_warehouse
-
-_ = process, watch  # loaded before the fork, so that each child starts at once
-
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["support.crash"])
+from support.forks import Child
 
 _FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")
 _STATEMENTS = ("BEGIN", "COMMIT", "ROLLBACK", "ATTACH", "DETACH", "COPY", "CREATE TABLE", "INSERT", "DELETE", "MERGE")
@@ -97,15 +90,7 @@ def dropledger(
     variables: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
     """Run a command; its exit code, or -9 if it died at the step. `steps` is where their names are written."""
-    with pytest.MonkeyPatch.context() as patch:
-        # The server that forks the children has no path but this, and says nothing of a module that it does not find.
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-        forkserver.ensure_running()
-    child = _processes.Process(target=_child, args=(arguments, dies_at, steps, dict(variables)))
-    child.start()
-    child.join(seconds)
-    assert child.exitcode is not None, "the child hangs"
-    return child.exitcode
+    return Child(_child, arguments, dies_at, steps, dict(variables)).wait(seconds)
 
 
 def steps_of(*arguments: str, steps: Path, variables: Mapping[str, str] = MappingProxyType({})) -> list[str]:

@@ -5,10 +5,10 @@ retraction, a restoration, a replay. After any plan, tables and model must agree
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,6 +22,9 @@ from support.ledger import Ledger, Record
 
 MARTS = ("account_summary", "account_summary_origin", "customer_profile")
 """What the lending pipeline computes from history."""
+
+
+_copies = count(1)
 
 
 def day(number: int) -> datetime:
@@ -114,6 +117,27 @@ class Run:
         self.delivered: list[File] = []
         self.drops: dict[str, tuple[str, model.Drop]] = {}
         self.taken_back: dict[str, tuple[str, model.Drop]] = {}
+
+    def copy(self) -> "Run":
+        """A run that goes on from where this one is, on a ledger beside that of this one."""
+        root = self.ledger.root
+        copied = Run(self.ledger.copy(root.with_name(f"root {next(_copies)}")), self.feeds, self.initial)
+        copied.delivered, copied.drops, copied.taken_back = [*self.delivered], {**self.drops}, {**self.taken_back}
+        return copied
+
+    def in_each_order(self, orders: Sequence[Sequence[File]]) -> Iterator["Run"]:
+        """For each order, a run that took the files in it; those that begin alike took the beginning once.
+
+        A run goes on when the next is asked for.
+        """
+        if not any(orders):
+            yield self
+            return
+        firsts = {id(order[0]): order[0] for order in orders}
+        for left, (place, first) in zip(range(len(firsts) - 1, -1, -1), firsts.items(), strict=True):
+            run = self.copy() if left else self
+            run.take_one_by_one([first])
+            yield from run.in_each_order([order[1:] for order in orders if id(order[0]) == place])
 
     def take(self, plan: Iterable[Step]) -> None:
         for step in plan:

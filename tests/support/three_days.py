@@ -14,9 +14,14 @@ TABLES = ("history_customer", "history_account", "history_rate", "account_summar
 
 
 def filled(ledger: Ledger, names: tuple[str, ...] = tuple(DAYS)) -> Ledger:
-    ledger.drop("customers_2025-10-31.csv", CUSTOMERS)
-    for name in names:
-        ledger.drop(name, DAYS[name])
+    """The ledger with the customers and these days."""
+
+    def drop(new: Ledger) -> None:
+        new.drop("customers_2025-10-31.csv", CUSTOMERS)
+        for name in names:
+            new.drop(name, DAYS[name])
+
+    Ledger.prepared.fill(ledger, " ".join(names), drop)
     return ledger
 
 
