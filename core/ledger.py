@@ -77,7 +77,8 @@ COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, seq
     contract_sha256"""
 
 
-def _row(record: Mapping[str, Any]) -> LedgerRow:
+def row_of(record: Mapping[str, Any]) -> LedgerRow:
+    """A drop by the columns that `COLUMNS` names."""
     return LedgerRow(
         **{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])}
     )
@@ -85,13 +86,13 @@ def _row(record: Mapping[str, Any]) -> LedgerRow:
 
 def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRow]:
     """The drops that a query over the ledger's columns gives."""
-    return [_row(record) for record in session.query(select, parameters)]
+    return [row_of(record) for record in session.query(select, parameters)]
 
 
 def find(session: Session, drop_id: str) -> LedgerRow | None:
     """The drop with this id, if it was ever delivered."""
     found = session.query(f"SELECT {COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
-    return _row(found[0]) if found else None
+    return row_of(found[0]) if found else None
 
 
 def statuses(session: Session, drop_ids: Sequence[str]) -> dict[str, Status]:
@@ -101,12 +102,6 @@ def statuses(session: Session, drop_ids: Sequence[str]) -> dict[str, Status]:
         f"SELECT drop_id, status FROM drop_ledger WHERE drop_id IN ({', '.join(f':{name}' for name in some)})", some
     )
     return {row["drop_id"]: Status(row["status"]) for row in found}
-
-
-def delivered_as(session: Session, claim_id: str) -> Delivered | None:
-    """What the ledger says of this very delivery; None if it has not recorded it yet."""
-    found = session.query("SELECT outcome FROM delivery WHERE claim_id = :claim_id", {"claim_id": claim_id})
-    return Delivered(found[0]["outcome"]) if found else None
 
 
 def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
@@ -120,11 +115,18 @@ def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
     )
 
 
+def behind(*taken: int | None) -> int:
+    """The place in the order of receipt behind those that drops and deliveries have taken.
+
+    A refused drop that comes again leaves its place; that is not given away, or replays would differ.
+    """
+    return max(place or 0 for place in taken) + 1
+
+
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
-    # A refused drop that comes again leaves its place; that place is not given away, or replays would differ.
     taken = "SELECT max(sequence) AS place FROM drop_ledger UNION ALL SELECT max(sequence) FROM delivery"
-    return int(session.query(f"SELECT coalesce(max(place), 0) + 1 AS next FROM ({taken}) AS taken")[0]["next"])
+    return behind(*(row["place"] for row in session.query(taken)))
 
 
 def observed_until(session: Session, feed: str, pipeline: Pipeline) -> datetime | None:
@@ -147,12 +149,13 @@ def _latest_observed(session: Session, feed: str, pipeline: Pipeline, before: da
             AND (CAST(:before AS TIMESTAMP) IS NULL OR last_effective < CAST(:before AS TIMESTAMP))""",
         {"feed": feed, "before": before},
     )[0]["latest"]
-    initial = [
-        as_of
-        for contract, _, as_of in pipeline.initial_rows()
-        if contract.feed == feed and (before is None or as_of < before)
-    ]
+    initial = [as_of for as_of in initial_times(pipeline, feed) if before is None or as_of < before]
     return max([*initial, *([latest] if latest else [])], default=None)
+
+
+def initial_times(pipeline: Pipeline, feed: str) -> list[datetime]:
+    """The times of a feed's initial rows."""
+    return [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed]
 
 
 def first_observed(session: Session, feeds: Sequence[str]) -> datetime | None:
@@ -227,17 +230,23 @@ def drop_ids(session: Session) -> frozenset[str]:
 
 def unpublished(session: Session) -> dict[str, str | None]:
     """Drops whose changes are committed and not yet published, in order of receipt, each with its claim_id."""
+    return to_publish(session)[0]
+
+
+def to_publish(session: Session) -> tuple[dict[str, str | None], bool]:
+    """`unpublished`, and whether the marts' artifacts are in line with all else, as `artifacts_current` has it."""
     found = session.query(
-        """SELECT l.drop_id, d.claim_id
-        FROM drop_ledger AS l
+        """SELECT p.artifacts_current, l.drop_id, d.claim_id
+        FROM pipeline_state AS p
+        LEFT JOIN drop_ledger AS l
+            ON l.status = :status
         LEFT JOIN delivery AS d
             ON d.drop_id = l.drop_id
             AND d.sequence = l.sequence
-        WHERE l.status = :status
         ORDER BY l.sequence""",
         {"status": Status.COMMITTED},
     )
-    return {row["drop_id"]: row["claim_id"] for row in found}
+    return {row["drop_id"]: row["claim_id"] for row in found if row["drop_id"]}, bool(found[0]["artifacts_current"])
 
 
 def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:

@@ -11,7 +11,7 @@ from core.errors import DataRefused
 from core.header_row import OTHER, REPEATED, misshapen_rule
 from core.intake import Extract
 from core.ports import Session
-from core.rules import parse_fragments, rules_over_rows
+from core.rules import parse_fragments, rules_over_rows, staging_predicates
 from core.sql import feed_fragments, literal, quoted, statement
 
 _SPAN = "count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective"
@@ -22,7 +22,7 @@ class Validated:
     """The outcome of validation; the accepted rows are in the scratch relation `observation`.
 
     `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs. The header once more
-    is no such row.
+    is no such row. `rule_counts` is what `staging_counts` gives, and no key `repeated`, where that is known already.
     """
 
     rows_read: int
@@ -32,6 +32,7 @@ class Validated:
     unknown_keys: int
     first_effective: datetime | None
     last_effective: datetime | None
+    rule_counts: Mapping[str, int] | None = None
 
     @property
     def left_out(self) -> str | None:
@@ -55,8 +56,9 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     found = _overview(session, contract, source)
     if _is_clean(contract, found):
         session.view("observation", "SELECT * FROM _dl_parsed")
+        counts = {**found, "repeated": 0}
         return Validated(
-            found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"]
+            found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"], counts
         )
     _set_apart(session, contract, fragments, times, source, found)
     left_out = session.query(
@@ -80,16 +82,28 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
 
 
 def _overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
-    """How many rows were read and what their times are, and how many of them cannot go in as they are."""
+    """How many rows were read and what their times are, and how many of them cannot go in as they are.
+
+    Nearly always all can, so that what the checks of the staging layer count is counted on the way.
+    """
     return session.query(
         f"""SELECT
             {_SPAN},
+            {staging_counts(contract)}
             (SELECT count(*) FROM {quoted(f"{source}_misshapen")}) AS misshapen,
             count(*) - coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0) AS invalid,
             coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)
                 - ({distinct_count(contract, "_dl_parsed")}) AS repeated
         FROM _dl_parsed"""
     )[0]
+
+
+def staging_counts(contract: Contract) -> str:
+    """SQL for how many rows break each rule, every count followed by a comma."""
+    return "".join(
+        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place},\n    "
+        for place, (violation, _) in enumerate(staging_predicates(contract))
+    )
 
 
 def _is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
