@@ -13,6 +13,7 @@ from core.bulk import Bulk
 from core.checks import CheckFailed, CheckResult
 from core.compare import read_differing
 from core.errors import DataRefused
+from core.examine import examine
 from core.history import Folded, fold, no_changes
 from core.identity import as_known
 from core.intake import Drop, Extract
@@ -24,6 +25,7 @@ from core.publish import CHANGES, INITIAL, REPORT
 from core.redelivery import come_again
 from core.runtime import Runtime
 from core.sql import statement
+from core.standing import Standing, standing
 from core.validate import Validated, refuse_beyond_limit, validate
 
 _SOURCE = "_dl_incoming"
@@ -48,15 +50,17 @@ def admit(
     Raises:
         DataRefused: a check or the engine refused the drop when history was already touched; roll back, and
             call again with this refusal.
+        Unanswered: a check's SQL does not work; roll back, and call again with a runtime that asks one by one.
     """
-    drop, known = as_known(session, drop)
-    recorded = ledger.delivered_as(session, drop.claim.claim_id)
+    found = standing(session, drop, runtime.pipeline)
+    drop, known = as_known(session, drop, found.known)
+    recorded = found.delivered
     if recorded is not None:  # the process died between commit and the last move
         # Not by its bytes: of a claim that was being put away, what says whose they are may be gone.
         [drop_id] = ledger.drops_of(session, [drop.claim.claim_id])
         row = ledger.find(session, drop_id)
         return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
-    admission = _Admission(runtime, session, drop, runtime.clock(), known is not None)
+    admission = _Admission(runtime, session, drop, runtime.clock(), found, known is not None)
     if known is not None and known.status in ledger.SETTLED:
         return come_again(session, drop, known, admission.received_at)
     extract = drop.extract
@@ -69,11 +73,13 @@ def admit(
     if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
             workspace = runtime.store.workspace(drop.claim.claim_id)
-            found = None if refusal else read_differing(runtime, session, extract, _SOURCE, workspace, bulk)
-            if found is None:
+            until = found.observed_until
+            compared = (
+                read_differing(runtime, session, extract, _SOURCE, workspace, until, bulk) if refusal is None else None
+            )
+            if compared is None:
                 session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
-                found = validate(session, extract, _SOURCE)
-            validated = found
+            validated = compared or validate(session, extract, _SOURCE)
             refuse_beyond_limit(extract.contract, validated)
         except DataRefused as error:
             if error.rule == "not_computable":
@@ -111,12 +117,11 @@ def compute_marts(
         bulk.restore_changes(session, contract)
     refreshed = mart.refresh(session, runtime.pipeline, moment_before)
     runtime.touched.note(session, refreshed, more_to_come=False)
-    results = [result for contract in contracts for result in checks.check_history(session, contract)]
-    results += checks.check_marts(session, refreshed)
-    checks.refuse_failed(results)
-    credited, newest = credit_newest(session, outcomes, refreshed, results)
+    found = examine(session, [checks.history_check(session, contract) for contract in contracts], refreshed)
+    checks.refuse_failed(found.results)
+    credited, newest = credit_newest(session, outcomes, found.refreshed, found.results)
     if newest is not None:
-        stage_changes(runtime, session, newest, refreshed)
+        stage_changes(runtime, session, newest, found.refreshed)
     return credited
 
 
@@ -218,35 +223,39 @@ class _Admission:
     session: Session
     drop: Drop
     received_at: datetime
+    standing: Standing
     known: bool
 
     def accept(
         self, extract: Extract, validated: Validated, bulk: Bulk | None, due: Due | None, *, last: bool
     ) -> Outcome:
         session, pipeline, contract = self.session, self.runtime.pipeline, extract.contract
-        sequence = ledger.next_sequence(session)
-        results = checks.check_staging(
-            session, extract, validated, pipeline.feed_checks[contract.feed], self.received_at
-        )
+        sequence, observed_until = self.standing.next_sequence, self.standing.observed_until
+        together = self.runtime.asks_together
+        own = pipeline.feed_checks[contract.feed]
+        results = checks.check_staging(session, extract, validated, own, self.received_at, together=together)
         as_of = extract.as_of.moment
-        results += guards.check_volume(contract, validated, ledger.volume_before(session, contract.feed, as_of))
+        results += guards.check_volume(contract, validated, self.standing.before)
         checks.refuse_failed(results)
-        moment_before = mart.moment(session)
-        observed_until = ledger.observed_until(session, contract.feed, pipeline)
         folded = self._fold(extract, validated, sequence, bulk, observed_until)
-        results += checks.check_relationships(session, contract, validated)
-        results += guards.check_missing_keys(session, contract, validated, as_of)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         refreshed: list[Refreshed] = []
+        questions = checks.relationship_checks(contract, validated) + guards.missing_keys_checks(
+            contract, validated, as_of
+        )
         if bulk is None:
-            refreshed = mart.refresh(session, pipeline, moment_before, due, opened=folded.versions_opened)
+            refreshed = mart.refresh(session, pipeline, self.standing.moment, due, opened=folded.versions_opened)
             if due is not None and last:
                 refreshed += due.refresh(session, pipeline)
             self.runtime.touched.note(session, refreshed, more_to_come=not last)
-            results += checks.check_history(session, contract, folded.versions_opened)
-            results += checks.check_marts(session, refreshed)
+            questions.append(checks.history_check(session, contract, folded.versions_opened))
+        reported = pipeline if bulk is None else None
+        opened = folded.versions_opened
+        found = examine(session, questions, refreshed, opened=opened, reported=reported, together=together)
+        results += found.results
+        if bulk is None:
             checks.refuse_failed(results)
-            stage_changes(self.runtime, session, self.drop, refreshed)
+            stage_changes(self.runtime, session, self.drop, found.refreshed)
         else:
             bulk.note(session, contract, folded)
         checks.record(session, {(self.drop.drop_id, sequence): results})
@@ -262,8 +271,8 @@ class _Admission:
             self.received_at,
             late=folded.before(observed_until),
             rejects=report.rejects_by_rule(session, self.drop.drop_id, sequence) if validated.rows_rejected else {},
-            intermediate=report.intermediate_counts(session, pipeline, refreshed) if bulk is None else {},
-            marts=mart.recomputed(refreshed),
+            intermediate=found.intermediate,
+            marts=mart.recomputed(found.refreshed),
         )
 
     def quarantine(self, refusal: DataRefused, validated: Validated) -> Outcome:
@@ -278,7 +287,7 @@ class _Admission:
             "rows_duplicate": validated.rows_duplicate,
         }
         fields = {**counts, "error": f"{refusal.rule}: {refusal.what}", "committed_at": self.runtime.clock()}
-        sequence = ledger.next_sequence(session)
+        sequence = self.standing.next_sequence
         self._record(Delivered.QUARANTINED, sequence, fields)
         self._record_rejects(validated, sequence)
         checks.record(session, {(self.drop.drop_id, sequence): results})
@@ -313,7 +322,7 @@ class _Admission:
     ) -> Folded:
         session, pipeline, feed = self.session, self.runtime.pipeline, extract.contract.feed
         if bulk is None:
-            no_changes(session, pipeline.contracts.values())
+            no_changes(session, (contract for contract in pipeline.contracts.values() if contract.feed != feed))
         else:
             until = bulk.observed_until.get(feed, until)
         later = archived_observations(session, self.runtime)

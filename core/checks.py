@@ -1,4 +1,7 @@
-"""Quality gates: after each layer its checks run on what the drop touched, and their results are kept."""
+"""Quality gates: what each layer must hold is checked on what the drop touched, and the results are kept.
+
+Checks of history and marts are questions, so that all of a drop's are asked in one statement.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,9 +14,10 @@ from core.errors import DataRefused
 from core.intake import Extract
 from core.mart import WHOLE_FROM, Refreshed, mart_fragments
 from core.ports import Session
+from core.questions import Counts, Question, ask
 from core.rules import rules_over_rows, staging_predicates
 from core.sql import feed_fragments, quoted, statement, whole
-from core.validate import Compared, Validated, distinct_count, parent_fragments
+from core.validate import Compared, Validated, distinct_count, parent_fragments, staging_counts
 
 _MOST_NAMED = 200
 """Columns that a warning names; a header may have some thousands."""
@@ -70,16 +74,21 @@ def _result(layer: str, model: str, name: str, severity: Severity, failing: int,
 
 
 def check_staging(
-    session: Session, extract: Extract, validated: Validated, checks: Sequence[Check], received_at: datetime
+    session: Session,
+    extract: Extract,
+    validated: Validated,
+    checks: Sequence[Check],
+    received_at: datetime,
+    *,
+    together: bool = True,
 ) -> list[CheckResult]:
-    """Rules of the contract on `observation`, rows that share a key, and the feed's own checks."""
+    """Rules of the contract on `observation`, rows that share a key, and the feed's own checks, as `ask` asks them."""
     contract = extract.contract
     model = f"stg_{contract.feed}"
-    # Where nothing was set apart, validation has found that no key stands twice.
-    some_left_out = validated.rows_accepted < validated.rows_read
-    repeated = f"count(*) - ({distinct_count(contract, 'observation')})" if some_left_out else "0"
-    counted = f"SELECT {staging_counts(contract)} {repeated} AS repeated FROM observation"
-    counts: Mapping[str, Any] = session.query(counted)[0]
+    counts: Mapping[str, Any] | None = validated.rule_counts
+    if counts is None:
+        repeated = f"count(*) - ({distinct_count(contract, 'observation')})"
+        counts = session.query(f"SELECT {staging_counts(contract)} {repeated} AS repeated FROM observation")[0]
     if validated.compared is not None:
         counts = _of_all_rows(session, contract, validated.compared, counts)
     results = staging_results(extract, counts, received_at)
@@ -108,7 +117,8 @@ def check_staging(
                 "refused rows without a readable key: no missing key was closed, since any might be theirs",
             )
         )
-    return results + [_run(session, "staging", check) for check in checks]
+    own = [_own_check("staging", check) for check in checks]
+    return results + [result for of_one in ask(session, own, together=together) for result in of_one]
 
 
 def _of_all_rows(
@@ -124,14 +134,6 @@ def _of_all_rows(
         for place, name in enumerate(names)
     }
     return {**counts, **of_all}
-
-
-def staging_counts(contract: Contract) -> str:
-    """SQL for how many rows break each rule, every count followed by a comma."""
-    return "".join(
-        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place},\n    "
-        for place, (violation, _) in enumerate(staging_predicates(contract))
-    )
 
 
 def staging_results(extract: Extract, counts: Mapping[str, int], received_at: datetime) -> list[CheckResult]:
@@ -171,18 +173,30 @@ def _named(columns: Sequence[str]) -> str:
     return f"{', '.join(columns[:_MOST_NAMED])} and {len(columns) - _MOST_NAMED:,} more"
 
 
-def check_relationships(session: Session, contract: Contract, validated: Validated) -> list[CheckResult]:
+CheckQuestion = Question[list[CheckResult]]
+
+
+def relationship_checks(contract: Contract, validated: Validated) -> list[CheckQuestion]:
     """The relationship rules, after the fold, so that rows may refer to keys of their own drop."""
+    observed = "observation"
     if validated.compared is not None and validated.compared.orphans_among_them:
         current = f"SELECT *, FALSE AS _absent FROM {feed_fragments(contract)['history']} WHERE is_current"
-        session.view("observation", current)
-    results = []
-    for severity in Severity:
-        for column, rule in rules_over_rows(contract, "relationship", severity):
-            orphans = statement("orphans", parent_fragments(column.name, rule.to or ""))
-            failing = session.query(f"SELECT count(*) AS failing FROM (\n{orphans}\n) AS orphan")[0]["failing"]
-            results.append(relationship_result(contract, column, rule, int(failing)))
-    return results
+        observed = f"({current})"
+    return [
+        _relationship_check(contract, column, rule, observed)
+        for severity in Severity
+        for column, rule in rules_over_rows(contract, "relationship", severity)
+    ]
+
+
+def _relationship_check(contract: Contract, column: Column, rule: Rule, observed: str) -> CheckQuestion:
+    orphans = statement("orphans", {**parent_fragments(column.name, rule.to or ""), "observed": observed})
+    return Question(
+        f"the rule {rule.label} of {contract.feed}.{column.name}",
+        f"SELECT count(*) AS failing FROM (\n{orphans}\n) AS orphan",
+        ("failing",),
+        lambda counts: [relationship_result(contract, column, rule, counts["failing"])],
+    )
 
 
 def relationship_result(contract: Contract, column: Column, rule: Rule, failing: int) -> CheckResult:
@@ -200,49 +214,62 @@ _HISTORY_CHECKS = {
 }
 
 
-def check_history(session: Session, contract: Contract, versions_opened: int = 0) -> list[CheckResult]:
+def history_check(session: Session, contract: Contract, versions_opened: int = 0) -> CheckQuestion:
     """What must hold for the timeline of every key that changed; of all keys where most versions were just opened."""
-    fragments = feed_fragments(contract)
-    sql = statement("check_history", fragments)
+    sql = statement("check_history", feed_fragments(contract))
     if versions_opened >= WHOLE_FROM:
         versions = session.count(f"history_{contract.feed}")
         sql = whole(sql) if versions <= 2 * versions_opened else sql
-    row = session.query(sql)[0]
-    return [
-        _result("history", f"history_{contract.feed}", name, Severity.ERROR, int(row[name]), message)
-        for name, message in _HISTORY_CHECKS.items()
-    ]
+    model = f"history_{contract.feed}"
+
+    def results(counts: Counts) -> list[CheckResult]:
+        return [
+            _result("history", model, name, Severity.ERROR, counts[name], message)
+            for name, message in _HISTORY_CHECKS.items()
+        ]
+
+    return Question(f"the checks of {model}", sql, tuple(_HISTORY_CHECKS), results)
 
 
-def check_marts(session: Session, refreshed: Iterable[Refreshed]) -> list[CheckResult]:
+def mart_checks(refreshed: Iterable[Refreshed]) -> list[CheckQuestion]:
     """Whether each row just recomputed has a key of its own, and the marts' own checks."""
-    results = []
+    questions = []
     for found in refreshed:
-        results += check_mart_key(session, found)
-        results += [_run(session, "marts", check, all_rows=found.whole) for check in found.mart.checks]
-    return results
+        questions.append(mart_key_check(found))
+        questions += [_own_check("marts", check, all_rows=found.whole) for check in found.mart.checks]
+    return questions
 
 
-def check_mart_key(session: Session, refreshed: Refreshed) -> list[CheckResult]:
+def mart_key_check(refreshed: Refreshed) -> CheckQuestion:
     """What must hold for the key of every mart: a row without one would never be found again, and so never go."""
     mart = refreshed.mart
     sql = statement("check_mart_key", mart_fragments(mart))
-    row = session.query(whole(sql) if refreshed.whole else sql)[0]
     key = ", ".join(mart.file.key)
-    return [
-        _result("marts", mart.name, name, Severity.ERROR, int(row[count]), message)
-        for name, count, message in (
-            ("key_not_null", "without_key", f"rows have NULL in the mart's key ({key})"),
-            ("unique_key", "repeated_key", f"keys of the mart ({key}) stand in more than one row"),
-        )
-    ]
+
+    def results(counts: Counts) -> list[CheckResult]:
+        return [
+            _result("marts", mart.name, name, Severity.ERROR, counts[count], message)
+            for name, count, message in (
+                ("key_not_null", "without_key", f"rows have NULL in the mart's key ({key})"),
+                ("unique_key", "repeated_key", f"keys of the mart ({key}) stand in more than one row"),
+            )
+        ]
+
+    select = whole(sql) if refreshed.whole else sql
+    return Question(f"the key of {mart.name}", select, ("without_key", "repeated_key"), results)
 
 
-def _run(session: Session, layer: str, check: Check, *, all_rows: bool = False) -> CheckResult:
+def _own_check(layer: str, check: Check, *, all_rows: bool = False) -> CheckQuestion:
     sql = whole(check.sql) if all_rows else check.sql
-    failing = int(session.query(f"SELECT count(*) AS failing FROM (\n{sql}\n) AS failed")[0]["failing"])
     definition = check.definition
-    return _result(layer, check.model, definition.name, definition.severity, failing, definition.message)
+    return Question(
+        f"the check {check.model}.{definition.name}",
+        f"SELECT count(*) AS failing FROM (\n{sql}\n) AS failed",
+        ("failing",),
+        lambda counts: [
+            _result(layer, check.model, definition.name, definition.severity, counts["failing"], definition.message)
+        ],
+    )
 
 
 def record(session: Session, results: Mapping[tuple[str, int], Iterable[CheckResult]]) -> None:

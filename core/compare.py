@@ -7,6 +7,7 @@ no other line of that drop. docs/performance.md lists the conditions; where one 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,18 @@ class _Before:
 
 
 def read_differing(
-    runtime: Runtime, session: Session, extract: Extract, source: str, workspace: Path, bulk: Bulk | None
+    runtime: Runtime,
+    session: Session,
+    extract: Extract,
+    source: str,
+    workspace: Path,
+    until: datetime | None,
+    bulk: Bulk | None,
 ) -> Validated | None:
     """Leave in `observation` what an extract observes otherwise than the drop before it; None if all is to be read.
 
     The whole file is loaded as `source` then, and `_dl_parsed` and `_dl_gone` have the rows that only it and only the
-    drop before it has. `workspace` is a folder for the lines on their way.
+    drop before it has. `workspace` is a folder for the lines on their way; `until` the latest effective time observed.
     """
     contract, layout = extract.contract, extract.layout
     if not (
@@ -63,7 +70,7 @@ def read_differing(
         and (bulk is None or contract.feed not in bulk.observed_until)
     ):
         return None
-    before = _drop_before(runtime, session, extract)
+    before = _drop_before(runtime, session, extract, until)
     if before is None:
         return None
     lines = workspace / "differing_lines"
@@ -95,10 +102,9 @@ def _may_be_compared(pipeline: Pipeline, contract: Contract) -> bool:
     )
 
 
-def _drop_before(runtime: Runtime, session: Session, extract: Extract) -> _Before | None:
+def _drop_before(runtime: Runtime, session: Session, extract: Extract, until: datetime | None) -> _Before | None:
     """The newest drop of the feed, if it was read under this contract, all its rows went in, and its file is whole."""
     contract, as_of = extract.contract, extract.as_of.moment
-    until = ledger.observed_until(session, contract.feed, runtime.pipeline)
     found = session.query(statement("drop_before"), {"feed": contract.feed})
     if not found or until is None or not found[0]["as_of"] == until < as_of:
         return None

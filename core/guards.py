@@ -7,10 +7,11 @@ anything.
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.checks import CheckResult
+from core.checks import CheckQuestion, CheckResult
 from core.contract import Contract, Severity
 from core.ledger import Volume
 from core.ports import Session
+from core.questions import Counts, Question
 from core.sql import feed_fragments
 from core.validate import Validated
 
@@ -48,19 +49,22 @@ def check_volume(
     return [_warning(contract, "volume", difference, message)]
 
 
-def check_missing_keys(
-    session: Session, contract: Contract, validated: Validated, as_of: datetime
-) -> list[CheckResult]:
+def missing_keys_checks(contract: Contract, validated: Validated, as_of: datetime) -> list[CheckQuestion]:
     """Count the known keys that a complete extract lacks where these are kept; after the fold.
 
     A refused row is no missing key: neither one whose key can be read, nor one whose key may be any.
     """
     if not _keeps_missing(contract):
         return []
-    if validated.rows_rejected:
-        unread = known_keys(session, contract, as_of, outside_of="_dl_parsed")
-        return [missing_keys_result(contract, max(0, unread - validated.unknown_keys))]
-    return [missing_keys_result(contract, known_keys(session, contract, as_of) - validated.rows_accepted)]
+    refused = validated.rows_rejected > 0
+
+    def results(counts: Counts) -> list[CheckResult]:
+        if refused:
+            return [missing_keys_result(contract, max(0, counts["known"] - validated.unknown_keys))]
+        return [missing_keys_result(contract, counts["known"] - validated.rows_accepted)]
+
+    select = _known_keys(contract, "_dl_parsed" if refused else "")
+    return [Question(f"the keys that {contract.feed} lacks", select, ("known",), results, {"as_of": as_of})]
 
 
 def missing_keys_result(contract: Contract, missing: int) -> CheckResult:
@@ -70,20 +74,20 @@ def missing_keys_result(contract: Contract, missing: int) -> CheckResult:
     )
 
 
-def known_keys(session: Session, contract: Contract, as_of: datetime, *, outside_of: str = "") -> int:
-    """How many keys are known at a moment (UTC); with `outside_of` those that the rows of this relation lack."""
+def known_keys(session: Session, contract: Contract, as_of: datetime) -> int:
+    """How many keys are known at a moment (UTC)."""
+    return int(session.query(_known_keys(contract), {"as_of": as_of})[0]["known"])
+
+
+def _known_keys(contract: Contract, outside_of: str = "") -> str:
+    """SQL for how many keys are known at a moment; with `outside_of` those that the rows of this relation lack."""
     fragments = feed_fragments(contract)
     outside = f"AND NOT EXISTS (SELECT 1 FROM {outside_of} AS o WHERE {fragments['same_key']})" if outside_of else ""
-    return int(
-        session.query(
-            f"""SELECT count(*) AS known
-            FROM {fragments["history"]} AS h
-            WHERE h.valid_from <= :as_of
-                AND (h.valid_to IS NULL OR h.valid_to > :as_of)
-                {outside}""",
-            {"as_of": as_of},
-        )[0]["known"]
-    )
+    return f"""SELECT count(*) AS known
+        FROM {fragments["history"]} AS h
+        WHERE h.valid_from <= :as_of
+            AND (h.valid_to IS NULL OR h.valid_to > :as_of)
+            {outside}"""
 
 
 def _keeps_missing(contract: Contract) -> bool:

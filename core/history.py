@@ -78,6 +78,7 @@ def fold(
     at = extract.as_of.moment if contract.mode == "full" else None
     first, last = validated.first_effective or at, validated.last_effective or at
     if first is None:
+        no_changes(session, [contract])
         return Folded(0, 0)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
@@ -166,10 +167,10 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
     fragments = feed_fragments(contract)
     closed = 0
     if is_first:  # there is no history to compare with
-        session.view("_dl_change", "SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent")
+        fragments["change"] = "(SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent)"
     else:
+        fragments["change"] = "_dl_step"
         session.scratch("_dl_step", statement("fold_step", fragments))
-        session.view("_dl_change", "SELECT * FROM _dl_step")
         few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
         if few or session.count("_dl_step") <= UPDATED_IN_PLACE:
             closed = session.execute(statement("close_versions", fragments))
@@ -180,7 +181,7 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
     opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id})
-    select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM _dl_change"
+    select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM {fragments['change']} AS o"
     session.view(f"changed_{contract.feed}", select)
     return opened, closed
 

@@ -7,9 +7,8 @@ from core.ledger import LedgerRow
 from core.ports import Session
 
 
-def as_known(session: Session, drop: Drop) -> tuple[Drop, LedgerRow | None]:
-    """The drop as the ledger knows it, and its row there, if it was ever delivered."""
-    known = ledger.find(session, drop.drop_id)
+def as_known(session: Session, drop: Drop, known: LedgerRow | None) -> tuple[Drop, LedgerRow | None]:
+    """The drop as the ledger knows it, and its row there, if it was ever delivered; `known` is that of its drop_id."""
     if known is None and drop.brings_times:
         # Earlier versions gave such a drop a drop_id by its as_of too; it must not come in once more under another.
         known = _alike(session, drop)

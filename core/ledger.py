@@ -77,7 +77,8 @@ COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, seq
     contract_sha256"""
 
 
-def _row(record: Mapping[str, Any]) -> LedgerRow:
+def row_of(record: Mapping[str, Any]) -> LedgerRow:
+    """A drop by the columns that `COLUMNS` names."""
     return LedgerRow(
         **{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])}
     )
@@ -85,13 +86,13 @@ def _row(record: Mapping[str, Any]) -> LedgerRow:
 
 def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRow]:
     """The drops that a query over the ledger's columns gives."""
-    return [_row(record) for record in session.query(select, parameters)]
+    return [row_of(record) for record in session.query(select, parameters)]
 
 
 def find(session: Session, drop_id: str) -> LedgerRow | None:
     """The drop with this id, if it was ever delivered."""
     found = session.query(f"SELECT {COLUMNS} FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": drop_id})
-    return _row(found[0]) if found else None
+    return row_of(found[0]) if found else None
 
 
 def statuses(session: Session, drop_ids: Sequence[str]) -> dict[str, Status]:
@@ -101,12 +102,6 @@ def statuses(session: Session, drop_ids: Sequence[str]) -> dict[str, Status]:
         f"SELECT drop_id, status FROM drop_ledger WHERE drop_id IN ({', '.join(f':{name}' for name in some)})", some
     )
     return {row["drop_id"]: Status(row["status"]) for row in found}
-
-
-def delivered_as(session: Session, claim_id: str) -> Delivered | None:
-    """What the ledger says of this very delivery; None if it has not recorded it yet."""
-    found = session.query("SELECT outcome FROM delivery WHERE claim_id = :claim_id", {"claim_id": claim_id})
-    return Delivered(found[0]["outcome"]) if found else None
 
 
 def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
@@ -120,11 +115,18 @@ def drops_of(session: Session, claim_ids: Sequence[str]) -> frozenset[str]:
     )
 
 
+def behind(*taken: int | None) -> int:
+    """The place in the order of receipt behind those that drops and deliveries have taken.
+
+    A refused drop that comes again leaves its place; that is not given away, or replays would differ.
+    """
+    return max(place or 0 for place in taken) + 1
+
+
 def next_sequence(session: Session) -> int:
     """The next place in the order of receipt."""
-    # A refused drop that comes again leaves its place; that place is not given away, or replays would differ.
     taken = "SELECT max(sequence) AS place FROM drop_ledger UNION ALL SELECT max(sequence) FROM delivery"
-    return int(session.query(f"SELECT coalesce(max(place), 0) + 1 AS next FROM ({taken}) AS taken")[0]["next"])
+    return behind(*(row["place"] for row in session.query(taken)))
 
 
 def observed_until(session: Session, feed: str, pipeline: Pipeline) -> datetime | None:
@@ -147,12 +149,13 @@ def _latest_observed(session: Session, feed: str, pipeline: Pipeline, before: da
             AND (CAST(:before AS TIMESTAMP) IS NULL OR last_effective < CAST(:before AS TIMESTAMP))""",
         {"feed": feed, "before": before},
     )[0]["latest"]
-    initial = [
-        as_of
-        for contract, _, as_of in pipeline.initial_rows()
-        if contract.feed == feed and (before is None or as_of < before)
-    ]
+    initial = [as_of for as_of in initial_times(pipeline, feed) if before is None or as_of < before]
     return max([*initial, *([latest] if latest else [])], default=None)
+
+
+def initial_times(pipeline: Pipeline, feed: str) -> list[datetime]:
+    """The times of a feed's initial rows."""
+    return [as_of for contract, _, as_of in pipeline.initial_rows() if contract.feed == feed]
 
 
 def first_observed(session: Session, feeds: Sequence[str]) -> datetime | None:
@@ -225,19 +228,34 @@ def drop_ids(session: Session) -> frozenset[str]:
     return frozenset(row["drop_id"] for row in session.query("SELECT drop_id FROM drop_ledger"))
 
 
-def unpublished(session: Session) -> dict[str, str | None]:
-    """Drops whose changes are committed and not yet published, in order of receipt, each with its claim_id."""
+@dataclass(frozen=True, slots=True)
+class ToPublish:
+    """What is to be published: drops whose changes are committed, in order of receipt, each with its claim_id.
+
+    `current` is whether the marts' artifacts were written since the marts last changed otherwise than by a drop, and
+    `manifest_sha256` is that of the last manifest of large ones, if there was any.
+    """
+
+    drops: Mapping[str, str | None]
+    current: bool
+    manifest_sha256: str | None
+
+
+def to_publish(session: Session) -> ToPublish:
+    """What is committed and not yet published."""
     found = session.query(
-        """SELECT l.drop_id, d.claim_id
-        FROM drop_ledger AS l
+        """SELECT p.artifacts_current, p.manifest_sha256, l.drop_id, d.claim_id
+        FROM pipeline_state AS p
+        LEFT JOIN drop_ledger AS l
+            ON l.status = :status
         LEFT JOIN delivery AS d
             ON d.drop_id = l.drop_id
             AND d.sequence = l.sequence
-        WHERE l.status = :status
         ORDER BY l.sequence""",
         {"status": Status.COMMITTED},
     )
-    return {row["drop_id"]: row["claim_id"] for row in found}
+    drops = {row["drop_id"]: row["claim_id"] for row in found if row["drop_id"]}
+    return ToPublish(drops, bool(found[0]["artifacts_current"]), found[0]["manifest_sha256"])
 
 
 def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:
@@ -332,15 +350,6 @@ def mark_published(session: Session, drop_ids: Sequence[str], published_at: date
 def _some(drop_ids: Sequence[str]) -> dict[str, str]:
     """Parameters for some drops."""
     return {f"drop_{place}": drop_id for place, drop_id in enumerate(drop_ids)}
-
-
-def artifacts(session: Session) -> tuple[bool, str | None]:
-    """Whether the marts' artifacts were written since the marts last changed otherwise than by a drop.
-
-    And the SHA-256 of the last manifest of large ones, if there was any.
-    """
-    row = session.query("SELECT artifacts_current, manifest_sha256 FROM pipeline_state")[0]
-    return bool(row["artifacts_current"]), row["manifest_sha256"]
 
 
 def mark_artifacts(session: Session, *, current: bool, manifest_sha256: str | None = None) -> None:

@@ -1,12 +1,13 @@
 """Marts: only the rows that a change touches are recomputed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from core.definition import Mart, Pipeline
 from core.ports import Session
+from core.questions import Counts, Question
 from core.sql import differs, harmless, listed, quoted, same, statement, whole
 
 WHOLE_FROM = 10_000
@@ -15,15 +16,17 @@ WHOLE_FROM = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """How many rows of a mart were computed anew, and whether those were all of them.
+    """A mart whose touched rows were computed anew, and whether those were all of them.
 
-    `filled` is whether it had no rows before and has some now.
+    `rows` is how many; None where `rows_computed` has to be asked, as the engine says just how many rows went and came:
+    these are `exchanged`. `filled` is whether it had no rows before and has some now.
     """
 
     mart: Mart
-    rows: int
+    rows: int | None
     whole: bool
-    filled: bool
+    exchanged: int = 0
+    filled: bool = False
 
 
 class Touched:
@@ -36,7 +39,7 @@ class Touched:
         """Begin anew."""
         self._relations.clear()
 
-    def note(self, session: Session, refreshed: Sequence["Refreshed"], *, more_to_come: bool) -> None:
+    def note(self, session: Session, refreshed: Sequence[Refreshed], *, more_to_come: bool) -> None:
         """Remember the keys of `touched_<mart>`, which others will take the place of where there is `more_to_come`."""
         for found in refreshed:
             name = found.mart.name
@@ -136,30 +139,79 @@ def _can_be_whole(mart: Mart) -> bool:
 def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> Refreshed:
     """Recompute the touched rows of a mart; all rows of one that has none where `touched_sql` is None."""
     fragments = mart_fragments(mart)
-    insert = f"INSERT INTO {fragments['mart']}\n{mart.sql}"
-    before, delete = (statement(name, fragments) for name in ("mart_before", "mart_delete"))
+    before = statement("mart_before", fragments)
     if touched_sql is None:
         session.scratch(f"before_{mart.name}", whole(before))
-        rows = session.execute(whole(insert))
+        rows = session.execute(whole(_insert(mart)))
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
-    session.scratch(f"touched_{mart.name}", touched_sql, bound)
-    touched = session.count(f"touched_{mart.name}")
-    all_rows = touched >= WHOLE_FROM and _can_be_whole(mart) and touched >= session.count(mart.name)
-    if all_rows:
-        before, delete, insert = whole(before), whole(delete), whole(insert)
-    session.scratch(f"before_{mart.name}", before)
-    before_rows = session.count(f"before_{mart.name}")
-    if before_rows:
-        session.execute(delete)
-    rows = session.execute(insert) if touched else 0
-    filled = rows > 0 and not before_rows and session.count(mart.name) == rows
-    return Refreshed(mart, rows, all_rows, filled)
+    touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
+    many = touched is not None and touched >= WHOLE_FROM and _can_be_whole(mart)
+    if many and touched is not None and touched >= session.count(mart.name):
+        session.scratch(f"before_{mart.name}", whole(before))
+        session.execute(f"DELETE FROM {fragments['mart']}")
+        return Refreshed(mart, session.execute(whole(_insert(mart))), True)
+    there = session.scratch(f"before_{mart.name}", before)
+    if touched == 0:
+        return Refreshed(mart, 0, False)
+    if there == 0:
+        rows = session.execute(_insert(mart))
+        return Refreshed(mart, rows, whole=False, filled=0 < rows == session.count(mart.name))
+    exchanged = session.execute(_merge(session, mart))
+    return Refreshed(mart, None if there is None else exchanged - there, False, exchanged)
+
+
+def _insert(mart: Mart) -> str:
+    return f"INSERT INTO {quoted(mart.name)}\n{mart.sql}"
+
+
+def _merge(session: Session, mart: Mart) -> str:
+    """The statement that exchanges the touched rows of a mart."""
+    key, columns = mart.file.key, list(session.columns(mart.name))
+    before = [quoted(f"_dl_key_{place}") for place in range(len(key))]
+    fragments = mart_fragments(mart)
+    fragments |= {
+        "keys_before": ", ".join(f"b.{quoted(name)} AS {kept}" for name, kept in zip(key, before, strict=True)),
+        "no_keys": ", ".join(
+            f"CASE WHEN FALSE THEN n.{quoted(name)} END AS {kept}" for name, kept in zip(key, before, strict=True)
+        ),
+        "same_key_before": " AND ".join(f"m.{quoted(name)} = n.{kept}" for name, kept in zip(key, before, strict=True)),
+        "all_columns": listed(columns),
+        "new_columns": listed(columns, "n"),
+        "select": mart.sql,
+    }
+    return statement("mart_merge", fragments)
+
+
+def rows_computed(refreshed: Sequence[Refreshed]) -> list[Question[Refreshed]]:
+    """Asks how many rows were computed of the marts of which that is not known yet."""
+    return [_rows_computed(found) for found in refreshed if found.rows is None]
+
+
+def _rows_computed(found: Refreshed) -> Question[Refreshed]:
+    def counted_rows(counts: Counts) -> Refreshed:
+        rows = found.exchanged - counts["gone"]
+        return replace(found, rows=rows, filled=0 < rows == counts["all_rows"] and not counts["gone"])
+
+    return Question(
+        f"the rows of {found.mart.name}",
+        f"""SELECT
+            (SELECT count(*) FROM {quoted(f"before_{found.mart.name}")}) AS gone,
+            (SELECT count(*) FROM {quoted(found.mart.name)}) AS all_rows""",
+        ("gone", "all_rows"),
+        counted_rows,
+    )
+
+
+def counted(refreshed: Sequence[Refreshed], answered: Sequence[Refreshed]) -> list[Refreshed]:
+    """The same with what `rows_computed` came to."""
+    by_name = {found.mart.name: found for found in answered}
+    return [by_name.get(found.mart.name, found) for found in refreshed]
 
 
 def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
     """The rows computed, by mart."""
-    return {found.mart.name: found.rows for found in refreshed}
+    return {found.mart.name: found.rows or 0 for found in refreshed}
 
 
 def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> frozenset[str]:

@@ -24,7 +24,7 @@ from core.ports import Session
 from core.rules import parse_fragments, rules_over_rows
 from core.runtime import Runtime
 from core.sql import feed_fragments, quoted, statement
-from core.validate import Validated, parent_fragments
+from core.validate import Validated, parent_fragments, staging_counts
 
 FEWEST = 5
 """So many drops are worth the statements that take them together."""
@@ -134,7 +134,7 @@ def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequen
     counted = session.query(
         f"""SELECT
             _file,
-            {checks.staging_counts(contract)}
+            {staging_counts(contract)}
             count(*) - count(DISTINCT ({key})) AS repeated,
             sum(CASE WHEN _valid THEN 0 ELSE 1 END) AS invalid,
             count(*) AS row_count

@@ -13,6 +13,7 @@ from core.bulk import Bulk
 from core.claims import batches, claimed, set_drop_apart
 from core.drop import FileDropped
 from core.errors import ConfigurationError, DataRefused
+from core.examine import examine
 from core.fault import meets_one_file
 from core.history import no_changes
 from core.intake import Drop
@@ -22,6 +23,7 @@ from core.micro_batch import MicroBatch, admit_micro_batch
 from core.outcome import Outcome, Untaken
 from core.ports import Session, Store
 from core.publish import MANIFEST, STAGED, Published, publish
+from core.questions import Unanswered
 from core.report import artifacts_of
 from core.retractions import retracted
 from core.runtime import Runtime
@@ -116,7 +118,7 @@ def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Dro
     for drop in drops:
         workspace = runtime.store.workspace(drop.claim.claim_id)
         staged = [workspace / name for name in STAGED if (workspace / name).exists()]
-        if staged and ledger.delivered_as(session, drop.claim.claim_id) is None:
+        if staged and not ledger.drops_of(session, [drop.claim.claim_id]):
             for path in staged:
                 path.unlink()
 
@@ -173,6 +175,7 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
 
     Raises:
         DataRefused: a check or the engine refused one of several.
+        PipelineError: the SQL of a check does not work; alone, it is told by its name.
         Postponed: one of them cannot be taken for now.
     """
     runtime.touched.clear()
@@ -187,6 +190,10 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
         with session.transaction():
             outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure([batch[0].claim])
+    except Unanswered:
+        if len(batch) > 1:
+            raise
+        return _admitted(replace(runtime, asks_together=False), session, batch, _admit_each)
     return outcomes
 
 
@@ -226,9 +233,9 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
     if due is not None and due.pending:
         refreshed = due.refresh(session, runtime.pipeline)
         runtime.touched.note(session, refreshed, more_to_come=False)
-        results = checks.check_marts(session, refreshed)
-        checks.refuse_failed(results)
-        outcomes, _ = credit_newest(session, outcomes, refreshed, results)
+        found = examine(session, [], refreshed)
+        checks.refuse_failed(found.results)
+        outcomes, _ = credit_newest(session, outcomes, found.refreshed, found.results)
     return outcomes
 
 
@@ -247,8 +254,8 @@ def publish_committed(
     those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
     taken in again, so that its own files have to go in any case.
     """
-    drops = ledger.unpublished(session)
-    current, manifest_sha256 = ledger.artifacts(session)
+    found = ledger.to_publish(session)
+    drops, current = found.drops, found.current
     if drops:
         newest: str | None = [*drops][-1]
     elif current:
@@ -265,7 +272,8 @@ def publish_committed(
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
         all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
-        last = Published(manifest_sha256, runtime.touched.of) if all_known and manifest_sha256 else None
+        before = found.manifest_sha256 if all_known else None
+        last = Published(before, runtime.touched.of) if before else None
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, whole=whole)
         with session.transaction(single=current == whole):
             ledger.mark_published(session, [*drops], runtime.clock())

@@ -15,7 +15,7 @@ from core.drop import Claim, FileDropped
 from core.errors import DataRefused
 from core.intake import identify
 from core.ledger import Delivered
-from core.mart import changes_select
+from core.mart import Touched, changes_select
 from core.outcome import Outcome
 from core.ports import Session, Store, Warehouse
 from core.runtime import Runtime
@@ -105,7 +105,8 @@ def copied(runtime: Runtime) -> Iterator[tuple[Runtime, Session]]:
 
 def aside_of(runtime: Runtime, warehouse: Warehouse, folder: Path) -> Runtime:
     """The runtime on another warehouse: the root is only read, and `folder` gets what drops would stage."""
-    return replace(runtime, warehouse=warehouse, store=cast("Store", _CopyStore(runtime.store, folder)))
+    store = cast("Store", _CopyStore(runtime.store, folder))
+    return replace(runtime, warehouse=warehouse, store=store, touched=Touched())
 
 
 def measured(runtime: Runtime) -> list[Mart]:

@@ -189,8 +189,11 @@ class Session(Protocol):
         """Append rows to a table, as the values by column name that each record has; all name the same columns."""
         ...
 
-    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
-        """Put a result in a relation of this session's own, in place of one of that name."""
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
+        """Put a result in a relation of this session's own, in place of one of that name.
+
+        It gives the number of its rows, or None where the engine would have to be asked.
+        """
         ...
 
     def count(self, name: str) -> int:

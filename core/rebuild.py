@@ -7,9 +7,9 @@ from datetime import datetime
 from core import checks, ledger
 from core.address import latest_allowed
 from core.archive import archived_extract, archived_observations
-from core.checks import CheckResult
 from core.claims import with_waiting
 from core.errors import ConfigurationError, DataRefused
+from core.examine import examine
 from core.history import all_changed, fold
 from core.ledger import LedgerRow
 from core.mart import refresh
@@ -318,7 +318,5 @@ def _finish(runtime: Runtime, session: Session) -> None:
     contracts = runtime.pipeline.contracts.values()
     all_changed(session, contracts)
     refreshed = refresh(session, runtime.pipeline, None)
-    results: list[CheckResult] = []
-    for contract in contracts:
-        results += checks.check_history(session, contract)
-    checks.refuse_failed(results + checks.check_marts(session, refreshed))
+    questions = [checks.history_check(session, contract) for contract in contracts]
+    checks.refuse_failed(examine(session, questions, refreshed).results)

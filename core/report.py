@@ -16,6 +16,7 @@ from core.drop import iso
 from core.intake import Drop
 from core.mart import Refreshed
 from core.ports import Session
+from core.questions import Question
 from core.sql import listed, quoted
 
 
@@ -33,13 +34,15 @@ def rejects_by_rule(session: Session, drop_id: str, sequence: int) -> dict[str, 
     return {row["rule"]: row["refused"] for row in rows}
 
 
-def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequence[Refreshed]) -> dict[str, int]:
-    """The rows of each model that marts read, for the keys just touched; all of them where it has no such key."""
+def intermediate_rows(
+    session: Session, pipeline: Pipeline, refreshed: Sequence[Refreshed]
+) -> list[Question[Mapping[str, int]]]:
+    """Asks for the rows of each model that marts read, of the keys just touched; all where it has no such key."""
     text = "\n".join(mart.sql for mart in pipeline.marts)
     # What is a step on the way to another model is left out; counting it would cost as much as computing it.
     models = [model.name for model in pipeline.intermediate if model.name in text]
     if not models:
-        return {}
+        return []
     counts = []
     for model in models:
         columns = session.columns(model)
@@ -49,7 +52,7 @@ def intermediate_counts(session: Session, pipeline: Pipeline, refreshed: Sequenc
             key = listed(keyed.mart.file.key)
             touched = f" WHERE ({key}) IN (SELECT {key} FROM {quoted(f'touched_{keyed.mart.name}')})"
         counts.append(f"(SELECT count(*) FROM {quoted(model)}{touched}) AS {quoted(model)}")
-    return {model: int(count) for model, count in session.query(f"SELECT {', '.join(counts)}")[0].items()}
+    return [Question("the rows of the intermediate models", f"SELECT {', '.join(counts)}", tuple(models), dict)]
 
 
 def write_report(

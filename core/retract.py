@@ -11,6 +11,7 @@ from core.archive import archived_extract, archived_observations, extract_in_his
 from core.claims import with_waiting
 from core.contract import Contract
 from core.errors import ConfigurationError, DataRefused
+from core.examine import examine
 from core.history import no_changes, weave
 from core.ledger import LedgerRow, Status
 from core.look import find_drop
@@ -193,8 +194,9 @@ def _conclude(
     ledger.mark_artifacts(session, current=False)
     refreshed = mart.refresh(session, runtime.pipeline, moment_before)
     contract = runtime.pipeline.contract(row.feed)
-    checks.refuse_failed(checks.check_history(session, contract) + checks.check_marts(session, refreshed))
-    return Retracted(row, *counts, mart.recomputed(refreshed))
+    found = examine(session, [checks.history_check(session, contract)], refreshed)
+    checks.refuse_failed(found.results)
+    return Retracted(row, *counts, mart.recomputed(found.refreshed))
 
 
 def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> None:

@@ -31,7 +31,8 @@ class Runtime:
     `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
     their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
     tried again by the next one. `touched` has the keys of marts that the last transaction computed. `stop` is asked
-    between two drops whether time has run out, so that no other is begun.
+    between two drops whether time has run out, so that no other is begun. `asks_together` is whether the checks of a
+    drop are asked in one statement.
     """
 
     pipeline: Pipeline
@@ -44,6 +45,7 @@ class Runtime:
     failed: set[str] = field(default_factory=set)
     touched: Touched = field(default_factory=Touched)
     stop: Callable[[], bool] = never
+    asks_together: bool = True
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

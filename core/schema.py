@@ -4,7 +4,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from core import descriptions, migrations
-from core.checks import check_mart_key, check_staging, refuse_failed
+from core.checks import check_staging, mart_key_check, refuse_failed
 from core.contract import Contract
 from core.definition import Mart, Pipeline, names
 from core.errors import ConfigurationError, ContractError
@@ -12,6 +12,7 @@ from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_
 from core.intake import Extract, initial_extract
 from core.mart import refresh
 from core.ports import Session
+from core.questions import ask
 from core.rules import typed_cell
 from core.sql import MOST_CLUSTERED, engine_type, listed, literal, quoted
 from core.validate import refuse_beyond_limit, validate
@@ -249,7 +250,7 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())
     for refreshed in refresh(session, pipeline, None):
-        for result in check_mart_key(session, refreshed):
+        for result in ask(session, [mart_key_check(refreshed)])[0]:
             if result.failed:
                 raise ContractError(
                     pipeline.folder / "marts" / f"{result.model}.sql",

@@ -136,8 +136,8 @@ def artifact_differences(store: Store, session: Session) -> list[FileDifference]
 
     What is committed and not yet published is no difference: whoever publishes next writes it.
     """
-    current, _ = ledger.artifacts(session)
-    settled = current and not ledger.unpublished(session)
+    to_publish = ledger.to_publish(session)
+    settled = to_publish.current and not to_publish.drops
     newest = ledger.newest(session)
     if not store.exists(MANIFEST):
         return [FileDifference(MANIFEST, "it is missing", _EXPORT)] if settled and newest else []

@@ -11,7 +11,7 @@ from core.errors import DataRefused
 from core.header_row import OTHER, REPEATED, misshapen_rule
 from core.intake import Extract
 from core.ports import Session
-from core.rules import parse_fragments, rules_over_rows
+from core.rules import parse_fragments, rules_over_rows, staging_predicates
 from core.sql import feed_fragments, literal, quoted, statement
 
 _SPAN = "count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective"
@@ -37,7 +37,7 @@ class Validated:
     Where the file was `compared` with the one before, these are just the rows in which they differ.
 
     `unknown_keys` counts refused rows whose key could not be read: any known key may be theirs. The header once more
-    is no such row.
+    is no such row. `rule_counts` is what `staging_counts` gives, and no key `repeated`, where that is known already.
     """
 
     rows_read: int
@@ -48,6 +48,7 @@ class Validated:
     first_effective: datetime | None
     last_effective: datetime | None
     compared: Compared | None = None
+    rule_counts: Mapping[str, int] | None = None
 
     @property
     def left_out(self) -> str | None:
@@ -71,8 +72,16 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     found = overview(session, contract, source)
     if is_clean(contract, found):
         session.view("observation", "SELECT * FROM _dl_parsed")
+        counts = {**found, "repeated": 0}
         return Validated(
-            found["row_count"], found["row_count"], 0, 0, 0, found["first_effective"], found["last_effective"]
+            found["row_count"],
+            found["row_count"],
+            0,
+            0,
+            0,
+            found["first_effective"],
+            found["last_effective"],
+            rule_counts=counts,
         )
     _set_apart(session, contract, fragments, times, source, found)
     left_out = session.query(
@@ -96,16 +105,28 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
 
 
 def overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
-    """How many rows were read and what their times are, and how many of them cannot go in as they are."""
+    """How many rows were read and what their times are, and how many of them cannot go in as they are.
+
+    Nearly always all can, so that what the checks of the staging layer count is counted on the way.
+    """
     return session.query(
         f"""SELECT
             {_SPAN},
+            {staging_counts(contract)}
             (SELECT count(*) FROM {quoted(f"{source}_misshapen")}) AS misshapen,
             count(*) - coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0) AS invalid,
             coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)
                 - ({distinct_count(contract, "_dl_parsed")}) AS repeated
         FROM _dl_parsed"""
     )[0]
+
+
+def staging_counts(contract: Contract) -> str:
+    """SQL for how many rows break each rule, every count followed by a comma."""
+    return "".join(
+        f"coalesce(sum(CASE WHEN {violation.predicate} THEN 1 ELSE 0 END), 0) AS rule_{place},\n    "
+        for place, (violation, _) in enumerate(staging_predicates(contract))
+    )
 
 
 def is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
@@ -193,7 +214,12 @@ def _set_apart(
 
 def parent_fragments(column: str, to: str) -> dict[str, str]:
     feed, key = to.split(".")
-    return {"column": quoted(column), "parent": quoted(f"history_{feed}"), "parent_key": quoted(key)}
+    return {
+        "observed": "observation",
+        "column": quoted(column),
+        "parent": quoted(f"history_{feed}"),
+        "parent_key": quoted(key),
+    }
 
 
 def distinct_count(contract: Contract, relation: str) -> str:

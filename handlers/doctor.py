@@ -88,7 +88,7 @@ def _in_quarantine(files: int) -> tuple[str, str]:
 
 
 def _of_ledger(runtime: Runtime, session: Session) -> Iterator[tuple[str, str]]:
-    unpublished = ledger.unpublished(session)
+    unpublished = ledger.to_publish(session).drops
     if unpublished:
         hint = "dropledger watch --once publishes them"
         yield f"{len(unpublished)} drops are committed and not published", hint

@@ -68,6 +68,13 @@ class Statements:
         self._waiting = waiting
         self._connection: Connection | None = None
         self._rested = False
+        self._using = ""
+
+    def use(self, schema: str) -> None:
+        """Let bare names be those of a schema, on the connection at hand and on one that takes its place."""
+        if self._connection is None or self._using != schema:
+            self.run(f"USE {schema}")
+            self._using = schema
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
         """Run a statement; the number of rows that it changed, 0 for one that is no INSERT, UPDATE, DELETE or MERGE.
@@ -118,7 +125,7 @@ class Statements:
 
     def close(self) -> None:
         """Let go of the connection."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._using = self._connection, None, ""
         if connection is not None:
             with suppress(Exception):  # the warehouse ends sessions by itself, so none is worth waiting for
                 backend: Any = connection.session.backend
@@ -133,7 +140,10 @@ class Statements:
         except Unavailable:
             if not rested or time.monotonic() - began > _STALE_SECONDS:
                 raise
+            using = self._using
             self.close()
+            if using:
+                self.use(using)
             return self._tried(sql, parameters, answer)
 
     def _tried(self, sql: str, parameters: Mapping[str, Any] | None, answer: "Callable[[Cursor], T]") -> T:

@@ -3,14 +3,15 @@
 Only the cells of a file are told apart here, by the reader that the embedded warehouse has, streaming: so a file is
 read alike by both, with its lines. They go up as Parquet whose columns are text.
 
-Scratch relations are tables of a schema beside, which only the writer uses, and are named in a session by a temporary
-view each.
+Scratch relations are tables of a schema beside, which only the writer uses. They and the queries that have a name are
+written into each statement that reads them.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +22,20 @@ from core.errors import ConfigurationError, DropledgerError
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import literal, quoted
 from infra.databricks_connection import Statements
+from infra.databricks_memory import Memory
+from infra.databricks_names import Names
 from infra.databricks_schemas import has_table, remove_file
-from infra.databricks_sql import dialect, read, ticked, used, while_held, with_target, written_table
+from infra.databricks_sql import (
+    dialect,
+    makes_other_tables,
+    read,
+    relation_made,
+    ticked,
+    used,
+    while_held,
+    with_target,
+    written_table,
+)
 from infra.databricks_writer import Writer
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import copied_to, new_engine, told
@@ -72,6 +85,7 @@ class DatabricksSession:
         volume: str,
         local: LocalReader,
         writer: Writer | None,
+        memory: Memory,
     ) -> None:
         self._statements = statements
         self._schema = schema
@@ -79,9 +93,11 @@ class DatabricksSession:
         self._volume = volume
         self._local = local
         self._writer = writer
+        self._memory = memory
         self._scratch: set[str] = set()
+        self._names = Names()
         self._loaded: dict[str, tuple[str, int]] = {}
-        self._types: dict[str, Mapping[str, str]] = {}
+        self._cells: dict[str, tuple[str, ...]] = {}
         self._uploads: set[str] = set()
 
     @property
@@ -92,18 +108,25 @@ class DatabricksSession:
         statement, bound = dialect(sql), used(sql, parameters)
         table = written_table(statement)
         if table in self._scratch:
-            statement = with_target(statement, f"{self._work}.{ticked(table)}")
+            statement = with_target(self._names.brought(statement), f"{self._work}.{ticked(table)}")
         elif table is not None and self._writer is not None:
             self._writer.about_to_write(table)
-            statement = while_held(statement, self._writer.held)
-            if statement.startswith("ALTER TABLE"):
-                self._types.pop(table, None)
+            statement = self._names.brought(while_held(statement, self._writer.held))
+        self._forget_what_changes(statement)
         with self._while_held():
             return self._statements.run(statement, bound)
 
+    def _forget_what_changes(self, statement: str) -> None:
+        made = relation_made(statement)
+        if made is not None:
+            self._memory.forget_relation(made)
+        elif makes_other_tables(statement):
+            self._memory.forget_tables()
+
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        statement = self._names.brought(dialect(sql))
         with self._while_held():
-            return [read(row) for row in self._statements.rows(dialect(sql), used(sql, parameters))]
+            return [read(row) for row in self._statements.rows(statement, used(sql, parameters))]
 
     @contextmanager
     def _while_held(self) -> Iterator[None]:
@@ -118,43 +141,38 @@ class DatabricksSession:
     def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
         if not records:
             return
-        names = list(records[0])
-        types = self._types_of(table)
-        texts = ", ".join(f"{ticked(name)}: STRING" for name in names)
-        cells = ", ".join(f"CAST(r.{quoted(name)} AS {types[name]})" for name in names)
-        rows = json.dumps([{name: _as_text(value) for name, value in record.items()} for record in records])
+        # A column that has no value in any row is left out: it is NULL then, and needs no type.
+        given = {name: [value for value in column if value is not None] for name, column in _by_column(records).items()}
+        types = {name: _type_of(values) for name, values in given.items() if values}
+        texts = ", ".join(f"{ticked(name)}: STRING" for name in types)
+        cells = ", ".join(f"CAST(r.{quoted(name)} AS {kind})" for name, kind in types.items())
+        rows = json.dumps([{name: _as_text(record[name]) for name in types} for record in records])
         self.execute(
-            f"""INSERT INTO {quoted(table)} ({", ".join(map(quoted, names))})
+            f"""INSERT INTO {quoted(table)} ({", ".join(map(quoted, types))})
             SELECT {cells}
             FROM (SELECT inline(from_json(:records, {literal(f"ARRAY<STRUCT<{texts}>>")}))) AS r""",
             {"records": rows},
         )
 
-    def _types_of(self, table: str) -> Mapping[str, str]:
-        if table in self._scratch:
-            return self.columns(table)
-        if table not in self._types:
-            self._types[table] = self.columns(table)
-        return self._types[table]
-
-    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
-        target = f"{self._work}.{ticked(name)}"
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
+        target, query = f"{self._work}.{ticked(name)}", self._names.brought(dialect(select))
         self._writing.keep()
         with self._while_held():
-            self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{dialect(select)}", used(select, parameters))
+            self._statements.run(f"CREATE OR REPLACE TABLE {target} AS\n{query}", used(select, parameters))
         self._scratch.add(name)
-        self._name(name, f"SELECT * FROM {target}")
+        self._names.give(name, f"SELECT * FROM {target}")
+        return None
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
 
     def view(self, name: str, select: str) -> None:
-        self._scratch.discard(name)
-        self._name(name, dialect(select))
-
-    def _name(self, name: str, select: str) -> None:
-        with self._while_held():
-            self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{select}")
+        if self._writer is not None:
+            self._scratch.discard(name)
+            self._names.give(name, dialect(select))
+            return
+        # What somebody asks is made a view, as nothing but a query can be: written into another text it might be more.
+        self._statements.run(f"CREATE OR REPLACE TEMPORARY VIEW {ticked(name)} AS\n{dialect(select)}")
 
     @contextmanager
     def transaction(self, *, single: bool = False) -> Iterator[None]:
@@ -190,13 +208,22 @@ class DatabricksSession:
         yield f"{self._work}."
 
     def columns(self, name: str) -> Mapping[str, str]:
-        return self.columns_of(ticked(name))
+        if name in self._names:
+            return self._described(f"QUERY {self._names.brought(f'SELECT * FROM {ticked(name)}')}")
+        if self._writer is None:
+            return self.columns_of(ticked(name))
+        if name not in self._memory.columns:
+            self._memory.columns[name] = self.columns_of(ticked(name))
+        return self._memory.columns[name]
 
     def columns_of(self, table: str) -> Mapping[str, str]:
         """The columns of a table that is named as Databricks writes it, with their types."""
+        return self._described(f"TABLE {table}")
+
+    def _described(self, what: str) -> Mapping[str, str]:
         described = {}
         with self._while_held():
-            rows = self._statements.rows(f"DESCRIBE TABLE {table}")
+            rows = self._statements.rows(f"DESCRIBE {what}")
         for row in rows:
             if not row["col_name"] or row["col_name"].startswith("#"):
                 break
@@ -204,6 +231,8 @@ class DatabricksSession:
         return described
 
     def has_table(self, name: str) -> bool:
+        if self._writer is not None and name in (self._memory.tables or ()):
+            return True
         return has_table(self._statements, self._schema, name)
 
     def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
@@ -221,8 +250,9 @@ class DatabricksSession:
         if self._value(f"SELECT count(*) FROM {quoted(misshapen)}"):
             self._upload(f"SELECT * FROM {quoted(misshapen)}", misshapen)
         else:
-            self._name(misshapen, _MISSHAPEN)
+            self._names.give(misshapen, _MISSHAPEN)
         self._loaded[source] = drop_id, row_count
+        self._cells[source] = tuple(layout.positions)
 
     def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
         self._local.files.load_together(files, source)
@@ -236,7 +266,7 @@ class DatabricksSession:
         """Put a result of the local reader where the warehouse reads it as `name`."""
         path = self._local.path()
         self._local.write(select, path)
-        self._name(name, self._uploaded(path, name))
+        self._names.give(name, self._uploaded(path, name))
 
     def _uploaded(self, path: Path, name: str) -> str:
         """Move a Parquet file to the volume; a select of its rows."""
@@ -273,8 +303,9 @@ class DatabricksSession:
         """The local engine with a result as the relation `_dl_fetched`, which can be read once, as it comes."""
         import pyarrow as pa
 
+        query = self._names.brought(dialect(select))
         with self._while_held():
-            schema, batches = self._statements.batches(dialect(select))
+            schema, batches = self._statements.batches(query)
         failed: list[DropledgerError] = []
 
         def noted() -> Iterator[pa.RecordBatch]:
@@ -297,16 +328,25 @@ class DatabricksSession:
         drop_id, _ = self._loaded[source]
         accepted = "TRUE" if left_out is None else "l._line IS NULL"
         refused = "" if left_out is None else f"LEFT JOIN {quoted(left_out)} AS l ON l._line = s._line"
-        cells = ", ".join(f"s.{quoted(column)}" for column in self.columns(source) if column != "_line")
-        received = quoted(f"received_{name}")
-        rows = f"""SELECT CAST(:drop_id AS STRING) AS _drop_id, s._line, {cells}, {accepted} AS _accepted
+        columns = self._cells[source]
+        cells = ", ".join(f"s.{quoted(column)}" for column in columns)
+        table, received = f"received_{name}", quoted(f"received_{name}")
+        if table not in (self._memory.tables or ()):
+            # There to be restored, if this is the feed's first drop and comes to nothing: the view needs it.
+            texts = ", ".join(f"{quoted(column)} STRING" for column in columns)
+            self.execute(
+                f"CREATE TABLE IF NOT EXISTS {received} (_drop_id STRING, _line BIGINT, {texts}, _accepted BOOLEAN)"
+            )
+        self.execute(
+            f"""CREATE OR REPLACE TABLE {received} AS
+            SELECT CAST(:drop_id AS STRING) AS _drop_id, s._line, {cells}, {accepted} AS _accepted
             FROM {quoted(source)} AS s
-            {refused}"""
-        bound = {"drop_id": drop_id}
-        # There to be restored, if this is the feed's first drop and comes to nothing: the view needs it.
-        self.execute(f"CREATE TABLE IF NOT EXISTS {received} AS {rows} LIMIT 0", bound)
-        self.execute(f"CREATE OR REPLACE TABLE {received} AS {rows}", bound)
-        self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {received}")
+            {refused}""",
+            {"drop_id": drop_id},
+        )
+        if self._memory.views.get(name) != columns:  # of a view the columns stay those that it was made with
+            self.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS\nSELECT * FROM {received}")
+            self._memory.views[name] = columns
 
     def export(self, select: str, *paths: Path) -> None:
         with self._fetched(select) as beside:
@@ -318,6 +358,25 @@ class DatabricksSession:
             for path in paths:
                 self._local.write(f"SELECT * FROM {rows}", path, beside)
             beside.execute("DROP TABLE IF EXISTS _dl_exported")
+
+
+def _by_column(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [record[name] for record in records] for name in records[0]}
+
+
+def _type_of(values: Sequence[Any]) -> str:
+    """The portable type of a column by its values."""
+    match values[0]:
+        case bool():
+            return "BOOLEAN"
+        case int():
+            return "BIGINT"
+        case Decimal():
+            return f"DECIMAL(38, {max(-int(value.as_tuple().exponent) for value in values)})"
+        case datetime():
+            return "TIMESTAMP"
+        case _:
+            return "STRING"
 
 
 def _as_text(value: Any) -> str | None:

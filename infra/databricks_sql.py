@@ -16,31 +16,33 @@ _TOKEN = re.compile(
     |(?P<type>\bTIMESTAMP\b)""",
     re.VERBOSE | re.DOTALL,
 )
-_NAME = r"(?:`(?:[^`]|``)*`|\w+)"
+NAME = r"(?:`(?:[^`]|``)*`|\w+)"
 _DELETE_BY_KEY = re.compile(
-    rf"""^\s*DELETE\ FROM\ (?P<table>{_NAME})\s+
+    rf"""^\s*DELETE\ FROM\ (?P<table>{NAME})\s+
     (?:/\*\ incremental\ \*/\s+)?WHERE\ \((?P<key>[^()]+)\)\ IN\ \((?P<select>.*)\)(?:\s+/\*\ end\ \*/)?\s*$""",
     re.VERBOSE | re.DOTALL,
 )
 _WRITES = re.compile(
     r"^\s*(?:--[^\n]*\n\s*)*"
     r"(?:INSERT INTO|INSERT OVERWRITE|DELETE FROM|UPDATE|MERGE INTO|ALTER TABLE|CREATE OR REPLACE TABLE) "
-    rf"(?P<table>{_NAME})"
+    rf"(?P<table>{NAME})"
 )
 
-_FROM_A_QUERY = re.compile(
+FROM_A_QUERY = re.compile(
     rf"""^\s*(?:--[^\n]*\n\s*)*(?:
-    INSERT\ (?:INTO|OVERWRITE)\ {_NAME}(?:\s+\([^()]*\))?
-    |CREATE\ OR\ REPLACE\ TABLE\ {_NAME}(?:\s+CLUSTER\ BY\ \([^()]*\))?\s+AS
+    INSERT\ (?:INTO|OVERWRITE)\ {NAME}(?:\s+\([^()]*\))?
+    |CREATE\ OR\ REPLACE\ TABLE\ {NAME}(?:\s+CLUSTER\ BY\ \([^()]*\))?\s+AS
     )\s(?P<query>.*)$""",
     re.VERBOSE | re.DOTALL,
 )
 _BY_VALUES = re.compile(
-    rf"""^\s*(?:DELETE\ FROM\ (?P<emptied>{_NAME})|UPDATE\ (?P<updated>{_NAME})\s+SET\s(?P<values>.*?))
+    rf"""^\s*(?:DELETE\ FROM\ (?P<emptied>{NAME})|UPDATE\ (?P<updated>{NAME})\s+SET\s(?P<values>.*?))
     (?:\s+WHERE\s(?P<condition>.*?))?\s*$""",
     re.VERBOSE | re.DOTALL,
 )
 
+_MADE = re.compile(rf"^\s*(?:CREATE OR REPLACE (?:TABLE|VIEW)|ALTER TABLE) (?P<name>{NAME})")
+_OTHER_TABLES = re.compile(r"^\s*(?:CREATE|DROP) TABLE ")
 _HOLDS_ITSELF = re.compile(r"^\s*(?:--[^\n]*\n\s*)*(?:MERGE INTO|ALTER TABLE) ")
 
 
@@ -81,7 +83,22 @@ def _merged(table: str, key: str, select: str) -> str:
 def written_table(statement: str) -> str | None:
     """The table that a statement in Databricks' dialect writes to; None for one that reads, or makes what is empty."""
     found = _WRITES.match(statement)
-    return found["table"].strip("`").replace("``", "`") if found else None
+    return _bare(found["table"]) if found else None
+
+
+def relation_made(statement: str) -> str | None:
+    """The table or view that a statement in Databricks' dialect makes anew or gives other columns, if it does."""
+    found = _MADE.match(statement)
+    return _bare(found["name"]) if found else None
+
+
+def makes_other_tables(statement: str) -> bool:
+    """Whether a statement makes a table that may not have been there, or drops one."""
+    return _OTHER_TABLES.match(statement) is not None
+
+
+def _bare(name: str) -> str:
+    return name.strip("`").replace("``", "`")
 
 
 def with_target(statement: str, target: str) -> str:
@@ -95,7 +112,7 @@ def while_held(statement: str, held: str) -> str:
 
     That has one row, whose `_held` is true. Delta's UPDATE and DELETE know no subquery, so they become a MERGE.
     """
-    if found := _FROM_A_QUERY.match(statement):
+    if found := FROM_A_QUERY.match(statement):
         beginning = statement[: found.start("query")]
         return f"{beginning}SELECT * FROM (\n{found['query']}\n)\nWHERE (SELECT _held FROM {held})"
     if found := _BY_VALUES.match(statement):

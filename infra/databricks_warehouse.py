@@ -14,6 +14,7 @@ from core.errors import ConfigurationError, NoLedger, Overtaken, PipelineError
 from core.patience import Waiting, without_a_word
 from core.ports import Warehouse
 from infra.databricks_connection import Access, Statements
+from infra.databricks_memory import Memory
 from infra.databricks_schemas import VOLUME, drop_schema, has_table, schemas_like, tables_of
 from infra.databricks_session import DatabricksSession, LocalReader
 from infra.databricks_sql import literal, ticked
@@ -62,6 +63,7 @@ class DatabricksWarehouse:
         self._function = function
         self._statements = statements or Statements(access, local, waiting)
         self._prepared = False
+        self._memory = Memory()
         # For a schema aside: what the live one stood at.
         self.made_beside: Standing = {}
 
@@ -97,7 +99,13 @@ class DatabricksWarehouse:
             self._statements.rest()
             return
         writer = Writer(
-            self._statements, self._access.catalog, self._name, self._wait_seconds, self._waiting, self._function
+            self._statements,
+            self._access.catalog,
+            self._name,
+            self._wait_seconds,
+            self._waiting,
+            self._function,
+            self._memory,
         )
         if self._prepared:
             self._use()
@@ -123,7 +131,7 @@ class DatabricksWarehouse:
         work = writer.work if writer else ""
         volume = f"/Volumes/{self._access.catalog}/{work}/{VOLUME}"
         scratch = f"{ticked(self._access.catalog)}.{ticked(work)}"
-        return DatabricksSession(self._statements, self.schema, scratch, volume, local, writer)
+        return DatabricksSession(self._statements, self.schema, scratch, volume, local, writer, self._memory)
 
     @contextmanager
     def _reader(self) -> Iterator[LocalReader]:
@@ -141,7 +149,7 @@ class DatabricksWarehouse:
             writer.prepare()
 
     def _use(self) -> None:
-        self._statements.run(f"USE {self.schema}")
+        self._statements.use(self.schema)
 
     def aside(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
         beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()
@@ -179,6 +187,7 @@ class DatabricksWarehouse:
             for table in tables_of(self._statements, live.schema):
                 self._become(f"{self.schema}.{ticked(table)}", f"{live.schema}.{ticked(table)}")
             self.copy_views(live)
+            self._memory.forget()
 
     def _become(self, table: str, other: str) -> None:
         """Make a table by another one's data: by name of its files, or where the platform refuses that, by its rows."""
@@ -255,6 +264,7 @@ class DatabricksWarehouse:
             for table in tables_of(self._statements, other.schema):
                 self._fill(session, table, f"{other.schema}.{ticked(table)}", is_there=table in here)
             self.copy_views(other)
+            self._memory.forget()
         other.remove()
         return self._sibling(f"{self._name}_{keep_as}")
 
@@ -267,6 +277,7 @@ class DatabricksWarehouse:
 
     def remove(self) -> None:
         self._prepared = False
+        self._memory.forget()
         drop_schema(self._statements, self._access.catalog, self._name)
 
     def versions(self) -> Sequence[tuple[str, str]]:

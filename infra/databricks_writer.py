@@ -14,6 +14,8 @@ A statement of the dead one may still run, or wait to. Three things keep it from
 - Where it does not, the table's own history tells: a write that had read a version from before that change is none of
   its successor's, whose change is then undone and made anew.
 
+Who finds the table `writer` as it left it knows that nobody has written since, and need not look at everything anew.
+
 And who was only thought dead, having slept, restores nothing before it has made sure that the hold is still its own.
 
 So what people read may be of a change that is not complete; the view `complete_drop` has the drops that are.
@@ -25,6 +27,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -35,7 +38,9 @@ from core.patience import Waiting, patiently
 from infra.databricks_connection import Statements
 from infra.databricks_errors import STATEMENT_SECONDS
 from infra.databricks_history import FENCE, late_version
-from infra.databricks_schemas import drop_schema, drop_work, schemas_like, tables_of, version_of
+from infra.databricks_memory import Memory
+from infra.databricks_memory import seconds as _seconds
+from infra.databricks_schemas import drop_schema, drop_work, schemas_like, tables_of, versions_of
 from infra.databricks_sql import ticked
 from infra.turns import is_alive
 
@@ -66,6 +71,7 @@ class Writer:
         wait_seconds: float,
         waiting: Waiting,
         function: str = "",
+        memory: Memory | None = None,
     ) -> None:
         self._statements = statements
         self._catalog = catalog
@@ -81,8 +87,8 @@ class Writer:
         self._renewed = 0.0
         self._before: str | None = None  # the holder of whom something may be left, that goes before anything is undone
         self._changed: dict[str, int | None] | None = None
-        self._after: int | None = None
-        self._versions: dict[str, int] = {}
+        self._noted = False
+        self._memory = memory or Memory()
         self._fenced: set[str] = set()
 
     @property
@@ -122,7 +128,9 @@ class Writer:
         Raises:
             Busy: another process writes, and did so for as long as one waits.
         """
-        before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
+        before = changed = None
+        if not self._take_as_left():
+            before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
         self._renewed = _seconds()
         if before is not None:
             self._drop_work_of_the_dead(before)
@@ -133,11 +141,27 @@ class Writer:
         self._statements.run(f"CREATE SCHEMA {ticked(self._catalog)}.{ticked(self.work)}")
         self._statements.run(f"CREATE VIEW {self.held} AS SELECT TRUE AS _held")
 
+    def _take_as_left(self) -> bool:
+        """Become the writer if nobody has been it since this process was."""
+        left, self._memory.left_at = self._memory.left_at, None
+        if left is not None:
+            taken = self._statements.run(
+                f"""UPDATE {self._table} SET holder = :me, until = {_UNTIL}
+                WHERE holder IS NULL AND changed IS NULL AND until = :left""",
+                {"me": self._holder, "left": left},
+            )
+            if taken:
+                return True
+        self._memory.forget()
+        return False
+
     def _try_to_take(self) -> tuple[str | None, str | None]:
         [found] = self._statements.rows(
             f"SELECT holder, changed, timestampdiff(SECOND, {_NOW}, until) AS seconds FROM {self._table}"
         )
         before, changed, seconds = found["holder"], found["changed"], found["seconds"]
+        if before == self._holder:  # by a statement whose answer was lost
+            return self._before, changed
         if before is None or seconds < 0 or _token_of(before) in _ENDED or self._is_dead(before):
             self._before = before
             taken = self._statements.run(
@@ -196,14 +220,17 @@ class Writer:
 
         Or the next to come would find nobody before it, and undo the change while that is still there.
         """
+        left = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=HOLD_SECONDS)  # over by any clock
         try:
             drop_schema(self._statements, self._catalog, self.work)  # first: a statement may still wait to begin
-            self._statements.run(
-                f"UPDATE {self._table} SET holder = :before, until = {_NOW} - INTERVAL '1' SECOND WHERE holder = :me",
-                {"before": self._before, "me": self._holder},
+            given = self._statements.run(
+                f"UPDATE {self._table} SET holder = :before, until = :left WHERE holder = :me",
+                {"before": self._before, "left": left, "me": self._holder},
             )
         except DropledgerError:  # so others wait until the hold is over
             _ENDED.add(self._token)
+        else:
+            self._memory.left_at = left if given and not self._changed and self._before is None else None
 
     def begin(self) -> None:
         """Open a change."""
@@ -214,12 +241,14 @@ class Writer:
     def about_to_write(self, table: str) -> None:
         """Make sure that what the tables hold now can be restored, and that this is still the writer's turn."""
         if self._changed is not None and table not in self._changed:
+            if table not in (self._memory.tables or ()):
+                self._memory.tables = None
             # All tables at once, of which nearly all will be written to: a note costs far more than a look.
             self._changed = {**self._found_versions(), **self._changed}
             self._changed.setdefault(table, None)
             self._note(self._changed)
         self.keep()
-        self._versions.pop(table, None)
+        self._memory.written(table)
 
     def keep(self) -> None:
         """Renew the hold if the next statement might outlive it.
@@ -247,30 +276,40 @@ class Writer:
         self._renewed = _seconds()
 
     def _found_versions(self) -> dict[str, int | None]:
-        """The version of each table; what was not written to since it was last looked at still has that one."""
-        found: dict[str, int | None] = {}
-        for table in tables_of(self._statements, self._schema):
-            if table not in self._versions:
-                self._versions[table] = version_of(self._statements, f"{self._schema}.{ticked(table)}")
-            found[table] = self._versions[table]
-        return found
+        """A version of each table that has its rows of now."""
+        memory = self._memory
+        if memory.tables is None:
+            memory.tables = set(tables_of(self._statements, self._schema))
+        seen = {table: memory.version(table) for table in sorted(memory.tables)}
+        unseen = [table for table, version in seen.items() if version is None]
+        try:
+            found, memory.histories_together = versions_of(
+                self._statements, self._schema, unseen, together=memory.histories_together
+            )
+        except DropledgerError:  # as where a table is gone
+            memory.forget()
+            raise
+        for table in unseen:
+            memory.saw(table, found[table])
+        return {**seen, **found}
 
     def _note(self, changed: dict[str, int | None] | None) -> None:
         given: dict[str, Any] = {"me": self._holder, "changed": json.dumps(changed) if changed else None}
-        sequence = "NULL"
+        source, sequence = "SELECT TRUE AS _mine", "NULL"
         if changed is not None:
-            sequence = "after_sequence"
-            if changed.get("drop_ledger") is not None and self._after is None:
-                [newest] = self._statements.rows(f"SELECT max(sequence) AS place FROM {self._schema}.drop_ledger")
-                self._after = newest["place"] or 0
-                sequence = ":sequence"
-                given["sequence"] = self._after
+            sequence = "w.after_sequence"
+            if changed.get("drop_ledger") is not None and not self._noted:
+                source = f"SELECT coalesce(max(sequence), 0) AS place FROM {self._schema}.drop_ledger"
+                sequence = "n.place"
+                self._noted = True
         noted = self._statements.run(
-            f"""UPDATE {self._table} SET
+            f"""MERGE INTO {self._table} AS w
+            USING ({source}) AS n
+            ON w.holder = :me
+            WHEN MATCHED THEN UPDATE SET
                 changed = :changed,
                 after_sequence = {sequence},
-                until = {_UNTIL}
-            WHERE holder = :me""",
+                until = {_UNTIL}""",
             given,
         )
         self._hold(noted)
@@ -288,7 +327,7 @@ class Writer:
     def _close(self) -> None:
         if self._changed:
             self._note(None)
-        self._changed = self._after = None
+        self._changed, self._noted = None, False
 
     def _refuse_late_writes(self, changed: dict[str, int | None]) -> None:
         """Let the change go, and what was written late with it, where a table was written to past its fence."""
@@ -315,9 +354,9 @@ class Writer:
         """
         if self._changed:
             self.renew()
+            self._memory.forget()
         for table, version in (self._changed or {}).items():
             self.keep()
-            self._versions.pop(table, None)
             name = f"{self._schema}.{ticked(table)}"
             if version is None:
                 self._statements.run(f"DROP TABLE IF EXISTS {name}")
@@ -341,8 +380,3 @@ def _machine() -> str:
             str(Path("/proc/self/ns/pid").readlink()),
         ]
     return f"{parts[0]} {sha256(' '.join(parts).encode()).hexdigest()[:8]}"
-
-
-def _seconds() -> float:
-    """A clock that counts the time that the machine sleeps too, where there is one."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
+_MAKES = re.compile(
+    r"""\s*(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?\ (?:TABLE|VIEW)(?:\ IF\ NOT\ EXISTS)?\ ("(?:[^"]|"")*"|\w+)
+    |(?:ALTER|ATTACH|DETACH|DROP|USE)\b)""",
+    re.VERBOSE,
+)
 ATTACHED_AS = "warehouse"
-# A small drop takes some 64 statements, most of them the same text each time.
+# A small drop takes some 42 statements, most of them the same text each time.
 STATEMENTS_KEPT = 512
 
 # What parses a text, or remembers how it did.
@@ -60,6 +65,11 @@ def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     return text, {name: _bound((parameters or {})[name]) for name in names}
 
 
+def _bare(name: str) -> str:
+    """A name as it is, of how a statement has it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
 class DuckDBSession:
     """A `core.ports.Session` on an open DuckDB connection."""
 
@@ -79,6 +89,7 @@ class DuckDBSession:
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
+        self._columns: dict[str, Mapping[str, str]] = {}
         self.confined = False
 
     @property
@@ -125,6 +136,11 @@ class DuckDBSession:
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
+        if made := _MAKES.match(sql):
+            if made[1]:
+                self._columns.pop(_bare(made[1]), None)
+            else:
+                self._columns.clear()
         with told(sql, asked=self.confined):
             first, *more = self._parse(sql)
             if more:
@@ -148,8 +164,8 @@ class DuckDBSession:
             rows = "SELECT unnest($records, max_depth := 2)"
             self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
 
-    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> None:
-        self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
+        return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
@@ -167,6 +183,7 @@ class DuckDBSession:
             yield
         except BaseException:
             with suppress(duckdb.Error):  # what went wrong before is to be told
+                self._columns.clear()
                 self._connection.execute("ROLLBACK")
             raise
         self._commit()
@@ -182,8 +199,10 @@ class DuckDBSession:
         keeper.keep(path)
 
     def columns(self, name: str) -> Mapping[str, str]:
-        result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
-        return {column[0]: str(column[1]) for column in result.description or ()}
+        if name not in self._columns:
+            result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
+            self._columns[name] = {column[0]: str(column[1]) for column in result.description or ()}
+        return self._columns[name]
 
     def has_table(self, name: str) -> bool:
         there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()

@@ -1,5 +1,5 @@
 MERGE INTO ${history} AS h
-USING _dl_change AS o
+USING ${change} AS o
     ON ${same_key}
     AND h.is_current
 WHEN MATCHED AND o._closes THEN UPDATE SET

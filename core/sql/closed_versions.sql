@@ -7,7 +7,7 @@ SELECT
     h.drop_id,
     h.line
 FROM ${history} AS h
-INNER JOIN _dl_change AS o
+INNER JOIN ${change} AS o
     ON ${same_key}
 WHERE h.is_current
     AND o._closes

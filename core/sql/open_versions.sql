@@ -6,5 +6,5 @@ SELECT
     TRUE,
     :drop_id,
     o._line
-FROM _dl_change AS o
+FROM ${change} AS o
 WHERE o._opens

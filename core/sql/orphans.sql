@@ -1,6 +1,6 @@
 -- The observed rows whose value is no current key of the parent feed.
 SELECT o.*
-FROM observation AS o
+FROM ${observed} AS o
 LEFT JOIN (
     SELECT ${parent_key} AS known
     FROM ${parent}

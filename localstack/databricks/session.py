@@ -26,6 +26,7 @@ INSERT = re.compile(rf"\bINSERT (?:INTO|OVERWRITE)(?: TABLE)? ({sql.NAME}(?:\.{s
 SCHEMA = re.compile(
     rf"(CREATE|DROP) (?:SCHEMA|DATABASE) (IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)", re.IGNORECASE
 )
+HISTORY = re.compile(rf"\((DESCRIBE HISTORY ({sql.NAME}(?:\.{sql.NAME})*)(?: LIMIT \d+)?)\)", re.IGNORECASE)
 GRANT = re.compile(rf"GRANT .+ ON SCHEMA ({sql.NAME}(?:\.{sql.NAME})*) TO ", re.IGNORECASE)
 VOLUME = re.compile(
     rf"(CREATE|DROP) VOLUME (IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)(?: COMMENT '')?$", re.IGNORECASE
@@ -184,6 +185,8 @@ class Session:
 
     def _run(self, statement: str, words: str, parameters: Sequence[Parameter]) -> Result:
         statement = self.engine.volumes.mapped(statement)
+        if HISTORY.search(words):
+            statement = HISTORY.sub(self._history, statement)
         statement = re.sub(r"^\s*USE\s+CATALOG\b", "SET CATALOG", statement, flags=re.IGNORECASE)
         insert = INSERT.search(words)
         if insert:
@@ -207,6 +210,12 @@ class Session:
         if "num_affected_rows" in table.column_names and re.search(r"\b(UPDATE|DELETE|MERGE)\b", words, re.IGNORECASE):
             return Result(table, table["num_affected_rows"][0].as_py())
         return Result(table)
+
+    def _history(self, found: re.Match[str]) -> str:
+        """A name for the history of a table, which a warehouse reads like a table, and Spark's parser does not."""
+        name = "history_of_" + re.sub(r"\W", "_", found[2])
+        self.spark.sql(found[1]).createOrReplaceTempView(name)
+        return name
 
     def _inserted(self, name: str) -> int:
         """How many rows the INSERT that just ran wrote, as Delta's log has it: OSS Delta gives no result for it."""

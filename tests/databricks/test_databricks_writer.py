@@ -198,6 +198,61 @@ def test_what_dead_writers_had_on_their_way_goes_before_their_change(
     assert ids(warehouse) == []
 
 
+def test_writer_that_finds_all_as_it_left_it_looks_at_nothing_anew(
+    open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server
+):
+    warehouse, other = open_warehouse(), open_warehouse()
+    _write(warehouse, "INSERT INTO t VALUES (1)")
+    for statement, anew in (("INSERT INTO t VALUES (2)", False), ("INSERT INTO t VALUES (3)", True)):
+        databricks.ask("DELETE", "/_statements")
+        _write(warehouse, statement)
+        assert bool(ran(databricks, "SELECT holder")) == bool(ran(databricks, "SHOW VIEWS")) == anew
+        _write(other, "INSERT INTO delivery VALUES (7)")
+    assert ids(warehouse) == [1, 2, 3]
+
+
+def test_change_is_undone_by_versions_that_an_earlier_session_saw(
+    open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server
+):
+    warehouse = open_warehouse()
+    _write(warehouse, "INSERT INTO delivery VALUES (7)")
+    _write(warehouse, "INSERT INTO delivery VALUES (8)")
+    with warehouse.session() as session:
+        before = session.query("SELECT count(*) AS n FROM delivery")
+        databricks.ask("DELETE", "/_statements")
+        with suppress(Interrupted), session.transaction():
+            session.execute("INSERT INTO t VALUES (1)")
+            session.execute("INSERT INTO delivery VALUES (9)")
+            raise Interrupted
+        assert [text.count("DESCRIBE HISTORY") for text in ran(databricks) if "DESCRIBE HISTORY" in text] == [1]
+        assert session.query("SELECT count(*) AS n FROM delivery") == before
+    assert ids(warehouse) == []
+
+
+def test_histories_are_asked_one_by_one_where_the_platform_does_not_read_them_like_tables(
+    warehouse: DatabricksWarehouse, databricks: Server
+):
+    databricks.fault("refused", match=r"FROM \(DESCRIBE HISTORY")
+    for number in (1, 2):
+        with warehouse.session() as session, suppress(Interrupted), session.transaction():
+            session.execute(f"INSERT INTO t VALUES ({number})")
+            raise Interrupted
+    assert databricks.ask("GET", "/_faults") == {"waiting": 0}
+    assert len(ran(databricks, "DESCRIBE HISTORY")) == 6
+    assert ids(warehouse) == []
+
+
+def test_hold_that_was_taken_by_a_statement_whose_answer_was_lost_is_ones_own(databricks: Server, tmp_path: Path):
+    warehouse = opened(databricks, new_schema(), tmp_path)
+    with warehouse.session() as session:
+        session.execute("CREATE TABLE t (id BIGINT)")
+        session.execute("CREATE TABLE drop_ledger (sequence BIGINT)")
+    databricks.fault("lost_answer", match="holder IS NULL AND changed IS NULL")
+    _write(warehouse, "INSERT INTO t VALUES (1)")
+    assert databricks.ask("GET", "/_faults") == {"waiting": 0}
+    assert ids(warehouse) == [1]
+
+
 def test_copy_has_nothing_of_a_change_that_is_open(warehouse: DatabricksWarehouse):
     with warehouse.session(read_only=True) as session:
         left_open(session)

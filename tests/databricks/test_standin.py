@@ -205,6 +205,15 @@ def test_faults_strike_where_they_were_ordered(cursor, databricks):
                 second.execute("SELECT 45")
 
 
+def test_histories_of_tables_are_read_like_tables(cursor):
+    for name in ("told", "told_too"):
+        cursor.execute(f"CREATE OR REPLACE TABLE {name} (id BIGINT)")
+        cursor.execute(f"INSERT INTO {name} VALUES (1)")
+    histories = (f"SELECT '{name}', operation FROM (DESCRIBE HISTORY {name} LIMIT 1)" for name in ("told", "told_too"))
+    cursor.execute(" UNION ALL ".join(histories))
+    assert sorted(map(tuple, cursor.fetchall())) == [("told", "WRITE"), ("told_too", "WRITE")]
+
+
 def test_statements_are_counted(cursor, databricks):
     databricks.ask("DELETE", "/_statements")
     cursor.execute("SELECT 'counted'")

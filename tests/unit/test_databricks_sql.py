@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from core.sql import quoted, statement
-from infra.databricks_sql import dialect, literal, ticked, used, while_held, with_target, written_table
+from infra.databricks_sql import (
+    dialect,
+    literal,
+    makes_other_tables,
+    relation_made,
+    ticked,
+    used,
+    while_held,
+    with_target,
+    written_table,
+)
 
 WHILE = "WHERE (SELECT _held FROM held)"
 
@@ -54,6 +64,21 @@ def test_written_table(sql: str, table: str | None):
     assert written_table(written) == table
     if table is not None:
         assert written_table(with_target(written, "`other`")) == "other"
+
+
+@pytest.mark.parametrize(
+    ("sql", "made", "others"),
+    [
+        ('CREATE OR REPLACE TABLE "a`b" AS SELECT 1', "a`b", False),
+        ("CREATE OR REPLACE VIEW v AS\nSELECT 1", "v", False),
+        ("ALTER TABLE delivery ADD COLUMN error STRING", "delivery", False),
+        ("CREATE TABLE IF NOT EXISTS t (a BIGINT)", None, True),
+        ("DROP TABLE IF EXISTS t", None, True),
+        ("INSERT INTO t SELECT 1", None, False),
+    ],
+)
+def test_what_a_statement_makes(sql: str, made: str | None, others: bool):
+    assert (relation_made(dialect(sql)), makes_other_tables(dialect(sql))) == (made, others)
 
 
 @pytest.mark.parametrize(

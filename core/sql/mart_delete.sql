@@ -1,5 +1,0 @@
-DELETE FROM ${mart}
-/* incremental */ WHERE (${key}) IN (
-    SELECT ${key}
-    FROM ${touched}
-) /* end */
