@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.comparison import assert_manifest_true
-from support.ledger import Ledger, Template
+from support.ledger import Ledger, Template, artifacts_patched_from
 
 from core import patch
 from core.drop import sha256_of
@@ -38,9 +38,7 @@ def patched_from(size: int, block: int = 1 << 20) -> Iterator[list[str]]:
             found.append(mart.name)
         return digest
 
-    with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(patch, "SMALLEST_BYTES", size)
-        patches.setattr(patch, "_SHARE", 1)
+    with artifacts_patched_from(size), pytest.MonkeyPatch.context() as patches:
         patches.setattr(patch, "_BLOCK", block)
         patches.setattr(patch, "patched", noting)
         yield found

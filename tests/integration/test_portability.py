@@ -24,6 +24,7 @@ import pytest
 from support.engines import PROJECT, SPARK
 from support.ledger import (
     Ledger,
+    artifacts_patched_from,
     custom_pipeline,
     extracts_compared_from,
     micro_batches_from,
@@ -205,6 +206,9 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     ledger.drop("rates_2026-01-02 again.csv", f"{RATES}0,0.04,0,marginal\n")
     with work_on_tables_as_a_whole_from(0):
         ledger.drop("accounts_2026-01-05.csv", f"{ACCOUNTS}11,1,3.00,Savings\n12,2,3.00,Savings\n")
+    with artifacts_patched_from(1):
+        for time in ("", "T100000Z"):
+            ledger.drop(f"accounts_2026-01-06{time}.csv", f"{ACCOUNTS}11,1,{len(time)}.00,Savings\n")
     with micro_batches_from(2):
         ledger.process(*three_days(ledger, "2026-01"))
     ledger.process(*three_days(ledger, "2026-02"))

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, compare, history, mart, micro_batch
+from core import checks, compare, history, mart, micro_batch, patch
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -174,26 +174,35 @@ class Template:
 @contextmanager
 def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
     """Let marts be computed, tables be checked and closed versions be put in anew for so few rows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mart, "WHOLE_FROM", rows)
-        patch.setattr(checks, "WHOLE_FROM", rows)
-        patch.setattr(history, "UPDATED_IN_PLACE", rows)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(mart, "WHOLE_FROM", rows)
+        patches.setattr(checks, "WHOLE_FROM", rows)
+        patches.setattr(history, "UPDATED_IN_PLACE", rows)
         yield
 
 
 @contextmanager
 def extracts_compared_from(size: int) -> Iterator[None]:
     """Let extracts of so many bytes be compared with the one before."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compare, "FEWEST_BYTES", size)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(compare, "FEWEST_BYTES", size)
+        yield
+
+
+@contextmanager
+def artifacts_patched_from(size: int) -> Iterator[None]:
+    """Let CSVs of so many bytes be brought up to date by their changed lines, whatever share of them that is."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(patch, "SMALLEST_BYTES", size)
+        patches.setattr(patch, "_SHARE", 1)
         yield
 
 
 @contextmanager
 def micro_batches_from(drops: int) -> Iterator[None]:
     """Let so few drops of a feed that wait together be folded together."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(micro_batch, "FEWEST", drops)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(micro_batch, "FEWEST", drops)
         yield
 
 
