@@ -27,7 +27,10 @@ from core.definition import BUILT_IN, Pipeline, files_of, load_pipeline, sha256_
 
 PACKAGED = Path(__file__).with_name("kept")
 """Where a package has what was kept when it was built; whoever can write there can change the program as well."""
-_CHECKED_BY = ("contract", "contract_check", "contract_file", "definition", "pipeline_file", "yaml_file")
+_CHECKED_BY = (
+    *("contract", "contract_check", "contract_file", "definition", "drop"),
+    *("kept_pipeline", "migrations", "pipeline_file", "rules", "yaml_file"),
+)
 """The modules that decide what becomes of files: between releases they change while the version stays."""
 _MOST = 20
 """So many are kept: each edit of a pipeline makes another."""

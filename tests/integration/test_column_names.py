@@ -9,7 +9,8 @@ from support.ledger import Ledger, micro_batches_from, without_marts
 from support.three_days import agrees_with_its_archive
 
 import core.sql
-from core.contract import _RESERVED, normalise_header
+from core.contract import normalise_header
+from core.contract_file import _RESERVED
 from core.migrations import definition
 from core.retract import retract
 
