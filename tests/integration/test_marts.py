@@ -55,8 +55,20 @@ def test_change_files_tell_what_was_added_changed_and_removed(published: dict[st
     ]
 
 
+def test_mart_with_more_rows_than_are_touched_is_not_computed_as_a_whole(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2026-01-01.csv", LATER.replace("Checking", "Savings"))
+    with work_on_tables_as_a_whole_from(1):
+        outcome = ledger.drop("accounts_2026-01-02.csv", LATER)
+
+    assert len(ledger.table("account_summary")) == 2
+    assert outcome.recomputed == {"account_summary": 0, "customer_profile": 1}
+
+
 def checked(ledger: Ledger, outcome: Outcome) -> set[str]:
-    found = ledger.rows("SELECT model FROM check_result WHERE drop_id = ?", [outcome.drop.drop_id])
+    found = ledger.rows(
+        "SELECT model FROM check_result WHERE drop_id = ? AND sequence = ?", [outcome.drop.drop_id, outcome.sequence]
+    )
     return {model for (model,) in found}
 
 
