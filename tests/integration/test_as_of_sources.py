@@ -108,7 +108,8 @@ def test_as_of_more_than_a_day_ahead_is_refused_where_it_would_move_the_moment(l
 
 def test_file_refused_as_of_the_future_is_taken_when_its_time_has_come(plain: Ledger):
     plain.clock.moment = at(2026, 1, 1)
-    assert plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1)).rule == "as_of_in_future"
+    refused = plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1))
+    assert (refused.rule, refused.rows_read, refused.rows_rejected) == ("as_of_in_future", 0, 0)
     plain.clock.moment = at(2026, 3, 1)
     assert plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1)).delivered == Delivered.ACCEPTED
 
