@@ -73,6 +73,15 @@ def test_as_of_may_be_the_last_moment_of_the_calendar(ledger: Ledger):
     assert differences(ledger) == ()
 
 
+def test_key_may_begin_with_nothing_but_nulls(tmp_path: Path):
+    columns = [{"name": "event_id", "rules": ["not_null"]}, {"name": "amount"}, {"name": "at", "type": "timestamp"}]
+    ledger = Ledger(tmp_path / "root", event_pipeline(tmp_path / "pipeline", {"columns": columns}))
+    outcome = ledger.drop("events.csv", events(("A", "", "2025-01-01")))
+
+    assert outcome.versions_opened == 1
+    assert ledger.table("history_event", HISTORY) == [("A", None, datetime(2025, 1, 1, tzinfo=UTC), None)]
+
+
 # How far ahead
 
 
