@@ -122,9 +122,7 @@ def _observe_missing_keys(session: Session, extract: Extract) -> None:
     fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
     session.scratch("_dl_missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
-    session.scratch(
-        "_dl_observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM _dl_missing"
-    )
+    session.scratch("_dl_observed", f"SELECT {columns} FROM observation UNION ALL SELECT {columns} FROM _dl_missing")
     session.view("observation", "SELECT * FROM _dl_observed")
 
 
