@@ -83,6 +83,23 @@ def test_mart_without_change_file_is_computed_once_for_files_that_wait_together(
     assert ledger.table("customer_profile", "customer_id, savings_accounts") == [(1, 1), (2, 1), (3, 0)]
 
 
+def test_mart_computed_once_for_several_files_is_so_for_what_each_of_them_touches(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)
+    first, last = ledger.process(
+        ledger.put("customers_2026-01-02.csv", CUSTOMERS.replace("Ann,Yes", "Ann,No")),
+        ledger.put("accounts_2026-01-02.csv", f"{ACCOUNTS}14,3,7.00,Savings\n"),
+    )
+
+    assert first.recomputed == {"account_summary": 1}
+    assert last.recomputed == {"account_summary": 1, "customer_profile": 2}
+    assert ledger.table("customer_profile", "customer_id, has_loan, savings_accounts") == [
+        (1, False, 1),
+        (2, False, 1),
+        (3, False, 1),
+    ]
+
+
 def test_mart_that_waits_is_computed_though_the_last_file_is_refused(ledger: Ledger):
     accepted, refused = ledger.process(
         ledger.put("customers_2026-01-01.csv", CUSTOMERS), ledger.put("accounts_2026-01-02.csv", "AccountID\n1\n")
