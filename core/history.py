@@ -127,9 +127,7 @@ def _observe_missing_keys(session: Session, extract: Extract, validated: Validat
     fragments["known"] = "_dl_gone" if validated.compared else f"({statement('known_at', fragments)})"
     columns = f"_line, {fragments['columns']}, _effective_at, _absent"
     session.scratch("_dl_missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
-    session.scratch(
-        "_dl_observed", f"SELECT {columns}, _valid FROM observation UNION ALL SELECT {columns}, _valid FROM _dl_missing"
-    )
+    session.scratch("_dl_observed", f"SELECT {columns} FROM observation UNION ALL SELECT {columns} FROM _dl_missing")
     session.view("observation", "SELECT * FROM _dl_observed")
 
 

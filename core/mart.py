@@ -221,7 +221,7 @@ def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> 
     return frozenset(name for name, kind in session.columns(mart.name).items() if kind in {"VARCHAR", "STRING"})
 
 
-def changes_select(mart: Mart, *, all_rows: bool = False, texts: Collection[str] = ()) -> str:
+def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -> str:
     """The SELECT behind a change file: key, change, and each other column before and after.
 
     With `all_rows` it is for a mart that was computed whole; the columns in `texts` are made harmless.

@@ -4,8 +4,7 @@ SELECT
     0 AS _line,
     ${h_columns},
     CAST(:as_of AS TIMESTAMP) AS _effective_at,
-    TRUE AS _absent,
-    TRUE AS _valid
+    TRUE AS _absent
 FROM ${known} AS h
 LEFT JOIN _dl_parsed AS o
     ON ${same_key}

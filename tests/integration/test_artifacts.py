@@ -172,8 +172,13 @@ def test_quality_report_says_what_was_read_checked_and_refused(filled: Ledger):
         ("orphan_account", "warn", 1),
         ("missing_keys", "warn", 3),
     ]
-    assert report["row_counts"]["history"] == {"versions_opened": 2, "versions_closed": 1}
-    assert report["row_counts"]["marts"] == {"account_summary": 1, "customer_profile": 1}
+    assert report["row_counts"] == {
+        "source": {"src_account": 4},
+        "staging": {"stg_account": 2},
+        "history": {"versions_opened": 2, "versions_closed": 1},
+        "intermediate": {"int_rate_tier": 3, "int_savings_account_only": 1},
+        "marts": {"account_summary": 1, "customer_profile": 1},
+    }
     assert report["environment"]["duckdb"] == duckdb.__version__
 
     kept = filled.rows("SELECT layer, severity, passed FROM check_result WHERE drop_id = ?", [drop_id])

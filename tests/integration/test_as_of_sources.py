@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.event_feed import event_pipeline, events
 from support.ledger import Ledger, SettableClock, custom_pipeline, without_marts
 
 from core import look
@@ -11,7 +12,7 @@ from core.definition import Pipeline, load_pipeline
 from core.drop import AsOfSource, FileDropped
 from core.errors import ContractError
 from core.ledger import Delivered
-from core.retract import retract
+from core.retract import restore, retract
 from core.verify import verify
 
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,{},Savings\n"
@@ -107,7 +108,8 @@ def test_as_of_more_than_a_day_ahead_is_refused_where_it_would_move_the_moment(l
 
 def test_file_refused_as_of_the_future_is_taken_when_its_time_has_come(plain: Ledger):
     plain.clock.moment = at(2026, 1, 1)
-    assert plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1)).rule == "as_of_in_future"
+    refused = plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1))
+    assert (refused.rule, refused.rows_read, refused.rows_rejected) == ("as_of_in_future", 0, 0)
     plain.clock.moment = at(2026, 3, 1)
     assert plain.drop("accounts_2026-03-01.csv", ACCOUNTS.format(1)).delivered == Delivered.ACCEPTED
 
@@ -176,6 +178,37 @@ def test_late_is_said_by_what_was_in_history_when_a_drop_came(plain: Ledger):
         "accounts_2025-01-03.csv": True,
         "accounts_2025-01-04.csv": False,
     }
+
+
+def told_late(ledger: Ledger) -> dict[str, bool | None]:
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        return {row["drop_id"]: row["late"] for row in look.drops(session, None, 10)}
+
+
+def test_late_is_before_the_latest_of_its_feed_and_not_at_it(plain: Ledger):
+    first, same, early, between, _ = outcomes = [
+        plain.drop(f"accounts_2025-01-{day:02}.csv", ACCOUNTS.format(number))
+        for number, day in enumerate([5, 5, 2, 4, 9])
+    ]
+    other = plain.drop("customers_2025-01-01.csv", CUSTOMERS)
+    said = {outcome.drop.drop_id: outcome.late for outcome in (*outcomes, other)}
+
+    assert list(said.values()) == [False, False, True, True, False, False]
+    assert told_late(plain) == said
+    for gone in (first, early, same):  # each was there when the others came
+        retract(plain.runtime, gone.drop.drop_id, "wrong", "somebody")
+        said[gone.drop.drop_id] = None
+        assert told_late(plain) == said
+    assert said[between.drop.drop_id]
+
+
+def test_drop_is_not_late_for_what_it_observed_itself_before_it_was_taken_back_and_in_again(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", event_pipeline(tmp_path / "pipeline"))
+    drop_id = ledger.drop("events.csv", events(("A", "1", "2025-01-01"), ("A", "2", "2025-01-02"))).drop.drop_id
+    retract(ledger.runtime, drop_id, "wrong", "somebody")
+    restore(ledger.runtime, drop_id, "right", "somebody")
+
+    assert told_late(ledger) == {drop_id: False}
 
 
 # Metadata

@@ -38,10 +38,17 @@ def ledger(tmp_path: Path) -> Ledger:
     [
         (["12,2,6,Savings,D"], (1, 0, 0), {11}),
         (["11,1,5,Savings,D", "13,1,5,Savings,I"], (2, 0, 0), {12, 13}),
+        (["11,1,5,Savings,D", "13,1,5,Savings,I", "14,1,5,Savings,I", "15,1,9,Savings,I"], (2, 2, 0), {12, 15}),
         (["11,1,5,Savings,D", "11,7,,Giro,D", "12,,x,,d"], (2, 0, 1), set()),
         (["11,1,5,Savings,D", "11,1,5,Savings,U"], (0, 2, 0), {11, 12}),
     ],
-    ids=["of-a-customer-who-is-gone", "of-a-value-that-goes-on", "alike-but-for-other-cells", "and-not-deleted"],
+    ids=[
+        "of-a-customer-who-is-gone",
+        "of-a-value-that-goes-on",
+        "of-a-value-refused",
+        "alike-but-for-other-cells",
+        "and-not-deleted",
+    ],
 )
 def test_deletion_is_taken_by_its_key(ledger: Ledger, rows: list[str], counts: tuple[int, int, int], current: set[int]):
     outcome = ledger.drop("accounts_2025-10-04.csv", HEADER + "\n".join(rows) + "\n")

@@ -3,11 +3,13 @@
 import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from support.ledger import Ledger
+from support.ledger import Ledger, without_marts, work_on_tables_as_a_whole_from
 from support.small_files import DECEMBER, NOVEMBER, OCTOBER, accounts, customers, files, read_csv, timeline
 
+from core.history import UPDATED_IN_PLACE
 from core.ledger import Delivered
 
 
@@ -77,14 +79,38 @@ def test_same_bytes_of_a_later_moment_are_a_new_drop_without_a_new_version(ledge
     assert timeline(ledger, 1) == [("100.00", OCTOBER, None)]
 
 
-def test_state_that_returns_gives_three_versions(ledger: Ledger):
-    for moment, balance in (("2025-10-31", "100.00"), ("2025-11-30", "200.00"), ("2025-12-31", "100.00")):
-        ledger.drop(f"accounts_{moment}.csv", accounts((1, 1, balance)))
+@pytest.mark.parametrize("whole_from", [0, UPDATED_IN_PLACE], ids=["closed anew", "closed in place"])
+def test_state_that_returns_gives_three_versions(ledger: Ledger, whole_from: int):
+    with work_on_tables_as_a_whole_from(whole_from):
+        for moment, balance in (("2025-10-31", "100.00"), ("2025-11-30", "200.00"), ("2025-12-31", "100.00")):
+            ledger.drop(f"accounts_{moment}.csv", accounts((1, 1, balance)))
     assert timeline(ledger, 1) == [
         ("100.00", OCTOBER, NOVEMBER),
         ("200.00", NOVEMBER, DECEMBER),
         ("100.00", DECEMBER, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("before", "drop", "opened", "closed"),
+    [
+        ({"10-31": "1.00", "12-31": "2.00"}, ("11-30", "1.00"), 0, 0),
+        ({"10-31": "1.00", "12-31": "2.00"}, ("11-30", "3.00"), 1, 1),
+        ({"10-31": "1.00", "12-31": "2.00"}, ("11-30", "2.00"), 1, 2),
+        ({"10-31": "1.00", "12-31": "2.00"}, ("09-30", "3.00"), 1, 0),
+        ({"10-31": "1.00", "12-31": "2.00"}, ("12-31", "3.00"), 1, 1),
+        ({"10-31": "1.00", "12-31": "2.00"}, ("12-31", "1.00"), 0, 1),
+        ({"10-31": "1.00", "11-30": "2.00", "12-31": "3.00"}, ("11-30", "1.00"), 0, 1),
+    ],
+    ids=["unchanged", "between", "next-begins-earlier", "first", "replaced", "last-is-gone", "middle-is-gone"],
+)
+def test_woven_drop_counts_versions_that_are_new_and_those_gone_or_ended_earlier(
+    ledger: Ledger, before: dict[str, str], drop: tuple[str, str], opened: int, closed: int
+):
+    for day, balance in before.items():
+        ledger.drop(f"accounts_2025-{day}.csv", accounts((1, 1, balance)))
+    outcome = ledger.drop(f"accounts_2025-{drop[0]}.csv", accounts((1, 1, drop[1])))
+    assert (outcome.versions_opened, outcome.versions_closed) == (opened, closed)
 
 
 def test_as_of_comes_from_option_then_name_then_modification_time(ledger: Ledger):
@@ -109,6 +135,29 @@ def test_repeat_of_a_row_in_conflict_is_nothing_that_a_late_drop_has_to_consult(
 
     after = ledger.table("history_account", "account_id, balance, valid_from, valid_to")
     assert after == [(11, Decimal("4.00"), OCTOBER, None), *before]
+
+
+def test_complete_extract_without_a_good_row_closes_the_keys_that_it_lacks(tmp_path: Path):
+    closing = {"account.yaml": {"missing_keys": "close", "max_rejected": "1"}}
+    ledger = Ledger(tmp_path / "root", without_marts(tmp_path / "pipeline", closing))
+    ledger.drop("accounts_2025-10-31.csv", accounts((1, 1, "100.00"), (2, 1, "200.00")))
+    outcome = ledger.drop("accounts_2025-11-30.csv", accounts((1, 1, "-5.00")))
+
+    assert (outcome.rows_accepted, outcome.rows_rejected) == (0, 1)
+    assert timeline(ledger, 1) == [("100.00", OCTOBER, None)]
+    assert timeline(ledger, 2) == [("200.00", OCTOBER, NOVEMBER)]
+
+
+def test_delta_without_rows_observes_nothing(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", without_marts(tmp_path / "pipeline", {"account.yaml": {"mode": "delta"}}))
+    nothing = ledger.drop("accounts_2025-12-31.csv", accounts())
+    after = ledger.drop("accounts_2025-11-30.csv", accounts((1, 1, "100.00")))
+
+    assert (nothing.delivered, after.late) == (Delivered.ACCEPTED, False)
+    assert ledger.table("drop_ledger", "name, first_effective, last_effective") == [
+        ("accounts_2025-11-30.csv", NOVEMBER, NOVEMBER),
+        ("accounts_2025-12-31.csv", None, None),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ def forged(valid_from: str, valid_to: str, is_current: str, balance: str = "50")
 
 OVERLAPPING = forged("2025-10-01", "'2025-11-15'", "FALSE")
 REVERSED = forged("2025-10-20", "'2025-10-10'", "FALSE")
+EMPTY = forged("2025-10-20", "'2025-10-20'", "FALSE")
 OPEN_BUT_NOT_CURRENT = forged("2025-10-01", "NULL", "FALSE")
 SECOND_CURRENT = forged("2025-11-01", "NULL", "TRUE")
 SECOND_CURRENT_AS_THE_DROP_HAS_IT = forged("2025-11-01", "NULL", "TRUE", balance="150")
@@ -132,11 +133,12 @@ SECOND_CURRENT_AS_THE_DROP_HAS_IT = forged("2025-11-01", "NULL", "TRUE", balance
     [
         (OVERLAPPING, "history_account.no_overlap"),
         (REVERSED, "history_account.valid_from_before_valid_to"),
+        (EMPTY, "history_account.valid_from_before_valid_to"),
         (OPEN_BUT_NOT_CURRENT, "history_account.current_is_open"),
         (SECOND_CURRENT_AS_THE_DROP_HAS_IT, "history_account.no_overlap"),
         (SECOND_CURRENT, "history_account.one_current_version"),
     ],
-    ids=["overlapping", "reversed", "open-but-not-current", "second-current-alike", "second-current"],
+    ids=["overlapping", "reversed", "empty", "open-but-not-current", "second-current-alike", "second-current"],
 )
 def test_broken_timeline_refuses_the_next_drop_that_touches_it(filled: Ledger, forgery: str, check: str):
     tamper(filled, forgery)

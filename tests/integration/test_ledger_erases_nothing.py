@@ -7,10 +7,12 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from support.commands import Commands
 from support.ledger import Ledger, custom_pipeline
 from support.three_days import CUSTOMERS, DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
+from core.definition import BUILT_IN
 from core.errors import ConfigurationError
 from core.ledger import Delivered
 from core.rebuild import Selection, replay
@@ -68,6 +70,25 @@ def test_refusal_stays_when_the_same_bytes_are_accepted_later(ledger: Ledger, tm
     assert agrees_with_its_archive(ledger)
     replay(ledger.runtime, Selection(), None, quietly)
     assert {name: ledger.table(name) for name in LEDGER_TABLES} == before
+
+
+def test_row_that_was_refused_once_and_accepted_later_is_observed(ledger: Ledger, tmp_path: Path):
+    rules: list[object] = ["not_null", {"rule": "range", "max": 50}]
+    columns = yaml.safe_load((BUILT_IN / "lending" / "account.yaml").read_text(encoding="utf-8"))["columns"]
+    columns = [{**column, "rules": rules} if column["name"] == "balance" else column for column in columns]
+    strict = custom_pipeline(tmp_path / "strict", {"account.yaml": {"columns": columns, "max_rejected": 0}})
+    text = HEADER + "11,1,100.00,Savings\n12,2,5.00,Checking\n"
+    refused = Ledger(ledger.root, strict, ledger.clock).drop("accounts_2025-10-31.csv", text)
+    accepted = ledger.drop("accounts_2025-10-31.csv", text)
+    assert (refused.rows_rejected, accepted.rows_accepted) == (2, 2)
+    assert ledger.rows("SELECT sequence, line FROM rejected_row") == [(refused.sequence, 2)]
+
+    ledger.drop("accounts_2025-09-30.csv", HEADER + "11,1,7.00,Savings\n")
+    balances = "SELECT account_id, balance, is_current FROM history_account ORDER BY account_id, valid_from"
+    assert ledger.rows(balances) == [(11, 7, False), (11, 100, True), (12, 5, True)]
+
+    retract(ledger.runtime, accepted.drop.drop_id, "wrong", "somebody")
+    assert ledger.rows(balances) == [(11, 7, True)]
 
 
 def test_checks_that_refused_a_drop_stay_beside_those_that_let_it_in(ledger: Ledger, tmp_path: Path):

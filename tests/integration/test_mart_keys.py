@@ -146,8 +146,9 @@ def by_type(folder: Path) -> Ledger:
     )
 
 
+@HOW
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
-def test_mart_finds_the_rows_that_it_had_by_naming_itself(tmp_path: Path, together: bool):
+def test_mart_finds_the_rows_that_it_had_by_naming_itself(tmp_path: Path, together: bool, whole_from: int):
     ledger = by_type(tmp_path)
     texts = [
         f"{ACCOUNTS}11,1,1.00,Savings\n12,2,2.00,Savings\n",
@@ -155,7 +156,7 @@ def test_mart_finds_the_rows_that_it_had_by_naming_itself(tmp_path: Path, togeth
         f"{ACCOUNTS}11,1,1.00,Savings\n12,2,2.00,Checking\n",
     ]
     facts = [ledger.put(f"accounts_2026-01-0{day}.csv", text) for day, text in enumerate(texts, 1)]
-    with micro_batches_from(2):
+    with micro_batches_from(2), work_on_tables_as_a_whole_from(whole_from):
         outcomes = ledger.process(*facts) if together else [ledger.process(fact)[0] for fact in facts]
 
     assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * 3

@@ -55,8 +55,20 @@ def test_change_files_tell_what_was_added_changed_and_removed(published: dict[st
     ]
 
 
+def test_mart_with_more_rows_than_are_touched_is_not_computed_as_a_whole(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2026-01-01.csv", LATER.replace("Checking", "Savings"))
+    with work_on_tables_as_a_whole_from(1):
+        outcome = ledger.drop("accounts_2026-01-02.csv", LATER)
+
+    assert len(ledger.table("account_summary")) == 2
+    assert outcome.recomputed == {"account_summary": 0, "customer_profile": 1}
+
+
 def checked(ledger: Ledger, outcome: Outcome) -> set[str]:
-    found = ledger.rows("SELECT model FROM check_result WHERE drop_id = ?", [outcome.drop.drop_id])
+    found = ledger.rows(
+        "SELECT model FROM check_result WHERE drop_id = ? AND sequence = ?", [outcome.drop.drop_id, outcome.sequence]
+    )
     return {model for (model,) in found}
 
 
@@ -69,6 +81,23 @@ def test_mart_without_change_file_is_computed_once_for_files_that_wait_together(
     assert last.recomputed == {"account_summary": 2, "customer_profile": 3}
     assert "customer_profile" in checked(ledger, last) - checked(ledger, first)
     assert ledger.table("customer_profile", "customer_id, savings_accounts") == [(1, 1), (2, 1), (3, 0)]
+
+
+def test_mart_computed_once_for_several_files_is_so_for_what_each_of_them_touches(ledger: Ledger):
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)
+    first, last = ledger.process(
+        ledger.put("customers_2026-01-02.csv", CUSTOMERS.replace("Ann,Yes", "Ann,No")),
+        ledger.put("accounts_2026-01-02.csv", f"{ACCOUNTS}14,3,7.00,Savings\n"),
+    )
+
+    assert first.recomputed == {"account_summary": 1}
+    assert last.recomputed == {"account_summary": 1, "customer_profile": 2}
+    assert ledger.table("customer_profile", "customer_id, has_loan, savings_accounts") == [
+        (1, False, 1),
+        (2, False, 1),
+        (3, False, 1),
+    ]
 
 
 def test_mart_that_waits_is_computed_though_the_last_file_is_refused(ledger: Ledger):

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ledger import Ledger, micro_batches_from, with_unlimited_balances
+import yaml
+from support.ledger import Ledger, micro_batches_from, with_unlimited_balances, without_marts
 
 from core import micro_batch
-from core.definition import Pipeline
+from core.definition import BUILT_IN, Pipeline
 from core.ledger import Delivered
 
 pytestmark = pytest.mark.slow
@@ -159,3 +160,72 @@ def test_drop_that_a_check_refuses_is_refused_alone(tmp_path: Path):
         Delivered.QUARANTINED if balance.startswith("9") else Delivered.ACCEPTED for balance in balances
     ]
     assert ledger.rows("SELECT account_id FROM history_account ORDER BY 1") == [(1,), (2,), (4,), (5,), (6,)]
+
+
+TWICE = "".join(f"{account},1,{balance}.00,Savings\n" for account, balance in [(11, 3), (12, 3), (13, 4), (14, 5)])
+
+
+def account_columns(**rules: Any) -> list[dict[str, Any]]:
+    """The columns of an account; `rules` gives some of them others."""
+    columns = yaml.safe_load((BUILT_IN / "lending" / "account.yaml").read_text(encoding="utf-8"))["columns"]
+    return [{**column, "rules": rules.get(column["name"], column["rules"])} for column in columns]
+
+
+@pytest.mark.parametrize(
+    ("contract", "third", "accepted", "rejected", "opened", "closed", "warnings"),
+    [
+        ({"missing_keys": "close"}, "11,1,3.00,Savings\n", 1, 0, 1, 2, []),
+        ({"columns": account_columns(balance=["unique"])}, TWICE, 2, 2, 2, 0, []),
+        (
+            {"columns": account_columns(balance=[{"rule": "unique", "severity": "warn"}])},
+            *(TWICE, 4, 0, 4, 2, ["unique_balance (2): balance stands in several rows"]),
+        ),
+        (
+            {"columns": account_columns(customer_id=[{"rule": "relationship", "to": "customer.customer_id"}])},
+            *("11,1,3.00,Savings\n12,9,3.00,Savings\n", 1, 1, 1, 1, []),
+        ),
+        ({"columns": account_columns(balance=[])}, "11,1,3.00,Savings\n12,1,three,Savings\n", 1, 1, 1, 1, []),
+    ],
+    ids=["missing keys are closed", "values are unique", "values should be unique", "has parents", "cell of no type"],
+)
+def test_drop_that_may_not_be_judged_with_others_is_taken_alone(
+    tmp_path: Path,
+    contract: Mapping[str, Any],
+    third: str,
+    accepted: int,
+    rejected: int,
+    opened: int,
+    closed: int,
+    warnings: list[str],
+):
+    ledger = Ledger(tmp_path / "root", without_marts(tmp_path / "pipeline", {"account.yaml": contract}))
+    ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
+    texts = [f"11,1,{day}.00,Savings\n12,1,{day}0.00,Savings\n" for day in range(1, 6)]
+    texts[2] = third
+    facts = [ledger.put(f"accounts_2026-01-0{day}.csv", f"{accounts()}{text}") for day, text in enumerate(texts, 1)]
+    assert len(facts) == micro_batch.FEWEST
+
+    outcomes = ledger.process(*facts)
+
+    assert [outcome.delivered for outcome in outcomes] == [Delivered.ACCEPTED] * len(facts)
+    found = outcomes[2]
+    assert (found.rows_accepted, found.rows_rejected) == (accepted, rejected)
+    assert (found.versions_opened, found.versions_closed) == (opened, closed)
+    assert [warning for warning in found.warnings if not warning.startswith(("volume", "missing_keys"))] == warnings
+
+
+def test_drop_that_a_check_of_its_feed_may_refuse_is_taken_alone(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", without_marts(tmp_path / "pipeline", {"rate.yaml": {"missing_keys": "keep"}}))
+    outcomes = ledger.process(
+        *(
+            ledger.put(f"rates_2026-01-0{day}.csv", f"Method,MinBalance,Rate,LoanBonus\nmarginal,{floor},0.0{day},0\n")
+            for day, floor in enumerate([0, 0, 500, 0, 0], 1)
+        )
+    )
+    assert [(outcome.delivered, outcome.rule) for outcome in outcomes] == [
+        (Delivered.ACCEPTED, None),
+        (Delivered.ACCEPTED, None),
+        (Delivered.QUARANTINED, "check_failed"),
+        (Delivered.ACCEPTED, None),
+        (Delivered.ACCEPTED, None),
+    ]

@@ -247,6 +247,7 @@ def test_complete_extract_whose_rows_are_all_refused_closes_nothing(tmp_path: Pa
     outcome = found.drop("accounts_2025-11-30.csv", HEADER + "13,1,-5,Savings\n" * 2)
 
     assert (outcome.delivered, outcome.rule) == (Delivered.QUARANTINED, "too_many_rejected")
+    assert (outcome.rows_read, outcome.rows_rejected, outcome.rows_duplicate) == (2, 1, 1)
     assert tables(found)["history_account"] == before
 
 

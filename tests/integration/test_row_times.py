@@ -13,7 +13,7 @@ from support.ledger import Ledger, Template
 from core.drop import iso
 from core.ledger import Delivered
 from core.rebuild import Selection, replay
-from core.retract import retract
+from core.retract import restore, retract
 from core.verify import verify
 
 pytestmark = pytest.mark.slow
@@ -71,6 +71,15 @@ def test_as_of_may_be_the_last_moment_of_the_calendar(ledger: Ledger):
     found = ledger.rows("SELECT balance, valid_from, valid_to FROM history_account ORDER BY valid_from")
     assert found == [(200, then, between), (100, between, None)]
     assert differences(ledger) == ()
+
+
+def test_key_may_begin_with_nothing_but_nulls(tmp_path: Path):
+    columns = [{"name": "event_id", "rules": ["not_null"]}, {"name": "amount"}, {"name": "at", "type": "timestamp"}]
+    ledger = Ledger(tmp_path / "root", event_pipeline(tmp_path / "pipeline", {"columns": columns}))
+    outcome = ledger.drop("events.csv", events(("A", "", "2025-01-01")))
+
+    assert outcome.versions_opened == 1
+    assert ledger.table("history_event", HISTORY) == [("A", None, datetime(2025, 1, 1, tzinfo=UTC), None)]
 
 
 # How far ahead
@@ -193,3 +202,17 @@ def test_value_that_must_be_unique_may_stay_with_its_own_key(tmp_path: Path):
         (4, "amount", "unique"),
         (5, "amount", "unique"),
     ]
+
+
+def test_retraction_takes_back_a_key_from_the_first_of_its_times_on(template: Template):
+    day1, day2, day3 = (datetime(2025, 1, day, tzinfo=UTC) for day in (1, 2, 3))
+    with template.ledger() as ledger:
+        gone = ledger.drop("events_1.csv", events(("A", "1", "2025-01-01"), ("A", "3", "2025-01-03")))
+        ledger.drop("events_2.csv", events(("A", "2", "2025-01-02")))
+        before = [("A", 1, day1, day2), ("A", 2, day2, day3), ("A", 3, day3, None)]
+        assert ledger.table("history_event", HISTORY) == before
+
+        retract(ledger.runtime, gone.drop.drop_id, "wrong", "somebody")
+        assert ledger.table("history_event", HISTORY) == [("A", 2, day2, None)]
+        restore(ledger.runtime, gone.drop.drop_id, "right", "somebody")
+        assert ledger.table("history_event", HISTORY) == before
