@@ -25,7 +25,7 @@ def published(tmp_path: Path, lending: Pipeline, request: pytest.FixtureRequest)
     ledger = Ledger(tmp_path / "root", lending)
     with work_on_tables_as_a_whole_from(request.param):
         ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
-        ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)
+        ledger.drop("accounts_2026-01-01.csv", ACCOUNTS)  # fills the mart, so it has no change file
         ledger.drop("accounts_2026-01-02.csv", LATER)
         ledger.drop("customers_2026-01-03.csv", CUSTOMERS.replace("Bo,No", "Bo,Yes"))
     outputs = ledger.root / "outputs"
@@ -42,10 +42,8 @@ def test_change_files_tell_what_was_added_changed_and_removed(published: dict[st
     )
 
     assert changes == [
-        ["11", "added", "101.50"],
         ["11", "changed", "101.00"],
         ["11", "changed", "101.50"],
-        ["12", "added", "20400.00"],
         ["12", "removed", ""],
         ["14", "added", "7.07"],
     ]
