@@ -28,7 +28,7 @@ _MAKES = re.compile(
     re.VERBOSE,
 )
 ATTACHED_AS = "warehouse"
-# A small drop takes some 64 statements, most of them the same text each time.
+# A small drop takes some 42 statements, most of them the same text each time.
 STATEMENTS_KEPT = 512
 
 # What parses a text, or remembers how it did.
