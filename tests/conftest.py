@@ -78,6 +78,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no command of a test, in whatever process, fill the cache of the one who runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("caches")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _prepared_roots(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let new ledgers be copies."""
     Ledger.prepared = PreparedRoots(tmp_path_factory.mktemp("prepared"))

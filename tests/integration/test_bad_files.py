@@ -19,9 +19,9 @@ from support.bad_files import BAD, EXPECTED, GOOD, PROJECT, Expected, Rejected, 
 
 from core.definition import Pipeline
 from core.drop import iso
-from core.intake import MAX_LINE_BYTES
 from core.ledger import Delivered
 from core.outcome import Outcome
+from core.text_scan import MAX_LINE_BYTES
 from infra.inbox import dropped_file
 
 pytestmark = pytest.mark.slow

@@ -122,7 +122,12 @@ def test_fragment_is_put_in_as_it_is(engine):
     """What a contract says may hold `$`, which marks fragments in the statements."""
     sql = statement(
         "orphans",
-        {"column": "x", "parent": "(SELECT '${column} $$ $1' AS y, TRUE AS is_current)", "parent_key": "y"},
+        {
+            "observed": "observation",
+            "column": "x",
+            "parent": "(SELECT '${column} $$ $1' AS y, TRUE AS is_current)",
+            "parent_key": "y",
+        },
     )
     engine.execute(
         "CREATE OR REPLACE TEMP TABLE observation AS\n"
