@@ -178,6 +178,7 @@ def _write_differing(before: _Before, extract: Extract, path: Path) -> Layout | 
         physical_lines=scan.lines,
         lines_end_alike=scan.lines_end_alike,
         plainly_quoted=scan.plainly_quoted(of_file.delimiter),
+        has_long_lines=scan.has_long_lines,
     )
     return layout if layout.straight else None
 

@@ -195,5 +195,6 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: Te
         text.lines_end_alike,
         text.plainly_quoted(header.delimiter),
         compression,
+        has_long_lines=text.has_long_lines,
     )
     return Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)

@@ -150,7 +150,7 @@ class Layout:
     `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another, or opens text
     within a cell.
     `compression` is how the file is packed, if it is; all else is said of its text. `each_line_is_a_row` is whether
-    that is known already, so that nobody need find out.
+    that is known already, so that nobody need find out. `has_long_lines` is whether a line exceeds 1 MiB.
     """
 
     delimiter: str
@@ -162,11 +162,13 @@ class Layout:
     plainly_quoted: bool
     compression: Compression | None = None
     each_line_is_a_row: bool = False
+    has_long_lines: bool = False
 
     @property
     def straight(self) -> bool:
         """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
-        return self.lines_end_alike and self.plainly_quoted and self.row_cells in {None, self.width}
+        plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
+        return plain and self.row_cells in {None, self.width}
 
 
 class Session(Protocol):

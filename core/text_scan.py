@@ -8,6 +8,9 @@ from core.other_format import format_of
 from core.quote_scan import QuoteScan
 
 MAX_LINE_BYTES = 32 << 20
+LONG_LINE_BYTES = 1 << 20
+"""Longer lines are too long for an engine to read a file as it is."""
+
 MAX_HEADER = 1 << 20
 """The most bytes of a header; so many of the text's beginning are kept."""
 
@@ -28,6 +31,7 @@ class TextScan:
         self._last = b""
         self._since_line_feed = 0
         self._too_long = False
+        self.has_long_lines = False
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._not_utf8 = False
         self._has_controls = False
@@ -47,7 +51,11 @@ class TextScan:
             self._pairs += chunk.count(b"\r\n")
         self._last = chunk[-1:]
         first = chunk.find(b"\n")
-        self._too_long = self._too_long or self._since_line_feed + (len(chunk) if first < 0 else first) > MAX_LINE_BYTES
+        line = self._since_line_feed + (
+            len(chunk) if first < 0 else first
+        )  # those within a chunk are no longer than it
+        self._too_long = self._too_long or line > MAX_LINE_BYTES
+        self.has_long_lines = self.has_long_lines or line > LONG_LINE_BYTES
         self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
         self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)

@@ -196,6 +196,12 @@ def test_what_is_not_plain_is_read_whole(ledger: Ledger, before: str, after: str
     assert not compared_last(ledger, "accounts_2025-11-02.csv", after)
 
 
+def test_a_line_too_long_to_be_read_as_it_is_makes_a_file_be_read_whole(ledger: Ledger):
+    long = f"1,{'x' * 3_000_000},No\n"
+    ledger.drop("customers_2025-11-01.csv", f"{CUSTOMERS}{long}2,Bo,No\n")
+    assert not compared_last(ledger, "customers_2025-11-02.csv", f"{CUSTOMERS}{long}2,Bo,Yes\n")
+
+
 def test_a_drop_taken_back_or_a_damaged_archive_makes_the_next_file_be_read_whole(ledger: Ledger):
     first = ledger.drop("accounts_2025-11-01.csv", extract())
     last = ledger.drop("accounts_2025-11-02.csv", extract(changed=[1]))
