@@ -23,7 +23,7 @@ sys.argv[0] = "dropledger"
 try:
     main()
 finally:
-    print(*sorted({"pydantic", "yaml", "rich", "pydantic_settings"} & set(sys.modules)), file=sys.stderr)
+    print(*sorted({"pydantic", "yaml", "rich"} & set(sys.modules)), file=sys.stderr)
 """
 
 

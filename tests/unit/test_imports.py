@@ -10,7 +10,7 @@ from support.engines import PROJECT
 
 ALONE = """
 import os, sys
-import boto3, click, duckdb, pydantic_settings, structlog
+import boto3, click, duckdb, pydantic, structlog
 for module in sys.argv[1:]:
     if not (child := os.fork()):
         __import__(module)
