@@ -35,7 +35,7 @@ def block_with(page: str, command: str) -> list[tuple[str, str]]:
 def printed(command: str, folder: Path, path: str) -> str:
     """What a shell shows of a command, errors included."""
     env = {**environment(), "PATH": path, "LC_ALL": "C.UTF-8"}
-    for name in ("MAKELEVEL", "MAKEFLAGS"):  # of a `make test` that runs this, whose targets would tell more
+    for name in ("MAKELEVEL", "MAKEFLAGS", "VENV"):  # of a `make test` that runs this
         env.pop(name, None)
     done = subprocess.run(
         ["sh", "-c", command],
