@@ -20,6 +20,7 @@ from core.definition import Pipeline
 from core.drop import sha256_of
 from core.errors import DataRefused, Postponed
 from core.intake import Extract
+from core.ledger import LedgerRow
 from core.line_difference import differing_lines
 from core.ports import Layout, Session
 from core.rules import parse_fragments, rules_over_rows, staging_predicates
@@ -76,7 +77,8 @@ def read_differing(
     lines = workspace / "differing_lines"
     try:
         differing = _write_differing(before, extract, lines)
-        if differing is None or not _type(session, extract, lines, differing):
+        found = None if differing is None else _type(session, extract, lines, differing)
+        if found is None:
             return None
     except DataRefused as error:
         if error.rule == "not_computable":  # the transaction is over
@@ -89,7 +91,7 @@ def read_differing(
         return None
     session.load(extract.path, replace(layout, each_line_is_a_row=True), source, drop_id=extract.drop_id)
     rows, at = layout.physical_lines - 1, extract.as_of.moment
-    return Validated(rows, rows, 0, 0, 0, at, at, compared)
+    return Validated(rows, rows, 0, 0, 0, at, at, compared, rule_counts={**found, "repeated": 0})
 
 
 def _may_be_compared(pipeline: Pipeline, contract: Contract) -> bool:
@@ -105,19 +107,20 @@ def _may_be_compared(pipeline: Pipeline, contract: Contract) -> bool:
 def _drop_before(runtime: Runtime, session: Session, extract: Extract, until: datetime | None) -> _Before | None:
     """The newest drop of the feed, if it was read under this contract, all its rows went in, and its file is whole."""
     contract, as_of = extract.contract, extract.as_of.moment
-    found = session.query(statement("drop_before"), {"feed": contract.feed})
-    if not found or until is None or not found[0]["as_of"] == until < as_of:
+    found = session.query(statement("drop_before", {"columns": ledger.COLUMNS}), {"feed": contract.feed})
+    if not found:
         return None
-    row = found[0]
+    row, drop = found[0], ledger.row_of(found[0])
     if (
-        row["contract_sha256"] != contract.sha256
+        until is None
+        or not drop.as_of == until < as_of
+        or drop.contract_sha256 != contract.sha256
         or row["rows_read"] != row["rows_accepted"]
         or row["retractions_since"]
     ):
         return None
-    failing = _failing(session, contract, row)
-    drop = ledger.find(session, row["drop_id"])
-    if failing is None or drop is None:
+    failing = _failing(session, contract, drop)
+    if failing is None:
         return None
     try:
         path = path_of(runtime, drop)
@@ -126,7 +129,7 @@ def _drop_before(runtime: Runtime, session: Session, extract: Extract, until: da
         return None
 
 
-def _failing(session: Session, contract: Contract, row: Mapping[str, Any]) -> dict[str, int] | None:
+def _failing(session: Session, contract: Contract, drop: LedgerRow) -> dict[str, int] | None:
     """How many rows of a drop failed each check of the staging layer; None where two checks share a name and failed."""
     found = session.query(
         """SELECT check_name, sum(failing_rows) AS failing, count(*) AS checks
@@ -135,7 +138,7 @@ def _failing(session: Session, contract: Contract, row: Mapping[str, Any]) -> di
             AND sequence = :sequence
             AND layer = 'staging'
         GROUP BY check_name""",
-        {"drop_id": row["drop_id"], "sequence": row["sequence"]},
+        {"drop_id": drop.drop_id, "sequence": drop.sequence},
     )
     failing = {check["check_name"]: int(check["failing"]) for check in found}
     asked = {name for _, name in staging_predicates(contract)}
@@ -196,14 +199,17 @@ def _text(path: Path) -> Iterator[bytes]:
             chunk = file.read(_CHUNK)
 
 
-def _type(session: Session, extract: Extract, path: Path, layout: Layout) -> bool:
-    """Type the differing lines into `_dl_parsed` and `_dl_gone`; whether each is a row, and all newer ones go in."""
+def _type(session: Session, extract: Extract, path: Path, layout: Layout) -> Mapping[str, Any] | None:
+    """Type the differing lines into `_dl_parsed` and `_dl_gone`; the `overview` of the newer ones.
+
+    None where one is no row, or a newer one does not go in.
+    """
     contract = extract.contract
     session.load(path, layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE, "file": "_dl_place,"}
     typed = session.select_rows(_SOURCE, "_dl_compared", statement("parse", fragments), effective_times(extract))
     if typed != layout.physical_lines - 1:
-        return False
+        return None
     for name, side in (("_dl_parsed", ">"), ("_dl_gone", "<")):
         session.view(
             name,
@@ -212,7 +218,8 @@ def _type(session: Session, extract: Extract, path: Path, layout: Layout) -> boo
             WHERE CAST(_dl_place AS BIGINT) {side} 0""",
         )
     session.view("observation", "SELECT * FROM _dl_parsed")
-    return is_clean(contract, overview(session, contract, _SOURCE))
+    found = overview(session, contract, _SOURCE)
+    return found if is_clean(contract, found) else None
 
 
 def _compared(runtime: Runtime, session: Session, contract: Contract, before: _Before) -> Compared | None:

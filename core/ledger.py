@@ -6,7 +6,7 @@ checks. So a drop that was quarantined and is accepted later keeps its refusal.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -78,10 +78,9 @@ COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, seq
 
 
 def row_of(record: Mapping[str, Any]) -> LedgerRow:
-    """A drop by the columns that `COLUMNS` names."""
-    return LedgerRow(
-        **{**record, "status": Status(record["status"]), "as_of_source": AsOfSource(record["as_of_source"])}
-    )
+    """A drop by the columns that `COLUMNS` names, among others."""
+    found = {field.name: record[field.name] for field in fields(LedgerRow)}
+    return LedgerRow(**{**found, "status": Status(found["status"]), "as_of_source": AsOfSource(found["as_of_source"])})
 
 
 def rows(session: Session, select: str, parameters: Parameters) -> list[LedgerRow]:

@@ -97,7 +97,6 @@ def _merged(
     """
     following = iter([*wanted, (None, b"")])
     key, line = next(following)
-    at = len(header)
     for number, block in enumerate(blocks):
         if b'"' in block or (number == 0 and not block.startswith(header)):
             raise _NotPlain

@@ -1,6 +1,6 @@
 """What the ledger says when a drop comes, asked in one statement."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 
 from core.definition import Pipeline
@@ -8,8 +8,6 @@ from core.intake import Drop
 from core.ledger import IN_HISTORY_SQL, Delivered, LedgerRow, Volume, behind, initial_times, row_of
 from core.ports import Session
 from core.sql import statement
-
-_ROW = tuple(field.name for field in fields(LedgerRow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ def standing(session: Session, drop: Drop, pipeline: Pipeline) -> Standing:
         statement("standing", {"in_history": IN_HISTORY_SQL}),
         {"drop_id": drop.drop_id, "claim_id": drop.claim.claim_id, "feed": drop.feed, "as_of": drop.as_of.moment},
     )
-    known = row_of({name: found[name] for name in _ROW}) if found["drop_id"] else None
+    known = row_of(found) if found["drop_id"] else None
     observed: datetime | None = found["observed_until"]
     return Standing(
         known,

@@ -1,11 +1,8 @@
 -- The drop of a feed that observed last, and whether anything was done since that the ledger does not show on it.
 SELECT
-    l.drop_id,
-    l.sequence,
-    l.as_of,
+    ${columns},
     l.rows_read,
     l.rows_accepted,
-    l.contract_sha256,
     (
         SELECT count(*)
         FROM retraction AS r
