@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,7 @@ from support.engines import MISSING
 from support.ledger import Ledger, PreparedRoots, Template
 
 from core.definition import Pipeline, load_pipeline
+from infra.duckdb_session import DuckDBSession
 
 SHARED_MEMORY = "/dev/shm"
 
@@ -107,6 +109,20 @@ def new_ledger(tmp_path: Path, lending: Pipeline) -> Callable[[str], Ledger]:
 def ledger(tmp_path: Path, lending: Pipeline) -> Ledger:
     """A fresh root for the lending pipeline."""
     return Ledger(tmp_path / "root", lending)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that sessions in DuckDB run."""
+    found: list[str] = []
+    run = DuckDBSession._engine
+
+    def recorded(session: DuckDBSession, sql: str, parameters: Any = None) -> Any:
+        found.append(sql)
+        return run(session, sql, parameters)
+
+    monkeypatch.setattr(DuckDBSession, "_engine", recorded)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,20 @@ def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehous
 # Who writes
 
 
+def assert_overtaken_by_a_late_statement(
+    change: Callable[[], None], open_warehouse: Opened, successor: DatabricksWarehouse, databricks: Server
+) -> None:
+    """A statement of a dead writer slips into a change of its successor, which is told so, as is the dead one."""
+    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
+    with ThreadPoolExecutor(1) as threads:
+        sent = threads.submit(written, open_warehouse(), 1)
+        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
+        die(successor, "process 1 on another machine", "2020-01-01")
+        with pytest.raises(Overtaken, match="process that died has written to t"):
+            change()
+        assert isinstance(sent.exception(), Overtaken)
+
+
 @pytest.mark.usefixtures("emptied")
 def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it_came_into(
     open_warehouse: Opened, databricks: Server
@@ -149,14 +163,7 @@ def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it
             databricks.ask("DELETE", "/_faults")
             until(lambda: session.count("t") == 2, 60)
 
-    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
-    with ThreadPoolExecutor(1) as threads:
-        sent = threads.submit(written, open_warehouse(), 1)
-        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
-        die(successor, "process 1 on another machine", "2020-01-01")
-        with pytest.raises(Overtaken, match="process that died has written to t"):
-            overtaken()
-        assert isinstance(sent.exception(), Overtaken)
+    assert_overtaken_by_a_late_statement(overtaken, open_warehouse, successor, databricks)
     written(successor, 3)
     assert ids(successor) == [3]
 
@@ -178,14 +185,7 @@ def test_statement_that_the_fence_lets_through_is_undone_after_a_change_that_fai
             with session.transaction():
                 session.execute("INSERT INTO t VALUES (3)")
 
-    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
-    with ThreadPoolExecutor(1) as threads:
-        sent = threads.submit(written, open_warehouse(), 1)
-        until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
-        die(successor, "process 1 on another machine", "2020-01-01")
-        with pytest.raises(Overtaken, match="process that died has written to t"):
-            overtaken()
-        assert isinstance(sent.exception(), Overtaken)
+    assert_overtaken_by_a_late_statement(overtaken, open_warehouse, successor, databricks)
     written(successor, 4)
     assert ids(successor) == [4]
 

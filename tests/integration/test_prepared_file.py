@@ -13,7 +13,6 @@ from support.in_process import run
 from core import __version__
 from core.runtime import Runtime
 from handlers.wiring import wire
-from infra.duckdb_session import DuckDBSession
 
 SAMPLES = sorted((PROJECT / "samples" / "day1").iterdir())
 
@@ -26,16 +25,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def opened(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+def opened(cache: Path, tmp_path: Path, statements: list[str]) -> Callable[..., int]:
     """Opens the warehouse of a root by this name; how many statements that took."""
-    statements: list[str] = []
-    engine = DuckDBSession._engine
-
-    def counted(session: DuckDBSession, sql: str, parameters: Any = None) -> Any:
-        statements.append(sql)
-        return engine(session, sql, parameters)
-
-    monkeypatch.setattr(DuckDBSession, "_engine", counted)
 
     def open_one(name: str) -> int:
         statements.clear()

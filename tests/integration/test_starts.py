@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.engines import PROJECT
@@ -14,7 +13,6 @@ from support.ledger import Ledger
 
 from core.definition import Pipeline
 from core.migrations import newest
-from infra.duckdb_session import DuckDBSession
 
 TELL = """
 import sys
@@ -70,20 +68,6 @@ def test_package_has_its_pipelines_checked(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "decimal(18,2)\n"
     assert not (tmp_path / "nowhere").exists()
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that sessions run."""
-    found: list[str] = []
-    run = DuckDBSession._engine
-
-    def recorded(session: DuckDBSession, sql: str, parameters: Any = None) -> Any:
-        found.append(sql)
-        return run(session, sql, parameters)
-
-    monkeypatch.setattr(DuckDBSession, "_engine", recorded)
-    return found
 
 
 def test_new_ledger_has_no_rows_to_migrate(tmp_path: Path, lending: Pipeline, statements: list[str]):
