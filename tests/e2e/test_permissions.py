@@ -213,8 +213,8 @@ def test_file_that_this_user_may_not_take_does_not_keep_the_others(console: Cons
         ("warehouse", "process", "the folder {root}/warehouse cannot be written to"),
         ("warehouse", "verify", "the folder {root}/warehouse cannot be written to"),
         ("warehouse/ledger.duckdb", "process", "the file {root}/warehouse/ledger.duckdb cannot be opened"),
-        ("work", "process", "Permission denied: '{root}/work/"),
-        ("outputs", "process", "Permission denied: '{root}/outputs/"),
+        ("work", "process", "Permission denied: '{root}/{what}/"),
+        ("outputs", "process", "Permission denied: '{root}/{what}/"),
     ],
 )
 def test_folder_that_may_not_be_written_to_is_called_so_and_no_full_disk(
@@ -234,7 +234,7 @@ def test_folder_that_may_not_be_written_to_is_called_so_and_no_full_disk(
         done = as_a_stranger(folder, command, *files, "--root", folder / "ledger")
 
         assert done.returncode == 4
-        assert said.format(root=folder / "ledger") in done.stderr
+        assert said.format(root=folder / "ledger", what=what) in done.stderr
         assert "Try: give this user the right to read and write there" in done.stderr
         assert "disk" not in done.stderr
 
