@@ -72,10 +72,9 @@ def admit(
     validated = _NOTHING_READ
     if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            workspace = runtime.store.workspace(drop.claim.claim_id)
-            until = found.observed_until
+            lines, until = runtime.store.staged(drop.claim.claim_id, "differing_lines"), found.observed_until
             compared = (
-                read_differing(runtime, session, extract, _SOURCE, workspace, until, bulk) if refusal is None else None
+                read_differing(runtime, session, extract, _SOURCE, lines, until, bulk) if refusal is None else None
             )
             if compared is None:
                 session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
@@ -126,18 +125,17 @@ def compute_marts(
 
 
 def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Sequence[Refreshed]) -> None:
-    """Write what the refresh of the marts changed into the drop's workspace, to be published after the commit.
+    """Stage what the refresh of the marts changed, to be published after the commit.
 
     Of a mart that was filled the artifact is the change.
     """
-    workspace = runtime.store.workspace(drop.claim.claim_id)
     for found in refreshed:
         if found.mart.file.changes and found.filled:
-            (workspace / INITIAL).touch()
+            runtime.store.staged(drop.claim.claim_id, INITIAL).touch()
         elif found.mart.file.changes:
             texts = mart.texts_to_make_harmless(session, runtime.pipeline, found.mart)
             select = mart.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export(select, workspace / CHANGES)
+            session.export(select, runtime.store.staged(drop.claim.claim_id, CHANGES))
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:
@@ -178,7 +176,7 @@ def conclude(
     """Stage the report of a drop that was accepted; its outcome."""
     versions = {"versions_opened": folded.versions_opened, "versions_closed": folded.versions_closed}
     report.write_report(
-        runtime.store.workspace(drop.claim.claim_id) / REPORT,
+        runtime.store.staged(drop.claim.claim_id, REPORT),
         drop,
         outcome=Delivered.ACCEPTED,
         generated_at=received_at,
@@ -293,7 +291,7 @@ class _Admission:
         checks.record(session, {(self.drop.drop_id, sequence): results})
         quarantine.stage_reason(self.runtime.store, self.drop, refusal, self.received_at)
         report.write_report(
-            self.runtime.store.workspace(self.drop.claim.claim_id) / REPORT,
+            self.runtime.store.staged(self.drop.claim.claim_id, REPORT),
             self.drop,
             outcome=Delivered.QUARANTINED,
             generated_at=self.received_at,

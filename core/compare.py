@@ -53,14 +53,14 @@ def read_differing(
     session: Session,
     extract: Extract,
     source: str,
-    workspace: Path,
+    lines: Path,
     until: datetime | None,
     bulk: Bulk | None,
 ) -> Validated | None:
     """Leave in `observation` what an extract observes otherwise than the drop before it; None if all is to be read.
 
     The whole file is loaded as `source` then, and `_dl_parsed` and `_dl_gone` have the rows that only it and only the
-    drop before it has. `workspace` is a folder for the lines on their way; `until` the latest effective time observed.
+    drop before it has. `lines` is a place for the lines on their way; `until` the latest effective time observed.
     """
     contract, layout = extract.contract, extract.layout
     if not (
@@ -74,7 +74,6 @@ def read_differing(
     before = _drop_before(runtime, session, extract, until)
     if before is None:
         return None
-    lines = workspace / "differing_lines"
     try:
         differing = _write_differing(before, extract, lines)
         found = None if differing is None else _type(session, extract, lines, differing)

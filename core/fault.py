@@ -14,7 +14,7 @@ from core.outcome import Outcome
 from core.ports import Store
 
 FAILED = "failed.json"
-"""The note in a claim's workspace that says which error its file met; `doctor` reads it."""
+"""The note staged for a claim that says which error its file met; `doctor` reads it."""
 
 COMPLETE = "dropledger watch --once takes it up again"
 """What to try where a file waits in work or in an inbox that nothing watches."""
@@ -81,7 +81,7 @@ def set_apart(drop: Drop, error: Exception, at: datetime, store: Store) -> Outco
     postponed = isinstance(failure, Postponed)
     if not postponed:
         note = {"name": drop.name, "error": str(failure), "dropledger": __version__, "failed_at": iso(at)}
-        path = store.workspace(drop.claim.claim_id) / FAILED
+        path = store.staged(drop.claim.claim_id, FAILED)
         path.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     return Outcome(
         drop,

@@ -60,10 +60,14 @@ def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Ou
 def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[Outcome], None]]:
     """A list of all outcomes that are told from now on, and how to tell one; it outlives work that begins again."""
     outcomes: list[Outcome] = []
+    untaken: set[tuple[str, str | None]] = set()
 
     def note(outcome: Outcome) -> None:
         content = outcome.drop.claim.dropped.content
-        outcomes[:] = [one for one in outcomes if one.taken or one.drop.claim.dropped.content != content]
+        if content in untaken:
+            outcomes[:] = [one for one in outcomes if one.taken or one.drop.claim.dropped.content != content]
+        if not outcome.taken:
+            untaken.add(content)
         outcomes.append(outcome)
         tell(outcome)
 
@@ -116,8 +120,8 @@ def settle(
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
     """Remove what a process had staged that died before its commit: taken with others, a drop may have less to tell."""
     for drop in drops:
-        workspace = runtime.store.workspace(drop.claim.claim_id)
-        staged = [workspace / name for name in STAGED if (workspace / name).exists()]
+        places = [runtime.store.staged(drop.claim.claim_id, name) for name in STAGED]
+        staged = [path for path in places if path.exists()]
         if staged and not ledger.drops_of(session, [drop.claim.claim_id]):
             for path in staged:
                 path.unlink()

@@ -40,9 +40,9 @@ class _CopyStore:
         self._store = store
         self._folder = folder
 
-    def workspace(self, claim_id: str) -> Path:
+    def staged(self, claim_id: str, name: str) -> Path:
         del claim_id
-        return self._folder
+        return self._folder / name
 
     def exists(self, name: str) -> bool:
         return self._store.exists(name)

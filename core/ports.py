@@ -81,12 +81,16 @@ class Store(Protocol):
         """What was claimed or landed and does not go on by itself, each with what to try; for `doctor`."""
         ...
 
-    def workspace(self, claim_id: str) -> Path:
-        """A local folder for files that belong to a claim; it lasts until `release`."""
+    def claim_ids(self) -> list[str]:
+        """The claims that lie in work, at least those that may be committed."""
+        ...
+
+    def staged(self, claim_id: str, name: str) -> Path:
+        """A local place for a file that belongs to a claim, in a folder that is there; it lasts until `release`."""
         ...
 
     def secure(self, claims: Sequence[Claim]) -> None:
-        """Make what lies in the workspaces of claims survive a crash."""
+        """Make what is staged for claims survive a crash."""
         ...
 
     def temporary(self) -> AbstractContextManager[Path]:
@@ -104,7 +108,7 @@ class Store(Protocol):
         ...
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Forget claims and their workspaces."""
+        """Forget claims, and what is staged for them."""
         ...
 
     def remove(self, name: str) -> None:

@@ -25,7 +25,7 @@ REASON = "reason.json"
 REJECTS = "rejects.csv"
 MANIFEST = "outputs/manifest.json"
 STAGED = (CHANGES, INITIAL, REPORT, REASON, REJECTS)
-"""What may lie in a claim's workspace, to be put in its place when the drop is committed."""
+"""What may be staged for a claim, to be put in its place when the drop is committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,17 @@ def publish(
 ) -> str | None:
     """Put each drop's own files and the marts' artifacts in place, the manifest last.
 
-    `drops` are drop_ids in order of receipt, each with the claim_id in whose workspace its own files were staged;
+    `drops` are drop_ids in order of receipt, each with the claim_id that its own files were staged for;
     `newest` is the drop that the artifacts stand for. Unless `whole`, the artifacts stay as they are, and in the
     manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
     crash between commit and publish is mended. Where it is known what was published `last`, large CSVs are brought up
     to date by their changed lines; the SHA-256 of the manifest is given for the next time, where that may be worth it.
     """
     entries, files = [], {}
-    initial = any(claim_id and (store.workspace(claim_id) / INITIAL).exists() for claim_id in drops.values())
+    initial = any(claim_id and store.staged(claim_id, INITIAL).exists() for claim_id in drops.values())
     for drop_id, claim_id in drops.items():
         for staged, name in zip((CHANGES, REPORT), artifacts_of(drop_id), strict=True):
-            path = store.workspace(claim_id) / staged if claim_id else None
+            path = store.staged(claim_id, staged) if claim_id else None
             if path is not None and path.exists():
                 entries.append(_entry(path, name, drop_id))
                 files[f"outputs/{name}"] = path

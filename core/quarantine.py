@@ -22,7 +22,7 @@ _ROOM = len(".reason.json")
 
 
 def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -> None:
-    """Write the reason into the claim's workspace, before the outcome is recorded."""
+    """Stage the reason, before the outcome is recorded."""
     reason: dict[str, Any] = {
         "drop_id": drop.drop_id,
         "name": drop.name,
@@ -36,12 +36,12 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
         "error": f"{refusal.what}: {refusal.detail}" if refusal.detail else refusal.what,
         "fix": refusal.hint,
     }
-    path = store.workspace(drop.claim.claim_id) / REASON
+    path = store.staged(drop.claim.claim_id, REASON)
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
 def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
-    """Write the refused rows of the delivery, in order of line, into the claim's workspace."""
+    """Stage the refused rows of the delivery, in order of line."""
     raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
     session.export(
         f"""SELECT line, column_name, rule, reason, {raw} AS raw
@@ -49,7 +49,7 @@ def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pip
         WHERE drop_id = {literal(drop.drop_id)}
             AND sequence = {sequence}
         ORDER BY line""",
-        store.workspace(drop.claim.claim_id) / REJECTS,
+        store.staged(drop.claim.claim_id, REJECTS),
     )
 
 
@@ -81,7 +81,7 @@ def unresolved(store: Store, superseded: Callable[[Iterable[str]], set[str]]) ->
 
 def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
     """Whether a file has the staged refused rows of this drop, put there by a process that died or is as far."""
-    path = store.workspace(drop.claim.claim_id) / REJECTS
+    path = store.staged(drop.claim.claim_id, REJECTS)
     return path.exists() and cmp(store.local_copy(name), path, shallow=False)
 
 
@@ -100,15 +100,18 @@ def drop_told(store: Store, reason: str) -> str | None:
 
 def place_rejects(store: Store, drop: Drop) -> None:
     """Put the staged refused rows where those of a file of this name would be in quarantine."""
-    path = store.workspace(drop.claim.claim_id) / REJECTS
+    path = store.staged(drop.claim.claim_id, REJECTS)
     if path.exists():
         store.put({f"{file_name(store, drop)}.rejects.csv": path})
 
 
 def set_apart(store: Store, drop: Drop) -> str:
     """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
-    name, workspace = file_name(store, drop), store.workspace(drop.claim.claim_id)
-    staged = {f"{name}.reason.json": workspace / REASON, f"outputs/{artifacts_of(drop.drop_id)[1]}": workspace / REPORT}
+    name, claim_id = file_name(store, drop), drop.claim.claim_id
+    staged = {
+        f"{name}.reason.json": store.staged(claim_id, REASON),
+        f"outputs/{artifacts_of(drop.drop_id)[1]}": store.staged(claim_id, REPORT),
+    }
     store.put({target: path for target, path in staged.items() if path.exists()})
     place_rejects(store, drop)
     store.keep({name: drop.claim})

@@ -78,9 +78,7 @@ def is_lost(store: Store, warehouse: Warehouse) -> bool:
 
 def in_work(store: Store, session: Session) -> frozenset[str]:
     """The drops that are in the ledger and, as a process died, still in work: they are not in the archive yet."""
-    return ledger.drops_of(
-        session, sorted({name.split("/")[1] for name in store.names("work/") if name.count("/") > 1})
-    )
+    return ledger.drops_of(session, store.claim_ids())
 
 
 def has_files(store: Store) -> bool:

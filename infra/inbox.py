@@ -103,7 +103,7 @@ class Inbox:
             FileNotFoundError: a folder above it is gone, or a link out of the inbox has taken its place.
         """
         source = path_of(dropped.uri)
-        if not source.parent.resolve(strict=True).is_relative_to(self.path.resolve()):
+        if source.parent != self.path and not source.parent.resolve(strict=True).is_relative_to(self.path.resolve()):
             raise FileNotFoundError(f"{source} does not lie in {self.path}")
         return source
 

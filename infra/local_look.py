@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from core.fault import COMPLETE, FAILED, read_note
+from infra import claim_folder
 from infra.inbox import may
 
 FOLDERS = ("inbox", "work", "archive", "quarantine", "outputs", "warehouse")
@@ -20,15 +21,15 @@ def listed(folder: Path) -> list[Path]:
 def stuck(root: Path) -> list[tuple[str, str]]:
     """What was claimed and does not go on by itself, each with what to try."""
     found, unfinished = [], 0
-    for workspace in (path for path in listed(root / "work") if path.is_dir()):
+    for claim_id, content in claim_folder.claims_in(root / "work"):
         try:
-            note = read_note((workspace / FAILED).read_bytes())
+            note = read_note(claim_folder.place(root / "work", claim_id, FAILED).read_bytes())
         except OSError:
             unfinished += 1
             continue
         hint = (
-            f"{COMPLETE}, also after an upgrade; report it if it fails again; to do without the file, move the "
-            f"folder {workspace} away: content is the file, claim.json says what it was"
+            f"{COMPLETE}, also after an upgrade; report it if it fails again; to do without the file, move {content} "
+            f"away: {claim_folder.JOURNAL} beside it says what it was"
         )
         found.append((f"{note.get('error')}, at {note.get('failed_at')} in {note.get('dropledger')}", hint))
     if unfinished:

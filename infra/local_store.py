@@ -1,39 +1,33 @@
 """The root as a local folder.
 
-A claim is a folder `work/<claim_id>/` with `claim.json`, which says what was claimed, and `content`, the
-bytes. `claim.json` is made durable first; the move of the file to `content` is the claim, and the move of
-`content` to its last place ends it.
-
 What is done to many files is done by some threads: the file system then makes several durable in one go, where
 one by one each would wait for a turn of the disk.
 """
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import gettempdir
 from typing import BinaryIO
 
-from core.drop import Claim, FileDropped, described, iso, restored
+from core.drop import Claim, FileDropped, iso
 from core.errors import ConfigurationError, DropledgerError
 from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
-from infra import file_errors, local_look
-from infra.file_names import path_of, readable
+from infra import claim_folder, file_errors, local_look
+from infra.file_names import readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
-from infra.inbox import Inbox, dropped_file, may, modified_at
+from infra.inbox import Inbox
+from infra.local_claims import LocalClaims
 from infra.local_look import FOLDERS, listed
-from infra.private_file import Original, copied, copy_at_rest, make_private, sync
+from infra.private_file import Original, copied
 from infra.refusals import Refusals
 from infra.several import for_each
 from infra.turns import held
@@ -56,8 +50,8 @@ class LocalStore:
         self._inbox = Inbox(self._root / "inbox")
         self._clock = clock
         self._waiting = waiting
-        self._original = original
         self._refusals = Refusals()
+        self._claims = LocalClaims(self._root, self._inbox, clock, original, self._refusals)
 
     @property
     def root(self) -> str:
@@ -139,104 +133,22 @@ class LocalStore:
         return self._inbox.arrivals(beginning)
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
-        claims = [claim for claim in for_each(self._claim, dropped) if claim is not None]
-        # What a folder lists is made durable once for all of them, where they are before where they were.
-        if claims:
-            sync(self._root / "work")
-        for folder in {path_of(fact.uri).parent for fact in dropped if not fact.keep_original}:
-            with suppress(FileNotFoundError):  # the inbox may go when the files are out of it
-                sync(folder)
-        return claims
-
-    def _claim(self, dropped: FileDropped) -> Claim | None:
-        try:
-            return self._claim_copy(dropped) if dropped.keep_original else self._claim_landed(dropped)
-        except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
-            self._refusals.note(dropped.uri, error)
-            return None
+        return self._claims.claim(dropped)
 
     def refused(self) -> DropledgerError | None:
         return self._refusals.told()
 
-    def _claim_landed(self, dropped: FileDropped) -> Claim | None:
-        try:
-            source = self._inbox.source_of(dropped)
-            if dropped_file(source).modified_at != dropped.modified_at:
-                return None  # another file by now, which may still be written to
-        except FileNotFoundError:
-            return None
-        if not may(source, os.R_OK):  # then not even a copy could be made of it
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
-        workspace = self._new_workspace()
-        content = workspace / "content"
-        try:
-            _write_durably(workspace / _CLAIM, described(dropped))
-            _move(source, content)
-        except OSError as error:
-            if not content.exists():  # network mounts tell of errors of what they have done
-                shutil.rmtree(workspace, ignore_errors=True)
-                if isinstance(error, FileNotFoundError):
-                    return None
-                raise
-        if not stat.S_ISREG(content.lstat().st_mode):  # a link that took the file's place would lead out of the inbox
-            with suppress(OSError):
-                os.rename(content, source)
-            shutil.rmtree(workspace)
-            return None
-        make_private(content)
-        sync(workspace)
-        # Another file may have taken the place of the one that landed.
-        return _as_it_is(Claim(workspace.name, content, dropped))
-
-    def _claim_copy(self, dropped: FileDropped) -> Claim | None:
-        workspace = self._new_workspace()
-        copy, content = workspace / "copy", workspace / "content"
-        try:
-            dropped = replace(self._original(dropped, copy), keep_original=False)
-            _write_durably(workspace / _CLAIM, described(dropped))
-            os.replace(copy, content)
-        except BaseException as error:
-            shutil.rmtree(workspace, ignore_errors=True)
-            if isinstance(error, FileNotFoundError):
-                return None
-            raise
-        sync(workspace)
-        return _as_it_is(Claim(workspace.name, content, dropped))
-
-    def _new_workspace(self) -> Path:
-        workspace = self._root / "work" / f"{self._clock():%Y%m%dT%H%M%S%f}-{secrets.token_hex(4)}"
-        try:
-            workspace.mkdir(PRIVATE)
-        except PermissionError as error:  # which is that of the root, not of the file that is to be taken
-            raise file_errors.unavailable(self._root, error) from error
-        return workspace
-
     def unfinished(self) -> list[Claim]:
-        found = []
-        for workspace in (path for path in listed(self._root / "work") if path.is_dir()):
-            named = str(workspace)
-            try:
-                claim = _left(workspace)
-                if claim is not None:
-                    named = claim.dropped.uri
-                    make_private(claim.path)
-                    found.append(_as_it_is(claim))
-            except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
-                self._refusals.note(named, error)
-        return found
+        return self._claims.unfinished()
 
-    def workspace(self, claim_id: str) -> Path:
-        return self._root / "work" / claim_id
+    def claim_ids(self) -> list[str]:
+        return [claim_id for claim_id, _ in claim_folder.claims_in(self._root / "work")]
+
+    def staged(self, claim_id: str, name: str) -> Path:
+        return self._claims.staged(claim_id, name)
 
     def secure(self, claims: Sequence[Claim]) -> None:
-        for_each(self._secure, claims)
-
-    def _secure(self, claim: Claim) -> None:
-        workspace = self.workspace(claim.claim_id)
-        for path in workspace.iterdir():
-            if path.name not in {claim.path.name, _CLAIM}:  # which is durable since the file was claimed
-                sync(path)
-        sync(workspace)
+        self._claims.secure(claims)
 
     def temporary(self) -> AbstractContextManager[Path]:
         return temporary_in(self._root / "work" if (self._root / "work").is_dir() else Path(gettempdir()))
@@ -268,7 +180,7 @@ class LocalStore:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
 
     def release(self, claims: Sequence[Claim]) -> None:
-        for_each(_remove, [self.workspace(claim.claim_id) for claim in claims])
+        self._claims.release(claims)
         self._inbox.tidy(self._clock())
 
     def exists(self, name: str) -> bool:
@@ -294,7 +206,7 @@ class LocalStore:
             return {"inbox": 0, "work": 0, "quarantine": 0}
         return {
             "inbox": len(self.arrivals()),
-            "work": sum(path.is_dir() for path in listed(self._root / "work")),
+            "work": len(self.claim_ids()),
             "quarantine": len(self.quarantined()),
         }
 
@@ -312,71 +224,6 @@ def _unless_gone(error: OSError) -> None:
     """What cannot be listed is not taken for empty, but for folders that were never made."""
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def _remove(workspace: Path) -> None:
-    # The bytes first: without what says whose they are, they would be taken for a claim that was damaged.
-    with suppress(OSError):
-        (workspace / "content").unlink()
-    shutil.rmtree(workspace, ignore_errors=True)
-
-
-def _left(workspace: Path) -> Claim | None:
-    """The claim that an earlier process left; None if nothing is left to do."""
-    content = workspace / "content"
-    try:
-        content.lstat()
-    except FileNotFoundError:  # and of no other error: what cannot be seen may be the only copy
-        # Either the claim never happened and the file is where it was, or it is kept and all is done.
-        shutil.rmtree(workspace)
-        return None
-    try:
-        return Claim(workspace.name, content, restored((workspace / _CLAIM).read_bytes()))
-    except (FileNotFoundError, ValueError) as error:
-        damage = f"work/{workspace.name}/{_CLAIM} {_damage(error)}"
-        dropped = FileDropped(readable(str(content)), workspace.name, datetime.min.replace(tzinfo=UTC))
-        return Claim(workspace.name, content, dropped, damage)
-
-
-def _as_it_is(claim: Claim) -> Claim:
-    """The claim with the time of the file that it holds."""
-    return replace(claim, dropped=replace(claim.dropped, modified_at=modified_at(claim.path)))
-
-
-def _damage(error: FileNotFoundError | ValueError) -> str:
-    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({type(error).__name__})"
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _move(source: Path, target: Path) -> None:
-    """Move a file, if need be to another file system: then it goes from where it was only when the copy is safe."""
-    try:
-        os.rename(source, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        before = _content_mark(source)
-        copy_at_rest(source, target)
-        try:
-            if _content_mark(source) != before:
-                raise FileNotFoundError(f"{source} is another file by now") from None
-            for folder in (target.parent, target.parent.parent):  # or a crash of the machine may take the copy's name
-                sync(folder)
-            source.unlink()
-        except OSError:
-            target.unlink()
-            raise
-
-
-def _content_mark(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _copy_beside(source: Path, folder: int, name: str) -> str:

@@ -201,7 +201,7 @@ class S3Store:
         return dropped.uri.removeprefix(f"{self._bucket.uri}/")
 
     def _content_of(self, claim_id: str) -> Path:
-        return self.workspace(claim_id) / "content"
+        return self._workspace(claim_id) / "content"
 
     def unfinished(self) -> list[Claim]:
         found: dict[str, list[Listed]] = {}
@@ -222,7 +222,7 @@ class S3Store:
 
     def _taken_up(self, claim_id: str, names: set[str]) -> Claim | None:
         """A claim that a process has staged files for; None if it is done."""
-        workspace = self.workspace(claim_id)
+        workspace = self._workspace(claim_id)
         workspace.mkdir(PRIVATE, exist_ok=True)
         try:
             for name in names:
@@ -241,14 +241,20 @@ class S3Store:
             return None
         return Claim(claim_id, self._content_of(claim_id), dropped)
 
-    def workspace(self, claim_id: str) -> Path:
+    def claim_ids(self) -> list[str]:
+        return sorted({found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest})
+
+    def staged(self, claim_id: str, name: str) -> Path:
+        return self._workspace(claim_id) / name
+
+    def _workspace(self, claim_id: str) -> Path:
         return self._local / "work" / claim_id
 
     def secure(self, claims: Sequence[Claim]) -> None:
         for_each(self._secure, claims)
 
     def _secure(self, claim: Claim) -> None:
-        workspace = self.workspace(claim.claim_id)
+        workspace = self._workspace(claim.claim_id)
         description = workspace / "claim.json"
         description.write_bytes(described(claim.dropped))
         files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
@@ -282,7 +288,7 @@ class S3Store:
     def _forget(self, *claim_ids: str) -> None:
         self._bucket.delete([staged for claim_id in claim_ids for staged in self._staged.pop(claim_id, [])])
         for claim_id in claim_ids:
-            shutil.rmtree(self.workspace(claim_id), ignore_errors=True)
+            shutil.rmtree(self._workspace(claim_id), ignore_errors=True)
 
     def remove(self, name: str) -> None:
         found = self._bucket.find(name)
@@ -309,15 +315,14 @@ class S3Store:
         return path
 
     def waiting(self) -> dict[str, int]:
-        claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
-        return {"inbox": len(self.arrivals()), "work": len(claims), "quarantine": len(self.quarantined())}
+        return {"inbox": len(self.arrivals()), "work": len(self.claim_ids()), "quarantine": len(self.quarantined())}
 
     def quarantined(self) -> list[str]:
         found = (one.name for one in self._bucket.below("quarantine/") if one.latest)
         return [name.removeprefix("quarantine/") for name in found if not name.endswith(BESIDE)]
 
     def stuck(self) -> list[tuple[str, str]]:
-        claims = {found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest}
+        claims = self.claim_ids()
         found = [(f"{len(claims)} claims are unfinished", COMPLETE)] if claims else []
         hint = f"{COMPLETE}, or says by name what keeps it; to do without it, move it out of inbox/"
         return found + [

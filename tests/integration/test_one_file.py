@@ -17,7 +17,10 @@ from core.outcome import Outcome, Untaken
 from core.pipeline import process
 from core.runtime import Runtime
 from handlers.process import exit_code
+from infra.inbox import Inbox
+from infra.local_claims import LocalClaims
 from infra.local_store import LocalStore
+from infra.private_file import copied
 
 pytestmark = pytest.mark.slow
 
@@ -156,18 +159,24 @@ def test_disk_that_is_gone_is_one_error_for_all(tmp_path: Path, lending: Pipelin
     assert set(told(ledger.process()).values()) == {"accepted"}
 
 
-class OddStore(LocalStore):
-    """A store that meets a bug where it is to take one of the files."""
+class OddInbox(Inbox):
+    """An inbox that meets a bug where one of the files is looked for."""
 
-    def _claim_landed(self, dropped: FileDropped) -> object:  # type: ignore[override]
+    def source_of(self, dropped: FileDropped) -> Path:
         if dropped.name == name(2):
             raise ZeroDivisionError
-        return super()._claim_landed(dropped)
+        return super().source_of(dropped)
+
+
+class OddStore(LocalStore):
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger.root, ledger.clock)
+        self._claims = LocalClaims(ledger.root, OddInbox(self.inbox), ledger.clock, copied, self._refusals)
 
 
 def test_bug_before_a_file_is_claimed_is_told_with_the_code_of_a_bug(tmp_path: Path, lending: Pipeline):
     ledger = Ledger(tmp_path / "root", lending)
-    runtime = replace(ledger.runtime, store=OddStore(ledger.root, ledger.clock))
+    runtime = replace(ledger.runtime, store=OddStore(ledger))
     with pytest.raises(Untaken, match="customers_2026-01-02") as raised:
         process(runtime, [ledger.put(name(day), SOUND) for day in (1, 2, 3)], lambda _: None)
     assert raised.value.exit_code == 1

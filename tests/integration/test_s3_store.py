@@ -130,16 +130,15 @@ def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Pat
 def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: S3Store):
     root.land("a.csv", TEXT)
     [claim] = store.claim(store.arrivals())
-    workspace = store.workspace(claim.claim_id)
     for name in ("changes.csv", "report.json"):
-        (workspace / name).write_text("first", encoding="utf-8")
+        store.staged(claim.claim_id, name).write_text("first", encoding="utf-8")
     store.secure([claim])
-    (workspace / "changes.csv").unlink()
-    (workspace / "report.json").write_text("second", encoding="utf-8")
+    store.staged(claim.claim_id, "changes.csv").unlink()
+    store.staged(claim.claim_id, "report.json").write_text("second", encoding="utf-8")
     store.secure([claim])
     assert root.versions("work/") == [f"work/{claim.claim_id}/{name}" for name in ("claim.json", "report.json")]
     [again] = store.unfinished()
-    assert (workspace / "report.json").read_text(encoding="utf-8") == "second"
+    assert store.staged(claim.claim_id, "report.json").read_text(encoding="utf-8") == "second"
     store.release([again])
     assert root.versions("work/") == root.versions("inbox/") == []
 
@@ -150,13 +149,13 @@ def test_claim_secured_twice_is_there_where_no_versions_are_kept(s3: None, tmp_p
     store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
     with store.exclusive(1):
         [claim] = store.claim(store.arrivals())
-        (store.workspace(claim.claim_id) / "report.json").write_text("{}", encoding="utf-8")
+        store.staged(claim.claim_id, "report.json").write_text("{}", encoding="utf-8")
         for _ in range(2):
             store.secure([claim])
     other = S3Store(Bucket(root.uri), tmp_path / "another machine", SettableClock(), lambda: None)
     with other.exclusive(1):
         assert [again.claim_id for again in other.unfinished()] == [claim.claim_id]
-        assert (other.workspace(claim.claim_id) / "report.json").exists()
+        assert other.staged(claim.claim_id, "report.json").exists()
 
 
 def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, store: S3Store):

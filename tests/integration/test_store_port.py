@@ -104,7 +104,7 @@ def test_claim_gives_the_bytes_and_ends_with_its_release(place: Place):
     place.store.release([claim])
     assert place.names() == [f"archive/x/{ODD}"]
     assert place.read(f"archive/x/{ODD}").decode() == TEXT
-    assert not place.store.workspace(claim.claim_id).exists()
+    assert not place.store.staged(claim.claim_id, "x").parent.exists()
     assert place.store.arrivals() == place.store.unfinished() == []
 
 
@@ -130,14 +130,14 @@ def test_file_that_is_gone_is_left_out(place: Place):
 def test_what_was_secured_is_taken_up_by_the_next_process(place: Place):
     place.land("account/a.csv", TEXT)
     [claim] = place.store.claim(place.store.arrivals())
-    (place.store.workspace(claim.claim_id) / "report.json").write_text("{}", encoding="utf-8")
+    place.store.staged(claim.claim_id, "report.json").write_text("{}", encoding="utf-8")
     place.store.secure([claim])
     following = place.again()
     following.prepare()
     [found] = following.unfinished()
     assert (found.claim_id, found.dropped) == (claim.claim_id, claim.dropped)
     assert found.path.read_text(encoding="utf-8") == TEXT
-    assert (following.workspace(claim.claim_id) / "report.json").read_text(encoding="utf-8") == "{}"
+    assert following.staged(claim.claim_id, "report.json").read_text(encoding="utf-8") == "{}"
     assert following.claim(following.arrivals()) == []
     following.release([found])
     assert place.names() == []
