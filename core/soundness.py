@@ -46,6 +46,8 @@ def refuse_foreign_warehouse(store: Store, warehouse: Warehouse, session: Sessio
         ConfigurationError: the warehouse is a new one, or that of another root.
         Overtaken: another process has written it meanwhile, and archived what this session does not know.
     """
+    if _any_archived(store, ledger.newest_in_history(session, 1)):
+        return
     newest = ledger.newest_in_history(session, _LOOKED_AT)
     if not newest:
         if not session.count("drop_ledger") and has_files(store):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
 _MAKES = re.compile(
-    r"""\s*(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?\ (?:TABLE|VIEW)(?:\ IF\ NOT\ EXISTS)?\ ("(?:[^"]|"")*"|\w+)
+    r"""\s*(?:(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?|DROP)\ (?:TABLE|VIEW)(?:\ IF(?:\ NOT)?\ EXISTS)?
+        \ ("(?:[^"]|"")*"|\w+)
     |(?:ALTER|ATTACH|DETACH|DROP|USE)\b)""",
     re.VERBOSE,
 )
@@ -71,7 +72,10 @@ def _bare(name: str) -> str:
 
 
 class DuckDBSession:
-    """A `core.ports.Session` on an open DuckDB connection."""
+    """A `core.ports.Session` on an open DuckDB connection.
+
+    `columns` are those of tables and views that sessions before have asked for, which outlive them.
+    """
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class DuckDBSession:
         passing: Path,
         keeping: "tuple[Keeper, Path] | None",
         metadata: MetadataCopy | None,
+        columns: dict[str, Mapping[str, str]],
     ) -> None:
         self._connection = connection
         self._parse = parse
@@ -89,7 +94,7 @@ class DuckDBSession:
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
-        self._columns: dict[str, Mapping[str, str]] = {}
+        self._columns = columns
         self.confined = False
 
     @property
@@ -146,6 +151,13 @@ class DuckDBSession:
             if more:
                 raise duckdb.ParserException("there are several statements where one belongs")
             return self._connection.execute(first, parameters or {})
+
+    def knows(self, fact: str) -> bool:
+        del fact  # others may open the file between two sessions, and nothing in it tells so
+        return False
+
+    def learn(self, fact: str) -> None:
+        """Nothing is remembered."""
 
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         row = self._engine(*_marked(sql, parameters)).fetchone()

@@ -113,6 +113,7 @@ class DuckDBWarehouse:
         self._settings: dict[str, Any] = dict(settings or {})
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._metadata: MetadataCopy | None = None
+        self._columns: dict[str, Mapping[str, str]] = {}
 
     @property
     def location(self) -> str:
@@ -281,7 +282,9 @@ class DuckDBWarehouse:
                     self._remove_spilled()
                 done = False
                 keeping = (self._keeper, self._path) if self._keeper else None
-                session = DuckDBSession(connection, self._parse, self._schema, self._passing, keeping, self._metadata)
+                session = DuckDBSession(
+                    connection, self._parse, self._schema, self._passing, keeping, self._metadata, self._columns
+                )
                 try:
                     if self._metadata:
                         self._metadata.renew(connection)
