@@ -145,6 +145,9 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
         rows = session.execute(whole(_insert(mart)))
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
+    if not session.reads_in_place:
+        _put_touched_and_before(session, mart, touched_sql, bound)
+        return Refreshed(mart, None, False, session.execute(_merge(session, mart)))
     touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
     many = touched is not None and touched >= WHOLE_FROM and _can_be_whole(mart)
     if many and touched is not None and touched >= session.count(mart.name):
@@ -154,11 +157,27 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     there = session.scratch(f"before_{mart.name}", before)
     if touched == 0:
         return Refreshed(mart, 0, False)
-    if there == 0:
+    if not there:
         rows = session.execute(_insert(mart))
         return Refreshed(mart, rows, whole=False, filled=0 < rows == session.count(mart.name))
     exchanged = session.execute(_merge(session, mart))
-    return Refreshed(mart, None if there is None else exchanged - there, False, exchanged)
+    return Refreshed(mart, exchanged - there, False, exchanged)
+
+
+def _put_touched_and_before(session: Session, mart: Mart, touched_sql: str, bound: Mapping[str, Any]) -> None:
+    """Leave `touched_<mart>` and `before_<mart>` by one statement, where a statement costs by itself."""
+    key, kept = mart.file.key, f"_dl_touched_before_{mart.name}"
+    names = [quoted(f"_dl_touched_{place}") for place in range(len(key))]
+    fragments = mart_fragments(mart) | {
+        "touched_keys": ", ".join(f"t.{quoted(name)} AS {other}" for name, other in zip(key, names, strict=True)),
+        "touched_select": touched_sql,
+    }
+    session.scratch(kept, statement("mart_touched_before", fragments), bound)
+    keys = ", ".join(f"{other} AS {quoted(name)}" for name, other in zip(key, names, strict=True))
+    session.view(f"touched_{mart.name}", f"SELECT DISTINCT {keys} FROM {quoted(kept)}")
+    there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in key)
+    columns = listed(session.columns(mart.name))
+    session.view(f"before_{mart.name}", f"SELECT {columns} FROM {quoted(kept)} WHERE {there}")
 
 
 def _insert(mart: Mart) -> str:

@@ -183,6 +183,14 @@ class Session(Protocol):
         """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
         ...
 
+    def knows(self, fact: str) -> bool:
+        """Whether this process has learnt something of the tables, and nobody can have written to them since."""
+        ...
+
+    def learn(self, fact: str) -> None:
+        """Remember something of the tables, where it can be told whether others have written to them since."""
+        ...
+
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         """Run a statement; the number of rows it changed (0 where it changes none)."""
         ...

@@ -79,10 +79,13 @@ class Runtime:
         """
         self.refuse_lost()
         with self.warehouse.session() as session:
-            if not is_up_to_date(session, self.pipeline):
-                self._refuse_other_pipeline()
-                prepare(session, self.pipeline)
-            refuse_foreign_warehouse(self.store, self.warehouse, session)
+            sound = f"{self.pipeline.sha256} {self.store.root}"
+            if not session.knows(sound):
+                if not is_up_to_date(session, self.pipeline):
+                    self._refuse_other_pipeline()
+                    prepare(session, self.pipeline)
+                refuse_foreign_warehouse(self.store, self.warehouse, session)
+                session.learn(sound)
             yield session
 
     def refuse_lost(self) -> None:

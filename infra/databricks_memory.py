@@ -14,11 +14,13 @@ remove what belongs to this one alone."""
 class Memory:
     """`left_at` is what the table `writer` says as long as no other has written since; without it nothing counts.
 
-    `tables` are those of the schema; `columns` are of tables and views; `views` are those over a table that were made
-    with these columns. `histories_together` is whether the platform tells the histories of tables in one statement.
+    `facts` are what callers have learnt; `tables` are those of the schema; `columns` are of tables and views; `views`
+    are those over a table that were made with these columns. `histories_together` is whether the platform tells the
+    histories of tables in one statement.
     """
 
     left_at: datetime | None = None
+    facts: set[str] = field(default_factory=set)
     tables: set[str] | None = None
     columns: dict[str, Mapping[str, str]] = field(default_factory=dict)
     views: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -28,6 +30,7 @@ class Memory:
     def forget(self) -> None:
         """Look at everything anew: another has written, or what was written was undone."""
         self.left_at = None
+        self.facts.clear()
         self.columns.clear()
         self.views.clear()
         self.forget_tables()

@@ -104,6 +104,12 @@ class DatabricksSession:
     def reads_in_place(self) -> bool:
         return False
 
+    def knows(self, fact: str) -> bool:
+        return self._writer is not None and fact in self._memory.facts
+
+    def learn(self, fact: str) -> None:
+        self._memory.facts.add(fact)
+
     def execute(self, sql: str, parameters: Parameters | None = None) -> int:
         statement, bound = dialect(sql), used(sql, parameters)
         table = written_table(statement)

@@ -37,8 +37,8 @@ from infra.inbox import dropped_file
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))
 LENGTH = 4
-STATEMENTS = 35  # of a drop, from the first to the last, in a process that was the last to write
-STATEMENTS_OF_A_PROCESS = 58  # of one that takes a drop and ends
+STATEMENTS = 31  # of a drop, from the first to the last, in a process that was the last to write
+STATEMENTS_OF_A_PROCESS = 56  # of one that takes a drop and ends
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
 NOT_COMPARED = {"received_at", "committed_at", "published_at", "retracted_at", "uri", "claim_id"}

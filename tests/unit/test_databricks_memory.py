@@ -20,7 +20,7 @@ def test_version_counts_until_its_table_is_written_to_or_an_hour_is_over(monkeyp
 
 
 def test_nothing_is_known_any_more_once_all_is_forgotten():
-    memory = Memory(tables={"t"}, columns={"t": {"id": "BIGINT"}}, views={"src_t": ("id",)})
+    memory = Memory(facts={"sound"}, tables={"t"}, columns={"t": {"id": "BIGINT"}}, views={"src_t": ("id",)})
     memory.saw("t", 7)
     memory.forget()
     assert memory == Memory()
