@@ -7,7 +7,7 @@ CLOUD ?= .venv-cloud
 SPARK ?= .venv-spark
 BENCH := .venv-bench
 # The peers that a benchmark is to run: those that ARGS names, all if it chooses no tools.
-PEERS = $(foreach peer,dbt dlt,$(if $(findstring --tools,$(ARGS)),$(findstring $(peer),$(ARGS)),$(peer)))
+PEERS = $(foreach peer,dbt dlt sqlmesh,$(if $(findstring --tools,$(ARGS)),$(findstring $(peer),$(ARGS)),$(peer)))
 BIN := $(VENV)/bin
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
@@ -79,6 +79,7 @@ lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dbt -o benchmarks/dbt/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dlt -o benchmarks/dlt/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt -o benchmarks/sqlmesh/requirements.txt
 
 $(CLOUD)/made: requirements-cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
@@ -168,8 +169,8 @@ $(BENCH)-%/made: benchmarks/%/requirements.txt
 	@$(BENCH)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
-bench: $(VENV)/runtime $(PEERS:%=$(BENCH)-%/made) ## Compare loads with dbt, dlt and a bare pass of the engine; ARGS="--accounts 100000"
+bench: $(VENV)/runtime $(PEERS:%=$(BENCH)-%/made) ## Compare loads with dbt, dlt, SQLMesh and a bare pass of the engine; ARGS="--accounts 100000"
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) $(SPARK) $(BENCH)-dbt $(BENCH)-dlt .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist dropledger-demo*
+	rm -rf $(VENV) $(CLOUD) $(SPARK) $(BENCH)-dbt $(BENCH)-dlt $(BENCH)-sqlmesh .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist dropledger-demo*

@@ -1,4 +1,4 @@
-"""Take the same three days of files by dropledger, by dbt, by dlt, and by a bare pass of the engine.
+"""Take the same three days of files by dropledger, by dbt, by dlt, by SQLMesh, and by a bare pass of the engine.
 
     python benchmarks/bench.py [--accounts N] [--rounds N] [--days N] [--tools A,B,...] [--json FILE] [--chart FILE]
 
@@ -34,6 +34,7 @@ PACKAGES = {
     "dropledger": ("dropledger", "duckdb"),
     "dbt": ("dbt-core", "dbt-duckdb", "duckdb"),
     "dlt": ("dlt", "duckdb", "pyarrow"),
+    "sqlmesh": ("sqlmesh", "duckdb"),
     "bare": ("duckdb",),
 }
 ASK_VERSIONS = """
@@ -96,8 +97,8 @@ def take(tool: str, load: str, data: Path, work: Path) -> Measured:
             command = [interpreter(tool).with_name("dbt"), "build", "--project-dir", project, "--profiles-dir", project]
             command += ["--target-path", work / "dbt-target", "--log-path", folder / "logs"]
             command += ["--select", "stg_accounts+"] if load == "delta" else []
-        case "dlt":
-            command = [interpreter(tool), HERE / "dlt" / "load.py", folder, *files]
+        case "dlt" | "sqlmesh":
+            command = [interpreter(tool), HERE / tool / "load.py", folder, *files]
         case _:
             # The delta alone would not do: its yardstick is a pass over all there is.
             customers, accounts = sorted((data / "changed").iterdir(), reverse=True) if load == "delta" else files
@@ -218,7 +219,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--accounts", type=int, default=1_000_000, help="1,000 or more; half as many customers")
     parser.add_argument("--rounds", type=int, default=5, help="beside the one that is not counted")
     parser.add_argument("--days", type=int, default=0, help="of daily full extracts, at most 99; none if not given")
-    parser.add_argument("--tools", default=",".join(PACKAGES), help="some of dropledger,dbt,dlt,bare")
+    parser.add_argument("--tools", default=",".join(PACKAGES), help="some of dropledger,dbt,dlt,sqlmesh,bare")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--chart", type=Path, help="where to draw the ratios, as SVG")
     given = parser.parse_args()
