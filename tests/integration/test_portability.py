@@ -28,6 +28,7 @@ from support.ledger import (
     custom_pipeline,
     extracts_compared_from,
     micro_batches_from,
+    rows_moved_to_the_engine,
     work_on_tables_as_a_whole_from,
 )
 
@@ -299,6 +300,9 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     pipeline = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL, "alike.yaml": ALIKE})
     drop_collateral(recorded(folder / "collateral", pipeline, statements))
     drop_alike(recorded(folder / "alike", pipeline, statements))
+    moved = recorded(folder / "moved", lending, statements)
+    with rows_moved_to_the_engine():
+        moved.drop("customers_2026-01-01.csv", CUSTOMERS)
     with tarfile.open(OLDER) as archive:
         archive.extractall(folder, filter="data")
     os.rename(folder / "root/warehouse/lending.duckdb", folder / "root/warehouse/ledger.duckdb")

@@ -20,6 +20,7 @@ from core.drop import FileDropped
 from core.outcome import Outcome
 from core.pipeline import process
 from core.runtime import Runtime
+from infra.duckdb_session import DuckDBSession
 from infra.duckdb_warehouse import DuckDBWarehouse
 from infra.inbox import dropped_file
 from infra.local_store import LocalStore
@@ -178,6 +179,14 @@ def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
         patches.setattr(mart, "WHOLE_FROM", rows)
         patches.setattr(checks, "WHOLE_FROM", rows)
         patches.setattr(history, "UPDATED_IN_PLACE", rows)
+        yield
+
+
+@contextmanager
+def rows_moved_to_the_engine() -> Iterator[None]:
+    """Let DuckDB be asked as an engine that files are moved to, and that statements cost by themselves."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(DuckDBSession, "reads_in_place", False)
         yield
 
 
