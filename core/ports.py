@@ -103,6 +103,18 @@ class Store(Protocol):
         """Move claimed bytes to names under the root; a repeated call changes nothing."""
         ...
 
+    def place(self, claim: Claim, name: str) -> None:
+        """Let claimed bytes be read at a name under the root before `keep` moves them there, if that can be.
+
+        What bears the name already stays as it is. `names` does not tell of what was placed until it is kept. After a
+        crash the claims of `unfinished` say whether they were placed.
+        """
+        ...
+
+    def take_back(self, claims: Sequence[Claim]) -> None:
+        """Undo `place` for claims that are not to be kept; what else bears such a name stays."""
+        ...
+
     def release(self, claims: Sequence[Claim]) -> None:
         """Forget claims and their workspaces."""
         ...

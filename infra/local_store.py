@@ -2,7 +2,7 @@
 
 A claim is a folder `work/<claim_id>/` with `claim.json`, which says what was claimed, and `content`, the
 bytes. `claim.json` is made durable first; the move of the file to `content` is the claim, and the move of
-`content` to its last place ends it.
+`content` to its last place ends it. It may bear its last name before that, which is `infra.placed`.
 
 What is done to many files is done by some threads: the file system then makes several durable in one go, where
 one by one each would wait for a turn of the disk.
@@ -28,7 +28,7 @@ from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
-from infra import file_errors, local_look
+from infra import file_errors, local_look, placed
 from infra.file_names import path_of, readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.inbox import Inbox, dropped_file, may, modified_at
@@ -38,7 +38,7 @@ from infra.refusals import Refusals
 from infra.several import for_each
 from infra.turns import held
 
-_CLAIM = "claim.json"
+_CLAIM, _CONTENT = "claim.json", "content"
 
 
 class LocalStore:
@@ -58,6 +58,7 @@ class LocalStore:
         self._waiting = waiting
         self._original = original
         self._refusals = Refusals()
+        self._placed: dict[str, str] = {}
 
     @property
     def root(self) -> str:
@@ -168,7 +169,7 @@ class LocalStore:
         if not may(source, os.R_OK):  # then not even a copy could be made of it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(source))
         workspace = self._new_workspace()
-        content = workspace / "content"
+        content = workspace / _CONTENT
         try:
             _write_durably(workspace / _CLAIM, described(dropped))
             _move(source, content)
@@ -190,7 +191,7 @@ class LocalStore:
 
     def _claim_copy(self, dropped: FileDropped) -> Claim | None:
         workspace = self._new_workspace()
-        copy, content = workspace / "copy", workspace / "content"
+        copy, content = workspace / "copy", workspace / _CONTENT
         try:
             dropped = replace(self._original(dropped, copy), keep_original=False)
             _write_durably(workspace / _CLAIM, described(dropped))
@@ -212,14 +213,18 @@ class LocalStore:
         return workspace
 
     def unfinished(self) -> list[Claim]:
-        found = []
+        found, names = [], self._names_placed()
         for workspace in (path for path in listed(self._root / "work") if path.is_dir()):
             named = str(workspace)
             try:
                 claim = _left(workspace)
                 if claim is not None:
                     named = claim.dropped.uri
-                    make_private(claim.path)
+                    if claim.path in names:  # it was private when it was placed
+                        self._placed[claim.claim_id] = names[claim.path]
+                        claim = replace(claim, placed=True)
+                    else:
+                        make_private(claim.path)
                     found.append(_as_it_is(claim))
             except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
                 self._refusals.note(named, error)
@@ -266,6 +271,24 @@ class LocalStore:
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
+        for claim in claims.values():
+            claim.path.unlink(missing_ok=True)  # which stays where a file is moved to a name that it has already
+            self._placed.pop(claim.claim_id, None)
+
+    def place(self, claim: Claim, name: str) -> None:
+        if placed.place(claim.path, self._root, name):
+            self._placed[claim.claim_id] = name
+
+    def take_back(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            name = self._placed.pop(claim.claim_id, None)
+            if name is not None:
+                placed.take_back(claim.path, self._root, name)
+
+    def _names_placed(self) -> dict[Path, str]:
+        """The names in the archive of claimed files that are not kept there yet."""
+        contents = (workspace / _CONTENT for workspace in listed(self._root / "work"))
+        return placed.found(contents, self._root, lambda: self._names("archive/"))
 
     def release(self, claims: Sequence[Claim]) -> None:
         for_each(_remove, [self.workspace(claim.claim_id) for claim in claims])
@@ -275,9 +298,13 @@ class LocalStore:
         return (self._root / name).exists()
 
     def names(self, beginning: str) -> Iterator[str]:
+        not_yet = {readable(name) for name in self._names_placed().values()}
+        yield from (told for name in self._names(beginning) if (told := readable(name)) not in not_yet)
+
+    def _names(self, beginning: str) -> Iterator[str]:
         for where, _, files in os.walk(self._root / beginning, onerror=_unless_gone):
             folder = Path(where).relative_to(self._root)
-            yield from (readable(str(folder / name)) for name in files if not name.startswith("."))
+            yield from (str(folder / name) for name in files if not name.startswith("."))
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
@@ -317,13 +344,13 @@ def _unless_gone(error: OSError) -> None:
 def _remove(workspace: Path) -> None:
     # The bytes first: without what says whose they are, they would be taken for a claim that was damaged.
     with suppress(OSError):
-        (workspace / "content").unlink()
+        (workspace / _CONTENT).unlink()
     shutil.rmtree(workspace, ignore_errors=True)
 
 
 def _left(workspace: Path) -> Claim | None:
     """The claim that an earlier process left; None if nothing is left to do."""
-    content = workspace / "content"
+    content = workspace / _CONTENT
     try:
         content.lstat()
     except FileNotFoundError:  # and of no other error: what cannot be seen may be the only copy
