@@ -264,8 +264,11 @@ class Session(Protocol):
         """
         ...
 
-    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
         """Make the rows of `source` those of `name` in the schema, in place of what it held.
+
+        `archived` is the name under the root that its file bears, or will. Where that is there already, an engine that
+        can may read the rows there in place of a copy; what it says of them is the same.
 
         `name` has `_drop_id`, `_line`, the columns of `layout.positions` and `_accepted`, false for the lines that
         are in scratch `_dl_left_out`.
@@ -302,7 +305,9 @@ class Confinable(Protocol):
     """A session whose engine could reach for files of this machine, and can be kept from it."""
 
     def confine(self) -> None:
-        """Let no statement read or write any file but the warehouse's own, for as long as the session lasts."""
+        """Let no statement read or write any file but the warehouse's own, and those that its views read, for as long
+        as the session lasts.
+        """
         ...
 
 
