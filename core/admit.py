@@ -258,7 +258,8 @@ class _Admission:
             bulk.note(session, contract, folded)
         checks.record(session, {(self.drop.drop_id, sequence): results})
         self._record_rejects(validated, sequence)
-        session.keep_loaded(_SOURCE, f"src_{contract.feed}", validated.left_out)
+        self.runtime.store.place(self.drop.claim, self.drop.archive_name)
+        session.keep_loaded(_SOURCE, f"src_{contract.feed}", validated.left_out, self.drop.archive_name)
         return conclude(
             self.runtime,
             self.drop,

@@ -34,7 +34,7 @@ def ask(session: Session, query: str, limit: int) -> Answer:
     """Run one query in a session that reads; at most `limit` rows of it, or all if that is 0.
 
     It is made a view first, which just a query can be, whatever it holds. An engine that could reach for files is kept
-    to the tables of the warehouse from here on.
+    to the warehouse from here on, and to the archived files that its views read.
 
     Raises:
         ConfigurationError: it is no query, or does not work; the engine's words say why.

@@ -53,13 +53,15 @@ class Claim:
     """A drop taken into work: nobody else will take it, and a crash will not lose it.
 
     `path` is a local file with the bytes as received; `claim_id` names this delivery for good. `damage` is there if it
-    is no longer known what dropped: `dropped` then says what can be told.
+    is no longer known what dropped: `dropped` then says what can be told. `placed` is whether an earlier process has
+    let the bytes be read under the name that they are archived by.
     """
 
     claim_id: str
     path: Path
     dropped: FileDropped
     damage: str = ""
+    placed: bool = False
 
 
 _TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")

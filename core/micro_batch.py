@@ -5,7 +5,7 @@ drop that is anything but plain is left to `core.admit`: one that is late, or kn
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -193,9 +193,11 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
     session.insert("delivery", deliveries)
     examined = [(row["drop_id"], row["sequence"]) for row in rows]
     checks.record(session, dict(zip(examined, results, strict=True)))
-    last = members[-1].extract
-    session.load(last.path, last.layout, "_dl_incoming", drop_id=last.drop_id)
-    session.keep_loaded("_dl_incoming", f"src_{contract.feed}", None)
+    last, extract = members[-1].drop, members[-1].extract
+    layout = replace(extract.layout, each_line_is_a_row=True)  # as the rows were read together
+    session.load(extract.path, layout, "_dl_incoming", drop_id=extract.drop_id)
+    runtime.store.place(last.claim, last.archive_name)
+    session.keep_loaded("_dl_incoming", f"src_{contract.feed}", None, last.archive_name)
     return outcomes
 
 

@@ -4,7 +4,8 @@ event -> FileDropped -> intake -> validate -> history -> mart -> publish -> arch
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from core import checks, ledger, mart, micro_batch, quarantine
@@ -104,7 +105,7 @@ def settle(
         drops, apart = claimed(runtime, dropped)
         for outcome in apart:
             tell(outcome)
-        _discard_uncommitted(runtime, session, drops)
+        _discard_uncommitted(runtime, session, [*drops, *(outcome.drop for outcome in apart)])
         runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
         ahead = batches(drops)
         first = next(ahead, [])
@@ -118,11 +119,14 @@ def settle(
 
 
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
-    """Remove what a process had staged that died before its commit: taken with others, a drop may have less to tell."""
+    """Remove what a process had staged or placed that died before its commit: taken with others, a drop may have less
+    to tell; and it may be refused.
+    """
     for drop in drops:
         places = [runtime.store.staged(drop.claim.claim_id, name) for name in STAGED]
         staged = [path for path in places if path.exists()]
-        if staged and not ledger.drops_of(session, [drop.claim.claim_id]):
+        if (staged or drop.claim.placed) and not ledger.drops_of(session, [drop.claim.claim_id]):
+            runtime.store.take_back([drop.claim])
             for path in staged:
                 path.unlink()
 
@@ -184,14 +188,14 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
     """
     runtime.touched.clear()
     try:
-        with session.transaction():
+        with _transaction(runtime, session, batch):
             outcomes = admit_all(runtime, session, batch)
             runtime.store.secure([outcome.drop.claim for outcome in outcomes])
     except DataRefused as refusal:
         if len(batch) > 1:
             raise
         runtime.touched.clear()
-        with session.transaction():
+        with _transaction(runtime, session, batch):
             outcomes = [admit(runtime, session, batch[0], refusal)]
             runtime.store.secure([batch[0].claim])
     except Unanswered:
@@ -199,6 +203,17 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
             raise
         return _admitted(replace(runtime, asks_together=False), session, batch, _admit_each)
     return outcomes
+
+
+@contextmanager
+def _transaction(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[None]:
+    """A transaction that takes files back from the archive if it comes to nothing."""
+    try:
+        with session.transaction():
+            yield
+    except BaseException:
+        runtime.store.take_back([drop.claim for drop in batch])
+        raise
 
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:

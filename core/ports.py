@@ -107,6 +107,18 @@ class Store(Protocol):
         """Move claimed bytes to names under the root; a repeated call changes nothing."""
         ...
 
+    def place(self, claim: Claim, name: str) -> None:
+        """Let claimed bytes be read at a name under the root before `keep` moves them there, if that can be.
+
+        What bears the name already stays as it is. `names` does not tell of what was placed until it is kept. After a
+        crash the claims of `unfinished` say whether they were placed.
+        """
+        ...
+
+    def take_back(self, claims: Sequence[Claim]) -> None:
+        """Undo `place` for claims that are not to be kept; what else bears such a name stays."""
+        ...
+
     def release(self, claims: Sequence[Claim]) -> None:
         """Forget claims, and what is staged for them."""
         ...
@@ -264,8 +276,11 @@ class Session(Protocol):
         """
         ...
 
-    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
         """Make the rows of `source` those of `name` in the schema, in place of what it held.
+
+        `archived` is the name under the root that its file bears, or will. Where that is there already, an engine that
+        can may read the rows there in place of a copy; what it says of them is the same.
 
         `name` has `_drop_id`, `_line`, the columns of `layout.positions` and `_accepted`, false for the lines that
         are in scratch `_dl_left_out`.
@@ -302,7 +317,9 @@ class Confinable(Protocol):
     """A session whose engine could reach for files of this machine, and can be kept from it."""
 
     def confine(self) -> None:
-        """Let no statement read or write any file but the warehouse's own, for as long as the session lasts."""
+        """Let no statement read or write any file but the warehouse's own, and those that its views read, for as long
+        as the session lasts.
+        """
         ...
 
 

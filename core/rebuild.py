@@ -233,7 +233,7 @@ def _fold_again(
         received_last=contract.effective_column is None,
     )
     if is_newest:
-        session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out)
+        session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out, row.archive_name)
     _copy(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
     session.execute(
         """UPDATE drop_ledger SET

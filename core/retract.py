@@ -254,6 +254,6 @@ def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) ->
             extract = archived_extract(runtime, contract, left[-1])
             session.load(extract.path, extract.layout, "_dl_incoming", drop_id=extract.drop_id)
             validated = validate(session, extract, "_dl_incoming")
-            session.keep_loaded("_dl_incoming", f"src_{contract.feed}", validated.left_out)
+            session.keep_loaded("_dl_incoming", f"src_{contract.feed}", validated.left_out, left[-1].archive_name)
             return
     empty_source(session, contract)

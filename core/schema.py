@@ -1,5 +1,7 @@
 """The tables and views of a pipeline, brought in line with its files whenever those have changed."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 
@@ -7,7 +9,7 @@ from core import descriptions, migrations
 from core.checks import check_staging, mart_key_check, refuse_failed
 from core.contract import Contract
 from core.definition import Mart, Pipeline, names
-from core.errors import ConfigurationError, ContractError
+from core.errors import ConfigurationError, ContractError, Unavailable
 from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
 from core.intake import Extract, initial_extract
 from core.mart import refresh
@@ -39,9 +41,10 @@ def prepare(session: Session, pipeline: Pipeline) -> None:
         CheckFailed: the initial rows of a feed break its own checks.
     """
     if not is_up_to_date(session, pipeline):
+        shown = _shown(session, pipeline)
         with session.transaction():
             migrate(session, pipeline)
-            _bring_up_to_date(session, pipeline)
+            _bring_up_to_date(session, pipeline, shown)
 
 
 def migrate(session: Session, pipeline: Pipeline) -> None:
@@ -97,7 +100,18 @@ def other_pipeline(name: str, pipeline: Pipeline) -> ConfigurationError:
     )
 
 
-def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
+def _shown(session: Session, pipeline: Pipeline) -> dict[str, frozenset[str]]:
+    """The columns of each feed's `src_` that can be read. Not asked within a transaction, which would be over then."""
+    found = {}
+    for feed in pipeline.contracts:
+        source = f"src_{feed}"
+        with suppress(Unavailable):  # it reads an archived file that is gone
+            if session.has_table(source):
+                found[feed] = frozenset(session.columns(source))
+    return found
+
+
+def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, frozenset[str]]) -> None:
     fresh = []
     for contract in pipeline.contracts.values():
         history = f"history_{contract.feed}"
@@ -107,7 +121,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline) -> None:
         session.execute(history_table(contract))
         if not session.count(history):
             fresh.append(contract)
-        _layer_relations(session, contract)
+        _layer_relations(session, contract, shown.get(contract.feed, frozenset()))
     for contract, path, as_of in pipeline.initial_rows():
         if contract in fresh:
             _fold_initial_rows(session, initial_extract(contract, path, as_of), pipeline)
@@ -208,10 +222,11 @@ def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> Non
     )
 
 
-def _layer_relations(session: Session, contract: Contract) -> None:
-    """`src_<feed>`: the newest drop's rows as text. `stg_<feed>`: the accepted ones of them, typed."""
-    source = f"src_{contract.feed}"
-    if not session.has_table(source) or not {c.name for c in contract.columns} <= session.columns(source).keys():
+def _layer_relations(session: Session, contract: Contract, shown: frozenset[str]) -> None:
+    """`src_<feed>`: the newest drop's rows as text, which has the columns `shown`. `stg_<feed>`: the accepted ones of
+    them, typed.
+    """
+    if not {column.name for column in contract.columns} <= shown:
         empty_source(session, contract)
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
     session.execute(

@@ -238,7 +238,7 @@ def sql(query: str, limit: int) -> None:
     """Run a query on the warehouse, and show its rows.
 
     Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
-    written, and no file is read.
+    written, and no file is read but those that src_ and stg_ show.
     """
     from handlers.sql import sql as body
 

@@ -76,6 +76,7 @@ def wire(
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
+    folder: Path | None = None
     if settings.root.startswith("s3://"):
         store, path, keeper = _in_bucket(bucket_of(settings.root), settings, pipeline, waiting)
     else:
@@ -98,6 +99,7 @@ def wire(
             keeper=keeper,
             earlier=earlier,
             prepared=_prepared(settings, pipeline),
+            root=folder,
         )
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
 

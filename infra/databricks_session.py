@@ -330,7 +330,8 @@ class DatabricksSession:
                     raise failed[0] from None
                 raise
 
-    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
+        del archived  # which the engine cannot reach
         drop_id, _ = self._loaded[source]
         accepted = "TRUE" if left_out is None else "l._line IS NULL"
         refused = "" if left_out is None else f"LEFT JOIN {quoted(left_out)} AS l ON l._line = s._line"

@@ -40,11 +40,15 @@ def _columns(layout: Layout, cell: str) -> str:
     )
 
 
-def _straight(layout: Layout, paths: str, options: str = "") -> str:
+def _straight(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:
     """The cells, from c0 on, of files in which each line is a row; their lines are known once they are in a table."""
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
     return _text("read_straight").substitute(
-        paths=paths, columns=f"{{{columns}}}", delimiter=literal(layout.delimiter), options=options
+        paths=paths,
+        columns=f"{{{columns}}}",
+        delimiter=literal(layout.delimiter),
+        ignore_errors=str(ignore_errors).upper(),
+        options=options,
     )
 
 
@@ -211,9 +215,17 @@ class DelimitedFiles:
             SELECT _line, raw FROM {quoted(f"{source}_misshapen")} {wanted}"""
         )
 
-    def keep(self, source: str, name: str, left_out: str | None) -> None:
-        """Keep the records of `source` in the table `received_<name>`, and their cells as the view `name`."""
+    def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
+        """Show the rows of `source` as the view `name`: read from where `archived` says that the file lies, or kept.
+
+        They are kept as the lines that they came in, in the table `received_<name>`, where the file is packed, some
+        line of it is no row, or rows are left out.
+        """
         loaded, received = self._read(source), quoted(f"received_{name}")
+        if archived is not None and left_out is None and not loaded.records and loaded.layout.compression is None:
+            self._show(loaded, name, archived)
+            self._engine(f"DROP TABLE IF EXISTS {received}")
+            return
         if left_out is not None:
             self.with_lines(source)
         if loaded.records:
@@ -235,6 +247,18 @@ class DelimitedFiles:
             f"""CREATE OR REPLACE VIEW {quoted(name)} AS
             SELECT {literal(loaded.drop_id)} AS _drop_id, *
             FROM ({self._cells(loaded.layout, numbered, "_accepted")}) AS cell"""
+        )
+
+    def _show(self, loaded: _Source, name: str, archived: str) -> None:
+        """Let the view read the file in place; should it have been changed, what is no row is told, not skipped."""
+        columns = _columns(loaded.layout, "c{place}")
+        # A window without an order numbers the rows as they are read, which keeps the engine to one thread, so that
+        # they come in the order of the file whatever the setting of the client is.
+        self._engine(
+            f"""CREATE OR REPLACE VIEW {quoted(name)} AS
+            SELECT {literal(loaded.drop_id)} AS _drop_id, row_number() OVER () + 1 AS _line, {columns},
+                TRUE AS _accepted
+            FROM {_straight(loaded.layout, archived, ignore_errors=False)}"""
         )
 
     def _read(self, source: str) -> _Source:

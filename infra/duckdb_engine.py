@@ -16,6 +16,7 @@ from core.sql import literal
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
 _NAMED = re.compile(r'file "([^"]+)"')
+_NOT_FOUND = re.compile(r'No files found that match the pattern "(.+)"')
 ENOUGH_MEBIBYTES = 1600
 """What an engine keeps in memory where it could have more: with 80 % of a machine loads are no faster."""
 
@@ -90,6 +91,17 @@ def not_allowed(text: str) -> Unavailable:
     return Unavailable(what, why=text, hint=hint)
 
 
+def _without_file(text: str) -> Unavailable | None:
+    """What to tell of a file that a view reads and the engine finds no more, or that it may not open; else None."""
+    if missing := _NOT_FOUND.search(text):
+        return Unavailable(
+            f"there is no file {missing[1]}",
+            why="src_ and stg_ of a feed read its newest file in the archive",
+            hint="restore it from a backup of the archive; where the whole root has moved, name it with --root",
+        )
+    return not_allowed(text) if is_not_allowed(text) else None
+
+
 def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
     """The engine's error as one of ours; None if there is nothing that anybody could do."""
     text = str(error).partition("\n")[0]
@@ -102,8 +114,8 @@ def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
     match error:
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
             return _does_not_work(error, sql)
-        case duckdb.OperationalError() | duckdb.FatalException() if is_not_allowed(text):
-            return not_allowed(text)
+        case duckdb.OperationalError() | duckdb.FatalException() if without_file := _without_file(text):
+            return without_file
         case duckdb.OperationalError() | duckdb.FatalException():
             kind = Postponed if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
             return kind(

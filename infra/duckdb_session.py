@@ -13,6 +13,7 @@ import duckdb
 from core.errors import ConfigurationError, NoLedger
 from core.ports import Layout, Parameters, Warehouse
 from core.sql import FREE_TEXT, literal, quoted
+from infra.duckdb_archive import ArchivedFiles
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import copied_to, told
 from infra.metadata_copy import MetadataCopy
@@ -86,6 +87,7 @@ class DuckDBSession:
         keeping: "tuple[Keeper, Path] | None",
         metadata: MetadataCopy | None,
         columns: dict[str, Mapping[str, str]],
+        root: Path | None,
     ) -> None:
         self._connection = connection
         self._parse = parse
@@ -94,6 +96,7 @@ class DuckDBSession:
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = DelimitedFiles(self._engine, connection, passing)
+        self._archived = ArchivedFiles(connection, root)
         self._columns = columns
         self.confined = False
 
@@ -102,7 +105,7 @@ class DuckDBSession:
         return True
 
     def enter_schema(self, *, create: bool) -> None:
-        """Make the pipeline's schema the current one.
+        """Make the pipeline's schema the current one; with `create` it is made where it is not there.
 
         Raises:
             ConfigurationError: it is not there and not to be made; or the file has the ledger of another pipeline.
@@ -119,9 +122,12 @@ class DuckDBSession:
             self._engine(f"USE {self._qualified}")
             # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
             self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+        self._archived.find(writing=create)
 
     def confine(self) -> None:
         """As `core.ports.Confinable` has it. Engines take it back no more, so the warehouse ends this one then."""
+        if paths := self._archived.read_by_views(self._schema):
+            self._connection.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(literal, paths))}]")
         # Nor may a name that is no table stand for a variable of this program, as the engine would have it.
         for setting in ("enable_external_access", "python_enable_replacements"):
             self._connection.execute(f"SET GLOBAL {setting} = FALSE")
@@ -263,8 +269,9 @@ class DuckDBSession:
     def raw_rows(self, source: str, lines: str, into: str) -> None:
         self._files.raw(source, lines, into)
 
-    def keep_loaded(self, source: str, name: str, left_out: str | None) -> None:
-        self._files.keep(source, name, left_out)
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
+        readable = None if archived is None else self._archived.readable(archived)
+        self._files.keep(source, name, left_out, readable)
 
     def export(self, select: str, *paths: Path) -> None:
         if len(paths) == 1:

@@ -84,7 +84,8 @@ class DuckDBWarehouse:
     With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
     who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who
     opens it to write gives it its place of now. A new file begins as one that was `prepared`, if that is given; those
-    aside begin as nothing, since they prove what is there.
+    aside begin as nothing, since they prove what is there. `root` is the local folder that archived files are read
+    in, by their names below it; without one the warehouse keeps a copy of what it shows of them.
 
     Files are made so that DuckDB 1.5 reads them, and older ones are rewritten for that when they are opened to write.
     """
@@ -101,12 +102,14 @@ class DuckDBWarehouse:
         private: bool = False,
         earlier: Path | None = None,
         prepared: PreparedFiles | None = None,
+        root: Path | None = None,
     ) -> None:
         self._path = path
         self._earlier = earlier
         self._keeper = keeper
         self._private = private
         self._prepared = prepared
+        self._root = root
         self._schema = schema
         self._wait_seconds = wait_seconds
         self._waiting = waiting
@@ -201,6 +204,7 @@ class DuckDBWarehouse:
             settings=self._settings,
             waiting=self._waiting,
             private=self._private,
+            root=self._root,
         )
 
     def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
@@ -283,7 +287,14 @@ class DuckDBWarehouse:
                 done = False
                 keeping = (self._keeper, self._path) if self._keeper else None
                 session = DuckDBSession(
-                    connection, self._parse, self._schema, self._passing, keeping, self._metadata, self._columns
+                    connection,
+                    self._parse,
+                    self._schema,
+                    self._passing,
+                    keeping,
+                    self._metadata,
+                    self._columns,
+                    self._root,
                 )
                 try:
                     if self._metadata:

@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -138,7 +138,8 @@ class LocalClaims:
             content.unlink(missing_ok=True)
         return False
 
-    def unfinished(self) -> list[Claim]:
+    def unfinished(self, placed: Container[Path]) -> list[Claim]:
+        """What an earlier process left; the files in `placed` bear their last name already, and were private then."""
         found = []
         for folder in claim_folder.folders(self._work):
             try:
@@ -148,6 +149,9 @@ class LocalClaims:
                 continue
             for claim in left:
                 try:
+                    if claim.path in placed:
+                        found.append(_as_it_is(replace(claim, placed=True)))
+                        continue
                     make_private(claim.path)
                     found.append(_as_it_is(claim))
                 except Exception as error:  # noqa: BLE001 - as above

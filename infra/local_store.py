@@ -1,5 +1,7 @@
 """The root as a local folder.
 
+A claimed file may bear its last name before it is kept under it, which is `infra.placed`.
+
 What is done to many files is done by some threads: the file system then makes several durable in one go, where
 one by one each would wait for a turn of the disk.
 """
@@ -21,7 +23,7 @@ from core.intake import fitting
 from core.patience import Waiting, without_a_word
 from core.ports import Clock
 from core.quarantine import BESIDE
-from infra import claim_folder, file_errors, local_look
+from infra import claim_folder, file_errors, local_look, placed
 from infra.file_names import readable
 from infra.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from infra.inbox import Inbox
@@ -31,8 +33,6 @@ from infra.private_file import Original, copied
 from infra.refusals import Refusals
 from infra.several import for_each
 from infra.turns import held
-
-_CLAIM = "claim.json"
 
 
 class LocalStore:
@@ -52,6 +52,7 @@ class LocalStore:
         self._waiting = waiting
         self._refusals = Refusals()
         self._claims = LocalClaims(self._root, self._inbox, clock, original, self._refusals)
+        self._placed: dict[str, str] = {}
 
     @property
     def root(self) -> str:
@@ -139,7 +140,10 @@ class LocalStore:
         return self._refusals.told()
 
     def unfinished(self) -> list[Claim]:
-        return self._claims.unfinished()
+        names = self._names_placed()
+        claims = self._claims.unfinished(names)
+        self._placed |= {claim.claim_id: names[claim.path] for claim in claims if claim.placed}
+        return claims
 
     def claim_ids(self) -> list[str]:
         return [claim_id for claim_id, _ in claim_folder.claims_in(self._root / "work")]
@@ -178,6 +182,24 @@ class LocalStore:
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
         self.put({name: claim.path for name, claim in claims.items() if claim.path.exists()})
+        for claim in claims.values():
+            claim.path.unlink(missing_ok=True)  # which stays where a file is moved to a name that it has already
+            self._placed.pop(claim.claim_id, None)
+
+    def place(self, claim: Claim, name: str) -> None:
+        if placed.place(claim.path, self._root, name):
+            self._placed[claim.claim_id] = name
+
+    def take_back(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            name = self._placed.pop(claim.claim_id, None)
+            if name is not None:
+                placed.take_back(claim.path, self._root, name)
+
+    def _names_placed(self) -> dict[Path, str]:
+        """The names in the archive of claimed files that are not kept there yet."""
+        contents = [content for _, content in claim_folder.claims_in(self._root / "work")]
+        return placed.found(contents, self._root, lambda: self._names("archive/"))
 
     def release(self, claims: Sequence[Claim]) -> None:
         self._claims.release(claims)
@@ -187,9 +209,13 @@ class LocalStore:
         return (self._root / name).exists()
 
     def names(self, beginning: str) -> Iterator[str]:
+        not_yet = {readable(name) for name in self._names_placed().values()}
+        yield from (told for name in self._names(beginning) if (told := readable(name)) not in not_yet)
+
+    def _names(self, beginning: str) -> Iterator[str]:
         for where, _, files in os.walk(self._root / beginning, onerror=_unless_gone):
             folder = Path(where).relative_to(self._root)
-            yield from (readable(str(folder / name)) for name in files if not name.startswith("."))
+            yield from (str(folder / name) for name in files if not name.startswith("."))
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")

@@ -281,6 +281,12 @@ class S3Store:
     def keep(self, claims: Mapping[str, Claim]) -> None:
         self.put({name: claim.path for name, claim in claims.items()})
 
+    def place(self, claim: Claim, name: str) -> None:
+        del claim, name  # an object has one name
+
+    def take_back(self, claims: Sequence[Claim]) -> None:
+        del claims
+
     def release(self, claims: Sequence[Claim]) -> None:
         self._bucket.delete([(self._name_of(claim.dropped), claim.dropped.version) for claim in claims])
         self._forget(*(claim.claim_id for claim in claims))

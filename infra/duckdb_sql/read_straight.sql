@@ -8,5 +8,6 @@ read_csv(
     delim = ${delimiter},
     quote = '"',
     escape = '"',
-    ignore_errors = TRUE${options}
+    hive_partitioning = FALSE,
+    ignore_errors = ${ignore_errors}${options}
 )

@@ -31,6 +31,7 @@ from support.comparison import (
 from support.console import Console, until
 from support.crash import dropledger, steps_of
 from support.forks import Child
+from support.ledger import custom_pipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
@@ -39,6 +40,7 @@ RANDOM_KILLS = max(16, KILLS)
 MOST_WAITING = 3  # what a batch has; one that takes longer than a life would never be done
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
+NAMED = "customers_2026-01-01.csv"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,2,-1,Savings\n"
 DROPS = {
     "customers_2026-01-01.csv": CUSTOMERS,
@@ -188,6 +190,45 @@ def test_what_a_killed_run_staged_and_did_not_commit_is_forgotten(tmp_path: Path
     ids = {as_of: drop_id for drop_id, as_of in tables_of(root, {"drop_ledger": "drop_id, as_of"})["drop_ledger"]}
     changed = {path.stem for path in (root / "outputs" / "changes").glob("*.csv")}
     assert changed == {ids[min(ids)], ids[max(ids)]}
+
+
+# Killed while a file has two names: that of its claim, and that by which it is archived
+
+
+def two_names(root: Path) -> list[Path]:
+    """Files of the archive that are still claimed."""
+    return [path for path in (root / "archive").rglob("*") if path.is_file() and path.stat().st_nlink == 2]
+
+
+@pytest.mark.parametrize("step", ["before link", "after link", "before COMMIT", "after COMMIT"])
+def test_first_file_of_a_root_is_taken_once_whatever_name_it_has_already(tmp_path: Path, step: str):
+    scene = Scene(tmp_path, "watch", "--once")
+    land(scene.before, NAMED, CUSTOMERS)
+    scene.set_up()
+    dropledger(*scene.command)  # fills the cache, so that each run takes the same steps
+    scene.set_up()
+    steps = steps_of(*scene.command, steps=scene.steps)
+    expected = {**tables_of(scene.root), **files_of(scene.root)}
+    scene.set_up()
+    named = len(steps) - 1 - steps[::-1].index("before link")  # the warehouse gets its name by a link as well, before
+    assert dropledger(*scene.command, dies_at=steps.index(step, named)) == -signal.SIGKILL
+    assert len(two_names(scene.root)) == (step != "before link")
+    assert dropledger("verify", "--root", str(scene.root), "--quiet") in {0, 2}  # 2 where there is no ledger yet
+    assert dropledger(*scene.command) == 0
+    assert {**tables_of(scene.root), **files_of(scene.root)} == expected
+    assert two_names(scene.root) == []
+
+
+def test_file_that_a_killed_run_named_and_did_not_commit_is_not_in_the_archive(tmp_path: Path):
+    scene = killed_over("accounts_2026-06-01.csv", ACCOUNTS, "after link", tmp_path)
+    assert len(two_names(scene.root)) == 1
+    assert dropledger("verify", "--root", str(scene.root), "--quiet") == 0
+    other = str(custom_pipeline(tmp_path / "lending", {"account.yaml": {"files": ["balances*.csv"]}}).folder)
+    assert dropledger(*scene.command, "--pipeline", other) == 3
+    assert [path.name for path in (scene.root / "quarantine").glob("*.csv")] != []
+    assert two_names(scene.root) == []
+    assert not list((scene.root / "archive").rglob("*accounts_2026-06-01.csv"))
+    assert dropledger("verify", "--root", str(scene.root), "--quiet", "--pipeline", other) == 0
 
 
 # Killed at any instant, under a stream of drops

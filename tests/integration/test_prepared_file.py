@@ -45,7 +45,7 @@ def runtime(root: Path) -> Runtime:
 
 
 def content(root: Path) -> dict[str, Any]:
-    """All that a warehouse holds and says."""
+    """All that a warehouse holds and says, but for the place of its root."""
     with duckdb.connect(str(root / "warehouse" / "ledger.duckdb"), read_only=True) as connection:
         connection.execute("USE lending")
         said = {
@@ -55,6 +55,7 @@ def content(root: Path) -> dict[str, Any]:
             "macros": "SELECT function_name, macro_definition FROM duckdb_functions() WHERE NOT internal ORDER BY ALL",
         }
         found: dict[str, Any] = {name: connection.execute(sql).fetchall() for name, sql in said.items()}
+        found["macros"] = [(name, text.replace(str(root), "ROOT")) for name, text in found["macros"]]
         for name, *_ in found["tables"]:
             found[name] = connection.execute(f'SELECT * FROM "{name}" ORDER BY ALL').fetchall()
     return found

@@ -108,6 +108,59 @@ def test_claim_gives_the_bytes_and_ends_with_its_release(place: Place):
     assert place.store.arrivals() == place.store.unfinished() == []
 
 
+def test_what_is_placed_can_be_kept_or_taken_back(place: Place):
+    for name in ("a.csv", "b.csv"):
+        place.land(name, TEXT)
+    kept, refused = place.store.claim(place.store.arrivals())
+    names = {claim.claim_id: f"archive/customer/2026/01/01/{claim.dropped.name}" for claim in (kept, refused)}
+    for claim in (kept, refused):
+        place.store.place(claim, names[claim.claim_id])
+    assert list(place.store.names("archive/")) == []
+    place.store.take_back([refused])
+    place.store.keep({names[kept.claim_id]: kept, "quarantine/b.csv": refused})
+    following = place.again()
+    following.prepare()
+    assert following.unfinished() == []
+    place.store.release([kept, refused])
+    assert place.names() == [names[kept.claim_id], "quarantine/b.csv"]
+    assert list(place.store.names("archive/")) == [names[kept.claim_id]]
+
+
+def test_what_bears_the_name_already_or_by_now_stays(place: Place, tmp_path: Path):
+    place.land("a.csv", TEXT)
+    [first] = place.store.claim(place.store.arrivals())
+    name = "archive/customer/2026/01/01/a.csv"
+    place.store.keep({name: first})
+    place.store.release([first])
+    place.land("a.csv", f"{TEXT}2,Bo,No\n")
+    [second] = place.store.claim(place.store.arrivals())
+    place.store.place(second, name)
+    place.store.take_back([second])
+    assert place.read(name).decode() == TEXT
+    other = "archive/customer/2026/01/02/a.csv"
+    place.store.place(second, other)
+    place.store.put({other: some_file(tmp_path)})
+    place.store.take_back([second])
+    assert place.read(other).decode() == "some text"
+    place.store.release([second])
+    assert place.names() == [name, other]
+
+
+def test_what_a_dead_process_placed_is_told_with_its_claim(place: Place):
+    place.land("a.csv", TEXT)
+    [claim] = place.store.claim(place.store.arrivals())
+    place.store.place(claim, "archive/customer/2026/01/01/a.csv")
+    place.store.secure([claim])
+    following = place.again()
+    following.prepare()
+    [found] = following.unfinished()
+    assert found.placed == ("archive/customer/2026/01/01/a.csv" in place.names())
+    assert list(following.names("archive/")) == []
+    following.take_back([found])
+    assert not [name for name in place.names() if name.startswith("archive/")]
+    assert found.path.read_text(encoding="utf-8") == TEXT
+
+
 def test_many_are_claimed_each_by_a_name_of_its_own(place: Place):
     for number in range(40):
         place.land(f"{number:02}.csv", f"{TEXT}{number}")

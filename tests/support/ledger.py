@@ -95,7 +95,9 @@ class Ledger:
         store = LocalStore(root, self.clock)
         store.prepare()
         # One thread: tables of a few rows gain nothing from more, and tests run side by side.
-        warehouse = DuckDBWarehouse(self.database, self._schema, wait_seconds=5.0, settings={"threads": "1"})
+        warehouse = DuckDBWarehouse(
+            self.database, self._schema, wait_seconds=5.0, settings={"threads": "1"}, root=root.resolve()
+        )
         self.runtime = Runtime(pipeline, store, warehouse, self.clock, wait_seconds=5.0)
 
     def copy(self, root: Path) -> "Ledger":
