@@ -216,11 +216,14 @@ _HISTORY_CHECKS = {
 
 def history_check(session: Session, contract: Contract, versions_opened: int = 0) -> CheckQuestion:
     """What must hold for the timeline of every key that changed; of all keys where most versions were just opened."""
-    sql = statement("check_history", feed_fragments(contract))
+    fragments, model = feed_fragments(contract), f"history_{contract.feed}"
+    sql = statement("check_history", fragments)
     if versions_opened >= WHOLE_FROM:
-        versions = session.count(f"history_{contract.feed}")
-        sql = whole(sql) if versions <= 2 * versions_opened else sql
-    model = f"history_{contract.feed}"
+        versions = session.count(model)
+        if versions == versions_opened and session.rises(model, contract.key):
+            sql = statement("check_history_of_single_versions", fragments)
+        elif versions <= 2 * versions_opened:
+            sql = whole(sql)
 
     def results(counts: Counts) -> list[CheckResult]:
         return [

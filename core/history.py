@@ -178,7 +178,8 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
             session.scratch("_dl_removed_version", f"SELECT {fragments['key']}, valid_from FROM _dl_added_version")
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
-    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id})
+    # In the order of the file, so that keys which rise in it are seen to rise in history too.
+    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id}, in_order=is_first)
     select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM {fragments['change']} AS o"
     session.view(f"changed_{contract.feed}", select)
     return opened, closed

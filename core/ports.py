@@ -179,8 +179,12 @@ class Session(Protocol):
         """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
         ...
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        """Run a statement; the number of rows it changed (0 where it changes none)."""
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        """Run a statement; the number of rows it changed (0 where it changes none).
+
+        With `in_order` the rows that an INSERT adds are kept in the order in which its select gives them, by an engine
+        whose tables have an order.
+        """
         ...
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
@@ -200,6 +204,15 @@ class Session(Protocol):
 
     def count(self, name: str) -> int:
         """How many rows a table, view or scratch relation has."""
+        ...
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        """Whether it is known that no two rows of a table, view or scratch relation share a key and none lacks it, as
+        the key rises from each row to the next.
+
+        That is found at a small part of what counting the keys takes. False says nothing; an engine whose rows have no
+        order always gives it.
+        """
         ...
 
     def view(self, name: str, select: str) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import duckdb
 
 from core.errors import ConfigurationError, NoLedger
 from core.ports import Layout, Parameters, Warehouse
-from core.sql import FREE_TEXT, literal, quoted
+from core.sql import FREE_TEXT, listed, literal, quoted
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import copied_to, told
 from infra.metadata_copy import MetadataCopy
@@ -147,8 +147,9 @@ class DuckDBSession:
                 raise duckdb.ParserException("there are several statements where one belongs")
             return self._connection.execute(first, parameters or {})
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        row = self._engine(*_marked(sql, parameters)).fetchone()
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        with self._files.in_order_of_the_file() if in_order else nullcontext():
+            row = self._engine(*_marked(sql, parameters)).fetchone()
         return int(row[0]) if row and isinstance(row[0], int) else 0
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
@@ -169,6 +170,20 @@ class DuckDBSession:
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        # A window without an order streams over the rows as they come. In whatever order that is, and were they parted
+        # among threads: where all rows but one exceed the row before them, they are one row of rising keys.
+        rises = ""
+        for column in map(quoted, reversed(key)):
+            before = f"lag({column}) OVER ()"
+            rises = f"{column} > {before}" + (f" OR ({column} = {before} AND ({rises}))" if rises else "")
+        there = " AND ".join(f"count({quoted(column)}) = count(*)" for column in key)
+        found = self._engine(
+            f"""SELECT count(*) - count(CASE WHEN rises THEN 1 END) <= 1 AND {there}
+            FROM (SELECT {listed(key)}, {rises} AS rises FROM {quoted(name)})"""
+        ).fetchone()
+        return bool(found and found[0])
 
     def view(self, name: str, select: str) -> None:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
