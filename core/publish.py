@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,9 @@ REJECTS = "rejects.csv"
 MANIFEST = "outputs/manifest.json"
 STAGED = (CHANGES, INITIAL, REPORT, REASON, REJECTS)
 """What may lie in a claim's workspace, to be put in its place when the drop is committed."""
+
+_THREADS = 2
+"""So many files are hashed or copied at a time; others take their turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,9 @@ def publish(
     store.put(files)
     with store.temporary() as folder:
         if whole:
-            digests = _bring_up_to_date(session, store, pipeline, folder, last) if last else {}
-            exported = export_marts(session, pipeline, folder, but=digests)
-            of_marts = [_entry(folder / name, name, newest, digests.get(name)) for name in artifact_names(pipeline)]
-            store.put({f"outputs/{name}": folder / name for name in (*digests, *exported)})
+            digests = _write_marts(session, store, pipeline, folder, last)
+            of_marts = [_entry(folder / name, name, newest, digests[name]) for name in artifact_names(pipeline)]
+            store.put({f"outputs/{name}": folder / name for name in digests})
         else:
             of_marts = _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
@@ -85,10 +87,38 @@ def publish(
     return hashlib.sha256(content).hexdigest() if whole and large and session.reads_in_place else None
 
 
-def _bring_up_to_date(
-    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published
+def _write_marts(
+    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published | None
 ) -> dict[str, str]:
-    """Write into a folder the CSVs that few lines have changed in; the SHA-256 of each by name."""
+    """Write the marts' artifacts into a folder; the SHA-256 of each by name."""
+    patches = _patches(session, store, pipeline, folder, last) if last else {}
+    if not patches:
+        return _digests([*export_marts(session, pipeline, folder).values()])
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as beside:  # what stays of the CSVs is copied while the engine writes the others
+        begun = {name: beside.submit(found.write, folder / name) for name, found in patches.items()}
+        exported = export_marts(session, pipeline, folder, but=begun)
+    written = {name: done.result() for name, done in begun.items()}
+    patched = {name: digest for name, digest in written.items() if digest}
+    exported |= export_marts(session, pipeline, folder, but=patched.keys() | exported.keys())
+    return patched | _digests([*exported.values()])
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    """The SHA-256 of files, by name."""
+    if sum(path.stat().st_size for path in paths) < patch.SMALLEST_BYTES:
+        return {path.name: sha256_of(path) for path in paths}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return dict(zip([path.name for path in paths], threads.map(sha256_of, paths), strict=True))
+
+
+def _patches(
+    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published
+) -> dict[str, patch.Patch]:
+    """What brings CSVs up to date that few lines have changed in, by name, as far as the session is needed for it."""
     try:
         if sha256_of(store.local_copy(MANIFEST)) != last.manifest_sha256:
             return {}
@@ -102,10 +132,10 @@ def _bring_up_to_date(
         if entry and touched and entry["size_bytes"] >= patch.SMALLEST_BYTES:
             columns = _columns(session, pipeline, mart, "csv")
             with suppress(OSError):  # it is gone, or cannot be read: then it is written whole
-                path = store.local_copy(f"outputs/{name}")
-                digest = patch.patched(session, mart, columns, touched, path, entry["sha256"], folder / name)
-                if digest:
-                    found[name] = digest
+                path, lines = store.local_copy(f"outputs/{name}"), folder / f"changed_{name}"
+                of_mart = patch.patch_of(session, mart, columns, touched, path, entry["sha256"], lines)
+                if of_mart:
+                    found[name] = of_mart
     return found
 
 
