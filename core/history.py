@@ -44,11 +44,16 @@ LaterObservations = Callable[[Contract, datetime], None]
 """Adds to scratch `_dl_woven_observation` what other drops observed of the keys in `_dl_concerned` since a moment."""
 
 
+def free_texts(contract: Contract) -> set[str]:
+    """The columns beside the key whose texts hardly repeat."""
+    return {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+
+
 def history_table(contract: Contract) -> str:
     """The DDL of a feed's history table."""
-    free_text = {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+    hardly_repeat = free_texts(contract)
     typed = ",\n    ".join(
-        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in free_text else ''}"
+        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in hardly_repeat else ''}"
         for column in (*contract.key_columns, *contract.values)
     )
     return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})

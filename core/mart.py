@@ -13,6 +13,9 @@ from core.sql import differs, harmless, listed, quoted, same, statement, whole
 WHOLE_FROM = 10_000
 """From so many touched rows on it is asked whether working on all of a table costs less than looking for them."""
 
+TEXT_TYPES = frozenset({"VARCHAR", "STRING"})
+"""What engines call the type of a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
@@ -218,7 +221,7 @@ def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> 
     """The columns of a mart whose texts a spreadsheet program might run as formulas."""
     if not pipeline.file.makes_texts_harmless:
         return frozenset()
-    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in {"VARCHAR", "STRING"})
+    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in TEXT_TYPES)
 
 
 def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -> str:
