@@ -179,6 +179,11 @@ class Session(Protocol):
         """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
         ...
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the rows of a table have an order, which `execute` can give them, `rises` sees and `export` keeps."""
+        ...
+
     def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
         """Run a statement; the number of rows it changed (0 where it changes none).
 
@@ -295,6 +300,12 @@ class Session(Protocol):
 
     def export(self, select: str, *paths: Path) -> None:
         """Write a result to local files, in order, each as the ending of its name says: .csv or .parquet."""
+        ...
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        """Write several results as `export` does, at a time where the engine can; outside of a transaction, and not of
+        scratch relations.
+        """
         ...
 
 

@@ -48,6 +48,7 @@ def publish(
     drops: Mapping[str, str | None],
     newest: str | None,
     last: Published | None = None,
+    filled: Collection[str] = frozenset(),
     *,
     whole: bool,
 ) -> str | None:
@@ -58,6 +59,7 @@ def publish(
     manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
     crash between commit and publish is mended. Where it is known what was published `last`, large CSVs are brought up
     to date by their changed lines; the SHA-256 of the manifest is given for the next time, where that may be worth it.
+    Marts that were `filled` just now may lie in order already.
     """
     entries, files = [], {}
     initial = any(claim_id and (store.workspace(claim_id) / INITIAL).exists() for claim_id in drops.values())
@@ -72,7 +74,7 @@ def publish(
     store.put(files)
     with store.temporary() as folder:
         if whole:
-            digests = _write_marts(session, store, pipeline, folder, last)
+            digests = _write_marts(session, store, pipeline, folder, last, filled)
             of_marts = [_entry(folder / name, name, newest, digests[name]) for name in artifact_names(pipeline)]
             store.put({f"outputs/{name}": folder / name for name in digests})
         else:
@@ -88,12 +90,17 @@ def publish(
 
 
 def _write_marts(
-    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published | None
+    session: Session,
+    store: Store,
+    pipeline: Pipeline,
+    folder: Path,
+    last: Published | None,
+    filled: Collection[str],
 ) -> dict[str, str]:
     """Write the marts' artifacts into a folder; the SHA-256 of each by name."""
     patches = _patches(session, store, pipeline, folder, last) if last else {}
     if not patches:
-        return _digests([*export_marts(session, pipeline, folder).values()])
+        return _digests([*export_marts(session, pipeline, folder, filled=filled).values()])
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_THREADS) as beside:  # what stays of the CSVs is copied while the engine writes the others
@@ -175,21 +182,33 @@ def read_manifest(store: Store) -> dict[str, Any] | None:
 
 
 def export_marts(
-    session: Session, pipeline: Pipeline, folder: Path, but: Collection[str] = frozenset()
+    session: Session,
+    pipeline: Pipeline,
+    folder: Path,
+    but: Collection[str] = frozenset(),
+    filled: Collection[str] = frozenset(),
 ) -> dict[str, Path]:
-    """Write the marts' artifacts into a local folder, `but` for some names; the path of each by name."""
-    written: dict[str, Path] = {}
+    """Write the marts' artifacts into a local folder, `but` for some names; the path of each by name.
+
+    Of marts that were just `filled` it is asked whether they lie in order already, so that no file waits for another.
+    """
+    results: dict[str, list[Path]] = {}
+    at_once = False
     for mart in pipeline.marts:
-        paths: dict[str, list[Path]] = {}
+        in_order = mart.name in filled and session.rises(mart.name, mart.file.key)
+        at_once = at_once or in_order
+        order = "" if in_order else f" ORDER BY {listed(mart.file.key, 'm')}"
         for path in (folder / f"{mart.name}.{kind}" for kind in mart.file.artifacts):
             if path.name not in but:
                 columns = _columns(session, pipeline, mart, path.suffix[1:])
-                select = f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
-                paths.setdefault(select, []).append(path)
-        for select, of_the_same_rows in paths.items():
-            session.export(select, *of_the_same_rows)
-            written |= {path.name: path for path in of_the_same_rows}
-    return written
+                select = f"SELECT {columns} FROM {quoted(mart.name)} AS m{order}"
+                results.setdefault(select, []).append(path)
+    if at_once:
+        session.export_at_once([(select, path) for select, paths in results.items() for path in paths])
+    else:
+        for select, paths in results.items():
+            session.export(select, *paths)
+    return {path.name: path for paths in results.values() for path in paths}
 
 
 def _columns(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:

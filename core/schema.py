@@ -246,7 +246,7 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())
     for refreshed in refresh(session, pipeline, None):
-        for result in ask(session, [mart_key_check(refreshed)])[0]:
+        for result in ask(session, [mart_key_check(session, refreshed)])[0]:
             if result.failed:
                 raise ContractError(
                     pipeline.folder / "marts" / f"{result.model}.sql",

