@@ -337,7 +337,7 @@ def test_results_are_written_at_once_in_the_order_in_which_rows_were_put_in(sess
     session.execute("CREATE TABLE t (id BIGINT)")
     numbers = "SELECT unnest(range(300000)) AS id" if session.keeps_order else "SELECT id FROM range(300000)"
     session.execute(f"INSERT INTO t SELECT CAST(id * 7 % 300007 AS BIGINT) FROM ({numbers}) AS n", in_order=True)
-    lying = "SELECT id FROM t" if session.keeps_order else "SELECT id FROM t ORDER BY id * 42858 % 300007"
+    lying = "SELECT id FROM t" if session.keeps_order else "SELECT id FROM t ORDER BY id * 257149 % 300007"
     paths = [tmp_path / name for name in ("lying.csv", "rising.csv", "lying.parquet")]
     session.export_at_once([(lying, paths[0]), ("SELECT id FROM t ORDER BY id", paths[1]), (lying, paths[2])])
     expected = [number * 7 % 300_007 for number in range(300_000)]
