@@ -180,6 +180,11 @@ class Session(Protocol):
         ...
 
     @property
+    def knows_free_text(self) -> bool:
+        """Whether a table can be told which of its columns have texts that hardly repeat, by `core.sql.FREE_TEXT`."""
+        ...
+
+    @property
     def keeps_order(self) -> bool:
         """Whether the rows of a table have an order, which `execute` can give them, `rises` sees and `export` keeps."""
         ...

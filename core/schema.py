@@ -264,6 +264,8 @@ def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
         f"""CREATE OR REPLACE TABLE {name} {clustered} AS
         SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
     )
+    if not session.knows_free_text:
+        return
     of_feeds = set().union(*map(free_texts, pipeline.contracts.values()))
     columns = session.columns(mart.name)
     hardly_repeat = {column for column, kind in columns.items() if column in of_feeds and kind in TEXT_TYPES}

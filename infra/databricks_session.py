@@ -105,6 +105,10 @@ class DatabricksSession:
         return False
 
     @property
+    def knows_free_text(self) -> bool:
+        return False
+
+    @property
     def keeps_order(self) -> bool:
         return False
 

@@ -98,6 +98,10 @@ class DuckDBSession:
         return True
 
     @property
+    def knows_free_text(self) -> bool:
+        return True
+
+    @property
     def keeps_order(self) -> bool:
         return True
 
