@@ -37,7 +37,7 @@ def examine(
 
     `opened` is how many versions were opened; `reported` the pipeline whose models a report shows.
     """
-    asked = [*questions, *mart_checks(refreshed)]
+    asked = [*questions, *mart_checks(session, refreshed)]
     counts = rows_computed(refreshed)
     models = intermediate_rows(session, reported, refreshed) if reported else []
     rows = opened + sum(found.exchanged if found.rows is None else found.rows for found in refreshed)

@@ -44,11 +44,16 @@ LaterObservations = Callable[[Contract, datetime], None]
 """Adds to scratch `_dl_woven_observation` what other drops observed of the keys in `_dl_concerned` since a moment."""
 
 
+def free_texts(contract: Contract) -> set[str]:
+    """The columns beside the key whose texts hardly repeat."""
+    return {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+
+
 def history_table(contract: Contract) -> str:
     """The DDL of a feed's history table."""
-    free_text = {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+    hardly_repeat = free_texts(contract)
     typed = ",\n    ".join(
-        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in free_text else ''}"
+        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in hardly_repeat else ''}"
         for column in (*contract.key_columns, *contract.values)
     )
     return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})
@@ -178,7 +183,8 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
             session.scratch("_dl_removed_version", f"SELECT {fragments['key']}, valid_from FROM _dl_added_version")
             session.execute(statement("delete_versions", fragments))
             session.execute(statement("insert_versions", fragments))
-    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id})
+    # In the order of the file, so that keys which rise in it are seen to rise in history too.
+    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id}, in_order=is_first)
     select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM {fragments['change']} AS o"
     session.view(f"changed_{contract.feed}", select)
     return opened, closed

@@ -13,6 +13,9 @@ from core.sql import differs, harmless, listed, quoted, same, statement, whole
 WHOLE_FROM = 10_000
 """From so many touched rows on it is asked whether working on all of a table costs less than looking for them."""
 
+TEXT_TYPES = frozenset({"VARCHAR", "STRING"})
+"""What engines call the type of a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
@@ -34,10 +37,13 @@ class Touched:
 
     def __init__(self) -> None:
         self._relations: dict[str, str | None] = {}
+        self.filled: set[str] = set()
+        """The marts all of whose rows were computed."""
 
     def clear(self) -> None:
         """Begin anew."""
         self._relations.clear()
+        self.filled.clear()
 
     def note(self, session: Session, refreshed: Sequence[Refreshed], *, more_to_come: bool) -> None:
         """Remember the keys of `touched_<mart>`, which others will take the place of where there is `more_to_come`."""
@@ -45,6 +51,8 @@ class Touched:
             name = found.mart.name
             touched, kept = quoted(f"touched_{name}"), f"_dl_touched_{name}"
             key = listed(found.mart.file.key)
+            if found.whole:
+                self.filled.add(name)
             if found.whole or not session.reads_in_place:
                 self._relations[name] = None
             elif name not in self._relations and not more_to_come:
@@ -142,7 +150,7 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     before = statement("mart_before", fragments)
     if touched_sql is None:
         session.scratch(f"before_{mart.name}", whole(before))
-        rows = session.execute(whole(_insert(mart)))
+        rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
     if not session.reads_in_place:
@@ -153,7 +161,7 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     if many and touched is not None and touched >= session.count(mart.name):
         session.scratch(f"before_{mart.name}", whole(before))
         session.execute(f"DELETE FROM {fragments['mart']}")
-        return Refreshed(mart, session.execute(whole(_insert(mart))), True)
+        return Refreshed(mart, _fill(session, mart), True)
     there = session.scratch(f"before_{mart.name}", before)
     if touched == 0:
         return Refreshed(mart, 0, False)
@@ -178,6 +186,18 @@ def _put_touched_and_before(session: Session, mart: Mart, touched_sql: str, boun
     there = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in key)
     columns = listed(session.columns(mart.name))
     session.view(f"before_{mart.name}", f"SELECT {columns} FROM {quoted(kept)} WHERE {there}")
+
+
+def _fill(session: Session, mart: Mart) -> int:
+    """Compute all rows of a mart that has none; how many.
+
+    Where several artifacts are written of them, in the order of the key, an engine that keeps an order gets them in it:
+    so they need not be put in order then, nor keys that rise be counted.
+    """
+    if not session.keeps_order or len(mart.file.artifacts) < 2:
+        return session.execute(whole(_insert(mart)))
+    rows = f"SELECT *\nFROM (\n{whole(mart.sql)}\n) AS filled\nORDER BY {listed(mart.file.key)}"
+    return session.execute(f"INSERT INTO {quoted(mart.name)}\n{rows}", in_order=True)
 
 
 def _insert(mart: Mart) -> str:
@@ -237,7 +257,7 @@ def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> 
     """The columns of a mart whose texts a spreadsheet program might run as formulas."""
     if not pipeline.file.makes_texts_harmless:
         return frozenset()
-    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in {"VARCHAR", "STRING"})
+    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in TEXT_TYPES)
 
 
 def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -> str:

@@ -1,11 +1,13 @@
 """A mart's CSV brought up to date by its changed lines: the others stay as they were written.
 
 To write all of a large one takes the engine far longer than the change did. It is done where it is certain that the
-file is the one that this ledger published last, and which keys of the mart were computed since.
+file is the one that this ledger published last, and which keys of the mart were computed since. The engine is asked for
+the changed lines alone; the rest needs no session, and can be done beside what one does.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,10 +29,41 @@ class _NotPlain(Exception):
     """A line cannot be told apart by its bytes."""
 
 
-def patched(
-    session: Session, mart: Mart, columns: str, touched: str, published: Path, sha256: str, path: Path
-) -> str | None:
-    """Write the mart's CSV to `path` from what was `published`; its SHA-256, or None where it must be written whole.
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The `lines` of a CSV that changed, below its header, each behind its key and whether it is there.
+
+    `published` is the file before, `sha256` what its bytes must have; `place` is that of the key among its cells.
+    """
+
+    lines: Path
+    published: Path
+    sha256: str
+    place: int
+
+    def write(self, path: Path) -> str | None:
+        """Write the file of now to `path`; its SHA-256, or None where it must be written whole."""
+        header, *lines = self.lines.read_bytes().splitlines(keepends=True)
+        self.lines.unlink()
+        before, after = hashlib.sha256(), hashlib.sha256()
+        try:
+            wanted = [_wanted(line) for line in lines]
+            with self.published.open("rb") as old, path.open("wb") as new:
+                blocks = _whole_lines(old, before)
+                for part in _merged(blocks, header.split(b",", 2)[2], self.place, wanted):
+                    after.update(part)
+                    new.write(part)
+        except (_NotPlain, ValueError, IndexError):  # such as a key that is no number, in a file that was changed
+            return None
+        except OSError:  # what was published is gone, or cannot be read
+            return None
+        return after.hexdigest() if before.hexdigest() == self.sha256 else None
+
+
+def patch_of(
+    session: Session, mart: Mart, columns: str, touched: str, published: Path, sha256: str, lines: Path
+) -> Patch | None:
+    """What brings a mart's CSV up to date, with the changed lines written to `lines`; None where they are too many.
 
     `columns` are those of the file in SQL, of the mart as `m`; the relation `touched` has the keys that were computed
     since, and `sha256` is that of what was published.
@@ -43,28 +76,15 @@ def patched(
     )[0]
     if counts["touched"] > _MOST_KEYS or counts["touched"] * _SHARE > counts["all_rows"]:
         return None
-    changed = path.with_name(f"changed_{path.name}")
     session.export(
         f"""SELECT t.{quoted(key)} AS _key, m.{quoted(key)} IS NOT NULL AS _there, {columns}
         FROM (SELECT DISTINCT {quoted(key)} FROM {touched}) AS t
         LEFT JOIN {quoted(mart.name)} AS m
             ON {same((key,), "m", "t")}
         ORDER BY t.{quoted(key)}""",
-        changed,
+        lines,
     )
-    header, *lines = changed.read_bytes().splitlines(keepends=True)
-    changed.unlink()
-    before, after = hashlib.sha256(), hashlib.sha256()
-    try:
-        wanted = [_wanted(line) for line in lines]
-        with published.open("rb") as old, path.open("wb") as new:
-            blocks = _whole_lines(old, before)
-            for part in _merged(blocks, header.split(b",", 2)[2], mart.file.columns.index(key), wanted):
-                after.update(part)
-                new.write(part)
-    except (_NotPlain, ValueError, IndexError):  # such as a key that is no number, in a file that was changed
-        return None
-    return after.hexdigest() if before.hexdigest() == sha256 else None
+    return Patch(lines, published, sha256, mart.file.columns.index(key))
 
 
 def _wanted(line: bytes) -> tuple[int, bytes]:

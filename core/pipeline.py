@@ -293,7 +293,8 @@ def publish_committed(
         all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
         before = found.manifest_sha256 if all_known else None
         last = Published(before, runtime.touched.of) if before else None
-        sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, whole=whole)
+        filled = runtime.touched.filled
+        sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
         with session.transaction(single=current == whole):
             ledger.mark_published(session, [*drops], runtime.clock())
             if current != whole or sha256:

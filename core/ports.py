@@ -203,8 +203,22 @@ class Session(Protocol):
         """Remember something of the tables, where it can be told whether others have written to them since."""
         ...
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        """Run a statement; the number of rows it changed (0 where it changes none)."""
+    @property
+    def knows_free_text(self) -> bool:
+        """Whether a table can be told which of its columns have texts that hardly repeat, by `core.sql.FREE_TEXT`."""
+        ...
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the rows of a table have an order, which `execute` can give them, `rises` sees and `export` keeps."""
+        ...
+
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        """Run a statement; the number of rows it changed (0 where it changes none).
+
+        With `in_order` the rows that an INSERT adds are kept in the order in which its select gives them, by an engine
+        whose tables have an order.
+        """
         ...
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
@@ -224,6 +238,15 @@ class Session(Protocol):
 
     def count(self, name: str) -> int:
         """How many rows a table, view or scratch relation has."""
+        ...
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        """Whether it is known that no two rows of a table, view or scratch relation share a key and none lacks it, as
+        the key rises from each row to the next.
+
+        That is found at a small part of what counting the keys takes. False says nothing; an engine whose rows have no
+        order always gives it.
+        """
         ...
 
     def view(self, name: str, select: str) -> None:
@@ -309,6 +332,12 @@ class Session(Protocol):
 
     def export(self, select: str, *paths: Path) -> None:
         """Write a result to local files, in order, each as the ending of its name says: .csv or .parquet."""
+        ...
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        """Write several results as `export` does, at a time where the engine can; outside of a transaction, and not of
+        scratch relations.
+        """
         ...
 
 

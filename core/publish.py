@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ MANIFEST = "outputs/manifest.json"
 STAGED = (CHANGES, INITIAL, REPORT, REASON, REJECTS)
 """What may be staged for a claim, to be put in its place when the drop is committed."""
 
+_THREADS = 2
+"""So many files are hashed or copied at a time; others take their turns."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -45,6 +48,7 @@ def publish(
     drops: Mapping[str, str | None],
     newest: str | None,
     last: Published | None = None,
+    filled: Collection[str] = frozenset(),
     *,
     whole: bool,
 ) -> str | None:
@@ -55,6 +59,7 @@ def publish(
     manifest, with the drop that they were written for. A repeated call for the same drops ends the same: this is how a
     crash between commit and publish is mended. Where it is known what was published `last`, large CSVs are brought up
     to date by their changed lines; the SHA-256 of the manifest is given for the next time, where that may be worth it.
+    Marts that were `filled` just now may lie in order already.
     """
     entries, files = [], {}
     initial = any(claim_id and store.staged(claim_id, INITIAL).exists() for claim_id in drops.values())
@@ -69,10 +74,9 @@ def publish(
     store.put(files)
     with store.temporary() as folder:
         if whole:
-            digests = _bring_up_to_date(session, store, pipeline, folder, last) if last else {}
-            exported = export_marts(session, pipeline, folder, but=digests)
-            of_marts = [_entry(folder / name, name, newest, digests.get(name)) for name in artifact_names(pipeline)]
-            store.put({f"outputs/{name}": folder / name for name in (*digests, *exported)})
+            digests = _write_marts(session, store, pipeline, folder, last, filled)
+            of_marts = [_entry(folder / name, name, newest, digests[name]) for name in artifact_names(pipeline)]
+            store.put({f"outputs/{name}": folder / name for name in digests})
         else:
             of_marts = _listed_before(store, pipeline)
         manifest = folder / "manifest.json"
@@ -85,10 +89,43 @@ def publish(
     return hashlib.sha256(content).hexdigest() if whole and large and session.reads_in_place else None
 
 
-def _bring_up_to_date(
-    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published
+def _write_marts(
+    session: Session,
+    store: Store,
+    pipeline: Pipeline,
+    folder: Path,
+    last: Published | None,
+    filled: Collection[str],
 ) -> dict[str, str]:
-    """Write into a folder the CSVs that few lines have changed in; the SHA-256 of each by name."""
+    """Write the marts' artifacts into a folder; the SHA-256 of each by name."""
+    patches = _patches(session, store, pipeline, folder, last) if last else {}
+    if not patches:
+        return _digests([*export_marts(session, pipeline, folder, filled=filled).values()])
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as beside:  # what stays of the CSVs is copied while the engine writes the others
+        begun = {name: beside.submit(found.write, folder / name) for name, found in patches.items()}
+        exported = export_marts(session, pipeline, folder, but=begun)
+    written = {name: done.result() for name, done in begun.items()}
+    patched = {name: digest for name, digest in written.items() if digest}
+    exported |= export_marts(session, pipeline, folder, but=patched.keys() | exported.keys())
+    return patched | _digests([*exported.values()])
+
+
+def _digests(paths: Sequence[Path]) -> dict[str, str]:
+    """The SHA-256 of files, by name."""
+    if sum(path.stat().st_size for path in paths) < patch.SMALLEST_BYTES:
+        return {path.name: sha256_of(path) for path in paths}
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return dict(zip([path.name for path in paths], threads.map(sha256_of, paths), strict=True))
+
+
+def _patches(
+    session: Session, store: Store, pipeline: Pipeline, folder: Path, last: Published
+) -> dict[str, patch.Patch]:
+    """What brings CSVs up to date that few lines have changed in, by name, as far as the session is needed for it."""
     try:
         if sha256_of(store.local_copy(MANIFEST)) != last.manifest_sha256:
             return {}
@@ -102,10 +139,10 @@ def _bring_up_to_date(
         if entry and touched and entry["size_bytes"] >= patch.SMALLEST_BYTES:
             columns = _columns(session, pipeline, mart, "csv")
             with suppress(OSError):  # it is gone, or cannot be read: then it is written whole
-                path = store.local_copy(f"outputs/{name}")
-                digest = patch.patched(session, mart, columns, touched, path, entry["sha256"], folder / name)
-                if digest:
-                    found[name] = digest
+                path, lines = store.local_copy(f"outputs/{name}"), folder / f"changed_{name}"
+                of_mart = patch.patch_of(session, mart, columns, touched, path, entry["sha256"], lines)
+                if of_mart:
+                    found[name] = of_mart
     return found
 
 
@@ -145,21 +182,33 @@ def read_manifest(store: Store) -> dict[str, Any] | None:
 
 
 def export_marts(
-    session: Session, pipeline: Pipeline, folder: Path, but: Collection[str] = frozenset()
+    session: Session,
+    pipeline: Pipeline,
+    folder: Path,
+    but: Collection[str] = frozenset(),
+    filled: Collection[str] = frozenset(),
 ) -> dict[str, Path]:
-    """Write the marts' artifacts into a local folder, `but` for some names; the path of each by name."""
-    written: dict[str, Path] = {}
+    """Write the marts' artifacts into a local folder, `but` for some names; the path of each by name.
+
+    Of marts that were just `filled` it is asked whether they lie in order already, so that no file waits for another.
+    """
+    results: dict[str, list[Path]] = {}
+    at_once = False
     for mart in pipeline.marts:
-        paths: dict[str, list[Path]] = {}
+        in_order = mart.name in filled and session.rises(mart.name, mart.file.key)
+        at_once = at_once or in_order
+        order = "" if in_order else f" ORDER BY {listed(mart.file.key, 'm')}"
         for path in (folder / f"{mart.name}.{kind}" for kind in mart.file.artifacts):
             if path.name not in but:
                 columns = _columns(session, pipeline, mart, path.suffix[1:])
-                select = f"SELECT {columns} FROM {quoted(mart.name)} AS m ORDER BY {listed(mart.file.key, 'm')}"
-                paths.setdefault(select, []).append(path)
-        for select, of_the_same_rows in paths.items():
-            session.export(select, *of_the_same_rows)
-            written |= {path.name: path for path in of_the_same_rows}
-    return written
+                select = f"SELECT {columns} FROM {quoted(mart.name)} AS m{order}"
+                results.setdefault(select, []).append(path)
+    if at_once:
+        session.export_at_once([(select, path) for select, paths in results.items() for path in paths])
+    else:
+        for select, paths in results.items():
+            session.export(select, *paths)
+    return {path.name: path for paths in results.values() for path in paths}
 
 
 def _columns(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:

@@ -22,8 +22,13 @@ class QuoteScan:
         """Look at the next bytes; the last line waits for its end, so that nothing is cut between two chunks."""
         if not self._classes:
             self._classify(chunk)
+        if b'"' not in chunk and b'"' not in self._line:  # so nothing is to be found, nor copied to look for it
+            begins = _behind_last_line_end(chunk)
+            if begins:
+                self._line = chunk[begins:]
+                return
         text = self._line + chunk
-        end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+        end = _behind_last_line_end(text)
         if end == 0 and len(text) > _LONGEST:  # cut within the line, where a quote may be taken for what it is not
             self._found = self._found or b'"' in text
             end = len(text)
@@ -54,3 +59,8 @@ class QuoteScan:
             if not self._found:
                 classes = text.replace(b'""', b"").translate(self._classes)
                 self._found = b'a"a' in classes or b'a "a' in classes
+
+
+def _behind_last_line_end(text: bytes) -> int:
+    end = text.rfind(b"\n") + 1
+    return max(end, text.rfind(b"\r", end) + 1)

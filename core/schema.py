@@ -10,13 +10,13 @@ from core.checks import check_staging, mart_key_check, refuse_failed
 from core.contract import Contract
 from core.definition import Mart, Pipeline, names
 from core.errors import ConfigurationError, ContractError, Unavailable
-from core.history import INITIAL_SEQUENCE, all_changed, fold, history_table, no_changes
+from core.history import INITIAL_SEQUENCE, all_changed, fold, free_texts, history_table, no_changes
 from core.intake import Extract, initial_extract
-from core.mart import refresh
+from core.mart import TEXT_TYPES, refresh
 from core.ports import Session
 from core.questions import ask
 from core.rules import typed_cell
-from core.sql import MOST_CLUSTERED, engine_type, listed, literal, quoted
+from core.sql import FREE_TEXT, MOST_CLUSTERED, engine_type, listed, literal, quoted
 from core.validate import refuse_beyond_limit, validate
 
 
@@ -257,15 +257,11 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
     for mart in pipeline.marts:
         for select in _touched_at_first(pipeline, mart):
             session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
-            session.execute(
-                f"""CREATE OR REPLACE TABLE {quoted(mart.name)}
-                /* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */ AS
-                SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
-            )
+            _make_empty_mart(session, pipeline, mart)
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline.contracts.values())
     for refreshed in refresh(session, pipeline, None):
-        for result in ask(session, [mart_key_check(refreshed)])[0]:
+        for result in ask(session, [mart_key_check(session, refreshed)])[0]:
             if result.failed:
                 raise ContractError(
                     pipeline.folder / "marts" / f"{result.model}.sql",
@@ -274,6 +270,26 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
                     hint="let the SQL give each row a key of its own, or name another key in the mart's YAML",
                 )
     no_changes(session, pipeline.contracts.values())
+
+
+def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
+    """A table with the columns that the mart's SQL has; texts of feeds that hardly repeat are kept as in history."""
+    name, clustered = quoted(mart.name), f"/* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */"
+    session.execute(
+        f"""CREATE OR REPLACE TABLE {name} {clustered} AS
+        SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
+    )
+    if not session.knows_free_text:
+        return
+    of_feeds = set().union(*map(free_texts, pipeline.contracts.values()))
+    columns = session.columns(mart.name)
+    hardly_repeat = {column for column, kind in columns.items() if column in of_feeds and kind in TEXT_TYPES}
+    if hardly_repeat:
+        typed = ", ".join(
+            f"{quoted(column)} {kind}{f' {FREE_TEXT}' if column in hardly_repeat else ''}"
+            for column, kind in columns.items()
+        )
+        session.execute(f"CREATE OR REPLACE TABLE {name} ({typed}) {clustered}")
 
 
 def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:

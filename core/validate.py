@@ -12,7 +12,10 @@ from core.header_row import OTHER, REPEATED, misshapen_rule
 from core.intake import Extract
 from core.ports import Session
 from core.rules import parse_fragments, rules_over_rows, staging_predicates
-from core.sql import feed_fragments, literal, quoted, statement
+from core.sql import feed_fragments, listed, literal, quoted, statement
+
+LOOKED_AT_FROM = 10_000
+"""From so many rows on it costs less to look whether their keys rise than to count them."""
 
 _SPAN = "count(*) AS row_count, min(_effective_at) AS first_effective, max(_effective_at) AS last_effective"
 
@@ -68,8 +71,9 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     contract = extract.contract
     fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
     times = effective_times(extract)
-    session.select_rows(source, "_dl_parsed", statement("parse", fragments), times)
-    found = overview(session, contract, source)
+    rows = session.select_rows(source, "_dl_parsed", statement("parse", fragments), times)
+    once = rows >= LOOKED_AT_FROM and session.rises("_dl_parsed", observed_key(contract))
+    found = overview(session, contract, source, once=once)
     if is_clean(contract, found):
         session.view("observation", "SELECT * FROM _dl_parsed")
         counts = {**found, "repeated": 0}
@@ -104,19 +108,21 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
     )
 
 
-def overview(session: Session, contract: Contract, source: str) -> dict[str, Any]:
+def overview(session: Session, contract: Contract, source: str, *, once: bool = False) -> dict[str, Any]:
     """How many rows were read and what their times are, and how many of them cannot go in as they are.
 
-    Nearly always all can, so that what the checks of the staging layer count is counted on the way.
+    Nearly always all can, so that what the checks of the staging layer count is counted on the way. `once` is whether
+    it is known that each row has a key of its own.
     """
+    valid = "coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)"
+    repeated = "0" if once else f"{valid} - ({distinct_count(contract, '_dl_parsed')})"
     return session.query(
         f"""SELECT
             {_SPAN},
             {staging_counts(contract)}
             (SELECT count(*) FROM {quoted(f"{source}_misshapen")}) AS misshapen,
-            count(*) - coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0) AS invalid,
-            coalesce(sum(CASE WHEN _valid THEN 1 ELSE 0 END), 0)
-                - ({distinct_count(contract, "_dl_parsed")}) AS repeated
+            count(*) - {valid} AS invalid,
+            {repeated} AS repeated
         FROM _dl_parsed"""
     )[0]
 
@@ -222,13 +228,18 @@ def parent_fragments(column: str, to: str) -> dict[str, str]:
     }
 
 
+def observed_key(contract: Contract) -> list[str]:
+    """The columns of typed rows that no two of a drop may share: the key, and the time where rows bring their own."""
+    return [*contract.key, *(["_effective_at"] if contract.effective_column else [])]
+
+
 def distinct_count(contract: Contract, relation: str) -> str:
     """SQL for the number of keys among the valid rows, each with its effective times."""
     # Where all rows share one effective time, the engine need not compare it.
-    time = ", _effective_at" if contract.effective_column else ""
-    if len(contract.key) == 1 and not time:  # what the engine counts fastest
-        return f"SELECT count(DISTINCT {quoted(contract.key[0])}) FROM {relation} WHERE _valid"
-    distinct = f"SELECT DISTINCT {feed_fragments(contract)['key']}{time} FROM {relation} WHERE _valid"
+    key = observed_key(contract)
+    if len(key) == 1:  # what the engine counts fastest
+        return f"SELECT count(DISTINCT {listed(key)}) FROM {relation} WHERE _valid"
+    distinct = f"SELECT DISTINCT {listed(key)} FROM {relation} WHERE _valid"
     return f"SELECT count(*) FROM ({distinct}) AS d"
 
 

@@ -110,7 +110,16 @@ class DatabricksSession:
     def learn(self, fact: str) -> None:
         self._memory.facts.add(fact)
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
+    @property
+    def knows_free_text(self) -> bool:
+        return False
+
+    @property
+    def keeps_order(self) -> bool:
+        return False
+
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        del in_order  # as `keeps_order` says
         statement, bound = dialect(sql), used(sql, parameters)
         table = written_table(statement)
         if table in self._scratch:
@@ -171,6 +180,10 @@ class DatabricksSession:
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        del name, key
+        return False
 
     def view(self, name: str, select: str) -> None:
         if self._writer is not None:
@@ -365,6 +378,10 @@ class DatabricksSession:
             for path in paths:
                 self._local.write(f"SELECT * FROM {rows}", path, beside)
             beside.execute("DROP TABLE IF EXISTS _dl_exported")
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        for select, path in results:
+            self.export(select, path)
 
 
 def _by_column(records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

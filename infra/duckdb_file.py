@@ -1,5 +1,6 @@
 """The file of an embedded warehouse: its form, its log, and the names that earlier versions gave it."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -7,6 +8,9 @@ from core.errors import ConfigurationError, Unavailable
 
 STORAGE = "STORAGE_VERSION 'v1.5.0'"
 """The option of ATTACH by which a new file is one that DuckDB 1.5 reads."""
+
+HEADERS_BYTES = 3 * 4096
+"""The main header of a file, and two of which the newer counts."""
 
 _STORAGE_NUMBER = 68
 """What the header of such a file says."""
@@ -20,6 +24,19 @@ def write_ahead_log(path: Path) -> Path:
 def is_filled(path: Path) -> bool:
     """Whether a file that is there holds anything, be it in its log alone."""
     return path.stat().st_size > 0 or write_ahead_log(path).exists()
+
+
+def state_of(path: Path) -> tuple[int, bytes] | None:
+    """What changes whenever somebody writes to a file that nobody has open: its inode, and the headers of which each
+    checkpoint writes one. None where that is not told, as the log holds more, or there is no file.
+    """
+    if write_ahead_log(path).exists():
+        return None
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_ino, file.read(HEADERS_BYTES)
+    except FileNotFoundError:
+        return None
 
 
 def refuse_other_files(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import duckdb
 
 from core.errors import ConfigurationError, NoLedger
 from core.ports import Layout, Parameters, Warehouse
-from core.sql import FREE_TEXT, literal, quoted
+from core.sql import FREE_TEXT, listed, literal, quoted
 from infra.duckdb_archive import ArchivedFiles
 from infra.duckdb_csv import DelimitedFiles
 from infra.duckdb_engine import copied_to, told
@@ -32,6 +32,7 @@ _MAKES = re.compile(
 ATTACHED_AS = "warehouse"
 # A small drop takes some 42 statements, most of them the same text each time.
 STATEMENTS_KEPT = 512
+_AT_ONCE = 2
 
 # What parses a text, or remembers how it did.
 Parse = Callable[[str], list[duckdb.Statement]]
@@ -104,6 +105,14 @@ class DuckDBSession:
     def reads_in_place(self) -> bool:
         return True
 
+    @property
+    def knows_free_text(self) -> bool:
+        return True
+
+    @property
+    def keeps_order(self) -> bool:
+        return True
+
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one; with `create` it is made where it is not there.
 
@@ -165,8 +174,9 @@ class DuckDBSession:
     def learn(self, fact: str) -> None:
         """Nothing is remembered."""
 
-    def execute(self, sql: str, parameters: Parameters | None = None) -> int:
-        row = self._engine(*_marked(sql, parameters)).fetchone()
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        with self._files.in_order_of_the_file() if in_order else nullcontext():
+            row = self._engine(*_marked(sql, parameters)).fetchone()
         return int(row[0]) if row and isinstance(row[0], int) else 0
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
@@ -187,6 +197,21 @@ class DuckDBSession:
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        # A window without an order streams over the rows as they come. In whatever order that is, and were they parted
+        # among threads: where all rows but one exceed the row before them, they are one row of rising keys.
+        rises = ""
+        for column in map(quoted, reversed(key)):
+            before = f"lag({column}) OVER ()"
+            rises = f"{column} > {before}" + (f" OR ({column} = {before} AND ({rises}))" if rises else "")
+        there = " AND ".join(f"count({quoted(column)}) = count(*)" for column in key)
+        with self._files.in_order_of_the_file():
+            found = self._engine(
+                f"""SELECT count(*) - count(CASE WHEN rises THEN 1 END) <= 1 AND {there}
+                FROM (SELECT {listed(key)}, {rises} AS rises FROM {quoted(name)})"""
+            ).fetchone()
+        return bool(found and found[0])
 
     def view(self, name: str, select: str) -> None:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
@@ -282,3 +307,17 @@ class DuckDBSession:
             for path in paths:
                 self._engine(copied_to("SELECT * FROM _dl_exported", path))
         self._engine("DROP TABLE _dl_exported")
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def write(result: tuple[str, Path]) -> None:
+            copied = copied_to(*result)
+            with self._connection.cursor() as beside, told(copied):
+                beside.execute(f"USE {self._qualified}")
+                beside.execute(copied)
+
+        # One of them alone keeps one core busy and a bit of another.
+        with self._files.in_order_of_the_file(), ThreadPoolExecutor(_AT_ONCE) as threads:
+            for done in [threads.submit(write, result) for result in results]:
+                done.result()

@@ -24,6 +24,7 @@ from infra.duckdb_file import (
     refuse_log_left,
     refuse_other_files,
     refuse_other_pipelines,
+    state_of,
     write_ahead_log,
 )
 from infra.duckdb_session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
@@ -117,6 +118,7 @@ class DuckDBWarehouse:
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._metadata: MetadataCopy | None = None
         self._columns: dict[str, Mapping[str, str]] = {}
+        self._left_as: tuple[int, bytes] | None = None
 
     @property
     def location(self) -> str:
@@ -280,6 +282,9 @@ class DuckDBWarehouse:
             new = not path.exists()
             if new and self._prepared:
                 self._prepared.begin(self._path, self._passing, self._make_prepared)
+            found = state_of(path)
+            if found is None or found != self._left_as:  # others may have written to it since
+                self._columns.clear()
             with self._engine().cursor() as connection:
                 self._attach(connection, path, read_only=read_only)
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
@@ -312,6 +317,7 @@ class DuckDBWarehouse:
                         self.remove()
                     elif new:  # not earlier: whoever closes the file lets go of the engine's lock on it
                         share(self._path, None if self._private else self._path.parent)
+                    self._left_as = state_of(path)
 
     def _make_prepared(self, path: Path, prepare: Prepare) -> None:
         other = DuckDBWarehouse(path, self._schema, settings=self._settings, private=True)

@@ -21,11 +21,10 @@ import duckdb
 
 from core.sql import literal
 from infra.duckdb_engine import is_not_allowed, not_allowed
+from infra.duckdb_file import HEADERS_BYTES
 from infra.folders import share
 
-_HEADER_BYTES = 4096
-_ALL_HEADERS_BYTES = 3 * _HEADER_BYTES  # the main one, and two of which the newer counts
-_BLOCK_SIZE_AT = _HEADER_BYTES + 40
+_BLOCK_SIZE_AT = 4096 + 40
 
 
 class MetadataCopy:
@@ -50,12 +49,12 @@ class MetadataCopy:
         """
         if self._file < 0:
             self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        headers = os.pread(self._file, _ALL_HEADERS_BYTES, 0)
+        headers = os.pread(self._file, HEADERS_BYTES, 0)
         if headers == self._headers:
             return
         size = int.from_bytes(headers[_BLOCK_SIZE_AT : _BLOCK_SIZE_AT + 8], "little")
         metadata = f"SELECT block_id FROM pragma_metadata_info({literal(self._attached_as)})"
-        offsets = [_ALL_HEADERS_BYTES + number * size for (number,) in connection.execute(metadata).fetchall()]
+        offsets = [HEADERS_BYTES + number * size for (number,) in connection.execute(metadata).fetchall()]
         blocks = [os.pread(self._file, size, offset) for offset in offsets]
         copy = _copy_of(self._path)
         beside = copy.with_name(f"{copy.name}.new")
@@ -92,7 +91,7 @@ def put_back(path: Path) -> None:
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as the engine locks it
         with suppress(FileNotFoundError), copy.open("rb") as saved:
-            if saved.read(_ALL_HEADERS_BYTES) == os.pread(file, _ALL_HEADERS_BYTES, 0):
+            if saved.read(HEADERS_BYTES) == os.pread(file, HEADERS_BYTES, 0):
                 described = json.loads(saved.readline())
                 for offset in described["offsets"]:
                     os.pwrite(file, saved.read(described["block_bytes"]), offset)

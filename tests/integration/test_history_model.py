@@ -72,7 +72,9 @@ def lending_ledgers(
 def test_history_is_what_the_model_makes_of_the_set_of_drops(holding: tuple[Mode, Template], data: st.DataObject):
     mode, template = holding
     plan = data.draw(plans(holding_files(mode)), label="plan")
-    with template.ledger() as ledger, micro_batches_from(data.draw(FEWEST, label="fewest drops of a micro-batch")):
+    fewest = data.draw(FEWEST, label="fewest drops of a micro-batch")
+    whole_from = data.draw(st.sampled_from([0, WHOLE_FROM]), label="rows of a table that is worked on as a whole")
+    with template.ledger() as ledger, micro_batches_from(fewest), work_on_tables_as_a_whole_from(whole_from):
         run = Run(ledger, {"holding": mode.feed})
         run.take(plan)
         tables = run.tables()

@@ -148,3 +148,16 @@ def test_texts_that_spreadsheets_would_run_are_made_harmless_in_csv(
     assert [name for (name,) in ledger.rows("SELECT customer_name FROM customer_profile ORDER BY customer_id")] == list(
         FORMULAS
     )
+
+
+def test_texts_that_hardly_repeat_are_kept_in_marts_as_in_history(ledger: Ledger):
+    rows = "".join(f"{key},Name {key},No\n" for key in range(1, 5_001))
+    ledger.drop("customers_2025-10-31.csv", f"CustomerID,Name,HasLoan\n{rows}")
+    for table in ("history_customer", "customer_profile"):
+        kept = ledger.rows(
+            f"""SELECT DISTINCT compression
+            FROM pragma_storage_info('{table}')
+            WHERE column_name = 'customer_name' AND segment_type = 'VARCHAR'"""
+        )
+        assert kept == [("ZSTD",)], table
+    assert ledger.rows("SELECT count(*), min(customer_name) FROM customer_profile") == [(5_000, "Name 1")]

@@ -188,6 +188,20 @@ def test_file_of_now_is_never_replaced_by_an_older_one(ledger: Ledger):
     assert (ledger.root / OLD).exists()
 
 
+@pytest.mark.parametrize("log", [False, True], ids=["folded in", "left in its log"])
+def test_columns_are_asked_for_again_when_somebody_else_has_changed_a_table(ledger: Ledger, *, log: bool):
+    with ledger.runtime.session() as session:
+        before = session.columns("history_account")
+    with duckdb.connect() as other:
+        other.execute(f"ATTACH '{ledger.database}' AS ledger")
+        other.execute("PRAGMA disable_checkpoint_on_shutdown" if log else "SELECT 1")
+        other.execute("ALTER TABLE ledger.lending.history_account ADD COLUMN colour VARCHAR")
+        if not log:
+            other.execute("DETACH ledger")
+    with ledger.runtime.warehouse.session() as session:
+        assert [*session.columns("history_account")] == [*before, "colour"]
+
+
 def test_two_processes_at_once_rename_it_once(ledger: Ledger):
     filled(ledger)
     as_an_earlier_version_left_it(ledger)

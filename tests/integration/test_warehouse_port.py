@@ -18,6 +18,7 @@ from core.errors import ConfigurationError, DataRefused
 from core.intake import Extract, read_again
 from core.ports import Session, Warehouse
 from infra.databricks_warehouse import DatabricksWarehouse
+from infra.duckdb_session import DuckDBSession
 from infra.duckdb_warehouse import DuckDBWarehouse
 
 NOON = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -113,6 +114,51 @@ def test_statements_tell_how_many_rows_they_changed(session: Session):
     assert session.execute(merge) == 2
     assert session.count("t") == 5
     assert session.execute("CREATE TABLE other AS SELECT id FROM t WHERE FALSE") == 0
+
+
+def _rows(*keys: tuple[int | None, str | None]) -> list[dict[str, Any]]:
+    return [{**RECORDS[0], "id": number, "word": word} for number, word in keys]
+
+
+@pytest.mark.parametrize(
+    ("rows", "of_id", "of_both"),
+    [
+        (_rows(), True, True),
+        (_rows((7, "a")), True, True),
+        (_rows((1, "b"), (2, "a"), (9, "a")), True, True),
+        (_rows((1, "a"), (1, "b"), (2, "a")), False, True),
+        (_rows((1, "a"), (2, "a"), (2, "a"), (3, "a")), False, False),
+        (_rows((2, "a"), (1, "a"), (2, "a")), False, False),
+        (_rows((1, "a"), (3, "a"), (2, "a")), False, False),
+        (_rows((None, "a")), False, False),
+        (_rows((None, "a"), (1, "a")), False, False),
+        (_rows((1, "a"), (None, "a")), False, False),
+        (_rows((1, "a"), (None, "a"), (1, "a")), False, False),
+        (_rows((1, "a"), (2, None)), True, False),
+        (_rows((1, "a"), (1, None), (1, "b")), False, False),
+    ],
+)
+def test_keys_that_rise_are_known_to_stand_once(
+    session: Session, rows: list[dict[str, Any]], of_id: bool, of_both: bool
+):
+    session.execute(TABLE)
+    session.insert("t", rows)
+    in_order = isinstance(session, DuckDBSession)
+    assert session.rises("t", ["id"]) == (of_id and in_order)
+    assert session.rises("t", ["id", "word"]) == (of_both and in_order)
+
+
+@pytest.mark.parametrize("size", [2_048, 122_880])  # of a vector and of a row group in DuckDB
+@pytest.mark.parametrize("moved", [-1, 0, 1])
+def test_key_that_stands_twice_is_no_rising_one_wherever_it_stands(session: Session, size: int, moved: int):
+    session.execute("CREATE TABLE t (id BIGINT)")
+    many = f"SELECT CAST(k AS BIGINT) AS id FROM (SELECT unnest(range({2 * size + 10})) AS k) AS r"
+    if not isinstance(session, DuckDBSession):
+        many = f"SELECT id FROM range({2 * size + 10})"
+    session.execute(f"INSERT INTO t {many}", in_order=True)
+    assert session.rises("t", ["id"]) == isinstance(session, DuckDBSession)
+    session.execute(f"UPDATE t SET id = {size + moved - 1} WHERE id = {size + moved}")
+    assert not session.rises("t", ["id"])
 
 
 def test_scratch_and_views_are_of_the_session_alone(warehouse: Warehouse):
@@ -285,6 +331,18 @@ def test_results_are_written_in_order(session: Session, tmp_path: Path):
     packed = duckdb.sql(f"FROM '{tmp_path / 't.parquet'}'")
     assert list(map(str, packed.types)) == ["BIGINT", "DECIMAL(18,2)", "VARCHAR", "BOOLEAN", "TIMESTAMP"]
     assert packed.fetchall() == [_naive(RECORDS[place]) for place in (1, 2, 0)]
+
+
+def test_results_are_written_at_once_in_the_order_in_which_rows_were_put_in(session: Session, tmp_path: Path):
+    session.execute("CREATE TABLE t (id BIGINT)")
+    numbers = "SELECT unnest(range(300000)) AS id" if session.keeps_order else "SELECT id FROM range(300000)"
+    session.execute(f"INSERT INTO t SELECT CAST(id * 7 % 300007 AS BIGINT) FROM ({numbers}) AS n", in_order=True)
+    lying = "SELECT id FROM t" if session.keeps_order else "SELECT id FROM t ORDER BY id * 257149 % 300007"
+    paths = [tmp_path / name for name in ("lying.csv", "rising.csv", "lying.parquet")]
+    session.export_at_once([(lying, paths[0]), ("SELECT id FROM t ORDER BY id", paths[1]), (lying, paths[2])])
+    expected = [number * 7 % 300_007 for number in range(300_000)]
+    found = [[id_ for (id_,) in duckdb.sql(f"FROM '{path}'").fetchall()] for path in paths]
+    assert found == [expected, sorted(expected), expected]
 
 
 def _naive(record: dict[str, Any]) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, compare, history, mart, micro_batch, patch
+from core import checks, compare, history, mart, micro_batch, patch, validate
 from core.definition import BUILT_IN, Pipeline, load_pipeline
 from core.drop import FileDropped
 from core.outcome import Outcome
@@ -176,11 +176,12 @@ class Template:
 
 @contextmanager
 def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
-    """Let marts be computed, tables be checked and closed versions be put in anew for so few rows."""
+    """Let marts be computed, tables be checked, keys be proved and closed versions be put in anew for so few rows."""
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(mart, "WHOLE_FROM", rows)
         patches.setattr(checks, "WHOLE_FROM", rows)
         patches.setattr(history, "UPDATED_IN_PLACE", rows)
+        patches.setattr(validate, "LOOKED_AT_FROM", rows)
         yield
 
 
