@@ -122,14 +122,14 @@ build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE an
 		--require-hashes --only-binary :all: --no-compile \
 		--implementation cp --python-version $(LAMBDA_PYTHON) $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
 		--target "$(ARTIFACTS_DIR)" -r $(LAMBDA_LOCK)
-	@cp -r core handlers infra "$(ARTIFACTS_DIR)"
+	@cp -rL dropledger "$(ARTIFACTS_DIR)"
 	@echo $(ARCHITECTURE) >"$(ARTIFACTS_DIR)/built_for"
 	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
 	@# What the built-in pipelines' files say, checked: else each cold start would read and check them.
-	@{ $(BIN)/python -m core.kept_pipeline "$(ARTIFACTS_DIR)/core/kept" || \
-		PYTHONPATH="$(ARTIFACTS_DIR)" python$(LAMBDA_PYTHON) -m core.kept_pipeline "$(ARTIFACTS_DIR)/core/kept"; } 2>/dev/null || \
+	@{ $(BIN)/python -m dropledger.core.contracts.kept_pipeline "$(ARTIFACTS_DIR)/dropledger/core/kept" || \
+		PYTHONPATH="$(ARTIFACTS_DIR)" python$(LAMBDA_PYTHON) -m dropledger.core.contracts.kept_pipeline "$(ARTIFACTS_DIR)/dropledger/core/kept"; } 2>/dev/null || \
 		echo "There is no Python with pydantic and PyYAML here to check the pipelines: the function's cold starts take longer. Try: make demo" >&2
-	@[ ! -d "$(ARTIFACTS_DIR)/core/kept" ] || chmod -R a+rX "$(ARTIFACTS_DIR)/core/kept"
+	@[ ! -d "$(ARTIFACTS_DIR)/dropledger/core/kept" ] || chmod -R a+rX "$(ARTIFACTS_DIR)/dropledger/core/kept"
 	@# structlog imports rich where it finds it, and the function prints nothing for people.
 	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(FOR_PEOPLE),$(p) $(p)-*.dist-info)
 	@[ $(WAREHOUSE) != databricks ] || $(MAKE) --no-print-directory prune-for-databricks

@@ -18,9 +18,9 @@ from pathlib import Path
 from chart import draw_lines
 from data import FIRST, extracts, new_balances
 
-from core.pipeline import process
-from handlers.wiring import wire
-from infra.inbox import dropped_file
+from dropledger.core.ingest.run import process
+from dropledger.handlers.wiring import wire
+from dropledger.infra.local.inbox import dropped_file
 
 
 def measure(folder: Path, accounts: int, sizes: Sequence[int], rounds: int) -> dict[int, float]:

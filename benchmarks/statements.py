@@ -14,8 +14,8 @@ BEGAN = time.perf_counter()
 
 
 def main() -> None:
-    from handlers.cli import main as command
-    from infra.duckdb_session import DuckDBSession
+    from dropledger.handlers.cli.main import main as command
+    from dropledger.infra.duckdb.session import DuckDBSession
 
     run = DuckDBSession._engine
     statements: list[tuple[float, float, float, str]] = []

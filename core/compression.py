@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import DataRefused
+from dropledger.core.errors import DataRefused
 
 MOST_TIMES = 200
 ALWAYS_ALLOWED = 64 << 20

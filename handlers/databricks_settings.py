@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from core.errors import ConfigurationError
-from handlers.setting_values import any_text, from_environment, some_text, text_like, yes_or_no
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.setting_values import any_text, from_environment, some_text, text_like, yes_or_no
 
 _ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 

@@ -7,11 +7,11 @@ from typing import Literal, TextIO, cast
 
 import structlog
 
-from core.drop import iso
-from core.errors import Unforeseen
-from core.outcome import Outcome
-from handlers.bugs import frames_of
-from handlers.variables import misspelt
+from dropledger.core.drop import iso
+from dropledger.core.errors import Unforeseen
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.handlers.excepthook import frames_of
+from dropledger.handlers.variables import misspelt
 
 
 class _StandardError(io.TextIOBase):

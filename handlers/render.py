@@ -8,9 +8,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from core.drop import iso
-from core.errors import Busy, DropledgerError, Unforeseen
-from core.patience import Waiting, without_a_word
+from dropledger.core.drop import iso
+from dropledger.core.errors import Busy, DropledgerError, Unforeseen
+from dropledger.core.retry import Waiting, without_a_word
 
 
 def as_json(document: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ def cell(value: object) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table to standard output: plain lines; on a terminal folded to its width, with bold names of columns."""
-    from handlers.table import drawn
+    from dropledger.handlers.table import drawn
 
     rows = list(rows)
     terminal = sys.stdout.isatty()
@@ -100,6 +100,6 @@ def error(failure: DropledgerError) -> None:
 def bug(failure: BaseException | None) -> None:
     """Say on standard error where a file met a bug; nothing of other failures."""
     if isinstance(failure, Unforeseen):
-        from handlers.bugs import told_of
+        from dropledger.handlers.excepthook import told_of
 
         sys.stderr.write(told_of(failure))

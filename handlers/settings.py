@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from core.definition import BUILT_IN
-from core.errors import ConfigurationError
-from handlers.setting_values import any_text, from_environment, number, some_text, text_like
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.setting_values import any_text, from_environment, number, some_text, text_like
 
 TOML = "dropledger.toml"
 _PIPELINE_FILE = "pipeline.yaml"

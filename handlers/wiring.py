@@ -8,23 +8,24 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.contract_check import refuse_bad_patterns
-from core.definition import Pipeline, load_pipeline
-from core.drop import FileDropped
-from core.pace import Pace
-from core.patience import Waiting, without_a_word
-from core.ports import Store, Warehouse
-from core.runtime import Runtime
-from core.schema import definition_sha256, prepare
-from handlers.settings import TOML, File, Settings, read_settings
-from infra.duckdb_engine import ENOUGH_MEBIBYTES, matches
-from infra.duckdb_warehouse import DuckDBWarehouse, Keeper
-from infra.local_store import LocalStore
-from infra.prepared_file import PreparedFiles
-from infra.private_file import copied
+from dropledger.core.contracts.contract_check import refuse_bad_patterns
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ingest.prepare import definition_sha256, prepare
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ports.store import Store
+from dropledger.core.ports.warehouse import Warehouse
+from dropledger.core.publish_throttle import Pace
+from dropledger.core.retry import Waiting, without_a_word
+from dropledger.handlers.settings import TOML, File, Settings, read_settings
+from dropledger.infra.duckdb.engine import ENOUGH_MEBIBYTES, matches
+from dropledger.infra.duckdb.prepared_file import PreparedFiles
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, Keeper
+from dropledger.infra.local.private_file import copied
+from dropledger.infra.local.store import LocalStore
 
 if TYPE_CHECKING:
-    from infra.s3_bucket import Bucket
+    from dropledger.infra.aws.bucket import Bucket
 
 WAREHOUSE = "warehouse/ledger.duckdb"
 """Where a root has its warehouse."""
@@ -154,9 +155,9 @@ def _pace(settings: Settings) -> Pace:
 def _in_databricks(
     settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting, function: str
 ) -> Warehouse:
-    from handlers.databricks_settings import read_databricks_settings
-    from infra.databricks_connection import Access
-    from infra.databricks_warehouse import DatabricksWarehouse
+    from dropledger.handlers.databricks_settings import read_databricks_settings
+    from dropledger.infra.databricks.connection import Access
+    from dropledger.infra.databricks.warehouse import DatabricksWarehouse
 
     asked = read_databricks_settings(_text_of_secret)
     access = Access(
@@ -180,19 +181,19 @@ def _in_databricks(
 
 
 def _text_of_secret(arn: str) -> str:
-    from infra.secrets_manager import text_of_secret
+    from dropledger.infra.aws.secrets import text_of_secret
 
     return text_of_secret(arn)
 
 
 def _bucket(uri: str) -> "Bucket":
-    from infra.s3_bucket import Bucket
+    from dropledger.infra.aws.bucket import Bucket
 
     return Bucket(uri)
 
 
 def _settings_file(bucket: "Bucket") -> File | None:
-    from infra.s3_settings import settings_in
+    from dropledger.infra.aws.settings_file import settings_in
 
     content = settings_in(bucket, TOML)
     return None if content is None else File(bucket.uri_of(TOML), content)
@@ -202,8 +203,8 @@ def _in_bucket(
     bucket: "Bucket", settings: Settings, pipeline: Pipeline, waiting: Waiting
 ) -> tuple[Store, Path, Keeper]:
     """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
-    from infra.s3_store import S3Store
-    from infra.s3_warehouse_file import S3WarehouseFile
+    from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+    from dropledger.infra.object_store.store import S3Store
 
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
     keeper = S3WarehouseFile(
@@ -217,7 +218,7 @@ def _original(dropped: FileDropped, target: Path) -> FileDropped:
     """Copy what was named by hand, from wherever it is."""
     if not dropped.uri.startswith("s3://"):
         return copied(dropped, target)
-    from infra.s3_originals import downloaded
+    from dropledger.infra.aws.originals import downloaded
 
     return downloaded(dropped, target)
 

@@ -1,1 +1,1 @@
-"""Adapters to the world, each behind a protocol of core.ports; they don't import each other."""
+"""Adapters to the world, each behind a protocol of dropledger.core.ports; they don't import each other."""

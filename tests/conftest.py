@@ -14,8 +14,8 @@ from support.databricks_server import Server
 from support.engines import MISSING
 from support.ledger import Ledger, PreparedRoots, Template
 
-from core.definition import Pipeline, load_pipeline
-from infra.duckdb_session import DuckDBSession
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
+from dropledger.infra.duckdb.session import DuckDBSession
 
 SHARED_MEMORY = "/dev/shm"
 

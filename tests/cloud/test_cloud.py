@@ -420,7 +420,7 @@ def runtime_interface(cloud: Cloud, root: str, folder: Path) -> Iterator[str]:
             "-m",
             "awslambdaric",
         ),
-        "handlers.start.handler",
+        "dropledger.handlers.aws_lambda.start.handler",
     ]
     variables = environment(root=root, cache=folder / "cache") | {"PYTHONPATH": str(build), "PYTHONWARNINGS": "ignore"}
     with (folder / "told").open("wb") as told:

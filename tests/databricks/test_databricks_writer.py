@@ -14,11 +14,11 @@ from support.console import until
 from support.databricks_ledger import access_to, new_schema
 from support.databricks_server import Server
 
-from core.errors import Overtaken, Unavailable
-from core.ports import Session
-from infra import databricks_writer
-from infra.databricks_warehouse import DatabricksWarehouse
-from infra.databricks_writer import HOLD_SECONDS
+from dropledger.core.errors import Overtaken, Unavailable
+from dropledger.core.ports.session import Session
+from dropledger.infra.databricks import writer as databricks_writer
+from dropledger.infra.databricks.warehouse import DatabricksWarehouse
+from dropledger.infra.databricks.writer import HOLD_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("standin")]
 

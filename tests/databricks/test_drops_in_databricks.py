@@ -26,13 +26,13 @@ from support.databricks_server import Server
 from support.ledger import Ledger
 from support.sequences import Step, sequence
 
-from core.definition import Pipeline
-from core.errors import Busy, Overtaken
-from core.export import export
-from core.plan import plan
-from core.verify import verify
-from infra.databricks_connection import Access, Statements
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import Busy, Overtaken
+from dropledger.core.operations.export import export
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.verify import verify
+from dropledger.infra.databricks.connection import Access, Statements
+from dropledger.infra.local.inbox import dropped_file
 
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))

@@ -11,11 +11,11 @@ from support.console import until
 from support.databricks_ledger import access_to, new_schema
 from support.databricks_server import Server
 
-from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
-from core.ports import Layout
-from infra import databricks_connection
-from infra.databricks_connection import Access, Statements
-from infra.databricks_warehouse import DatabricksWarehouse
+from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from dropledger.core.ports.session import Layout
+from dropledger.infra.databricks import connection as databricks_connection
+from dropledger.infra.databricks.connection import Access, Statements
+from dropledger.infra.databricks.warehouse import DatabricksWarehouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("standin")]
 

@@ -12,7 +12,7 @@ import pytest
 from support.databricks_ledger import access_to
 from support.databricks_server import Server
 
-from infra.databricks_connection import Statements
+from dropledger.infra.databricks.connection import Statements
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import parameters as bound

@@ -13,9 +13,9 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, root_held, warehouse_held
 
-from core import __version__
-from core.definition import BUILT_IN
-from handlers.cli import cli
+from dropledger import __version__
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.handlers.cli.main import cli
 
 pytestmark = pytest.mark.slow
 

@@ -244,7 +244,7 @@ def test_message_of_a_bug_is_shown_on_a_terminal(filled: Console):
 
 LOGGED = """
 import structlog
-from handlers.logs import configure_logs
+from dropledger.handlers.logs import configure_logs
 configure_logs("{kind}")
 def fold(row):
     structlog.get_logger().bind(drop_id="5").info("began")

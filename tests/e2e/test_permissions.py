@@ -249,9 +249,10 @@ def test_replay_into_a_folder_that_all_may_read_writes_a_private_file(console: C
 # What is imported first is what another user may not be allowed to read.
 AS_A_STRANGER = f"""
 import concurrent.futures.thread, csv, encodings.utf_8_sig, os, rich.console, tomllib
-import handlers.doctor, handlers.preview, handlers.rework, handlers.table, handlers.watch
-from core.definition import load_pipeline
-from handlers.cli import main
+import dropledger.handlers.table, dropledger.handlers.watch.loop
+from dropledger.handlers.cli import doctor, preview, rework
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.handlers.cli.main import main
 load_pipeline("lending")
 os.setegid({NOBODY}), os.setgroups([]), os.seteuid({NOBODY})
 main()

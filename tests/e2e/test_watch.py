@@ -13,8 +13,8 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
 
-from handlers.watch import Settling, _Watcher
-from infra.inbox import dropped_file
+from dropledger.handlers.watch.loop import Settling, _Watcher
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

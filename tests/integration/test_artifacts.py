@@ -11,7 +11,7 @@ import pytest
 from support.ledger import Ledger
 from support.small_files import accounts, customers, files, read_csv
 
-from core.definition import Pipeline
+from dropledger.core.contracts.pipeline_spec import Pipeline
 
 SUMMARY = ["customer_id", "account_id", "original_balance", "interest_rate", "annual_interest", "new_balance"]
 PROFILE = [

@@ -7,13 +7,14 @@ import pytest
 from support.event_feed import event_pipeline, events
 from support.ledger import Ledger, SettableClock, custom_pipeline, without_marts
 
-from core import look
-from core.definition import Pipeline, load_pipeline
-from core.drop import AsOfSource, FileDropped
-from core.errors import ContractError
-from core.ledger import Delivered
-from core.retract import restore, retract
-from core.verify import verify
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
+from dropledger.core.drop import AsOfSource, FileDropped
+from dropledger.core.errors import ContractError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.retract import restore, retract
+from dropledger.core.operations.verify import verify
+from dropledger.core.views.drops import list_drops
+from dropledger.core.views.status import read_status
 
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,{},Savings\n"
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ada,Yes\n"
@@ -145,8 +146,8 @@ def test_drops_and_status_say_where_the_as_of_came_from_and_what_was_late(plain:
     assert [outcome.late for outcome in (late, by_hand, early_card)] == [True, False, True]
     assert late.as_json()["late"] is True
     with plain.runtime.warehouse.session(read_only=True) as session:
-        drops = look.drops(session, None, 10, plain.runtime.pipeline)
-        status = look.status(session, plain.runtime.pipeline)
+        drops = list_drops(session, None, 10, plain.runtime.pipeline)
+        status = read_status(session, plain.runtime.pipeline)
     assert [(row["name"], row["as_of_source"], row["late"]) for row in drops] == [
         ("accounts_2025-01-04.csv", "file_name", None),
         ("rates_1969-01-01.csv", "file_name", True),
@@ -172,7 +173,7 @@ def test_late_is_said_by_what_was_in_history_when_a_drop_came(plain: Ledger):
 
     assert (late.late, later.late) == (True, False)
     with plain.runtime.warehouse.session(read_only=True) as session:
-        found = {row["name"]: row["late"] for row in look.drops(session, "account", 10)}
+        found = {row["name"]: row["late"] for row in list_drops(session, "account", 10)}
     assert found == {
         "accounts_2025-01-05.csv": None,
         "accounts_2025-01-03.csv": True,
@@ -182,7 +183,7 @@ def test_late_is_said_by_what_was_in_history_when_a_drop_came(plain: Ledger):
 
 def told_late(ledger: Ledger) -> dict[str, bool | None]:
     with ledger.runtime.warehouse.session(read_only=True) as session:
-        return {row["drop_id"]: row["late"] for row in look.drops(session, None, 10)}
+        return {row["drop_id"]: row["late"] for row in list_drops(session, None, 10)}
 
 
 def test_late_is_before_the_latest_of_its_feed_and_not_at_it(plain: Ledger):

@@ -24,16 +24,16 @@ from support.three_days import (
     tables,
 )
 
-from core.backfill import backfill
-from core.definition import BUILT_IN, Pipeline
-from core.errors import ConfigurationError
-from core.export import export
-from core.ledger import Delivered
-from core.migrate import migrate
-from core.plan import plan
-from core.retract import retract
-from infra.inbox import dropped_file
-from infra.local_store import LocalStore
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.export import export
+from dropledger.core.operations.migrate import migrate
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.retract import retract
+from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.local.store import LocalStore
 
 pytestmark = pytest.mark.slow
 

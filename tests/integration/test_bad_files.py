@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from support.bad_files import BAD, EXPECTED, GOOD, PROJECT, Expected, Rejected, Root
 
-from core.definition import Pipeline
-from core.drop import iso
-from core.ledger import Delivered
-from core.outcome import Outcome
-from core.text_scan import MAX_LINE_BYTES
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import iso
+from dropledger.core.formats.text_scan import MAX_LINE_BYTES
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from support.reading import Reader
 
-from core.contract_file import load_contract
-from core.ports import Session
-from core.validate import validate
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.core.contracts.contract_file import load_contract
+from dropledger.core.ports.session import Session
+from dropledger.core.steps.validate import validate
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 Typed = Callable[[str, Sequence[str]], list[Any]]
 

@@ -15,14 +15,14 @@ import pytest
 import yaml
 from support.ledger import Ledger, SettableClock, fetch, without_marts
 
-from core.backfill import backfill
-from core.definition import BUILT_IN, load_pipeline
-from core.errors import ConfigurationError, DataRefused
-from core.ledger import Delivered
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.verify import verify
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
+from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import verify
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from support.ledger import Ledger
 
-from core.definition import Pipeline
-from core.drop import Claim
-from core.outcome import Untaken
-from core.pace import Pace
-from core.pipeline import process
-from infra import local_claims
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import Claim
+from dropledger.core.ingest.run import process
+from dropledger.core.ledger.outcome import Untaken
+from dropledger.core.publish_throttle import Pace
+from dropledger.infra.local import claims as local_claims
+from dropledger.infra.local.inbox import dropped_file
 
 NAME = "customers_2026-01-01.csv"
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
@@ -118,7 +118,7 @@ def test_program_that_opens_its_file_again_while_it_is_looked_at_does_not_end_us
     path = tmp_path / "accounts.csv"
     path.write_text("AccountID\n")
     look = (
-        "import sys, time, pathlib; from infra.private_file import written_by_nobody\n"
+        "import sys, time, pathlib; from dropledger.infra.local.private_file import written_by_nobody\n"
         "end = time.monotonic() + 2\n"
         "found = set()\n"
         "while time.monotonic() < end: found.add(written_by_nobody(pathlib.Path(sys.argv[1])))\n"

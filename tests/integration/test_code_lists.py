@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.ledger import Ledger, without_marts
 
-from core.ledger import Delivered
+from dropledger.core.ledger.ledger import Delivered
 
 CODES = {
     "feed": "code",

@@ -5,22 +5,21 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
+from support.engines import PROJECT
 from support.ledger import Ledger, micro_batches_from, without_marts
 from support.three_days import agrees_with_its_archive
 
-import core.sql
-from core.contract import normalise_header
-from core.contract_file import _RESERVED
-from core.migrations import definition
-from core.retract import retract
+from dropledger.core.contracts.contract import normalise_header
+from dropledger.core.contracts.contract_file import _RESERVED
+from dropledger.core.ledger.migrations import definition
+from dropledger.core.operations.retract import retract
 
 pytestmark = pytest.mark.slow
 
-_ROOT = Path(core.sql.__file__).parents[2]
 _TEXTS = [
     path.read_text()
-    for kind in ("core/sql/*.sql", "infra/**/*.sql", "core/*.py", "infra/duckdb*.py")
-    for path in _ROOT.glob(kind)
+    for kind in ("core/sql/*.sql", "infra/**/*.sql", "core/**/*.py", "infra/duckdb/*.py", "infra/readers/*.py")
+    for path in PROJECT.glob(kind)
 ]
 _LEDGER = definition().replace("\0", "\n")
 _NAMES = {

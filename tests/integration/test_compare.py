@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
 from support.ledger import Ledger, Template, custom_pipeline, extracts_compared_from
 
-from core import compare
-from core.definition import BUILT_IN
-from core.errors import ConfigurationError
-from core.ledger import Delivered
-from core.retract import retract
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.retract import retract
+from dropledger.core.steps import compare
 
 # A failure is shrunk for up to 300 seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 10 * settings().max_examples)]
@@ -38,7 +38,7 @@ def compared_from(size: int) -> Iterator[list[bool]]:
         return validated
 
     with extracts_compared_from(size), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.admit.read_differing", noting)
+        patch.setattr("dropledger.core.ingest.admission.read_differing", noting)
         yield found
 
 

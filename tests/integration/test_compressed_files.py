@@ -15,18 +15,18 @@ import pytest
 from support.ledger import Ledger, Record
 from support.reading import attempt
 
-from core import compression
-from core.backfill import backfill
-from core.compression import Compression
-from core.drop import AsOf, AsOfSource
-from core.intake import read_again
-from core.ledger import Delivered
-from core.plan import plan
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.verify import verify
-from infra import duckdb_csv
-from infra.inbox import dropped_file
+from dropledger.core import compression
+from dropledger.core.compression import Compression
+from dropledger.core.drop import AsOf, AsOfSource
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import verify
+from dropledger.core.steps.intake import read_again
+from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.readers import delimited
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -323,14 +323,14 @@ def test_what_a_killed_process_had_unpacked_goes_at_the_next_start(ledger: Ledge
 def test_file_that_the_disk_has_no_room_to_unpack_does_not_keep_the_others(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    unpack = duckdb_csv.unpacked
+    unpack = delimited.unpacked
 
     def full(path: Path, compression: Compression) -> Iterator[bytes]:
         yield from unpack(path, compression)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(duckdb_csv, "unpacked", full)
+        patch.setattr(delimited, "unpacked", full)
         outcomes = ledger.process(
             ledger.put("accounts_2026-01-01.csv.gz", gzip.compress(ACCOUNTS)),
             ledger.put("accounts_2026-01-02.csv", ACCOUNTS),

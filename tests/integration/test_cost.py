@@ -8,8 +8,8 @@ import duckdb
 import pytest
 from support.ledger import Ledger
 
-from core.definition import Pipeline
-from infra.duckdb_session import DuckDBSession
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.infra.duckdb.session import DuckDBSession
 
 pytestmark = [
     pytest.mark.slow,

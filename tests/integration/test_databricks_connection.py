@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
-from infra.databricks_connection import Access, Statements
-from infra.databricks_errors import by_what_to_do
+from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from dropledger.infra.databricks.connection import Access, Statements
+from dropledger.infra.databricks.errors import by_what_to_do
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import exc

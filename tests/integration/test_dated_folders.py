@@ -10,11 +10,12 @@ import pytest
 from support.buckets import BucketRoot
 from support.ledger import Ledger, without_marts
 
-from core.definition import Pipeline
-from core.ledger import Delivered
-from handlers import doctor, function, look
-from handlers.rework import backfill
-from handlers.wiring import wire
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.handlers.aws_lambda import function
+from dropledger.handlers.cli import doctor, look
+from dropledger.handlers.cli.rework import backfill
+from dropledger.handlers.wiring import wire
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from support.ledger import Ledger, custom_pipeline
 
-from core.definition import BUILT_IN
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
 
 HEADER = "AccountID,CustomerID,Balance,AccountType,Operation\n"
 

@@ -9,8 +9,8 @@ import pytest
 from support.ledger import Ledger, without_marts, work_on_tables_as_a_whole_from
 from support.small_files import DECEMBER, NOVEMBER, OCTOBER, accounts, customers, files, read_csv, timeline
 
-from core.history import UPDATED_IN_PLACE
-from core.ledger import Delivered
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.steps.history import UPDATED_IN_PLACE
 
 
 @pytest.mark.parametrize("name", ["accounts_2025-10-31.csv", "accounts_20251031.csv", "Accounts_copy_2025-10-31.csv"])

@@ -9,9 +9,9 @@ from textwrap import dedent
 import pytest
 from support.ledger import Ledger
 
-from core.definition import BUILT_IN, load_pipeline
-from core.errors import ConfigurationError
-from core.ledger import Delivered
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import Delivered
 
 pytestmark = pytest.mark.slow
 

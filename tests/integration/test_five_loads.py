@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.ledger import Ledger, custom_pipeline
 
-from core.drop import FileDropped
+from dropledger.core.drop import FileDropped
 
 Timeline = list[tuple[Decimal, datetime, datetime | None, bool]]
 

@@ -16,13 +16,13 @@ from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
 from support.odd_check import with_odd_check
 
-from core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
-from core.runtime import Runtime
-from core.verify import verify
-from handlers import function
-from handlers.handle import handle as handle_command
-from handlers.wiring import wire
-from infra import s3_bucket
+from dropledger.core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.operations.verify import verify
+from dropledger.handlers.aws_lambda import function
+from dropledger.handlers.cli.handle import handle as handle_command
+from dropledger.handlers.wiring import wire
+from dropledger.infra.aws import bucket as s3_bucket
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from support.buckets import BucketRoot
 from support.console import environment
 from support.memory import group_of
 
-from handlers.wiring import wire
+from dropledger.handlers.wiring import wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -20,7 +20,7 @@ ROWS = 3_000_000
 # The command line, which tells at last how many kilobytes it had resident at most.
 TELLING_PEAK = r"""
 import atexit, pathlib, re, sys
-from handlers.cli import main
+from dropledger.handlers.cli.main import main
 status = pathlib.Path("/proc/self/status")
 atexit.register(lambda: print(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1], file=sys.stderr))
 main()
@@ -72,7 +72,7 @@ def test_warehouse_in_parts_goes_up_without_being_in_memory(root: BucketRoot, on
     path = on_disk / "large"
     with path.open("wb") as file:
         file.truncate(256 << 20)
-    put = "import sys; from pathlib import Path; from infra.s3_bucket import Bucket; "
+    put = "import sys; from pathlib import Path; from dropledger.infra.aws.bucket import Bucket; "
     put += "Bucket(sys.argv[1]).put('large', Path(sys.argv[2]))"
     done = run_within(150, sys.executable, "-c", put, root.uri, path, **environment())
     assert done.returncode == 0, done.stderr

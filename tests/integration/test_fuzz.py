@@ -22,11 +22,11 @@ from support.mutants import Mutant, mutant
 from support.plain_reading import BRANCH, COLUMNS, LINE_END, Reading, read_plainly, text_of
 from support.plans import assert_sound_timelines
 
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.ledger import Delivered
-from core.outcome import Outcome
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.infra.local.inbox import dropped_file
 
 MUTANTS = int(os.environ.get("DROPLEDGER_TEST_MUTANTS", "200"))
 BATCH = 25

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from support.ledger import Ledger, Record, fetch
 
-from core.definition import BUILT_IN, Pipeline, load_pipeline
-from core.ledger import Delivered
-from core.outcome import Outcome
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara,No\n2,Jonas,Yes\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,1,200.00,Savings\n21,2,300.00,Savings\n"

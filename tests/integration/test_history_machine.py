@@ -29,7 +29,7 @@ from support.plans import (
     assert_sound_timelines,
 )
 
-from core.verify import verify
+from dropledger.core.operations.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 5 * settings().max_examples)]
 

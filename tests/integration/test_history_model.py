@@ -37,9 +37,9 @@ from support.lending_feeds import (
 )
 from support.plans import MARTS, Arrival, Replay, Run, Step, assert_same, assert_sound_timelines, day, plans
 
-from core import micro_batch
-from core.definition import Pipeline
-from core.mart import WHOLE_FROM
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ingest import micro_batch
+from dropledger.core.steps.marts import WHOLE_FROM
 
 # A failure is shrunk for up to 300 seconds.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 5 * settings().max_examples)]

@@ -16,11 +16,11 @@ import pytest
 from support.ledger import Ledger
 from support.reading import Reader, attempt
 
-from core.ledger import Delivered
-from core.outcome import Untaken
-from core.verify import verify
-from infra import private_file
-from infra.inbox import dropped_file
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Untaken
+from dropledger.core.operations.verify import verify
+from dropledger.infra.local import private_file
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

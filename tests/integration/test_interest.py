@@ -10,7 +10,7 @@ import pytest
 from support.ledger import Ledger, with_unlimited_balances
 from support.small_files import CARD, OCTOBER, accounts, customers, figures, rates, read_csv, timeline
 
-from core.ledger import Delivered
+from dropledger.core.ledger.ledger import Delivered
 
 # What is recomputed
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 BLOCKS_AT = 3 * 4096
 BLOCK = 256 * 1024

@@ -12,11 +12,11 @@ from support.commands import Commands
 from support.ledger import Ledger, custom_pipeline
 from support.three_days import CUSTOMERS, DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
-from core.definition import BUILT_IN
-from core.errors import ConfigurationError
-from core.ledger import Delivered
-from core.rebuild import Selection, replay
-from core.retract import plan_retraction, restore, retract
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import plan_retraction, restore, retract
 
 pytestmark = pytest.mark.slow
 

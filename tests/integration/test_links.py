@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from support.ledger import Ledger
 
-from core.errors import ConfigurationError
-from core.retract import retract
-from infra.folders import filled
-from infra.local_store import FOLDERS
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.operations.retract import retract
+from dropledger.infra.local.folders import filled
+from dropledger.infra.local.store import FOLDERS
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara,Yes\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n"

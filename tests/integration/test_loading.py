@@ -16,11 +16,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.reading import Loaded, Misshapen, Reader, Row, attempt
 
-from core.definition import Pipeline
-from core.errors import DataRefused
-from core.ports import Session
-from core.validate import validate
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import DataRefused
+from dropledger.core.ports.session import Session
+from dropledger.core.steps.validate import validate
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 pytestmark = pytest.mark.timeout(60 + settings().max_examples)
 MORE = settings(max_examples=3 * settings().max_examples)

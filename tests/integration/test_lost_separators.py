@@ -7,8 +7,8 @@ import pytest
 from support.ledger import Ledger, without_marts
 from support.reading import Misshapen, Reader
 
-from core.contract_file import Contract
-from core.ledger import Delivered
+from dropledger.core.contracts.contract_file import Contract
+from dropledger.core.ledger.ledger import Delivered
 
 NAMES = ["day", "time", "qty", "product_id", "price", "kind", "text", "url", "notes"]
 SALES = {

@@ -12,12 +12,12 @@ import duckdb
 import pytest
 from support.ledger import Ledger, Record, custom_pipeline
 
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.ledger import Delivered
-from core.retract import retract
-from infra.duckdb_engine import limit_memory
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.retract import retract
+from dropledger.infra.duckdb.engine import limit_memory
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from support.ledger import Ledger, micro_batches_from, without_marts, work_on_tables_as_a_whole_from
 
-from core.definition import load_pipeline
-from core.errors import ContractError
-from core.ledger import Delivered
-from core.mart import WHOLE_FROM
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.core.errors import ContractError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.steps.marts import WHOLE_FROM
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,No\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger, custom_pipeline, rows_moved_to_the_engine, work_on_tables_as_a_whole_from
 
-from core.definition import Pipeline
-from core.ledger import Delivered
-from core.mart import WHOLE_FROM
-from core.outcome import Outcome
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.steps.marts import WHOLE_FROM
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n3,Cy,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n13,9,5.00,Savings\n"

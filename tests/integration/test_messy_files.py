@@ -11,9 +11,9 @@ import pytest
 from support.ledger import Ledger, Record, without_marts
 from support.messy_kinds import CLEAN, KINDS, LOADED_A, LOADED_B, LOADED_C, Kind
 
-from core.ledger import Delivered
-from core.outcome import Outcome
-from infra.inbox import dropped_file
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.infra.local.inbox import dropped_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "messy-files.md"
 VERSION = {

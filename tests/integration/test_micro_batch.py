@@ -11,9 +11,9 @@ import pytest
 import yaml
 from support.ledger import Ledger, micro_batches_from, with_unlimited_balances, without_marts
 
-from core import micro_batch
-from core.definition import BUILT_IN, Pipeline
-from core.ledger import Delivered
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
+from dropledger.core.ingest import micro_batch
+from dropledger.core.ledger.ledger import Delivered
 
 pytestmark = pytest.mark.slow
 

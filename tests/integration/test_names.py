@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger, without_marts
 
-from core.definition import Pipeline, load_pipeline
-from core.errors import ConfigurationError
-from core.ledger import Delivered
-from core.retract import retract
-from core.sql import SCRATCH_PREFIX
-from infra.duckdb_session import DuckDBSession
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.retract import retract
+from dropledger.core.sql.text import SCRATCH_PREFIX
+from dropledger.infra.duckdb.session import DuckDBSession
 
 NAMES = [
     *("record_incoming", "selected_parsed", "misshapen_incoming", "incoming_record", "keys_of_customer", "due_line"),

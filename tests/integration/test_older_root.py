@@ -13,10 +13,10 @@ import duckdb
 import pytest
 from support.commands import Commands
 
-from core.definition import BUILT_IN
-from core.errors import ConfigurationError
-from core.migrations import newest
-from handlers.cli import cli
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.migrations import newest
+from dropledger.handlers.cli.main import cli
 
 pytestmark = pytest.mark.slow
 

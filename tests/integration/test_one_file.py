@@ -9,18 +9,18 @@ import pytest
 from support.ledger import Ledger
 from support.odd_check import with_odd_check
 
-from core.backfill import backfill
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.errors import Unavailable, Unforeseen
-from core.outcome import Outcome, Untaken
-from core.pipeline import process
-from core.runtime import Runtime
-from handlers.process import exit_code
-from infra.inbox import Inbox
-from infra.local_claims import LocalClaims
-from infra.local_store import LocalStore
-from infra.private_file import copied
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import Unavailable, Unforeseen
+from dropledger.core.ingest.run import process
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.outcome import Outcome, Untaken
+from dropledger.core.operations.backfill import backfill
+from dropledger.handlers.cli.process import exit_code
+from dropledger.infra.local.claims import LocalClaims
+from dropledger.infra.local.inbox import Inbox
+from dropledger.infra.local.private_file import copied
+from dropledger.infra.local.store import LocalStore
 
 pytestmark = pytest.mark.slow
 

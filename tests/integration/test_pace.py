@@ -10,8 +10,8 @@ from support.comparison import assert_manifest_true
 from support.console import ACCOUNTS, CUSTOMERS, Console, until
 from support.ledger import Ledger
 
-from core.pace import Pace
-from core.retract import retract
+from dropledger.core.operations.retract import retract
+from dropledger.core.publish_throttle import Pace
 
 pytestmark = pytest.mark.slow
 

@@ -13,13 +13,13 @@ import pytest
 from support.ledger import Ledger, SettableClock
 from support.three_days import DAYS, HEADER, agrees_with_its_archive, artifacts, filled, quietly, tables
 
-from core.definition import load_pipeline
-from core.errors import ConfigurationError, Unavailable
-from core.ledger import Delivered
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.verify import verify
-from infra.local_store import LocalStore
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import verify
+from dropledger.infra.local.store import LocalStore
 
 NOVEMBER = "accounts_2025-11-30.csv"
 
@@ -295,7 +295,9 @@ def test_artifacts_that_a_killed_retraction_has_left_are_brought_in_line_by_the_
     filled(ledger)
     newest = ledger.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence DESC LIMIT 1")[0][0]
     with monkeypatch.context() as patch:
-        patch.setattr("core.retract.publish_committed", Mock(side_effect=[None, KeyboardInterrupt]))
+        patch.setattr(
+            "dropledger.core.operations.retract.publish_committed", Mock(side_effect=[None, KeyboardInterrupt])
+        )
         with pytest.raises(KeyboardInterrupt):
             retract(ledger.runtime, newest, "wrong", "ann")
     with pytest.raises(ConfigurationError, match="retracted already"):

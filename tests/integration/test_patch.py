@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from support.comparison import assert_manifest_true
 from support.ledger import Ledger, Template, artifacts_patched_from
 
-from core import patch
-from core.drop import sha256_of
-from core.export import export
-from core.pipeline import process
-from core.retract import retract
+from dropledger.core.drop import sha256_of
+from dropledger.core.ingest.run import process
+from dropledger.core.operations.export import export
+from dropledger.core.operations.retract import retract
+from dropledger.core.steps import patch
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,7 @@ def test_after_a_retraction_and_a_crash_artifacts_are_written_whole(ledger: Ledg
         wrong = ledger.drop("accounts_2025-11-02.csv", accounts([(13, 2)])).drop.drop_id
         retract(ledger.runtime, wrong, "wrong", "me")
         found.clear()
-        patches.setattr("core.pipeline.publish", lambda *_, **__: 1 / 0)
+        patches.setattr("dropledger.core.ingest.run.publish", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             ledger.drop("accounts_2025-11-03.csv", accounts([(16, 2)]))
         patches.undo()

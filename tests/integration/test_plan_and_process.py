@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.ledger import Ledger, Template, work_on_tables_as_a_whole_from
 
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.plan import plan
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.operations.plan import plan
 
 pytestmark = pytest.mark.slow
 

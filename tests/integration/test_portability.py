@@ -32,29 +32,30 @@ from support.ledger import (
     work_on_tables_as_a_whole_from,
 )
 
-import core
-from core import look
-from core.ask import ask
-from core.backfill import backfill
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.errors import ConfigurationError
-from core.explain import explain
-from core.export import export, refuse_before_first_drop
-from core.plan import plan
-from core.rebuild import Selection, replay
-from core.retract import plan_retraction, restore, retract
-from core.show import show
-from core.soundness import in_work
-from core.sql import whole
-from core.verify import verify
-from infra.databricks_sql import dialect, while_held, written_table
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.export import export, refuse_before_first_drop
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import plan_retraction, restore, retract
+from dropledger.core.operations.verify import verify
+from dropledger.core.sql.text import whole
+from dropledger.core.steps.soundness import in_work
+from dropledger.core.views.ask import ask
+from dropledger.core.views.drops import find_drop, list_drops, list_rejects, superseded
+from dropledger.core.views.explain import account_figure, explain
+from dropledger.core.views.show import show
+from dropledger.core.views.status import read_status
+from dropledger.core.views.timeline import read_timeline
+from dropledger.infra.databricks.dialect import dialect, while_held, written_table
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("portability")]
 
-CORE = Path(core.__file__).parent
+CORE = PROJECT / "dropledger" / "core"
 OLDER = Path(__file__).parents[1] / "data" / "root_of_63ad2a1.tar.gz"
 HANDED_ON = {"execute", "query", "scratch", "view", "select_rows", "export"}
 # A function joins these once it is seen to give the same in both engines. Of concat that holds for what is not NULL,
@@ -246,19 +247,19 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
     """All that one can ask of a ledger; the newest of its drops."""
     runtime = ledger.runtime
     with runtime.warehouse.session(read_only=True) as session:
-        look.status(session, runtime.pipeline)
-        newest: str = look.drops(session, None, 1)[0]["drop_id"]
-        look.find_drop(session, newest)
-        look.rejects(session, drop_id, 5)
-        look.timeline(session, runtime.pipeline, "account", "11")
-        look.account_figure(session, runtime.pipeline, 11, None)
+        read_status(session, runtime.pipeline)
+        newest: str = list_drops(session, None, 1)[0]["drop_id"]
+        find_drop(session, newest)
+        list_rejects(session, drop_id, 5)
+        read_timeline(session, runtime.pipeline, "account", "11")
+        account_figure(session, runtime.pipeline, 11, None)
         explain(session, runtime.pipeline, 11)
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
         show(runtime, session, drop_id)
         for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
             assert len(ask(session, query, 1).rows) == 1
-        look.superseded(session, [newest])
+        superseded(session, [newest])
     return newest
 
 

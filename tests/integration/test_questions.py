@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger, custom_pipeline
 
-from core.definition import load_pipeline
-from core.errors import PipelineError
-from core.questions import Question, Unanswered, ask
-from infra.duckdb_session import DuckDBSession
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.core.errors import PipelineError
+from dropledger.core.steps.questions import Question, Unanswered, ask
+from dropledger.infra.duckdb.session import DuckDBSession
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 

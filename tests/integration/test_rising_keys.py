@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.ledger import Ledger, Record, Template, work_on_tables_as_a_whole_from
 
-from core.checks import history_check
-from core.definition import Pipeline
-from core.export import export
-from core.outcome import Outcome
-from core.questions import ask
-from infra.duckdb_session import DuckDBSession
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.operations.export import export
+from dropledger.core.steps.checks import history_check
+from dropledger.core.steps.questions import ask
+from dropledger.infra.duckdb.session import DuckDBSession
 
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"
 FOUND = {

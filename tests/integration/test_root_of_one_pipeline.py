@@ -8,10 +8,10 @@ import pytest
 from support.commands import Commands
 from support.three_days import CUSTOMERS
 
-from core.definition import BUILT_IN
-from core.errors import ConfigurationError
-from handlers.cli import cli
-from handlers.settings import read_settings
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.cli.main import cli
+from dropledger.handlers.settings import read_settings
 
 DROP = "customers_2025-10-31.csv"
 

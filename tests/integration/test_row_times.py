@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from support.event_feed import event_pipeline, events
 from support.ledger import Ledger, Template
 
-from core.drop import iso
-from core.ledger import Delivered
-from core.rebuild import Selection, replay
-from core.retract import restore, retract
-from core.verify import verify
+from dropledger.core.drop import iso
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import restore, retract
+from dropledger.core.operations.verify import verify
 
 pytestmark = pytest.mark.slow
 

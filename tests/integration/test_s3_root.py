@@ -13,12 +13,12 @@ from support.buckets import BucketRoot
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
 from support.ledger import Ledger
 
-from core.backfill import backfill
-from core.definition import Pipeline
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.verify import verify
-from infra.inbox import dropped_file
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import verify
+from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
 

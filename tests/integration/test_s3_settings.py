@@ -10,9 +10,9 @@ import pytest
 from support.buckets import BucketRoot
 from support.in_process import run
 
-from core.errors import ConfigurationError, Unavailable
-from core.runtime import Runtime
-from handlers.wiring import settings_in_force, wire
+from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.handlers.wiring import settings_in_force, wire
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ NO_BOTO3 = """
 import sys
 sys.modules["boto3"] = sys.modules["botocore"] = None
 sys.argv = ["dropledger", "status", "--root", "s3://bucket/books"]
-from handlers.cli import main
+from dropledger.handlers.cli.main import main
 main()
 """
 
@@ -124,5 +124,7 @@ def test_root_in_a_bucket_without_boto3_is_told_what_to_install(tmp_path: Path):
 
 
 def test_root_in_a_folder_costs_nothing_of_it(tmp_path: Path):
-    look = "import sys; from handlers.wiring import wire; wire(root='x'); sys.exit('botocore' in sys.modules)"
+    look = (
+        "import sys; from dropledger.handlers.wiring import wire; wire(root='x'); sys.exit('botocore' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", look], cwd=tmp_path, check=True)

@@ -8,11 +8,11 @@ import pytest
 from support.bucket_machine import ACCOUNTS, CUSTOMERS, Machine
 from support.buckets import BucketRoot
 
-from core.definition import Pipeline
-from core.errors import ConfigurationError, Overtaken
-from core.rebuild import Selection, replay
-from core.soundness import refuse_foreign_warehouse
-from core.verify import Verified, verify
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ConfigurationError, Overtaken
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.verify import Verified, verify
+from dropledger.core.steps.soundness import refuse_foreign_warehouse
 
 pytestmark = pytest.mark.slow
 

@@ -18,12 +18,12 @@ from support.buckets import BucketRoot
 from support.ledger import SettableClock
 from support.template import parameter
 
-from core.drop import AsOfSource
-from core.errors import ConfigurationError, Overtaken, Unavailable
-from infra import s3_bucket
-from infra.inbox import dropped_file
-from infra.s3_bucket import Bucket, Gone
-from infra.s3_store import S3Store
+from dropledger.core.drop import AsOfSource
+from dropledger.core.errors import ConfigurationError, Overtaken, Unavailable
+from dropledger.infra.aws import bucket as s3_bucket
+from dropledger.infra.aws.bucket import Bucket, Gone
+from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.object_store.store import S3Store
 
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 

@@ -5,9 +5,9 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from core.errors import ConfigurationError
-from handlers.wiring import wire
-from infra.secrets_manager import text_of_secret
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.wiring import wire
+from dropledger.infra.aws.secrets import text_of_secret
 
 pytestmark = pytest.mark.usefixtures("s3")
 

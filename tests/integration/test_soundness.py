@@ -10,20 +10,20 @@ import duckdb
 import pytest
 from support.ledger import Ledger, Record
 
-from core.backfill import backfill
-from core.drop import parse_moment
-from core.errors import ConfigurationError, Different
-from core.explain import explain
-from core.export import export_again, refuse_before_first_drop
-from core.pace import Pace
-from core.pipeline import process
-from core.plan import plan
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.soundness import FileDifference, artifact_differences
-from core.verify import Verified, verify
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import LocalStore
+from dropledger.core.drop import parse_moment
+from dropledger.core.errors import ConfigurationError, Different
+from dropledger.core.ingest.run import process
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.export import export_again, refuse_before_first_drop
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import Verified, verify
+from dropledger.core.publish_throttle import Pace
+from dropledger.core.steps.soundness import FileDifference, artifact_differences
+from dropledger.core.views.explain import explain
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.store import LocalStore
 
 pytestmark = pytest.mark.slow
 

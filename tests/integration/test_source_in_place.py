@@ -13,15 +13,15 @@ from support.in_process import Left, run
 from support.ledger import Ledger, custom_pipeline, extracts_compared_from, with_unlimited_balances, without_marts
 from support.reading import AS_OF
 
-from core.backfill import backfill
-from core.definition import Pipeline
-from core.intake import read_again
-from core.plan import plan
-from core.rebuild import Selection, replay
-from core.retract import restore, retract
-from core.schema import prepare
-from core.verify import verify
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ingest.prepare import prepare
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import restore, retract
+from dropledger.core.operations.verify import verify
+from dropledger.core.steps.intake import read_again
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 HEADER = "AccountID,CustomerID,Balance,AccountType\n"
 ACCOUNTS = f"{HEADER}11,1,100.00,Savings\n12,2,200.00,Savings\n"

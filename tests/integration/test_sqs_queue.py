@@ -6,7 +6,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from infra.sqs_queue import hand_back
+from dropledger.infra.aws.sqs import hand_back
 
 pytestmark = pytest.mark.usefixtures("s3")
 

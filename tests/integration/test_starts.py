@@ -11,12 +11,12 @@ import pytest
 from support.engines import PROJECT
 from support.ledger import Ledger
 
-from core.definition import Pipeline
-from core.migrations import newest
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.migrations import newest
 
 TELL = """
 import sys
-from handlers.cli import main
+from dropledger.handlers.cli.main import main
 sys.argv[0] = "dropledger"
 try:
     main()
@@ -52,18 +52,18 @@ WITHOUT = """
 import sys
 from pathlib import Path
 sys.modules["pydantic"] = sys.modules["yaml"] = None
-from core.definition import load_pipeline
-from core.kept_pipeline import PACKAGED
-assert PACKAGED == Path("core/kept").resolve()
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.core.contracts.kept_pipeline import PACKAGED
+assert PACKAGED == Path("dropledger/core/kept").resolve()
 print(load_pipeline("lending", Path("nowhere")).contract("account").column("balance").type)
 """
 
 
 def test_package_has_its_pipelines_checked(tmp_path: Path):
-    shutil.copytree(PROJECT / "core", tmp_path / "core")
-    keep = [sys.executable, "-m", "core.kept_pipeline", tmp_path / "core" / "kept"]
+    shutil.copytree(PROJECT / "dropledger", tmp_path / "dropledger")
+    keep = [sys.executable, "-m", "dropledger.core.contracts.kept_pipeline", tmp_path / "dropledger" / "core" / "kept"]
     subprocess.run(keep, cwd=PROJECT, check=True)
-    for file in (tmp_path / "core" / "kept").rglob("*.json"):
+    for file in (tmp_path / "dropledger" / "core" / "kept").rglob("*.json"):
         file.chmod(0o666)  # whatever becomes of rights and owners on the way to where it runs
     done = subprocess.run([sys.executable, "-c", WITHOUT], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "decimal(18,2)\n"

@@ -1,4 +1,4 @@
-"""What `core.ports.Store` promises, held against the folder and the bucket alike."""
+"""What `dropledger.core.ports.store.Store` promises, held against the folder and the bucket alike."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ import pytest
 from support.buckets import BucketRoot
 from support.ledger import SettableClock
 
-from core.errors import Busy
-from core.ports import Store
-from infra.local_store import LocalStore
-from infra.s3_bucket import Bucket
-from infra.s3_store import S3Store
+from dropledger.core.errors import Busy
+from dropledger.core.ports.store import Store
+from dropledger.infra.aws.bucket import Bucket
+from dropledger.infra.local.store import LocalStore
+from dropledger.infra.object_store.store import S3Store
 
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 ODD = "café +1 %41 & =?#.csv"
@@ -206,7 +206,7 @@ def test_what_was_claimed_and_not_secured_is_found_again(place: Place):
 
 
 def test_file_named_by_hand_stays_and_is_claimed_once(place: Place, tmp_path: Path):
-    from infra.inbox import dropped_file
+    from dropledger.infra.local.inbox import dropped_file
 
     fact = dropped_file(some_file(tmp_path, TEXT), feed="customer", keep_original=True)
     [claim] = place.store.claim([fact])

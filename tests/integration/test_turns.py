@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Busy
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import LocalStore
+from dropledger.core.errors import Busy
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.store import LocalStore
 
 WAIT = 20.0
 processes = multiprocessing.get_context("spawn")

@@ -4,8 +4,8 @@ import json
 
 from support.ledger import Ledger
 
-from core.definition import Pipeline
-from core.ledger import Delivered
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.ledger import Delivered
 
 CARD = "MinBalance,Rate,LoanBonus,Calc Method\n0,0.01,0,marginal\n10000,0.02,0,marginal\n"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from support.buckets import BucketRoot
 
-from core.errors import Busy, Overtaken
-from infra.s3_bucket import Bucket
-from infra.s3_warehouse_file import S3WarehouseFile
+from dropledger.core.errors import Busy, Overtaken
+from dropledger.infra.aws.bucket import Bucket
+from dropledger.infra.aws.warehouse_file import S3WarehouseFile
 
 NAME = "warehouse/ledger.duckdb"
 

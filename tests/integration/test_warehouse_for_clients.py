@@ -10,13 +10,13 @@ from support.buckets import BucketRoot
 from support.ledger import Ledger
 from support.three_days import CUSTOMERS, DAYS, agrees_with_its_archive, filled, quietly, tables
 
-from core.definition import Pipeline
-from core.errors import Unavailable
-from core.rebuild import Selection, replay
-from core.runtime import Runtime
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.s3_bucket import Bucket
-from infra.s3_warehouse_file import S3WarehouseFile
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import Unavailable
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.infra.aws.bucket import Bucket
+from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 pytestmark = pytest.mark.slow
 

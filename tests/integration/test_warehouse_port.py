@@ -1,4 +1,4 @@
-"""What `core.ports.Warehouse` and `Session` promise, held against DuckDB and Databricks alike."""
+"""What `dropledger.core.ports.warehouse.Warehouse` and `Session` promise, held against DuckDB and Databricks alike."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -12,14 +12,16 @@ import pytest
 from support.databricks_ledger import access_to, new_schema
 from support.reading import AS_OF, RolledBack
 
-from core.ask import ask
-from core.definition import Pipeline
-from core.errors import ConfigurationError, DataRefused
-from core.intake import Extract, read_again
-from core.ports import Session, Warehouse
-from infra.databricks_warehouse import DatabricksWarehouse
-from infra.duckdb_session import DuckDBSession
-from infra.duckdb_warehouse import DuckDBWarehouse
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.formats.extract import Extract
+from dropledger.core.ports.session import Session
+from dropledger.core.ports.warehouse import Warehouse
+from dropledger.core.steps.intake import read_again
+from dropledger.core.views.ask import ask
+from dropledger.infra.databricks.warehouse import DatabricksWarehouse
+from dropledger.infra.duckdb.session import DuckDBSession
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 NOON = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 RECORDS = [

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from support.ledger import Ledger, micro_batches_from, without_marts
 
-from core.backfill import backfill
-from core.definition import Pipeline
-from core.ledger import Delivered
-from core.outcome import Outcome
-from core.pipeline import process
-from core.rebuild import Selection, replay
-from core.retract import retract
-from core.verify import verify
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ingest.run import process
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import retract
+from dropledger.core.operations.verify import verify
 
 pytestmark = pytest.mark.slow
 

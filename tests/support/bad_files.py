@@ -10,13 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.outcome import Outcome
-from core.pipeline import process
-from core.runtime import Runtime
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.local_store import LocalStore
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ingest.run import process
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.store import LocalStore
 
 PROJECT = Path(__file__).parents[2]
 BAD = PROJECT / "samples" / "bad"
@@ -34,7 +34,7 @@ TABLES = (
 
 
 class Root:
-    """A root folder with the lending pipeline on it, put together as `handlers.wiring` does."""
+    """A root folder with the lending pipeline on it, put together as `dropledger.handlers.wiring` does."""
 
     def __init__(self, folder: Path, pipeline: Pipeline) -> None:
         self.folder = folder

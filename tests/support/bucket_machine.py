@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.definition import Pipeline
-from core.drop import FileDropped
-from core.outcome import Outcome
-from core.pipeline import process
-from core.runtime import Runtime
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.s3_bucket import Bucket
-from infra.s3_store import S3Store
-from infra.s3_warehouse_file import S3WarehouseFile
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ingest.run import process
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.infra.aws.bucket import Bucket
+from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.object_store.store import S3Store
 from support.buckets import BucketRoot
 from support.ledger import SettableClock
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import DropledgerError
-from handlers.cli import cli
+from dropledger.core.errors import DropledgerError
+from dropledger.handlers.cli.main import cli
 
 
 class Commands:

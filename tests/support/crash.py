@@ -18,8 +18,8 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from handlers import cli
-from infra import duckdb_warehouse
+from dropledger.handlers.cli import main as cli
+from dropledger.infra.duckdb import warehouse as duckdb_warehouse
 from support.forks import Child
 
 _FILE_STEPS = ("rename", "replace", "link", "mkdir", "unlink", "rmdir", "fsync")

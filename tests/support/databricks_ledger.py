@@ -4,10 +4,10 @@ import os
 from itertools import count
 from pathlib import Path
 
-from core.definition import Pipeline
-from core.runtime import Runtime
-from infra.databricks_connection import Access
-from infra.databricks_warehouse import DatabricksWarehouse
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.infra.databricks.connection import Access
+from dropledger.infra.databricks.warehouse import DatabricksWarehouse
 from support.databricks_server import Server
 from support.ledger import Ledger, Record
 

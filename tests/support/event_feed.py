@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from core.definition import Pipeline, load_pipeline
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 
 HEADER = "event_id,amount,at\n"
 

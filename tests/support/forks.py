@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from handlers import cli
+from dropledger.handlers.cli import main as cli
 from support.engines import PROJECT
 
 SCRIPT = Path(sys.executable).with_name("dropledger")

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.definition import Pipeline
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from support import model
 from support.ledger import custom_pipeline
 from support.plans import File, day

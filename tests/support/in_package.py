@@ -18,10 +18,10 @@ IMPORTED = (
     "databricks.sql.backend.thrift_backend",
     "databricks.sql.client",
     "databricks.sql.cloudfetch.downloader",
-    "handlers.function",
-    "infra.databricks_connection",
-    "infra.databricks_warehouse",
-    "infra.secrets_manager",
+    "dropledger.handlers.aws_lambda.function",
+    "dropledger.infra.databricks.connection",
+    "dropledger.infra.databricks.warehouse",
+    "dropledger.infra.aws.secrets",
 )
 
 
@@ -48,7 +48,7 @@ def imports(folder: Path) -> dict[str, Any]:
 
 def warehouse(folder: Path) -> dict[str, Any]:
     """Work in the warehouse of the environment's settings: upload, select, fetch, write."""
-    from handlers.wiring import wire
+    from dropledger.handlers.wiring import wire
 
     with wire().warehouse.session() as session:
         session._upload("SELECT 'ü' AS text", "uploaded")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from handlers.cli import main
+from dropledger.handlers.cli.main import main
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,17 @@ import duckdb
 import pytest
 import yaml
 
-from core import checks, compare, history, mart, micro_batch, patch, validate
-from core.definition import BUILT_IN, Pipeline, load_pipeline
-from core.drop import FileDropped
-from core.outcome import Outcome
-from core.pipeline import process
-from core.runtime import Runtime
-from infra.duckdb_session import DuckDBSession
-from infra.duckdb_warehouse import DuckDBWarehouse
-from infra.inbox import dropped_file
-from infra.local_store import LocalStore
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
+from dropledger.core.drop import FileDropped
+from dropledger.core.ingest import micro_batch
+from dropledger.core.ingest.run import process
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.steps import checks, compare, history, marts, patch, validate
+from dropledger.infra.duckdb.session import DuckDBSession
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.local.store import LocalStore
 from support.looking import looking_at
 
 Record = tuple[Any, ...]
@@ -75,7 +76,7 @@ class PreparedRoots:
 
 
 class Ledger:
-    """A root with everything that runs on it. `runtime` is what `core.pipeline.process` takes.
+    """A root with everything that runs on it. `runtime` is what `dropledger.core.ingest.run.process` takes.
 
     A new one has its tables; a `bare` one has just its folders, as before the first drop.
     """
@@ -178,7 +179,7 @@ class Template:
 def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
     """Let marts be computed, tables be checked, keys be proved and closed versions be put in anew for so few rows."""
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(mart, "WHOLE_FROM", rows)
+        patches.setattr(marts, "WHOLE_FROM", rows)
         patches.setattr(checks, "WHOLE_FROM", rows)
         patches.setattr(history, "UPDATED_IN_PLACE", rows)
         patches.setattr(validate, "LOOKED_AT_FROM", rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.definition import BUILT_IN, Pipeline
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
 from support import model
 from support.ledger import custom_pipeline
 from support.plans import File, day

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import duckdb
 
-from core.sql import literal, quoted
+from dropledger.core.sql.text import literal, quoted
 
 
 class Engines:

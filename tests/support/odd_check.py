@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.definition import Pipeline, load_pipeline
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from support.ledger import without_marts
 
 MEETS_A_BUG = "date_trunc(customer_name, TIMESTAMP '2026-01-01') IS NULL"

@@ -13,10 +13,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.backfill import backfill
-from core.pipeline import process
-from core.rebuild import Selection, replay
-from core.retract import restore, retract
+from dropledger.core.ingest.run import process
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.operations.retract import restore, retract
 from support import model
 from support.ledger import Ledger, Record
 

@@ -3,9 +3,10 @@
 from importlib import import_module
 from pathlib import Path
 
-import handlers
+import dropledger
 from support import crash, forks
 
-for _path in Path(handlers.__file__).parent.glob("[a-z]*.py"):
-    import_module(f"handlers.{_path.stem}")
+_ROOT = Path(dropledger.__file__).parent
+for _path in (_ROOT / "handlers").rglob("[a-z]*.py"):
+    import_module(".".join(("dropledger", *_path.relative_to(_ROOT).with_suffix("").parts)))
 _ = crash, forks

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.contract import Contract
-from core.drop import AsOf, AsOfSource
-from core.errors import DataRefused
-from core.intake import Extract, read_again
-from core.ports import Session
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.drop import AsOf, AsOfSource
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.extract import Extract
+from dropledger.core.ports.session import Session
+from dropledger.core.steps.intake import read_again
 
 AS_OF = AsOf(datetime(2025, 10, 31, tzinfo=UTC), AsOfSource.OPTION)
 

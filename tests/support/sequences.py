@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.drop import FileDropped
-from core.errors import ConfigurationError
-from core.retract import retract
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.operations.retract import retract
 from support.ledger import Ledger
 
 _HEADERS = {

@@ -1,6 +1,6 @@
 """Accounts on three days, and what ledgers of them are held against."""
 
-from core.verify import verify
+from dropledger.core.operations.verify import verify
 from support.ledger import Ledger
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bob,No\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.in_process import run
 
-from handlers.cli import cli
+from dropledger.handlers.cli.main import cli
 
 
 @pytest.mark.parametrize("command", sorted(cli.commands))

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from core.contract import Contract, Severity, normalise_header
-from core.contract_file import load_contract
-from core.definition import Pipeline
-from core.errors import ContractError
+from dropledger.core.contracts.contract import Contract, Severity, normalise_header
+from dropledger.core.contracts.contract_file import load_contract
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ContractError
 
 GOOD = """\
 feed: loan

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from core.contract_check import refuse_bad_patterns
-from core.definition import Pipeline, load_pipeline
-from core.errors import ConfigurationError, ContractError
-from handlers.settings import read_settings
-from handlers.wiring import wire
-from infra.duckdb_engine import matches
+from dropledger.core.contracts.contract_check import refuse_bad_patterns
+from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
+from dropledger.core.errors import ConfigurationError, ContractError
+from dropledger.handlers.settings import read_settings
+from dropledger.handlers.wiring import wire
+from dropledger.infra.duckdb.engine import matches
 
 CONTRACT = """\
 feed: loan

@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra import databricks_memory
-from infra.databricks_memory import Memory
+from dropledger.infra.databricks import memory as databricks_memory
+from dropledger.infra.databricks.memory import Memory
 
 
 def test_version_counts_until_its_table_is_written_to_or_an_hour_is_over(monkeypatch: pytest.MonkeyPatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.databricks_names import Names
+from dropledger.infra.databricks.names import Names
 
 
 @pytest.fixture

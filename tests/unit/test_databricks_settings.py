@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from core.errors import ConfigurationError
-from handlers.databricks_settings import read_databricks_settings
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.databricks_settings import read_databricks_settings
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:dropledger-AbCdEf"
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from core.sql import quoted, statement
-from infra.databricks_sql import (
+from dropledger.core.sql.text import quoted, statement
+from dropledger.infra.databricks.dialect import (
     dialect,
     literal,
     makes_other_tables,

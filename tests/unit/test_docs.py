@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel
 from support.template import template
 
-from core.contract_file import CheckDefinition, Column, Contract, Operation, Rule
-from core.definition import BUILT_IN, load_pipeline
-from core.pipeline_file import MartFile, PipelineFile
-from handlers.cli import cli
-from handlers.settings import Settings
+from dropledger.core.contracts.contract_file import CheckDefinition, Column, Contract, Operation, Rule
+from dropledger.core.contracts.pipeline_file import MartFile, PipelineFile
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
+from dropledger.handlers.cli.main import cli
+from dropledger.handlers.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]

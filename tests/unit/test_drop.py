@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.drop import AsOfSource, DropHash, as_of_in_name, iso, parse_moment
-from core.errors import DataRefused
+from dropledger.core.as_of_in_name import as_of_in_name
+from dropledger.core.drop import AsOfSource, DropHash, iso, parse_moment
+from dropledger.core.errors import DataRefused
 
 CONTENT = b"AccountID,CustomerID,Balance,AccountType\n1001,1,9500.00,Savings\n"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers.events import messages
+from dropledger.handlers.aws_lambda.events import messages
 
 EVENTS = Path(__file__).parents[2] / "samples" / "events"
 CUSTOMERS = "s3://dropledger-root/inbox/customers_2025-10-31.csv"

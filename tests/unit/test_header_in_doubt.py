@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.contract import Contract
-from core.contract_file import contract_of
-from core.definition import Pipeline
-from core.errors import DataRefused
-from core.header import read_header
-from core.other_format import format_of
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.contract_file import contract_of
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.csv_header import read_header
+from dropledger.core.formats.detect import format_of
 
 NAMES = ["date", "time", "qty", "product_id", "price", "kind", "text", "url", "notes"]
 SALES = contract_of(

@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from handlers.cli import cli
-from handlers.settings import Settings
-from handlers.variables import VARIABLES
+from dropledger.handlers.cli.main import cli
+from dropledger.handlers.settings import Settings
+from dropledger.handlers.variables import VARIABLES
 
 COMMON = ("--root", "--warehouse", "--json", "--quiet", "--help")
 EVERYWHERE = {"DROPLEDGER_ROOT", "DROPLEDGER_WAREHOUSE", "DROPLEDGER_PIPELINE", "DROPLEDGER_WAIT_SECONDS"}

@@ -21,15 +21,17 @@ for module in sys.argv[1:]:
 
 
 def modules() -> list[str]:
-    paths = [path for part in ("handlers", "infra") for path in (PROJECT / part).glob("[a-z]*.py")]
-    return sorted(f"{path.parent.name}.{path.stem}" for path in paths)
+    paths = [
+        path.relative_to(PROJECT) for part in ("handlers", "infra") for path in (PROJECT / part).rglob("[a-z]*.py")
+    ]
+    return sorted(".".join(("dropledger", *path.with_suffix("").parts)) for path in paths)
 
 
 @pytest.mark.slow
 def test_each_module_loads_before_all_others(tmp_path: Path):
     """The tests of commands fork their children from a process that has loaded all: they would not miss one."""
     found = modules()
-    assert {"handlers.watch", "infra.duckdb_warehouse"} <= set(found)
+    assert {"dropledger.handlers.watch.loop", "dropledger.infra.duckdb.warehouse"} <= set(found)
     done = subprocess.run(
         [sys.executable, "-c", ALONE, *found],
         cwd=tmp_path,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core import kept_pipeline
-from core.contract import Contract
-from core.definition import BUILT_IN, load_pipeline
-from core.errors import ContractError
+from dropledger.core.contracts import kept_pipeline
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
+from dropledger.core.errors import ContractError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.databricks_history import FENCE, late_version
+from dropledger.infra.databricks.history import FENCE, late_version
 
 Entry = dict[str, Any]
 

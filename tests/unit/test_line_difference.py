@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import line_difference
-from core.line_difference import differing_lines
+from dropledger.core.formats import line_difference
+from dropledger.core.formats.line_difference import differing_lines
 
 LINES = st.lists(st.sampled_from([b"a\n", b"b\n", b"longer\n", b"\n", b"a,b\n", b"a\r\n"]), max_size=40)
 LAST = st.sampled_from([b"", b"a", b"end"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.errors import (
+from dropledger.core.errors import (
     Busy,
     ConfigurationError,
     OutOfTime,
@@ -12,8 +12,8 @@ from core.errors import (
     Unavailable,
     Unforeseen,
 )
-from core.outcome import Untaken
-from handlers.pauses import most_telling, seconds_until_next
+from dropledger.core.ledger.outcome import Untaken
+from dropledger.handlers.aws_lambda.pauses import most_telling, seconds_until_next
 
 
 @pytest.mark.parametrize(

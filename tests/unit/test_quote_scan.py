@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.quote_scan import QuoteScan
+from dropledger.core.formats.quote_scan import QuoteScan
 
 HEADER = b"AccountID,Note\n"
 

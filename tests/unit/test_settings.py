@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError
-from handlers.settings import Settings, read_settings
+from dropledger.core.errors import ConfigurationError
+from dropledger.handlers.settings import Settings, read_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,15 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.engines import PROJECT
 
-from core.definition import Pipeline
-from core.sql import differs, engine_type, feed_fragments, listed, literal, quoted, same, statement, statements, whole
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.sql.text import differs, engine_type, listed, literal, quoted, same, statement, statements, whole
 
 Row = tuple[str | None, str | None]
 # An identifier of DuckDB holds any character but NUL.
+FIRST_MIGRATION = (PROJECT / "core/ledger/migrations/0001_ledger_tables.sql").read_text(encoding="utf-8")
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 
 
@@ -104,13 +107,13 @@ def test_every_type_of_a_contract_is_one_of_the_engine(engine, contract_type, va
 def test_file_of_several_statements_is_divided_into_each(engine):
     engine.execute("CREATE OR REPLACE SCHEMA apart")
     engine.execute("USE apart")
-    for ddl in statements("migrations/0001_ledger_tables"):
+    for ddl in statements(FIRST_MIGRATION):
         engine.execute(ddl)
     tables = engine.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'apart'").fetchall()
     engine.execute("USE main")
 
     assert {"drop_ledger", "delivery", "rejected_row", "check_result"} <= {name for (name,) in tables}
-    assert len(tables) == len(statements("migrations/0001_ledger_tables"))
+    assert len(tables) == len(statements(FIRST_MIGRATION))
 
 
 def test_statement_that_lacks_a_fragment_is_not_run():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.engines import PROJECT
 
-from handlers import function, start
+from dropledger.handlers.aws_lambda import function, start
 
 HERE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 OTHER = "x86_64" if HERE == "arm64" else "arm64"
@@ -16,14 +16,18 @@ OTHER = "x86_64" if HERE == "arm64" else "arm64"
 
 def last_words(folder: Path, built_for: str) -> str:
     """What the start of a package says whose extension modules are for another kind of processor."""
-    shutil.copytree(PROJECT / "handlers", folder / "handlers")
+    shutil.copytree(PROJECT / "dropledger", folder / "dropledger")
     (folder / "built_for").write_text(f"{built_for}\n")
     native = folder / "duckdb"
     native.mkdir()
     (native / "__init__.py").write_text("from duckdb._duckdb import connect\n")
     (native / f"_duckdb.cpython-313-{OTHER}-linux-gnu.so").touch()
     done = subprocess.run(
-        [sys.executable, "-c", "import handlers.start"], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", "import dropledger.handlers.aws_lambda.start"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     return done.stderr.splitlines()[-1]

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from handlers.table import drawn, escaped
+from dropledger.handlers.table import drawn, escaped
 
 ID = "2841884b1d0416a4"
 COLUMNS = ("drop_id", "file", "status", "rows")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.in_process import run
 
-from handlers.logs import configure_logs
+from dropledger.handlers.logs import configure_logs
 
 
 @pytest.fixture

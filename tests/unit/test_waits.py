@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from core.drop import FileDropped
-from core.errors import Busy, Unavailable
-from core.pace import Pace
-from handlers.watch import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, Settling, _Troubles
-from infra.inbox import dropped_file
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import Busy, Unavailable
+from dropledger.core.publish_throttle import Pace
+from dropledger.handlers.watch.loop import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, Settling, _Troubles
+from dropledger.infra.local.inbox import dropped_file
 
 
 @dataclass

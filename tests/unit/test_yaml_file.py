@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.errors import ConfigurationError, ContractError
-from core.pipeline_file import PipelineFile
-from core.yaml_file import load_yaml
+from dropledger.core.contracts.pipeline_file import PipelineFile
+from dropledger.core.contracts.yaml_file import load_yaml
+from dropledger.core.errors import ConfigurationError, ContractError
 
 
 class Item(BaseModel):

@@ -1,0 +1,165 @@
+"""What a feed's files must look like, as plain values; `contract_file` checks the YAML files that say so."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from dropledger.core.compression import unpacked_name
+from dropledger.core.drop import AsOf, AsOfSource
+
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
+
+Delimiter = Literal[",", ";", "\t", "|"]
+RuleKind = Literal["not_null", "unique", "accepted_values", "range", "pattern", "relationship"]
+
+
+class Severity(StrEnum):
+    """What a broken rule or a failed check does: refuse, or report and go on."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that must hold for every row; `name` is what rejects and reports call it."""
+
+    rule: RuleKind
+    name: str
+    severity: Severity
+    values: Mapping[str, str | bool] | tuple[str, ...] | None
+    min: Decimal | None
+    max: Decimal | None
+    pattern: str | None
+    to: str | None
+    message: str
+
+    @property
+    def label(self) -> str:
+        return self.name or self.rule
+
+    @property
+    def accepted(self) -> Mapping[str, str | bool]:
+        """Accepted spellings in lower case, each with the value that is stored for it."""
+        if isinstance(self.values, Mapping):
+            return {spelling.lower(): value for spelling, value in self.values.items()}
+        return {value.lower(): value for value in self.values or ()}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the feed: its name in history, the headers it may have, its type and rules."""
+
+    name: str
+    aliases: tuple[str, ...]
+    type: str
+    default: str | None
+    rules: tuple[Rule, ...]
+
+    @property
+    def decimal(self) -> tuple[int, int] | None:
+        """Precision and scale of a decimal column."""
+        match = _DECIMAL.fullmatch(self.type)
+        return (int(match[1]), int(match[2])) if match else None
+
+    @property
+    def accepted_values(self) -> Rule | None:
+        return next((rule for rule in self.rules if rule.rule == "accepted_values"), None)
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Every header that means this column, normalised."""
+        return frozenset(normalise_header(header) for header in (self.name, *self.aliases))
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The column of a delta feed that says what happened to the key."""
+
+    column: str
+    upsert: tuple[str, ...]
+    delete: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDefinition:
+    """A check in SQL: `checks/<model>/<name>.sql` selects the rows that fail."""
+
+    name: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A feed's contract.
+
+    `file` is where it stands, for messages, and `yaml` its text; `initial_text` is that of its initial rows, if any,
+    `sha256` that of both.
+    """
+
+    feed: str
+    description: str
+    files: tuple[str, ...]
+    mode: Literal["full", "delta"]
+    missing_keys: Literal["keep", "close"]
+    max_rejected: Decimal
+    as_of: tuple[AsOfSource, ...]
+    future: Literal["refused", "allowed"]
+    effective_column: str | None
+    operation: Operation | None
+    delimiters: tuple[Delimiter, ...]
+    ignore: tuple[str, ...]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    checks: tuple[CheckDefinition, ...]
+    initial: str | None
+    file: Path
+    yaml: str
+    initial_text: str | None
+    sha256: str
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def values(self) -> tuple[Column, ...]:
+        """The columns whose change opens a new version: all but key, effective time and operation."""
+        apart = {*self.key, self.effective_column, self.operation.column if self.operation else None}
+        return tuple(column for column in self.columns if column.name not in apart)
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        return tuple(self.column(name) for name in self.key)
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of this name belongs to the feed, without regard to case and to being packed."""
+        names = {name.casefold(), unpacked_name(name).casefold()}
+        return any(fnmatchcase(spelled, pattern.casefold()) for pattern in self.files for spelled in names)
+
+    def ignores(self, header: str) -> bool:
+        """Whether a header is listed as known and not wanted, by name or by pattern."""
+        name = normalise_header(header)
+        return any(fnmatchcase(name, normalise_header(pattern)) for pattern in self.ignore)
+
+    @property
+    def parents(self) -> frozenset[str]:
+        """The feeds that this one's relationship rules refer to."""
+        return frozenset(
+            rule.to.split(".")[0] for column in self.columns for rule in column.rules if rule.to is not None
+        )
+
+
+def normalise_header(header: str) -> str:
+    """A header without regard to case, spaces, underscores and a byte order mark."""
+    return re.sub(r"[\s_\ufeff]+", "", header).casefold()
+
+
+def brings_times(contract: Contract | None, as_of: AsOf) -> bool:
+    """Whether rows say from when they are true, as their feed has a column for it and no --as-of is given."""
+    return contract is not None and contract.effective_column is not None and as_of.source != AsOfSource.OPTION

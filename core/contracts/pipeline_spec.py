@@ -1,0 +1,209 @@
+"""A pipeline as its folder defines it, in plain values; `pipeline_file` checks the files that say so."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from dropledger.core.contracts.contract import CheckDefinition, Contract
+from dropledger.core.errors import ConfigurationError, ContractError, DataRefused
+
+BUILT_IN = Path(__file__).parents[1] / "pipelines"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineFile:
+    """`pipeline.yaml`: the name, the schema of the tables, the feeds that move the mart's moment, and what becomes of
+    texts in CSV files that a spreadsheet program would run.
+    """
+
+    pipeline: str
+    db_schema: str
+    moment: tuple[str, ...]
+    csv_formulas: Literal["harmless", "as_they_are"]
+
+    @property
+    def makes_texts_harmless(self) -> bool:
+        """Whether CSV files get texts that no spreadsheet program runs."""
+        return self.csv_formulas == "harmless"
+
+
+@dataclass(frozen=True, slots=True)
+class MartFile:
+    """`marts/<mart>.yaml`: its key, what its artifacts hold, its checks, and what its columns are, in words."""
+
+    mart: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    artifacts: tuple[Literal["csv", "parquet"], ...]
+    changes: bool
+    measure: str | None
+    descriptions: Mapping[str, str]
+    checks: tuple[CheckDefinition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check with its SQL, which selects the failing rows."""
+
+    model: str
+    definition: CheckDefinition
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An intermediate view."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A business table: `touched_sql` selects the keys to recompute, `sql` their rows.
+
+    `waits` is whether it may be computed once for several drops: it has no change file, and no mart reads it.
+    """
+
+    name: str
+    file: MartFile
+    sql: str
+    touched_sql: str
+    checks: tuple[Check, ...]
+    waits: bool
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that a pipeline's folder says.
+
+    `sha256` changes whenever a contract, a model or a check does; the warehouse is then brought in line.
+    """
+
+    folder: Path
+    file: PipelineFile
+    contracts: Mapping[str, Contract]
+    intermediate: tuple[Model, ...]
+    marts: tuple[Mart, ...]
+    feed_checks: Mapping[str, tuple[Check, ...]]
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.file.pipeline
+
+    @cached_property
+    def feed_order(self) -> tuple[str, ...]:
+        """The feeds with parents before children, so that drops of one as_of raise no false orphans."""
+        return tuple(
+            ordered({feed: contract.parents & self.contracts.keys() for feed, contract in self.contracts.items()})
+        )
+
+    def contract(self, feed: str) -> Contract:
+        try:
+            return self.contracts[feed]
+        except KeyError:
+            raise ConfigurationError(
+                f"the pipeline {self.name} has no feed '{feed}'", hint=f"use one of: {', '.join(self.feed_order)}"
+            ) from None
+
+    def initial_rows(self) -> list[tuple[Contract, Path, datetime]]:
+        """The rows that stand before any drop: contract, file, and the as_of in the file's name."""
+        from dropledger.core.as_of_in_name import as_of_in_name
+
+        found = []
+        for contract in self.contracts.values():
+            if contract.initial is not None:
+                try:
+                    as_of, why = as_of_in_name(contract.initial), "bears no date"
+                except DataRefused as refusal:
+                    as_of, why = None, f"bears no date that is read: {refusal}"
+                if as_of is None:
+                    from dropledger.core.contracts.yaml_file import line_at
+
+                    raise ContractError(
+                        contract.file,
+                        line_at(contract.file, ["initial"]),
+                        f"the initial file '{contract.initial}' {why}",
+                        hint="name it like rates_1970-01-01.csv",
+                    )
+                found.append((contract, self.folder / contract.initial, as_of))
+        return found
+
+
+def load_pipeline(name_or_folder: str, cache: Path | None = None) -> Pipeline:
+    """A built-in pipeline by name, or any pipeline by its folder.
+
+    With a `cache`, a folder that may or may not be there, a pipeline whose files were checked before is taken from it.
+
+    Raises:
+        ConfigurationError: there is no such pipeline, or (as ContractError) one of its files is wrong.
+    """
+    # Where a kept pipeline is taken, nothing imports pydantic and YAML, which take longer than a small drop.
+    from dropledger.core.contracts.kept_pipeline import PACKAGED, keep, kept
+
+    folder = _folder_of(name_or_folder)
+    digest = sha256_of(folder)
+    places = [] if cache is None else [PACKAGED, cache]
+    pipeline = next(filter(None, (kept(place, folder, digest) for place in places)), None)
+    if pipeline is None:
+        from dropledger.core.contracts.pipeline_file import read_pipeline
+
+        pipeline = read_pipeline(folder, digest)
+        if cache is not None:
+            keep(cache, pipeline)
+    return pipeline
+
+
+def _folder_of(name_or_folder: str) -> Path:
+    built_in = BUILT_IN / name_or_folder
+    folder = built_in if (built_in / "pipeline.yaml").is_file() else Path(name_or_folder).resolve()
+    if not (folder / "pipeline.yaml").is_file():
+        known = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob("*/pipeline.yaml")))
+        raise ConfigurationError(
+            f"there is no pipeline '{name_or_folder}'",
+            why="it is neither built in nor a folder with a pipeline.yaml",
+            hint=f"set DROPLEDGER_PIPELINE to one of: {known}; or to a folder",
+        )
+    return folder
+
+
+def sha256_of(folder: Path) -> str:
+    """Of the names and contents of a pipeline's files."""
+    digest = sha256()
+    for path in files_of(folder):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def files_of(folder: Path) -> list[Path]:
+    """A pipeline's files, in order; also those in folders that are links."""
+    found = (path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern))
+    return sorted(path for path in found if path.suffix in {".yaml", ".sql", ".csv"})
+
+
+def names(sql: str, relation: str) -> bool:
+    """Whether an SQL text names a table or view."""
+    return re.search(rf"\b{re.escape(relation)}\b", sql) is not None
+
+
+def ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names in a graph, each behind those that it names.
+
+    Raises:
+        ConfigurationError: they name each other in a circle.
+    """
+    try:
+        return list(TopologicalSorter({name: sorted(graph[name]) for name in sorted(graph)}).static_order())
+    except CycleError as error:
+        raise ConfigurationError(
+            "the pipeline's files refer to each other in a circle",
+            why=" -> ".join(error.args[1]),
+            hint="break the circle",
+        ) from None

@@ -1,0 +1,84 @@
+"""A file that was identified, and how it is read."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from dropledger.core.contracts.contract import Contract, brings_times
+from dropledger.core.drop import AsOf, Claim
+from dropledger.core.errors import DataRefused
+from dropledger.core.ports.session import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows.
+
+    `text_bytes` is the size of its text, which is more than that of the file where it is packed. `latest` is the last
+    moment that rows which bring their own times may be true from, if there is one.
+    """
+
+    drop_id: str
+    contract: Contract
+    path: Path
+    layout: Layout
+    as_of: AsOf
+    text_bytes: int
+    unexpected_columns: tuple[str, ...] = ()
+    latest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A drop with its identity; `extract` is there if it can be read, else `refusal` says why not.
+
+    `feed` is empty for a file that belongs to no feed.
+    """
+
+    claim: Claim
+    drop_id: str
+    feed: str
+    contract: Contract | None
+    as_of: AsOf
+    size_bytes: int
+    sha256: str
+    extract: Extract | None = None
+    refusal: DataRefused | None = None
+
+    @property
+    def name(self) -> str:
+        return self.claim.dropped.name
+
+    @property
+    def text_bytes(self) -> int:
+        """How much there is to read."""
+        return self.extract.text_bytes if self.extract else 0
+
+    @property
+    def brings_times(self) -> bool:
+        """Whether its rows say themselves from when they are true."""
+        return brings_times(self.contract, self.as_of)
+
+    def known_as(self, drop_id: str) -> "Drop":
+        """The same drop, by the drop_id that a ledger has for it."""
+        extract = self.extract and replace(self.extract, drop_id=drop_id)
+        return replace(self, drop_id=drop_id, extract=extract)
+
+    @property
+    def archive_name(self) -> str:
+        """Where the drop is kept, under the root."""
+        return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
+
+
+def archive_name(feed: str, as_of: datetime, drop_id: str, name: str) -> str:
+    """Where a drop is kept under the root; the folder is the day from which its rows are true."""
+    return f"archive/{feed}/{as_of.year:04}/{as_of:%m/%d}/{fitting(f'{drop_id}-{name}')}"
+
+
+def fitting(name: str, room: int = 0) -> str:
+    """A file name cut in its middle to the 255 bytes, less `room`, that file systems allow."""
+    encoded = name.encode()
+    limit = 255 - room
+    if len(encoded) <= limit:
+        return name
+    return encoded[: limit - 40].decode("utf-8", "ignore") + "~" + encoded[-32:].decode("utf-8", "ignore")

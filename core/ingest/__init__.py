@@ -1,0 +1,1 @@
+"""The way of a drop, from its claim to the archive."""

@@ -1,0 +1,313 @@
+"""The tables and views of a pipeline, brought in line with its files whenever those have changed."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from hashlib import sha256
+
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.pipeline_spec import Mart, Pipeline, names
+from dropledger.core.errors import ConfigurationError, ContractError, Unavailable
+from dropledger.core.formats.extract import Extract
+from dropledger.core.ledger import descriptions, migrations
+from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
+from dropledger.core.ports.session import Session
+from dropledger.core.rules.fragments import typed_cell
+from dropledger.core.sql.text import FREE_TEXT, MOST_CLUSTERED, engine_type, listed, literal, quoted
+from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
+from dropledger.core.steps.history import all_changed, fold, free_texts, history_table, no_changes
+from dropledger.core.steps.intake import initial_extract
+from dropledger.core.steps.marts import TEXT_TYPES, refresh
+from dropledger.core.steps.questions import ask
+from dropledger.core.steps.validate import refuse_beyond_limit, validate
+
+
+def is_up_to_date(session: Session, pipeline: Pipeline) -> bool:
+    """Whether the warehouse was last brought in line with these very files."""
+    return session.has_table("pipeline_state") and [
+        row["definition_sha256"] for row in session.query("SELECT definition_sha256 FROM pipeline_state")
+    ] == [definition_sha256(pipeline)]
+
+
+def definition_sha256(pipeline: Pipeline) -> str:
+    """Of all that tables and views are made by: the pipeline's files, the ledger's DDL, and what is said of them."""
+    return sha256(f"{pipeline.sha256}\0{migrations.definition()}\0{descriptions.text()}".encode()).hexdigest()
+
+
+def prepare(session: Session, pipeline: Pipeline) -> None:
+    """Make or renew tables, views and marts, and the initial rows of new feeds, if the pipeline's files changed.
+
+    Raises:
+        ConfigurationError: a contract's columns no longer fit its history table; or the ledger is one of another
+            pipeline, or of a newer dropledger.
+        CheckFailed: the initial rows of a feed break its own checks.
+    """
+    if not is_up_to_date(session, pipeline):
+        shown = _shown(session, pipeline)
+        with session.transaction():
+            migrate(session, pipeline)
+            _bring_up_to_date(session, pipeline, shown)
+
+
+def migrate(session: Session, pipeline: Pipeline) -> None:
+    """Bring the ledger's own tables to this version, in the transaction at hand, whatever the pipeline's files say.
+
+    Raises:
+        ConfigurationError: it is a ledger of another pipeline, or of a newer dropledger.
+    """
+    migrations.run_migrations(session)
+    refuse_other_pipeline(session, pipeline)
+    session.execute("UPDATE pipeline_state SET pipeline = :name WHERE pipeline IS NULL", {"name": pipeline.name})
+
+
+def needs_migration(session: Session, pipeline: Pipeline) -> bool:
+    """Whether a ledger that was opened for reading has tables of an older version.
+
+    Raises:
+        ConfigurationError: there is none in what was opened, or one of another pipeline, or of a newer dropledger.
+    """
+    if is_up_to_date(session, pipeline):
+        return False
+    found = migrations.version(session)
+    if not found:
+        raise ConfigurationError("the warehouse holds no ledger", hint="drop a file first: dropledger process FILE")
+    migrations.refuse_newer(found)
+    if found < migrations.newest():
+        return True
+    refuse_other_pipeline(session, pipeline)
+    return False
+
+
+def refuse_other_pipeline(session: Session, pipeline: Pipeline) -> None:
+    """Keep a ledger to the pipeline that made it, whose tables and artifacts another one would replace.
+
+    Raises:
+        ConfigurationError: it says which pipeline to set.
+    """
+    for row in session.query("SELECT pipeline FROM pipeline_state"):
+        name = row["pipeline"]
+        if name is None:  # versions before this one did not keep it
+            feeds = {kept["feed"] for kept in session.query("SELECT DISTINCT feed FROM contract_text")}
+            if feeds and feeds.isdisjoint(pipeline.contracts):
+                name = f"that has the feeds {', '.join(sorted(feeds))}"
+        if name not in {None, pipeline.name}:
+            raise other_pipeline(name, pipeline)
+
+
+def other_pipeline(name: str, pipeline: Pipeline) -> ConfigurationError:
+    """What to say where something belongs to the pipeline of that name."""
+    return ConfigurationError(
+        f"this root belongs to the pipeline {name}, and the pipeline that is set is {pipeline.name}",
+        hint=f"set DROPLEDGER_PIPELINE={name} (or its folder), or --pipeline; or name another --root",
+    )
+
+
+def _shown(session: Session, pipeline: Pipeline) -> dict[str, frozenset[str]]:
+    """The columns of each feed's `src_` that can be read. Not asked within a transaction, which would be over then."""
+    found = {}
+    for feed in pipeline.contracts:
+        source = f"src_{feed}"
+        with suppress(Unavailable):  # it reads an archived file that is gone
+            if session.has_table(source):
+                found[feed] = frozenset(session.columns(source))
+    return found
+
+
+def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, frozenset[str]]) -> None:
+    fresh = []
+    for contract in pipeline.contracts.values():
+        history = f"history_{contract.feed}"
+        if session.has_table(history):
+            _refuse_other_columns(session, contract)
+        _keep(session, contract)
+        session.execute(history_table(contract))
+        if not session.count(history):
+            fresh.append(contract)
+        _layer_relations(session, contract, shown.get(contract.feed, frozenset()))
+    for contract, path, as_of in pipeline.initial_rows():
+        if contract in fresh:
+            _fold_initial_rows(session, initial_extract(contract, path, as_of), pipeline)
+    feeds = ", ".join(literal(feed) for feed in pipeline.file.moment)
+    session.execute(
+        f"""CREATE OR REPLACE VIEW mart_moment AS
+        SELECT max(last_effective) AS moment
+        FROM drop_ledger
+        WHERE feed IN ({feeds})
+            AND status IN ('committed', 'published')"""
+    )
+    for model in pipeline.intermediate:
+        session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
+    _make_marts(session, pipeline)
+    descriptions.describe_all(session, pipeline)
+    session.execute("DELETE FROM pipeline_state")
+    # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
+    session.insert(
+        "pipeline_state",
+        [
+            {
+                "definition_sha256": definition_sha256(pipeline),
+                "artifacts_current": False,
+                "pipeline": pipeline.name,
+            }
+        ],
+    )
+
+
+def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -> None:
+    session.load(extract.path, extract.layout, "_dl_initial", drop_id=extract.drop_id)
+    validated = validate(session, extract, "_dl_initial")
+    refuse_beyond_limit(extract.contract, validated)
+    refuse_failed(
+        check_staging(session, extract, validated, pipeline.feed_checks[extract.contract.feed], extract.as_of.moment)
+    )
+    fold(session, extract, validated, INITIAL_SEQUENCE)
+
+
+def _refuse_other_columns(session: Session, contract: Contract) -> None:
+    table = f"history_{contract.feed}"
+    there = [*session.columns(table)]
+    wanted = [
+        *contract.key,
+        *(column.name for column in contract.values),
+        "valid_from",
+        "valid_to",
+        "is_current",
+        "drop_id",
+        "line",
+    ]
+    if there != wanted:
+        raise ConfigurationError(
+            f"the contract of the feed {contract.feed} no longer fits the table {table}",
+            why=f"the contract wants the columns {', '.join(wanted)}; the table has {', '.join(there)}",
+            hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+        )
+
+
+def _keep(session: Session, contract: Contract) -> None:
+    """Keep the contract's text, for whoever reads again what was accepted under it.
+
+    Raises:
+        ConfigurationError: the feed's history cannot go on under it.
+    """
+    newest = session.query(
+        "SELECT sha256, yaml, initial, place FROM contract_text WHERE feed = :feed ORDER BY place DESC LIMIT 1",
+        {"feed": contract.feed},
+    )
+    if newest and newest[0]["sha256"] == contract.sha256:
+        return
+    if newest:
+        other_initial = newest[0]["initial"] != contract.initial_text and session.count(f"history_{contract.feed}") > 0
+        _refuse_to_mix(contract, newest[0]["yaml"], other_initial=other_initial)
+    this = {"feed": contract.feed, "sha256": contract.sha256}
+    session.execute("DELETE FROM contract_text WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
+    place = newest[0]["place"] + 1 if newest else 1
+    session.insert("contract_text", [{**this, "yaml": contract.yaml, "initial": contract.initial_text, "place": place}])
+
+
+def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> None:
+    """Stop where history could not go on from what it holds, although its columns have the same names."""
+    from dropledger.core.contracts.contract_file import contract_of
+
+    try:
+        before = contract_of(text, "")
+    except ContractError:
+        why = "the contract before it is none for this version of dropledger"
+    else:
+        types = [[(column.name, column.type) for column in (*c.key_columns, *c.values)] for c in (contract, before)]
+        if contract.key == before.key and types[0] == types[1] and not other_initial:
+            return
+        why = "its key, the type of a column or its initial rows are others"
+    raise ConfigurationError(
+        f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
+        why=why,
+        hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+    )
+
+
+def _layer_relations(session: Session, contract: Contract, shown: frozenset[str]) -> None:
+    """`src_<feed>`: the newest drop's rows as text, which has the columns `shown`. `stg_<feed>`: the accepted ones of
+    them, typed.
+    """
+    if not {column.name for column in contract.columns} <= shown:
+        empty_source(session, contract)
+    typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
+    session.execute(
+        f"""CREATE OR REPLACE VIEW {quoted("stg_" + contract.feed)} AS
+        SELECT s._drop_id, s._line, {typed}
+        FROM {quoted("src_" + contract.feed)} AS s
+        WHERE s._accepted"""
+    )
+
+
+def empty_source(session: Session, contract: Contract) -> None:
+    """Let `src_<feed>` show no rows."""
+    cells = ", ".join(f"CAST(NULL AS STRING) AS {quoted(column.name)}" for column in contract.columns)
+    session.execute(
+        f"""CREATE OR REPLACE VIEW {quoted(f"src_{contract.feed}")} AS
+        SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
+        WHERE FALSE"""
+    )
+
+
+def _make_marts(session: Session, pipeline: Pipeline) -> None:
+    """Marts from nothing, since their SQL may have changed.
+
+    Raises:
+        ContractError: a row of a mart has no key, or not one of its own.
+    """
+    no_changes(session, pipeline.contracts.values())
+    for mart in pipeline.marts:
+        for select in _touched_at_first(pipeline, mart):
+            session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
+            _make_empty_mart(session, pipeline, mart)
+        session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
+    all_changed(session, pipeline.contracts.values())
+    for refreshed in refresh(session, pipeline, None):
+        for result in ask(session, [mart_key_check(session, refreshed)])[0]:
+            if result.failed:
+                raise ContractError(
+                    pipeline.folder / "marts" / f"{result.model}.sql",
+                    1,
+                    f"{result.failing_rows} {result.message}",
+                    hint="let the SQL give each row a key of its own, or name another key in the mart's YAML",
+                )
+    no_changes(session, pipeline.contracts.values())
+
+
+def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
+    """A table with the columns that the mart's SQL has; texts of feeds that hardly repeat are kept as in history."""
+    name, clustered = quoted(mart.name), f"/* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */"
+    session.execute(
+        f"""CREATE OR REPLACE TABLE {name} {clustered} AS
+        SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
+    )
+    if not session.knows_free_text:
+        return
+    of_feeds = set().union(*map(free_texts, pipeline.contracts.values()))
+    columns = session.columns(mart.name)
+    hardly_repeat = {column for column, kind in columns.items() if column in of_feeds and kind in TEXT_TYPES}
+    if hardly_repeat:
+        typed = ", ".join(
+            f"{quoted(column)} {kind}{f' {FREE_TEXT}' if column in hardly_repeat else ''}"
+            for column, kind in columns.items()
+        )
+        session.execute(f"CREATE OR REPLACE TABLE {name} ({typed}) {clustered}")
+
+
+def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:
+    """What selects a mart's touched keys before it is there; first none at all, where that names the mart itself."""
+    if not names(mart.touched_sql, mart.name):
+        return [mart.touched_sql]
+    keys = ", ".join(f"{_no_value(pipeline, key)} AS {quoted(key)}" for key in mart.file.key)
+    return [f"SELECT {keys} WHERE FALSE", mart.touched_sql]
+
+
+def _no_value(pipeline: Pipeline, key: str) -> str:
+    """A NULL of the type that the feeds' columns of this name have, if they agree; else of none, which fits to any."""
+    types = {
+        engine_type(column.type)
+        for contract in pipeline.contracts.values()
+        for column in contract.columns
+        if column.name == key
+    }
+    return f"CAST(NULL AS {types.pop()})" if len(types) == 1 else "NULL"

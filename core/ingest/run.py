@@ -1,0 +1,339 @@
+"""The way of a drop, the same for every entry point:
+
+event -> FileDropped -> intake -> validate -> history -> mart -> publish -> archive
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.formats.extract import Drop
+from dropledger.core.ingest import micro_batch
+from dropledger.core.ingest.admission import admit, compute_marts, credit_newest
+from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.claims import batches, claimed, set_drop_apart
+from dropledger.core.ingest.micro_batch import MicroBatch, admit_micro_batch
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger import ledger
+from dropledger.core.ledger.fault import meets_one_file
+from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome, Untaken
+from dropledger.core.ledger.retractions import retracted
+from dropledger.core.ports.session import Session
+from dropledger.core.ports.store import Store
+from dropledger.core.steps import checks, marts, quarantine
+from dropledger.core.steps.examine import examine
+from dropledger.core.steps.history import no_changes
+from dropledger.core.steps.marts import Due
+from dropledger.core.steps.publish import MANIFEST, STAGED, Published, publish
+from dropledger.core.steps.questions import Unanswered
+from dropledger.core.steps.report import artifacts_of
+from dropledger.core.steps.soundness import is_whole
+
+AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
+"""Admits a batch of drops in the transaction at hand, marts included; fewer of them where time runs out."""
+
+
+def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take drops through the pipeline, after whatever an earlier process left unfinished; `tell` each outcome.
+
+    Drops that wait together are taken in order of as_of, parents before children.
+
+    Raises:
+        Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
+        OutOfTime: the runtime told to stop; drops of which no outcome was told were not begun, and are where they were.
+        Untaken: a file could not be taken from where it lies; the others were.
+    """
+    outcomes, note = gathered(tell)
+
+    def work() -> None:
+        runtime.refuse_lost()
+        settle(runtime, dropped, note)
+        if not any(outcome.taken for outcome in outcomes) and runtime.warehouse.exists():
+            with runtime.session() as session:
+                publish_committed(runtime, session)
+        tell_refused(runtime, outcomes)
+
+    runtime.alone(work)
+    return outcomes
+
+
+def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[Outcome], None]]:
+    """A list of all outcomes that are told from now on, and how to tell one; it outlives work that begins again."""
+    outcomes: list[Outcome] = []
+    untaken: set[tuple[str, str | None]] = set()
+
+    def note(outcome: Outcome) -> None:
+        content = outcome.drop.claim.dropped.content
+        if content in untaken:
+            outcomes[:] = [one for one in outcomes if one.taken or one.drop.claim.dropped.content != content]
+        if not outcome.taken:
+            untaken.add(content)
+        outcomes.append(outcome)
+        tell(outcome)
+
+    return outcomes, note
+
+
+def tell_refused(runtime: Runtime, outcomes: Sequence[Outcome]) -> None:
+    """Stop where files could not be taken from where they lie, now that the others are.
+
+    Raises:
+        Untaken: with the outcomes of the others.
+    """
+    refused = runtime.store.refused()
+    if refused is not None:
+        raise Untaken(refused, outcomes)
+
+
+def settle(
+    runtime: Runtime,
+    dropped: Sequence[FileDropped] = (),
+    tell: Callable[[Outcome], None] = lambda _: None,
+    admit_all: AdmitAll | None = None,
+) -> None:
+    """What `process` does, for a caller who holds the root; `admit_all` admits a batch in another way than usual."""
+    runtime.warehouse.remove_left_over()
+    if not dropped and not runtime.store.unfinished():
+        return
+
+    def take(session: Session, batch: Sequence[Drop]) -> Sequence[Drop]:
+        return _take(runtime, session, batch, admit_all or _admit_all, tell)
+
+    with runtime.session() as session:
+        # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
+        drops, apart = claimed(runtime, dropped)
+        for outcome in apart:
+            tell(outcome)
+        _discard_uncommitted(runtime, session, [*drops, *(outcome.drop for outcome in apart)])
+        runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
+        ahead = batches(drops)
+        first = next(ahead, [])
+        left = first if not first or runtime.stop() else take(session, first)
+    _take_one_by_one(runtime, left, tell)
+    for batch in ahead:  # others may read the warehouse in between
+        runtime.refuse_when_out_of_time()
+        with runtime.session() as session:
+            left = take(session, batch)
+        _take_one_by_one(runtime, left, tell)
+
+
+def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
+    """Remove what a process had staged or placed that died before its commit: taken with others, a drop may have less
+    to tell; and it may be refused.
+    """
+    for drop in drops:
+        places = [runtime.store.staged(drop.claim.claim_id, name) for name in STAGED]
+        staged = [path for path in places if path.exists()]
+        if (staged or drop.claim.placed) and not ledger.drops_of(session, [drop.claim.claim_id]):
+            runtime.store.take_back([drop.claim])
+            for path in staged:
+                path.unlink()
+
+
+def _take(
+    runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll, tell: Callable[[Outcome], None]
+) -> Sequence[Drop]:
+    """Admit a batch in one transaction, then publish and put the files in their place.
+
+    If one of several is refused, or cannot be taken, all are rolled back and given back, to be taken one by one, so
+    that it alone is quarantined or set apart. Those are given back too that were not begun, as time ran out.
+    """
+    if len(batch) == 1:
+        tell(_take_alone(runtime, session, batch[0], admit_all))
+        return ()
+    try:
+        outcomes = _admitted(runtime, session, batch, admit_all)
+    except Exception as error:
+        if isinstance(error, DataRefused) or meets_one_file(error):
+            return batch
+        raise
+    for outcome in _complete(runtime, session, outcomes):
+        tell(outcome)
+    begun = {outcome.drop.claim.claim_id for outcome in outcomes}
+    return [drop for drop in batch if drop.claim.claim_id not in begun]
+
+
+def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], tell: Callable[[Outcome], None]) -> None:
+    left = deque(drops)
+    while left:
+        runtime.refuse_when_out_of_time()
+        with runtime.session() as session:
+            while left and not runtime.stop():
+                outcome = _take_alone(runtime, session, left.popleft(), _admit_all)
+                tell(outcome)
+                if outcome.failure is not None:
+                    break  # an engine that has met an error of its own does nothing more: the others get another
+
+
+def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: AdmitAll) -> Outcome:
+    try:
+        outcomes = _admitted(runtime, session, [drop], admit_all)
+    except DataRefused as error:
+        return Outcome(drop, Delivered.POSTPONED, "", error=str(error), hint=error.hint)
+    except Exception as error:
+        if not meets_one_file(error):
+            raise
+        return set_drop_apart(runtime, drop, error)
+    return _complete(runtime, session, outcomes)[0]
+
+
+def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:
+    """Admit a batch, or as much of it as there is time for; or quarantine the one drop that it has.
+
+    Raises:
+        DataRefused: a check or the engine refused one of several.
+        PipelineError: the SQL of a check does not work; alone, it is told by its name.
+        Postponed: one of them cannot be taken for now.
+    """
+    runtime.touched.clear()
+    try:
+        with _transaction(runtime, session, batch):
+            outcomes = admit_all(runtime, session, batch)
+            runtime.store.secure([outcome.drop.claim for outcome in outcomes])
+    except DataRefused as refusal:
+        if len(batch) > 1:
+            raise
+        runtime.touched.clear()
+        with _transaction(runtime, session, batch):
+            outcomes = [admit(runtime, session, batch[0], refusal)]
+            runtime.store.secure([batch[0].claim])
+    except Unanswered:
+        if len(batch) > 1:
+            raise
+        return _admitted(replace(runtime, asks_together=False), session, batch, _admit_each)
+    return outcomes
+
+
+@contextmanager
+def _transaction(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> Iterator[None]:
+    """A transaction that takes files back from the archive if it comes to nothing."""
+    try:
+        with session.transaction():
+            yield
+    except BaseException:
+        runtime.store.take_back([drop.claim for drop in batch])
+        raise
+
+
+def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit a batch, in micro-batches where these make it cheaper."""
+    if len(batch) >= micro_batch.FEWEST:
+        parts = micro_batch.divide(runtime, session, batch)
+        if any(isinstance(part, MicroBatch) for part in parts):
+            return _admit_in_bulk(runtime, session, parts)
+    return _admit_each(runtime, session, batch)
+
+
+def _admit_in_bulk(runtime: Runtime, session: Session, parts: Sequence[Drop | MicroBatch]) -> list[Outcome]:
+    """Admit micro-batches, and what stands between them; all marts are computed once, at the end."""
+    moment_before = marts.moment(session)
+    no_changes(session, runtime.pipeline.contracts.values())
+    bulk = Bulk()
+    outcomes: list[Outcome] = []
+    for part in parts:
+        if outcomes and runtime.stop():
+            break
+        if isinstance(part, MicroBatch):
+            outcomes += admit_micro_batch(runtime, session, part, bulk)
+        else:
+            outcomes.append(admit(runtime, session, part, bulk=bulk))
+    return compute_marts(runtime, session, bulk, outcomes, moment_before)
+
+
+def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit drop by drop; marts without a change file are computed once, at the end."""
+    due = Due() if len(batch) > 1 else None
+    outcomes: list[Outcome] = []
+    for drop in batch:
+        if outcomes and runtime.stop():
+            break
+        outcomes.append(admit(runtime, session, drop, due=due, last=drop is batch[-1]))
+    if due is not None and due.pending:
+        refreshed = due.refresh(session, runtime.pipeline)
+        runtime.touched.note(session, refreshed, more_to_come=False)
+        found = examine(session, [], refreshed)
+        checks.refuse_failed(found.results)
+        outcomes, _ = credit_newest(session, outcomes, found.refreshed, found.results)
+    return outcomes
+
+
+def _complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Publish what was committed, then put the files in their place."""
+    publish_committed(runtime, session, outcomes)
+    return _put_away(runtime, outcomes)
+
+
+def publish_committed(
+    runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = (), *, taken_back: bool = False
+) -> None:
+    """Publish whatever is committed and not yet published, drops of a crashed process included.
+
+    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `outcomes` are
+    those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
+    taken in again, so that its own files have to go in any case.
+    """
+    found = ledger.to_publish(session)
+    drops, current = found.drops, found.current
+    if drops:
+        newest: str | None = [*drops][-1]
+    elif current:
+        return
+    else:
+        newest = ledger.newest(session)
+        if newest is None and not runtime.store.exists(MANIFEST):
+            return
+    whole = runtime.pace.due
+    if not whole:
+        runtime.pace.put_off()
+    if drops or whole or taken_back:
+        for drop_id in [] if current else retracted(session):
+            for name in artifacts_of(drop_id):
+                runtime.store.remove(f"outputs/{name}")
+        all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
+        before = found.manifest_sha256 if all_known else None
+        last = Published(before, runtime.touched.of) if before else None
+        filled = runtime.touched.filled
+        sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
+        with session.transaction(single=current == whole):
+            ledger.mark_published(session, [*drops], runtime.clock())
+            if current != whole or sha256:
+                ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
+    if whole:
+        runtime.pace.written()
+
+
+def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Move the files to archive or quarantine; one that cannot be moved stays in work, and keeps no other."""
+    try:
+        return _moved(runtime.store, outcomes)
+    except Exception as error:
+        # A link or a file in the way of one may not be in the way of the next.
+        if not (isinstance(error, ConfigurationError) or meets_one_file(error)):
+            raise
+        if len(outcomes) > 1:
+            return [placed for outcome in outcomes for placed in _put_away(runtime, [outcome])]
+        return [set_drop_apart(runtime, outcomes[0].drop, error)]
+
+
+def _moved(store: Store, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Move the files to archive or quarantine. What came again mends an archived copy that is not whole."""
+    placed, kept = [], {}
+    for outcome in outcomes:
+        drop, file = outcome.drop, outcome.file
+        match outcome.delivered:
+            case Delivered.QUARANTINED:
+                file = quarantine.set_apart(store, drop)
+            case Delivered.ACCEPTED:
+                file = file or drop.archive_name
+                quarantine.place_rejects(store, drop)
+                kept[file] = drop.claim
+            case Delivered.DUPLICATE | Delivered.RETRACTED if not is_whole(store, file, drop.sha256):
+                kept[file] = drop.claim
+        placed.append(replace(outcome, file=file))
+    store.keep(kept)
+    store.release([outcome.drop.claim for outcome in placed])
+    return placed

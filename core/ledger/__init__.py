@@ -1,0 +1,1 @@
+"""The record of every drop, and the tables that keep it."""

@@ -1,0 +1,1 @@
+"""What is done to the past as a whole: replay, backfill, retract, verify, plan."""

@@ -1,0 +1,113 @@
+"""Backfill: many old extracts, in any order, folded together.
+
+A late drop has to consult what later drops observed, and doing so for hundreds of old extracts would read the
+later ones hundreds of times. So the feed's history is wound back to the first of the old extracts, and old and
+archived ones are folded again in order of as_of, each a plain step; the marts are computed once, at the end.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from dropledger.core.contracts.contract import Contract, Severity
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.drop import FileDropped
+from dropledger.core.formats.extract import Drop, Extract
+from dropledger.core.ingest.admission import admit, compute_marts
+from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.run import gathered, settle, tell_refused
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger import ledger
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.ports.session import Session
+from dropledger.core.rules.fragments import rules_over_rows
+from dropledger.core.sql.text import quoted
+from dropledger.core.steps import marts
+from dropledger.core.steps.history import fold, no_changes
+from dropledger.core.steps.late_arrivals import others_since
+from dropledger.core.steps.validate import validate
+
+
+def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take many files through the pipeline, few transactions for all of them; `tell` each outcome.
+
+    Raises:
+        Busy: the root or the warehouse stayed in other hands; no drop is lost.
+        Untaken: a file could not be taken from where it lies; the others were.
+    """
+    outcomes, note = gathered(tell)
+
+    def work() -> None:
+        settle(runtime, dropped, note, admit_in_any_order)
+        tell_refused(runtime, outcomes)
+
+    runtime.alone(work)
+    return outcomes
+
+
+def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+    """Admit a batch in the transaction at hand, each feed's history wound back once, marts computed once."""
+    pipeline = runtime.pipeline
+    moment_before = marts.moment(session)
+    no_changes(session, pipeline.contracts.values())
+    bulk = Bulk()
+    archived = {feed: _wind_back(runtime, session, feed, batch, bulk) for feed in pipeline.feed_order}
+    outcomes = []
+    for drop in batch:
+        waiting = archived.get(drop.feed, [])
+        while waiting and waiting[0][0].as_of.moment <= drop.as_of.moment:
+            _fold_archived(session, *waiting.pop(0), bulk)
+        outcomes.append(admit(runtime, session, drop, bulk=bulk))
+    for waiting in archived.values():
+        for extract, sequence in waiting:
+            _fold_archived(session, extract, sequence, bulk)
+    return compute_marts(runtime, session, bulk, outcomes, moment_before)
+
+
+def _wind_back(
+    runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], bulk: Bulk
+) -> list[tuple[Extract, int]]:
+    """Cut a feed's history off where the first late drop of the batch begins; the extracts to fold again behind it.
+
+    Feeds with row-level effective times are left alone: their drops are woven in one by one.
+    """
+    contract = runtime.pipeline.contract(feed)
+    until = ledger.observed_until(session, feed, runtime.pipeline)
+    late = [
+        drop.as_of.moment
+        for drop in batch
+        if drop.feed == feed and drop.refusal is None and until is not None and drop.as_of.moment < until
+    ]
+    if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
+        return []
+    since = min(late)
+    archived = others_since(session, runtime, contract, since)
+    if any(extract.contract.effective_column for extract, _ in archived):  # of an earlier contract
+        return []
+    if any(any(rules_over_rows(extract.contract, "relationship", Severity.ERROR)) for extract, _ in archived):
+        return []  # which rows were accepted depends on what their parents were then
+    bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
+    _cut(session, contract, since)
+    bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM _dl_cut")
+    return sorted(archived, key=lambda found: (found[0].as_of.moment, found[1]))
+
+
+def _cut(session: Session, contract: Contract, since: datetime) -> None:
+    history = quoted(f"history_{contract.feed}")
+    bound = {"since": since}
+    session.scratch(
+        "_dl_cut",
+        f"""SELECT {feed_fragments(contract)["key"]}, CAST(:since AS TIMESTAMP) AS changed_from
+        FROM {history}
+        WHERE valid_from >= :since OR valid_to >= :since""",
+        bound,
+    )
+    session.execute(f"DELETE FROM {history} WHERE valid_from >= :since", bound)
+    session.execute(f"UPDATE {history} SET valid_to = NULL, is_current = TRUE WHERE valid_to >= :since", bound)
+
+
+def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk) -> None:
+    feed = extract.contract.feed
+    session.load(extract.path, extract.layout, "_dl_source_again", drop_id=extract.drop_id)
+    validated = validate(session, extract, "_dl_source_again")
+    folded = fold(session, extract, validated, sequence, observed_until=bulk.observed_until.get(feed))
+    bulk.note(session, extract.contract, folded)

@@ -1,0 +1,215 @@
+"""An open warehouse, and how a file is read into it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from dropledger.core.compression import Compression
+
+if TYPE_CHECKING:
+    from dropledger.core.ports.warehouse import Warehouse
+
+
+Parameters = Mapping[str, Any]
+
+
+Matches = Callable[[str, str], bool]
+"""Whether a pattern is found in a text, as the engine has it; a ValueError says why the pattern is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a delimited file is read: `positions` maps column names to 0-based places, of `width`;
+    None for a column that the file lacks and the contract has a default for.
+
+    A row has `row_cells` cells, or `width` and more where that is None; those behind `width` must be empty.
+    `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
+    `plainly_quoted` that no quote has several blanks before it, or just blanks between it and another, or opens text
+    within a cell.
+    `compression` is how the file is packed, if it is; all else is said of its text. `each_line_is_a_row` is whether
+    that is known already, so that nobody need find out. `has_long_lines` is whether a line exceeds 1 MiB.
+    """
+
+    delimiter: str
+    width: int
+    row_cells: int | None
+    positions: Mapping[str, int | None]
+    physical_lines: int
+    lines_end_alike: bool
+    plainly_quoted: bool
+    compression: Compression | None = None
+    each_line_is_a_row: bool = False
+    has_long_lines: bool = False
+
+    @property
+    def straight(self) -> bool:
+        """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
+        plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
+        return plain and self.row_cells in {None, self.width}
+
+
+class Session(Protocol):
+    """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
+
+    @property
+    def reads_in_place(self) -> bool:
+        """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
+        ...
+
+    def knows(self, fact: str) -> bool:
+        """Whether this process has learnt something of the tables, and nobody can have written to them since."""
+        ...
+
+    def learn(self, fact: str) -> None:
+        """Remember something of the tables, where it can be told whether others have written to them since."""
+        ...
+
+    @property
+    def knows_free_text(self) -> bool:
+        """Whether a table can be told which of its columns have texts that hardly repeat, by `dropledger.core.sql.text.FREE_TEXT`."""
+        ...
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether the rows of a table have an order, which `execute` can give them, `rises` sees and `export` keeps."""
+        ...
+
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        """Run a statement; the number of rows it changed (0 where it changes none).
+
+        With `in_order` the rows that an INSERT adds are kept in the order in which its select gives them, by an engine
+        whose tables have an order.
+        """
+        ...
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        """The rows of a small result, by column name; timestamps are aware UTC."""
+        ...
+
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        """Append rows to a table, as the values by column name that each record has; all name the same columns."""
+        ...
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
+        """Put a result in a relation of this session's own, in place of one of that name.
+
+        It gives the number of its rows, or None where the engine would have to be asked.
+        """
+        ...
+
+    def count(self, name: str) -> int:
+        """How many rows a table, view or scratch relation has."""
+        ...
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        """Whether it is known that no two rows of a table, view or scratch relation share a key and none lacks it, as
+        the key rises from each row to the next.
+
+        That is found at a small part of what counting the keys takes. False says nothing; an engine whose rows have no
+        order always gives it.
+        """
+        ...
+
+    def view(self, name: str, select: str) -> None:
+        """Name a query, for this session alone; it is evaluated where it is used, and nothing but a query is taken."""
+        ...
+
+    def transaction(self, *, single: bool = False) -> AbstractContextManager[None]:
+        """What happens inside becomes visible together at the end, or not at all if it raises; but tables that were
+        created empty, and views, may stay.
+
+        With `single` it is one statement, that harms nothing if a dead process's one runs late; so an engine without
+        transactions need not prepare to take it back.
+        """
+        ...
+
+    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+        """Take a delimited file as the relation `source`, whose columns are text: those of `layout.positions`, and
+        `_line`, which `select_rows` fills in.
+        """
+        ...
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        """Take one or more small delimited files of the same columns as scratch `source`.
+
+        It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
+        which some line is no row is left out. All must be `straight`, and rows be let have empty cells more.
+        """
+        ...
+
+    def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
+        """Put a select over the rows of `source`, one for one, in scratch `into`; the number of rows read.
+
+        The select passes `_line` on, which then is the 1-based line of the file where the row begins. Scratch
+        `<source>_misshapen` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
+        that cannot be read leaves an open transaction usable.
+
+        Raises:
+            DataRefused: nothing can be read as rows, such as when a quote is never closed.
+        """
+        ...
+
+    def with_lines(self, source: str) -> None:
+        """Make `source` itself tell each row's `_line`, which takes another reading of the file."""
+        ...
+
+    def raw_rows(self, source: str, lines: str, into: str) -> None:
+        """Fill scratch `into` with `_line, raw`: the text, as received, of the rows of `source` named by `lines`.
+
+        `lines` is a scratch relation with a column `_line`.
+        """
+        ...
+
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
+        """Make the rows of `source` those of `name` in the schema, in place of what it held.
+
+        `archived` is the name under the root that its file bears, or will. Where that is there already, an engine that
+        can may read the rows there in place of a copy; what it says of them is the same.
+
+        `name` has `_drop_id`, `_line`, the columns of `layout.positions` and `_accepted`, false for the lines that
+        are in scratch `_dl_left_out`.
+        """
+        ...
+
+    def attached(self, other: "Warehouse", tables: Sequence[str]) -> AbstractContextManager[str]:
+        """Make these tables of another warehouse readable, outside of a transaction; the SQL prefix for their names."""
+        ...
+
+    def columns(self, name: str) -> Mapping[str, str]:
+        """The columns of a table or view, each with its type as the engine calls it."""
+        ...
+
+    def has_table(self, name: str) -> bool:
+        """Whether the pipeline's schema has this table."""
+        ...
+
+    def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        """Say in the warehouse what tables and views of these names are, and what columns of them are, for whoever
+        looks at them there.
+
+        An engine in which that costs more than it helps says nothing.
+        """
+        ...
+
+    def export(self, select: str, *paths: Path) -> None:
+        """Write a result to local files, in order, each as the ending of its name says: .csv or .parquet."""
+        ...
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        """Write several results as `export` does, at a time where the engine can; outside of a transaction, and not of
+        scratch relations.
+        """
+        ...
+
+
+@runtime_checkable
+class Confinable(Protocol):
+    """A session whose engine could reach for files of this machine, and can be kept from it."""
+
+    def confine(self) -> None:
+        """Let no statement read or write any file but the warehouse's own, and those that its views read, for as long
+        as the session lasts.
+        """
+        ...

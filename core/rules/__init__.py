@@ -1,0 +1,1 @@
+"""A contract's types and rules as SQL text."""

@@ -1,0 +1,235 @@
+"""History: a drop's observations folded into SCD2 versions.
+
+A drop whose observations are all later than any before takes one step: a join with the open versions. Any
+other drop is woven in: the timelines of the keys concerned are rebuilt from where they change on. Both give
+the history that docs/concepts.md defines.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.formats.extract import Extract
+from dropledger.core.ports.session import Session
+from dropledger.core.sql.text import FREE_TEXT, engine_type, quoted, statement
+from dropledger.core.steps.validate import Validated
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """How many versions a drop opened and closed, and the span of effective times (UTC) that it observed.
+
+    The keys that it changed are in `changed_<feed>`, each with the time from which it did, until the next drop is read.
+    """
+
+    versions_opened: int
+    versions_closed: int
+    first_effective: datetime | None = None
+    last_effective: datetime | None = None
+
+    def before(self, observed_until: datetime | None) -> bool:
+        """Whether anything was observed that lies before what had been observed until then."""
+        first = self.first_effective
+        return first is not None and observed_until is not None and first < observed_until
+
+
+UPDATED_IN_PLACE = 1_000_000
+"""Up to so many versions are closed by an update, which keeps in memory how each was; more are put in anew."""
+
+
+LaterObservations = Callable[[Contract, datetime], None]
+"""Adds to scratch `_dl_woven_observation` what other drops observed of the keys in `_dl_concerned` since a moment."""
+
+
+def free_texts(contract: Contract) -> set[str]:
+    """The columns beside the key whose texts hardly repeat."""
+    return {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+
+
+def history_table(contract: Contract) -> str:
+    """The DDL of a feed's history table."""
+    hardly_repeat = free_texts(contract)
+    typed = ",\n    ".join(
+        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in hardly_repeat else ''}"
+        for column in (*contract.key_columns, *contract.values)
+    )
+    return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})
+
+
+def fold(
+    session: Session,
+    extract: Extract,
+    validated: Validated,
+    sequence: int,
+    *,
+    observed_until: datetime | None = None,
+    later_observations: LaterObservations = lambda *_: None,
+    received_last: bool = True,
+) -> Folded:
+    """Fold scratch `observation` into the feed's history.
+
+    `observed_until` is the latest effective time that drops of the feed observed before; None for the first.
+    `received_last` is whether this drop comes behind those in history by its sequence: of one effective time it
+    then stands.
+    """
+    contract = extract.contract
+    closes_missing = contract.missing_keys == "close" and validated.unknown_keys == 0
+    if closes_missing:
+        _observe_missing_keys(session, extract, validated)
+    # A complete extract observes something at its as_of, be it only that keys are missing.
+    at = extract.as_of.moment if contract.mode == "full" else None
+    first, last = validated.first_effective or at, validated.last_effective or at
+    if first is None:
+        no_changes(session, [contract])
+        return Folded(0, 0)
+    one_a_key = contract.effective_column is None
+    if one_a_key and (observed_until is None or first > observed_until):
+        opened, closed = _step(session, extract, validated.rows_accepted, is_first=observed_until is None)
+    else:
+        _concern(session, contract, extract.drop_id, sequence)
+        if observed_until is not None and (first < observed_until or not received_last):
+            later_observations(contract, first)
+        opened, closed = weave(session, contract)
+    return Folded(opened, closed, first, last)
+
+
+def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
+    """Set up `_dl_concerned` and `_dl_woven_observation` with what the drop itself observed."""
+    fragments = feed_fragments(contract)
+    session.scratch(
+        "_dl_woven_observation",
+        f"""SELECT
+            {fragments["columns"]},
+            _effective_at,
+            _absent,
+            _line,
+            CAST(:sequence AS BIGINT) AS _sequence,
+            CAST(:drop_id AS STRING) AS _drop_id
+        FROM observation""",
+        {"sequence": sequence, "drop_id": drop_id},
+    )
+    _concern_observed(session, contract)
+
+
+def _concern_observed(session: Session, contract: Contract) -> None:
+    """Set up `_dl_concerned` with the keys in `_dl_woven_observation`."""
+    key = feed_fragments(contract)["key"]
+    session.scratch(
+        "_dl_concerned", f"SELECT {key}, min(_effective_at) AS changed_from FROM _dl_woven_observation GROUP BY {key}"
+    )
+
+
+def _observe_missing_keys(session: Session, extract: Extract, validated: Validated) -> None:
+    contract = extract.contract
+    fragments = feed_fragments(contract)
+    nulls = ", ".join(
+        f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
+    )
+    fragments["h_columns"] = ", ".join(part for part in (fragments["h_key"], nulls) if part)
+    fragments["known"] = "_dl_gone" if validated.compared else f"({statement('known_at', fragments)})"
+    columns = f"_line, {fragments['columns']}, _effective_at, _absent"
+    session.scratch("_dl_missing", statement("observe_missing_keys", fragments), {"as_of": extract.as_of.moment})
+    session.scratch("_dl_observed", f"SELECT {columns} FROM observation UNION ALL SELECT {columns} FROM _dl_missing")
+    session.view("observation", "SELECT * FROM _dl_observed")
+
+
+def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
+    """Start with empty `changed_<feed>` relations."""
+    for contract in contracts:
+        fragments = feed_fragments(contract)
+        session.view(
+            f"changed_{contract.feed}",
+            f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE",
+        )
+
+
+def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
+    """Take every key of every feed for changed, so that the marts are computed from nothing."""
+    for contract in contracts:
+        fragments = feed_fragments(contract)
+        changed(
+            session,
+            contract,
+            f"""SELECT {fragments["key"]}, min(valid_from) AS changed_from
+            FROM {fragments["history"]}
+            GROUP BY {fragments["key"]}""",
+        )
+
+
+def changed(session: Session, contract: Contract, select: str) -> None:
+    """Let `changed_<feed>` be the rows that a select gives now."""
+    session.scratch(f"_dl_keys_of_{contract.feed}", select)
+    session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'_dl_keys_of_{contract.feed}')}")
+
+
+def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
+    contract = extract.contract
+    fragments = feed_fragments(contract)
+    closed = 0
+    if is_first:  # there is no history to compare with
+        fragments["change"] = "(SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent)"
+    else:
+        fragments["change"] = "_dl_step"
+        session.scratch("_dl_step", statement("fold_step", fragments))
+        few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
+        if few or session.count("_dl_step") <= UPDATED_IN_PLACE:
+            closed = session.execute(statement("close_versions", fragments))
+        else:
+            session.scratch("_dl_added_version", statement("closed_versions", fragments))
+            closed = session.count("_dl_added_version")
+            session.scratch("_dl_removed_version", f"SELECT {fragments['key']}, valid_from FROM _dl_added_version")
+            session.execute(statement("delete_versions", fragments))
+            session.execute(statement("insert_versions", fragments))
+    # In the order of the file, so that keys which rise in it are seen to rise in history too.
+    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id}, in_order=is_first)
+    select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM {fragments['change']} AS o"
+    session.view(f"changed_{contract.feed}", select)
+    return opened, closed
+
+
+def weave_observed(session: Session, contract: Contract) -> tuple[int, int]:
+    """`weave` the keys in `_dl_woven_observation`, which is all that was observed of them since it begins."""
+    _concern_observed(session, contract)
+    return weave(session, contract)
+
+
+def weave(session: Session, contract: Contract) -> tuple[int, int]:
+    """Rebuild the timelines of the keys in scratch `_dl_concerned` (key, changed_from) from `_dl_woven_observation`.
+
+    Gives how many versions were opened and closed.
+
+    `_dl_woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
+    """
+    values = [column.name for column in contract.values]
+    fragments = feed_fragments(contract)
+    fragments["before_columns"] = "".join(
+        f",\n        lag({quoted(name)}) OVER (PARTITION BY {fragments['key']} ORDER BY _effective_at)"
+        f" AS {quoted('_before_' + name)}"
+        for name in values
+    )
+    compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
+    fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
+    version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
+    session.scratch("_dl_woven", statement("weave", fragments))
+    session.scratch("_dl_superseded", statement("superseded", fragments))
+    before, after = (f"SELECT {version} FROM {name}" for name in ("_dl_superseded", "_dl_woven"))
+    session.scratch("_dl_removed_version", f"{before} EXCEPT {after}")
+    session.scratch("_dl_added_version", f"{after} EXCEPT {before}")
+    counts = session.query(statement("weave_counts", fragments))[0]
+    session.execute(statement("delete_versions", fragments))
+    session.execute(statement("insert_versions", fragments))
+    changed(
+        session,
+        contract,
+        f"""SELECT {fragments["o_key"]}, o.changed_from
+        FROM _dl_concerned AS o
+        INNER JOIN (
+            SELECT {fragments["key"]} FROM _dl_removed_version
+            UNION
+            SELECT {fragments["key"]} FROM _dl_added_version
+        ) AS h
+            ON {fragments["same_key"]}""",
+    )
+    return int(counts["opened"]), int(counts["closed"])

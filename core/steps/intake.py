@@ -1,0 +1,126 @@
+"""Intake: which drop is it by its bytes, and can they be rows at all."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from dropledger.core.compression import Compression, compression_of, unpacked
+from dropledger.core.contracts.contract import Contract, brings_times
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.csv_header import read_header
+from dropledger.core.formats.extract import Drop, Extract
+from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
+from dropledger.core.ports.session import Layout
+from dropledger.core.steps.address import addressed
+
+_CHUNK = 1 << 20
+_MOST_COLUMNS = 16_384
+_LINE_END = re.compile(r"\r|\n")
+
+
+def identify(claim: Claim, pipeline: Pipeline) -> Drop:
+    """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
+    contract, as_of, refusal = addressed(claim.dropped, pipeline)
+    if claim.damage:
+        contract, refusal = None, _damaged(claim)
+    feed = contract.feed if contract else ""
+    identity, text = _read_through(claim.path, feed, None if brings_times(contract, as_of) else as_of.moment)
+    extract = None
+    if contract is not None and refusal is None:
+        try:
+            extract = _extract(claim.path, identity.drop_id, contract, as_of, text)
+        except DataRefused as error:
+            refusal = error
+    return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
+
+
+def _damaged(claim: Claim) -> DataRefused:
+    return DataRefused(
+        "damaged_claim",
+        f"what is known of this file was lost on its way in work/: {claim.damage}",
+        hint="look whose it is, and drop it again under its own name",
+    )
+
+
+def read_again(path: Path, contract: Contract, as_of: AsOf, drop_id: str | None = None) -> tuple[Extract, str]:
+    """A file that is no new delivery, and the SHA-256 of its bytes; its own drop_id unless one is given.
+
+    Raises:
+        DataRefused: it cannot be read under the contract.
+    """
+    identity, text = _read_through(path, contract.feed, as_of.moment)
+    return _extract(path, drop_id or identity.drop_id, contract, as_of, text), identity.sha256
+
+
+def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
+    """A feed's initial rows as an extract, with the drop_id that their bytes give them."""
+    return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
+
+
+def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHash, TextScan]:
+    identity, text = DropHash(feed, as_of), TextScan()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            identity.update(chunk)
+            text.update(chunk)
+    return identity, text
+
+
+def _unpacked_text(path: Path, compression: Compression) -> TextScan:
+    """The text in a packed file, as far as it is one.
+
+    Raises:
+        DataRefused: it cannot be unpacked, or what it unpacks to is packed again.
+    """
+    text = TextScan()
+    for chunk in unpacked(path, compression):
+        text.update(chunk)
+        if text.spoiled:
+            break
+    if compression_of(text.beginning) is not None:
+        raise DataRefused(
+            "packed_twice",
+            f"the {compression} file holds another compressed file",
+            hint="pack the CSV once, or not at all",
+        )
+    return text
+
+
+def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: TextScan) -> Extract:
+    """The file's layout by its header.
+
+    Raises:
+        DataRefused: it is no text, or the header does not say where all columns are.
+    """
+    compression = compression_of(text.beginning)
+    if compression is not None:
+        text = _unpacked_text(path, compression)
+    text.refuse_unless_text()
+    beginning = text.beginning.decode("utf-8-sig", "ignore")
+    if len(text.beginning) == MAX_HEADER and not _LINE_END.search(beginning):
+        raise DataRefused(
+            "line_too_long",
+            f"the header is longer than {MAX_HEADER >> 20} MiB",
+            hint="check that the file begins with a header, and that the header has a line end",
+        )
+    header = read_header(beginning, contract)
+    if header.width > _MOST_COLUMNS:
+        raise DataRefused(
+            "too_many_columns",
+            f"the header has {header.width:,} columns, more than {_MOST_COLUMNS:,}",
+            hint="export the columns of the contract alone",
+        )
+    layout = Layout(
+        header.delimiter,
+        header.width,
+        header.row_cells,
+        header.positions,
+        text.lines,
+        text.lines_end_alike,
+        text.plainly_quoted(header.delimiter),
+        compression,
+        has_long_lines=text.has_long_lines,
+    )
+    return Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)

@@ -1,0 +1,91 @@
+"""What earlier drops observed, read again from the archive: late drops and retractions must consult it.
+
+The version tables forget that an unchanged row was seen again; the archived files do not.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.formats.extract import Extract
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger import ledger
+from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
+from dropledger.core.ports.session import Session
+from dropledger.core.rules.fragments import parse_fragments
+from dropledger.core.rules.repeated_header import REPEATED
+from dropledger.core.sql.text import engine_type, literal, quoted, statement
+from dropledger.core.steps.archive import extract_in_history
+from dropledger.core.steps.history import LaterObservations
+from dropledger.core.steps.intake import initial_extract
+from dropledger.core.steps.validate import effective_times
+
+_SOURCE = "_dl_source_again"
+
+
+def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
+    """Type the rows of an extract that was accepted as `sequence` into scratch `parsed_again`.
+
+    Whether it is a complete extract that speaks of the keys it lacks.
+    """
+    contract = extract.contract
+    session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
+    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
+    session.select_rows(_SOURCE, "_dl_parsed_again", statement("parse", fragments), effective_times(extract))
+    return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
+
+
+def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
+    """Add to `_dl_woven_observation` what the extracts, each with its sequence, observed of `_dl_concerned`."""
+    fragments = feed_fragments(contract)
+    columns = f"{fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id"
+    into = f"INSERT INTO _dl_woven_observation ({columns})\n"
+    nulls = ", ".join(
+        f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
+    )
+    absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
+    for extract, sequence in others:
+        complete = read_archived(session, extract, sequence)
+        bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
+        session.execute(into + statement("observations_again", fragments), bound)
+        if complete:
+            session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
+
+
+def _unknown_keys(session: Session, contract: Contract, drop_id: str, sequence: int) -> bool:
+    key_known = " AND ".join(f"p.{quoted(name)} IS NOT NULL" for name in contract.key)
+    return bool(
+        session.query(
+            f"""SELECT 1
+            FROM rejected_row AS r
+            WHERE r.drop_id = :drop_id
+                AND r.sequence = :sequence
+                AND r.rule <> {literal(REPEATED)}
+                AND r.line NOT IN (SELECT p._line FROM _dl_parsed_again AS p WHERE {key_known})
+            LIMIT 1""",
+            {"drop_id": drop_id, "sequence": sequence},
+        )
+    )
+
+
+def archived_observations(session: Session, runtime: Runtime, *, but: str = "") -> LaterObservations:
+    """How a late drop learns what the drops in history observed; `but` is left out."""
+
+    def observe(contract: Contract, since: datetime) -> None:
+        observe_again(session, contract, others_since(session, runtime, contract, since, but))
+
+    return observe
+
+
+def others_since(
+    session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = ""
+) -> list[tuple[Extract, int]]:
+    """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out."""
+    found = [
+        (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
+        for initial, path, as_of in runtime.pipeline.initial_rows()
+        if initial.feed == contract.feed and as_of >= since
+    ]
+    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
+    return found + [(extract_in_history(session, runtime, contract, row), row.sequence) for row in rows]

@@ -1,0 +1,119 @@
+"""Quarantine: a refused file is set apart whole, with what is wrong and how to mend it beside it."""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from filecmp import cmp
+from typing import Any
+
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.drop import iso
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.extract import Drop, fitting
+from dropledger.core.ports.session import Session
+from dropledger.core.ports.store import Store
+from dropledger.core.sql.text import harmless, literal
+from dropledger.core.steps.publish import REASON, REJECTS, REPORT
+from dropledger.core.steps.report import artifacts_of
+
+BESIDE = (".reason.json", ".rejects.csv")
+"""What the names end in that lie beside a file in quarantine, or in its place."""
+
+_ROOM = len(".reason.json")
+
+
+def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -> None:
+    """Stage the reason, before the outcome is recorded."""
+    reason: dict[str, Any] = {
+        "drop_id": drop.drop_id,
+        "name": drop.name,
+        "feed": drop.feed or None,
+        "as_of": iso(drop.as_of.moment),
+        "as_of_source": str(drop.as_of.source),
+        "sha256": drop.sha256,
+        "size_bytes": drop.size_bytes,
+        "quarantined_at": iso(at),
+        "rule": refusal.rule,
+        "error": f"{refusal.what}: {refusal.detail}" if refusal.detail else refusal.what,
+        "fix": refusal.hint,
+    }
+    path = store.staged(drop.claim.claim_id, REASON)
+    path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
+
+
+def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
+    """Stage the refused rows of the delivery, in order of line."""
+    raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
+    session.export(
+        f"""SELECT line, column_name, rule, reason, {raw} AS raw
+        FROM rejected_row
+        WHERE drop_id = {literal(drop.drop_id)}
+            AND sequence = {sequence}
+        ORDER BY line""",
+        store.staged(drop.claim.claim_id, REJECTS),
+    )
+
+
+def file_name(store: Store, drop: Drop) -> str:
+    """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
+    name = f"quarantine/{fitting(drop.name, _ROOM)}"
+    taken = [ending for ending in ("", *BESIDE) if store.exists(f"{name}{ending}")]
+    if not taken or drop_told(store, f"{name}.reason.json") == drop.drop_id:
+        return name
+    if taken == [".rejects.csv"] and _holds_rejects_of(store, f"{name}.rejects.csv", drop):
+        return name
+    return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
+
+
+def files_of(store: Store, drop_id: str, name: str) -> list[str]:
+    """The names under the root of what lies in quarantine of a drop whose file has this name."""
+    for begins in (f"quarantine/{fitting(name, _ROOM)}", f"quarantine/{fitting(f'{drop_id}-{name}', _ROOM)}"):
+        if drop_told(store, f"{begins}.reason.json") == drop_id:
+            return [f"{begins}{ending}" for ending in ("", *BESIDE) if store.exists(f"{begins}{ending}")]
+    return []
+
+
+def unresolved(store: Store, superseded: Callable[[Iterable[str]], set[str]]) -> list[str]:
+    """The names of the refused files that still wait for somebody; `superseded` tells which drops do not."""
+    told = {name: drop_told(store, f"quarantine/{name}.reason.json") for name in store.quarantined()}
+    settled = superseded({drop_id for drop_id in told.values() if drop_id is not None})
+    return [name for name, drop_id in told.items() if drop_id not in settled]
+
+
+def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
+    """Whether a file has the staged refused rows of this drop, put there by a process that died or is as far."""
+    path = store.staged(drop.claim.claim_id, REJECTS)
+    return path.exists() and cmp(store.local_copy(name), path, shallow=False)
+
+
+def drop_told(store: Store, reason: str) -> str | None:
+    """The drop that a reason tells of; None for what is none, as a dropped file of such a name may hold anything."""
+    if not store.exists(reason):
+        return None
+    with store.open(reason) as file:
+        try:
+            document = json.load(file)
+        except ValueError:
+            return None
+    told = document.get("drop_id") if isinstance(document, dict) else None
+    return told if isinstance(told, str) else None
+
+
+def place_rejects(store: Store, drop: Drop) -> None:
+    """Put the staged refused rows where those of a file of this name would be in quarantine."""
+    path = store.staged(drop.claim.claim_id, REJECTS)
+    if path.exists():
+        store.put({f"{file_name(store, drop)}.rejects.csv": path})
+
+
+def set_apart(store: Store, drop: Drop) -> str:
+    """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
+    name, claim_id = file_name(store, drop), drop.claim.claim_id
+    staged = {
+        f"{name}.reason.json": store.staged(claim_id, REASON),
+        f"outputs/{artifacts_of(drop.drop_id)[1]}": store.staged(claim_id, REPORT),
+    }
+    store.put({target: path for target, path in staged.items() if path.exists()})
+    place_rejects(store, drop)
+    store.keep({name: drop.claim})
+    return name

@@ -1,0 +1,121 @@
+"""The drops of the ledger, what their checks warned of, and the rows that were refused."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from dropledger.core.contracts.contract import Severity
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
+from dropledger.core.ledger.outcome import finding
+from dropledger.core.ports.session import Parameters, Session
+from dropledger.core.sql.text import literal, statement
+
+Records = list[dict[str, Any]]
+
+
+def select_late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
+    """A select of the drops in history, `drop_id` and `late`, and what it binds."""
+    initial = [(contract.feed, as_of) for contract, _, as_of in (pipeline.initial_rows() if pipeline else ())]
+    selects = (
+        f"""UNION ALL
+    SELECT
+        CAST(NULL AS STRING),
+        {literal(feed)},
+        CAST({INITIAL_SEQUENCE} AS BIGINT),
+        CAST(NULL AS TIMESTAMP),
+        CAST(:initial_{place} AS TIMESTAMP),
+        CAST(:initial_{place} AS TIMESTAMP)"""
+        for place, (feed, _) in enumerate(initial)
+    )
+    bound = {f"initial_{place}": as_of for place, (_, as_of) in enumerate(initial)}
+    return statement("late_drops", {"initial": "\n    ".join(selects)}), bound
+
+
+def failed_warnings(session: Session, of_drops: str, parameters: Parameters) -> Records:
+    """The checks of severity warn that did not pass, of the drops (`drop_id, feed, name, sequence`) of a query."""
+    return session.query(
+        f"""SELECT l.drop_id, l.feed, l.name, c.check_name, c.failing_rows, c.message
+        FROM check_result AS c
+        INNER JOIN (
+            {of_drops}
+        ) AS l
+            ON l.drop_id = c.drop_id
+            AND l.sequence = c.sequence
+        WHERE NOT c.passed
+            AND c.severity = {literal(Severity.WARN)}
+        ORDER BY l.sequence, c.layer DESC, c.model, c.check_name""",
+        parameters,
+    )
+
+
+def finding_of(row: dict[str, Any]) -> str:
+    return finding(row["check_name"], row["failing_rows"], row["message"])
+
+
+def list_drops(session: Session, feed: str | None, limit: int, pipeline: Pipeline | None = None) -> Records:
+    """The newest drops first, by order of receipt, each with the `warnings` of its checks, and whether it was `late`.
+
+    That is NULL for drops that are in no history. With the pipeline, those that begin before its initial rows are late.
+    """
+    newest = f"WHERE :feed IS NULL OR l.feed = :feed\nORDER BY l.sequence DESC\nLIMIT {int(limit)}"
+    late, bound = select_late(pipeline)
+    found = session.query(
+        f"""SELECT d.*, o.late
+        FROM ({statement("drops")}{newest}) AS d
+        LEFT JOIN ({late}) AS o
+            ON o.drop_id = d.drop_id
+        ORDER BY d.sequence DESC""",
+        {**bound, "feed": feed},
+    )
+    warnings: dict[str, list[str]] = {}
+    of_drops = f"SELECT l.drop_id, l.feed, l.name, l.sequence FROM drop_ledger AS l {newest}"
+    for row in failed_warnings(session, of_drops, {"feed": feed}):
+        warnings.setdefault(row["drop_id"], []).append(finding_of(row))
+    return [{**row, "warnings": warnings.get(row["drop_id"], [])} for row in found]
+
+
+def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
+    """Those of the drops whose refused files nobody needs to correct any more.
+
+    A correction was accepted, or the very bytes were; or they were taken back since.
+    """
+    wanted = {f"drop_{place}": drop_id for place, drop_id in enumerate(drop_ids)}
+    if not wanted:
+        return set()
+    condition = f"WHERE l.drop_id IN ({', '.join(f':{name}' for name in wanted)})"
+    found = session.query(statement("drops") + condition, wanted)
+    return {row["drop_id"] for row in found if row["superseded_by"] or row["status"] != "quarantined"}
+
+
+def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
+    """The drop with this id, or with the one id that begins so.
+
+    Raises:
+        ConfigurationError: there is none, or several.
+    """
+    found = session.query(
+        statement("drops") + "WHERE substr(l.drop_id, 1, :length) = :drop_id",
+        {"drop_id": drop_id.lower(), "length": len(drop_id)},
+    )
+    if len(found) != 1 or not drop_id:
+        raise ConfigurationError(
+            f"there {'is no drop' if not found else f'are {len(found)} drops'} with an id that begins with '{drop_id}'",
+            hint="dropledger drops lists the drops with their ids",
+        )
+    return found[0]
+
+
+def list_rejects(session: Session, drop_id: str, limit: int) -> Records:
+    """The refused rows of a drop in order of line, as the last delivery that was examined had them."""
+    return session.query(
+        f"""SELECT r.line, r.column_name, r.rule, r.reason, r.raw
+        FROM rejected_row AS r
+        INNER JOIN drop_ledger AS l
+            ON l.drop_id = r.drop_id
+            AND l.sequence = r.sequence
+        WHERE r.drop_id = :drop_id
+        ORDER BY r.line
+        LIMIT {int(limit)}""",
+        {"drop_id": drop_id},
+    )

@@ -1,0 +1,112 @@
+"""Keys as people write them: read as the cells of a line of CSV, and held against those of a feed's history."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.drop import iso
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ports.session import Session
+from dropledger.core.sql.text import engine_type, listed, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that somebody asks for: the text of each part, to be bound by the names that `condition` has."""
+
+    contract: Contract
+    parts: tuple[str, ...]
+
+    @property
+    def bound(self) -> Mapping[str, str]:
+        return {f"part_{place}": part for place, part in enumerate(self.parts)}
+
+    @property
+    def condition(self) -> str:
+        """Whether a version `h` is of this key, compared in the spelling of its type: 10000 finds 10000.00."""
+        return " AND ".join(
+            f"CAST(h.{quoted(name)} AS STRING) = CAST({self._typed(place)} AS STRING)"
+            for place, name in enumerate(self.contract.key)
+        )
+
+    def beside(self, sign: str) -> str:
+        """Whether a version `h` is of a key before (`<`) or behind (`>`) this one, by its columns in their order."""
+        alternatives = []
+        for place, name in enumerate(self.contract.key):
+            same = [f"h.{quoted(before)} = {self._typed(at)}" for at, before in enumerate(self.contract.key[:place])]
+            alternatives.append(" AND ".join([*same, f"h.{quoted(name)} {sign} {self._typed(place)}"]))
+        return " OR ".join(f"({alternative})" for alternative in alternatives)
+
+    def _typed(self, place: int) -> str:
+        contract_type = self.contract.column(self.contract.key[place]).type
+        marker = f":part_{place}"
+        return marker if contract_type == "text" else f"try_cast({marker} AS {engine_type(contract_type)})"
+
+
+def read_key(text: str, contract: Contract) -> Key:
+    """The parts of a key that people wrote, as the cells of a line of CSV; a key of one column may hold bare commas.
+
+    Raises:
+        ConfigurationError: it has not as many parts as the feed's key.
+    """
+    try:
+        parts = [part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True), [""])]
+    except csv.Error:
+        parts = []
+    if len(parts) != len(contract.key) == 1:
+        return Key(contract, (text.strip(),))
+    if len(parts) != len(contract.key):
+        has = f"has {len(parts)} part{'s' if len(parts) != 1 else ''}" if parts else "has a quote that is not closed"
+        raise ConfigurationError(
+            f"the key '{text}' {has}, and that of the feed {contract.feed} has {len(contract.key)}",
+            hint=f"give {', '.join(contract.key)}, separated by commas; quote a part that holds one, as in CSV: "
+            """'"Lee, Ann",7'""",
+        )
+    return Key(contract, tuple(parts))
+
+
+def count_keys(session: Session, contract: Contract) -> int:
+    """How many keys a feed has in its history."""
+    keys = f"SELECT DISTINCT {listed(contract.key)} FROM {feed_fragments(contract)['history']}"
+    return int(session.query(f"SELECT count(*) AS row_count FROM ({keys}) AS k")[0]["row_count"])
+
+
+def nearest(session: Session, key: Key) -> list[str]:
+    """The keys in a feed's history that come right before and right behind one, as people write them.
+
+    Fewer where there are none, or where a part of the key is no value of its column.
+    """
+    columns = key.contract.key
+    history = feed_fragments(key.contract)["history"]
+    found = []
+    for sign, order in (("<", "DESC"), (">", "ASC")):
+        in_order = ", ".join(f"h.{quoted(name)} {order}" for name in columns)
+        found += session.query(
+            f"""SELECT {listed(columns, "h")}
+            FROM {history} AS h
+            WHERE {key.beside(sign)}
+            ORDER BY {in_order}
+            LIMIT 1""",
+            key.bound,
+        )
+    return [_written([row[name] for name in columns]) for row in found]
+
+
+def _written(parts: Sequence[Any]) -> str:
+    texts = [iso(part) if isinstance(part, datetime) else str(part) for part in parts]
+    if len(texts) == 1:
+        return texts[0]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(texts)
+    return line.getvalue()
+
+
+def hint_of_nearest(session: Session, key: Key, otherwise: str) -> str:
+    """What to try where a key is not there: `the nearest are 1001 and 1003; ` and what else there is to try."""
+    keys = nearest(session, key)
+    return f"the nearest {'is' if len(keys) == 1 else 'are'} {' and '.join(keys)}; {otherwise}" if keys else otherwise

@@ -1,0 +1,5 @@
+"""`python -m dropledger`: the command line."""
+
+from dropledger.handlers.cli.main import main
+
+main()

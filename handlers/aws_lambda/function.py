@@ -1,0 +1,213 @@
+"""The function that AWS Lambda calls, by `dropledger.handlers.aws_lambda.start`.
+
+The files that the messages at hand tell of are folded together, in one round trip of the warehouse. A message is
+handed back to its queue if one of its files could not be taken now: a file whose data are refused is in quarantine,
+and its message is done.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import structlog
+
+from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ConfigurationError, DropledgerError, OutOfTime, Postponed
+from dropledger.core.ingest.claims import in_order
+from dropledger.core.ingest.run import process
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.handlers.aws_lambda.events import Message, messages
+from dropledger.handlers.aws_lambda.pauses import most_telling, seconds_until_next
+from dropledger.handlers.excepthook import frames_of
+from dropledger.handlers.logs import configure_logs, frames, log_outcome
+from dropledger.handlers.wiring import wire
+
+log = structlog.get_logger("dropledger.function")
+
+_TOGETHER = 400
+_RESERVE_SECONDS = 20.0  # what a file, its commit and the end may take: nothing is begun when less is left
+_RESERVE_SHARE = 1.5  # of what took longest so far, where that is more
+
+
+@dataclass
+class Handled:
+    """What became of an event; `failed` are messages to be handed over again, each with the error that kept it."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: dict[Message, Exception] = field(default_factory=dict)
+
+
+class Failed(Exception):
+    """An event that did not come from a queue was not worked off; AWS sends it again."""
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Take the files that an event tells of.
+
+    Raises:
+        ConfigurationError: the settings cannot work, or the secret that they name is not to be had.
+        Failed: some could not be taken, and there is no queue to hand a part of the event back to.
+    """
+    try:
+        runtime = _runtime(_without_qualifier(context.invoked_function_arn))
+    except DropledgerError as failure:  # the whole call fails, which an alarm tells
+        _log_unavailable(failure)
+        _hand_back(dict.fromkeys(messages(event), failure))
+        raise
+    failed = handle(runtime, event, lambda: context.get_remaining_time_in_millis() / 1000).failed
+    if any(isinstance(error, ConfigurationError) for error in failed.values()):
+        _runtime.cache_clear()  # or a token that was replaced would fail until Lambda starts another machine
+    if any(message.queued is None for message in failed):
+        raise Failed("; ".join(str(error) for error in failed.values() if isinstance(error, DropledgerError)))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in _hand_back(failed)]}
+
+
+def _hand_back(failed: Mapping[Message, Exception]) -> list[str]:
+    """Let the messages that came from a queue come again after a pause; their ids."""
+    pauses = {
+        message.queued: seconds_until_next(error, message.queued.tries)
+        for message, error in failed.items()
+        if message.queued
+    }
+    for message, seconds in pauses.items():
+        log.info("handed_back", message_id=message.message_id, tries=message.tries, seconds=seconds)
+    if pauses:
+        from dropledger.infra.aws.sqs import hand_back
+
+        hand_back([(message.queue, message.receipt, seconds) for message, seconds in pauses.items()])
+    return [message.message_id for message in pauses]
+
+
+@cache
+def _runtime(function: str) -> Runtime:
+    """Made once for each machine that Lambda starts for the function of this ARN, and used by all its calls."""
+    configure_logs("json")
+    return wire(function=function)
+
+
+def _without_qualifier(arn: str) -> str:
+    """The ARN of a function, whichever version or alias of it was called."""
+    return ":".join(arn.split(":")[:7])
+
+
+def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> Handled:
+    """Take the files that an event tells of, as long as time is left."""
+    taking = _Taking(runtime, seconds_left)
+    readable = []
+    for message in messages(event):
+        if message.error is not None:
+            log.error("unknown_event", message_id=message.queued and message.queued.message_id, why=message.error)
+            taking.handled.failed[message] = Postponed(message.error)
+        else:
+            readable.append(message)
+    try:
+        waiting = {message: _files_of(runtime, message) for message in readable}
+    except DropledgerError as failure:
+        _log_unavailable(failure)
+        taking.handled.failed.update(dict.fromkeys(readable, failure))
+        return taking.handled
+    facts = {fact: None for files in waiting.values() for fact in files}
+    taking.take_all(in_order(list(facts), runtime.pipeline))
+    for message, files in waiting.items():
+        failures = [taking.failed[fact.content] for fact in files if fact.content in taking.failed]
+        if message.sweep and taking.took_some():  # the next sweep goes on; this one would be a dead letter in the end
+            failures = [failure for failure in failures if not isinstance(failure, OutOfTime)]
+        if failures:
+            taking.handled.failed[message] = most_telling(failures)
+    return taking.handled
+
+
+def _log_unavailable(failure: DropledgerError) -> None:
+    told = {"what": failure.what, "why": failure.why, "hint": failure.hint, **frames(failure.__cause__)}
+    log.error("unavailable", **told)
+
+
+def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
+    """What lies in the inbox of that which a message tells of: all contents of a name that are not taken yet."""
+    if message.sweep:
+        return runtime.store.arrivals()
+    found = []
+    inbox = f"{runtime.store.root}/inbox/"
+    for uri in message.uris:
+        if uri.startswith(inbox):
+            there = [fact for fact in runtime.store.arrivals(uri.removeprefix(inbox)) if fact.uri == uri]
+            found += there
+            if not there:  # taken already, as events may come twice; or of a temporary name, that is never taken
+                log.info("nothing_there", uri=uri)
+        else:
+            log.info("ignored", uri=uri)
+    return found
+
+
+class _Deadline:
+    """Tells, each time before another file is begun, whether the call may end before that is done."""
+
+    def __init__(self, seconds_left: Callable[[], float]) -> None:
+        self._seconds_left = seconds_left
+        self._left_at_begin: float | None = None
+        self._longest = 0.0
+
+    def reached(self) -> bool:
+        left = self._seconds_left()
+        if self._left_at_begin is not None:
+            self._longest = max(self._longest, self._left_at_begin - left)
+        self._left_at_begin = left if math.isfinite(left) else None  # by hand there is all the time in the world
+        return left < max(_RESERVE_SECONDS, _RESERVE_SHARE * self._longest)
+
+    def nothing_begun(self) -> None:
+        """What is done until the next question, such as to open the warehouse, is done for no one file."""
+        self._left_at_begin = None
+
+
+class _Taking:
+    """Takes files together, and remembers which ones could not be taken."""
+
+    def __init__(self, runtime: Runtime, seconds_left: Callable[[], float]) -> None:
+        self._deadline = _Deadline(seconds_left)
+        self._runtime = replace(runtime, stop=self._deadline.reached)
+        self.handled = Handled()
+        self.failed: dict[tuple[str, str | None], Exception] = {}
+
+    def took_some(self) -> bool:
+        return any(outcome.taken for outcome in self.handled.outcomes)
+
+    def take_all(self, facts: Sequence[FileDropped]) -> None:
+        for start in range(0, len(facts), _TOGETHER):
+            self._take(facts[start : start + _TOGETHER])
+
+    def _take(self, facts: Sequence[FileDropped]) -> None:
+        try:
+            self._runtime.refuse_when_out_of_time()
+            self._deadline.nothing_begun()
+            process(self._runtime, facts, self._tell)
+        except OutOfTime as failure:
+            left = self._left_of(facts)
+            log.warning("out_of_time", files=len(left))
+            self._fail(left, failure)
+        except DropledgerError as failure:
+            _log_unavailable(failure)
+            self._fail(self._left_of(facts), failure)
+        except Exception as bug:  # noqa: BLE001 - of no one file: the messages of all go back to their queue
+            log.error("bug", frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
+            self._fail(self._left_of(facts), bug)
+
+    def _left_of(self, facts: Sequence[FileDropped]) -> list[FileDropped]:
+        taken = {outcome.drop.claim.dropped.content for outcome in self.handled.outcomes}
+        return [fact for fact in facts if fact.content not in taken]
+
+    def _tell(self, outcome: Outcome) -> None:
+        log_outcome(outcome)
+        dropped = outcome.drop.claim.dropped
+        self.handled.outcomes.append(outcome)
+        self.failed.pop(dropped.content, None)  # where it was postponed in an attempt before
+        if outcome.failure is not None:
+            self._fail([dropped], outcome.failure)
+        elif outcome.postponed:
+            why, hint = outcome.error or "", outcome.hint or ""
+            self._fail([dropped], Postponed(f"{outcome.drop.name} is postponed", why=why, hint=hint))
+
+    def _fail(self, facts: Sequence[FileDropped], error: Exception) -> None:
+        self.failed.update({fact.content: error for fact in facts})

@@ -1,0 +1,101 @@
+"""`dropledger demo`: the sample drops through a fresh root."""
+
+import shutil
+import sys
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ingest.run import process
+from dropledger.core.views.timeline import read_timeline
+from dropledger.handlers import render
+from dropledger.handlers.cli.process import exit_code, show
+from dropledger.handlers.wiring import wire
+from dropledger.infra.local.inbox import dropped_file
+
+DAYS = ("day1", "day2")
+FOLDER = "dropledger-demo"
+
+
+def samples() -> Path:
+    """The folder of sample drops: inside the package when installed, beside it in a checkout."""
+    inside = Path(str(files("dropledger.handlers"))) / "samples"
+    beside = Path(str(files("dropledger"))).parent / "samples"
+    for folder in (inside, beside):
+        if (folder / DAYS[0]).is_dir():
+            return folder
+    raise ConfigurationError(
+        "the sample files are missing", why=f"neither {inside} nor {beside} is there", hint="install dropledger again"
+    )
+
+
+def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Two days of drops; the second changes a balance, a loan flag and nothing else."""
+    if root is not None and "://" in root:
+        raise ConfigurationError(f"the demo cannot run in {root}", hint="name a folder of this machine")
+    fresh = Path(root) if root else _made_here()
+    if fresh.exists() and any(fresh.iterdir()):
+        raise ConfigurationError(
+            f"the folder {fresh} is not empty",
+            why="the demo shows a fresh root",
+            hint="name another one, or leave --root out",
+        )
+    runtime = wire(root=str(fresh), warehouse=warehouse)
+    outcomes = []
+    for day in DAYS:
+        facts = [dropped_file(path, keep_original=True) for path in sorted((samples() / day).glob("*.csv"))]
+        outcomes += process(runtime, facts, lambda _: None)
+    with runtime.warehouse.session(read_only=True) as session:
+        marts = {
+            mart.name: session.query(f"SELECT * FROM {mart.name} ORDER BY 2") for mart in runtime.pipeline.marts[:1]
+        }
+        timeline = read_timeline(session, runtime.pipeline, "account", "1001")
+    if json:
+        render.as_json(
+            {
+                "command": "demo",
+                "root": runtime.store.root,
+                "outcomes": [outcome.as_json() for outcome in outcomes],
+                **marts,
+            }
+        )
+    elif not quiet:
+        show(outcomes)
+        for name, rows in marts.items():
+            columns = [column for column in rows[0] if not column.endswith("drop_id")]
+            render.line()
+            render.table(f"outputs/{name}.csv", columns, [[row[column] for column in columns] for row in rows])
+        columns = ["balance", "valid_from", "valid_to", "line", "file"]
+        render.line()
+        render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
+        render.line()
+        render.line(f"Everything is in {fresh}. Now ask where a figure comes from:")
+        render.line(f"  {_command()} explain 1001 --root {fresh}")
+    return exit_code(outcomes)
+
+
+def _made_here() -> Path:
+    """A new folder in the current one, by the first name that is free."""
+    for number in count(1):
+        folder = Path(FOLDER if number == 1 else f"{FOLDER}-{number}")
+        try:
+            folder.mkdir(0o700)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigurationError(
+                f"the demo cannot make its folder in {Path.cwd()}",
+                why=error.strerror or "",
+                hint="go to a folder of your own, or name one with --root",
+            ) from error
+        return folder
+    raise AssertionError("numbers do not end")
+
+
+def _command() -> str:
+    """How people can call the program from where they are."""
+    if shutil.which("dropledger"):
+        return "dropledger"
+    called = Path(sys.argv[0]).absolute()
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)

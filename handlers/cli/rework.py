@@ -1,0 +1,198 @@
+"""The commands that work on the past as a whole: replay, backfill, migrate, verify."""
+
+import os
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dropledger.core.drop import FileDropped, is_temporary
+from dropledger.core.errors import ConfigurationError, DropledgerError
+from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.operations.backfill import backfill as run_backfill
+from dropledger.core.operations.migrate import migrate as run_migrate
+from dropledger.core.operations.replay import Selection
+from dropledger.core.operations.replay import replay as run_replay
+from dropledger.core.operations.verify import Verified
+from dropledger.core.operations.verify import verify as run_verify
+from dropledger.core.steps.address import nearest_feed
+from dropledger.handlers import render
+from dropledger.handlers.cli.process import DIFFERENT, show, taken, told
+from dropledger.handlers.cli.progress import one_by_one, progress
+from dropledger.handlers.wiring import wire, wire_existing
+from dropledger.infra.local.file_names import readable
+from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.partial_failure import Refusals
+
+
+def replay(
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    feed: str | None,
+    known_at: datetime | None,
+    into: str | None,
+    root: str | None,
+    warehouse: str | None,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Rebuild the warehouse from the archive."""
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    if feed is not None:
+        runtime.pipeline.contract(feed)
+    with progress("replaying", "drops", quiet=quiet or json) as tell:
+        replayed = run_replay(runtime, Selection(since, until, feed, known_at), into, tell)
+    if json:
+        render.as_json(
+            {
+                "command": "replay",
+                "drops": replayed.drops,
+                "warehouse": replayed.location,
+                "in_place": replayed.in_place,
+                "recovered": replayed.recovered,
+            }
+        )
+    elif not quiet:
+        render.line(
+            f"Replayed {render.counted(replayed.drops, 'drop')} into {replayed.location}"
+            + (", now live" if replayed.in_place else "")
+        )
+        if replayed.recovered:
+            render.line("The ledger was lost, so drops that were taken back are in again, and refusals are forgotten.")
+    return 0
+
+
+def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Take all files below a folder or a prefix through the pipeline; the originals stay where they are."""
+    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    feeds = runtime.pipeline.contracts
+    odd: DropledgerError | None = None
+    if folder_or_prefix.startswith("s3://"):
+        from dropledger.infra.aws.originals import objects_below
+
+        facts = objects_below(folder_or_prefix, feeds)
+    else:
+        facts, odd = _files_below(Path(folder_or_prefix), feeds)
+    with progress("backfilling", "files", quiet=quiet or json) as tell:
+        outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
+    if odd is not None and failure is not None:
+        failure.why = f"{failure.why}; and {odd}"
+    return told("backfill", outcomes, failure or odd, _summarise, json=json, quiet=quiet)
+
+
+def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped], DropledgerError | None]:
+    """The files, and why some cannot be taken.
+
+    As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder} is not a directory",
+            hint="name the folder, or the s3://bucket/prefix, that holds the old extracts",
+        )
+    folder = folder.absolute()
+    paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
+    found, refusals = [], Refusals()
+    for path in paths:
+        if path.is_symlink() or not path.is_file() or any(map(is_temporary, path.relative_to(folder).parts)):
+            continue
+        feed = nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds)
+        try:
+            found.append(dropped_file(path, feed=feed, keep_original=True))
+        except (ConfigurationError, FileNotFoundError) as error:  # of no time that any calendar has; or gone by now
+            refusals.note(readable(str(path)), error)
+    return found, refusals.told()
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Leave no folder out without a word."""
+    hint = "let this user list it, or name a folder without it"
+    raise ConfigurationError(f"{error.filename} cannot be listed", why=error.strerror or "", hint=hint) from error
+
+
+def _summarise(outcomes: Sequence[Outcome]) -> None:
+    for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
+        render.line(
+            f"{render.counted(sum(str(outcome.delivered) == verdict for outcome in outcomes), 'file')} {verdict}"
+        )
+    odd = [outcome for outcome in outcomes if outcome.refused or not outcome.taken]
+    if odd:
+        show(odd)
+
+
+def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
+    waiting = render.waiting(quiet=quiet)
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=waiting)
+    target = wire(root=root, warehouse=to, waiting=waiting).warehouse
+    with progress("migrating", "drops", quiet=quiet or json) as tell:
+        verified = run_migrate(runtime, target, tell)
+    if json:
+        render.as_json({"command": "migrate", "warehouse": target.location, **_as_json(verified)})
+    elif not quiet and verified.differences:
+        render.line(f"Nothing was moved: {target.location} would not hold what {runtime.warehouse.location} does.")
+        _show_differences(verified)
+    elif not quiet:
+        render.line(
+            f"Moved: {render.counted(verified.drops, 'drop')} rebuilt in {target.location}, "
+            f"{render.counted(len(verified.tables), 'table')} identical"
+        )
+        render.line(f"Set DROPLEDGER_WAREHOUSE={to} from now on. {runtime.warehouse.location} stays as it is.")
+    return DIFFERENT if verified.differences else 0
+
+
+def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
+    """Compare the live tables with the archive folded again; 5 where they, or any files, differ."""
+    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    with progress("verifying", "drops", quiet=quiet or json) as tell:
+        verified = run_verify(runtime, tell)
+    if json:
+        render.as_json({"command": "verify", **_as_json(verified)})
+    elif not quiet:
+        _show_verified(verified)
+    return 0 if verified.sound else DIFFERENT
+
+
+def _as_json(verified: Verified) -> dict[str, Any]:
+    return {
+        "drops": verified.drops,
+        "tables": list(verified.tables),
+        "differences": [
+            {"table": found.table, "only": found.only, "count": found.count, "rows": list(found.rows)}
+            for found in verified.differences
+        ],
+        "other_contract": list(verified.other_contract),
+        "files": [{"name": found.name, "problem": found.problem, "try": found.hint} for found in verified.files],
+    }
+
+
+def _show_verified(verified: Verified) -> None:
+    if verified.sound:
+        render.line(
+            f"Verified: {render.counted(verified.drops, 'drop')} rebuilt, "
+            f"{render.counted(len(verified.tables), 'table')} identical"
+        )
+    _show_differences(verified)
+    for found in verified.files:
+        render.line(f"{found.name}: {found.problem}\n  Try: {found.hint}")
+    if verified.files and not verified.tables:
+        render.line("No table was compared: the archive cannot be folded again without these files.")
+
+
+def _show_differences(verified: Verified) -> None:
+    for found in verified.differences:
+        where = "the live warehouse" if found.only == "live" else "the rebuilt one"
+        columns = list(found.rows[0])
+        render.table(
+            f"{found.table}: {render.counted(found.count, 'row')} only in {where}",
+            columns,
+            [list(row.values()) for row in found.rows],
+        )
+    if verified.other_contract:
+        render.line(
+            f"{render.counted(len(verified.other_contract), 'drop')} accepted under a contract that has changed since: "
+            + ", ".join(verified.other_contract[:5])
+        )
+        if verified.differences:
+            render.line("So differences may come from the contract; dropledger replay brings all to the one of now.")

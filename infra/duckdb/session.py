@@ -1,0 +1,324 @@
+"""A session in the embedded warehouse: DuckDB does the row work on the file that is attached to it."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+
+from dropledger.core.errors import ConfigurationError, NoLedger
+from dropledger.core.ports.session import Layout, Parameters
+from dropledger.core.ports.warehouse import Warehouse
+from dropledger.core.sql.text import FREE_TEXT, listed, literal, quoted
+from dropledger.infra.duckdb.archive import ArchivedFiles
+from dropledger.infra.duckdb.engine import copied_to, told
+from dropledger.infra.duckdb.metadata_copy import MetadataCopy
+from dropledger.infra.readers.delimited import DelimitedFiles
+
+if TYPE_CHECKING:
+    from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, Keeper
+
+# What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
+_MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
+_MAKES = re.compile(
+    r"""\s*(?:(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?|DROP)\ (?:TABLE|VIEW)(?:\ IF(?:\ NOT)?\ EXISTS)?
+        \ ("(?:[^"]|"")*"|\w+)
+    |(?:ALTER|ATTACH|DETACH|DROP|USE)\b)""",
+    re.VERBOSE,
+)
+ATTACHED_AS = "warehouse"
+# A small drop takes some 42 statements, most of them the same text each time.
+STATEMENTS_KEPT = 512
+_AT_ONCE = 2
+
+# What parses a text, or remembers how it did.
+Parse = Callable[[str], list[duckdb.Statement]]
+
+
+def _bound(value: Any) -> Any:
+    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def _read(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+@lru_cache(STATEMENTS_KEPT)
+def _with_markers(sql: str) -> tuple[str, frozenset[str]]:
+    """A portable statement with the engine's own markers, and their names."""
+    names: set[str] = set()
+
+    def marker(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[0]
+        names.add(match[1])
+        return f"${match[1]}"
+
+    # Half the time to write and half the size of what the engine would choose, and read as fast.
+    text = _MARKER.sub(marker, sql).replace(FREE_TEXT, "USING COMPRESSION zstd")
+    return text, frozenset(names)
+
+
+def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
+    """A portable statement with the engine's own markers, and what it binds."""
+    text, names = _with_markers(sql)
+    return text, {name: _bound((parameters or {})[name]) for name in names}
+
+
+def _bare(name: str) -> str:
+    """A name as it is, of how a statement has it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+class DuckDBSession:
+    """A `dropledger.core.ports.session.Session` on an open DuckDB connection.
+
+    `columns` are those of tables and views that sessions before have asked for, which outlive them.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        parse: Parse,
+        schema: str,
+        passing: Path,
+        keeping: "tuple[Keeper, Path] | None",
+        metadata: MetadataCopy | None,
+        columns: dict[str, Mapping[str, str]],
+        root: Path | None,
+    ) -> None:
+        self._connection = connection
+        self._parse = parse
+        self._keeping = keeping
+        self._metadata = metadata
+        self._schema = schema
+        self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
+        self._files = DelimitedFiles(self._engine, connection, passing)
+        self._archived = ArchivedFiles(connection, root)
+        self._columns = columns
+        self.confined = False
+
+    @property
+    def reads_in_place(self) -> bool:
+        return True
+
+    @property
+    def knows_free_text(self) -> bool:
+        return True
+
+    @property
+    def keeps_order(self) -> bool:
+        return True
+
+    def enter_schema(self, *, create: bool) -> None:
+        """Make the pipeline's schema the current one; with `create` it is made where it is not there.
+
+        Raises:
+            ConfigurationError: it is not there and not to be made; or the file has the ledger of another pipeline.
+        """
+        try:
+            self._connection.execute(f"USE {self._qualified}")
+        except duckdb.CatalogException as error:
+            self._refuse_other_ledgers()
+            if not create:
+                raise NoLedger(
+                    f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
+                ) from error
+            self._engine(f"CREATE SCHEMA {self._qualified}")
+            self._engine(f"USE {self._qualified}")
+            # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
+            self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+        self._archived.find(writing=create)
+
+    def confine(self) -> None:
+        """As `Confinable` has it. Engines take it back no more, so the warehouse ends this one then."""
+        if paths := self._archived.read_by_views(self._schema):
+            self._connection.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(literal, paths))}]")
+        # Nor may a name that is no table stand for a variable of this program, as the engine would have it.
+        for setting in ("enable_external_access", "python_enable_replacements"):
+            self._connection.execute(f"SET GLOBAL {setting} = FALSE")
+        self.confined = True
+
+    def _refuse_other_ledgers(self) -> None:
+        other = self._engine(
+            f"""SELECT schema_name FROM duckdb_tables()
+            WHERE database_name = {literal(ATTACHED_AS)} AND table_name = 'pipeline_state'"""
+        ).fetchone()
+        if other is not None:
+            raise ConfigurationError(
+                f"the warehouse is that of another pipeline, whose schema is {other[0]}",
+                why=f"the pipeline that is set has its tables in the schema {self._schema}",
+                hint="set DROPLEDGER_PIPELINE, or --pipeline, to the one that made it; or name another --root",
+            )
+
+    def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run a statement of the engine's own dialect."""
+        if made := _MAKES.match(sql):
+            if made[1]:
+                self._columns.pop(_bare(made[1]), None)
+            else:
+                self._columns.clear()
+        with told(sql, asked=self.confined):
+            first, *more = self._parse(sql)
+            if more:
+                raise duckdb.ParserException("there are several statements where one belongs")
+            return self._connection.execute(first, parameters or {})
+
+    def knows(self, fact: str) -> bool:
+        del fact  # others may open the file between two sessions, and nothing in it tells so
+        return False
+
+    def learn(self, fact: str) -> None:
+        """Nothing is remembered."""
+
+    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
+        with self._files.in_order_of_the_file() if in_order else nullcontext():
+            row = self._engine(*_marked(sql, parameters)).fetchone()
+        return int(row[0]) if row and isinstance(row[0], int) else 0
+
+    def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        text, bound = _marked(sql, parameters)
+        with told(text, asked=self.confined):  # a value may be at fault that the engine comes by when it is fetched
+            result = self._engine(text, bound)
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
+
+    def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+        if records:
+            bound = [{name: _bound(value) for name, value in record.items()} for record in records]
+            rows = "SELECT unnest($records, max_depth := 2)"
+            self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
+
+    def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
+        return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+
+    def count(self, name: str) -> int:
+        return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
+
+    def rises(self, name: str, key: Sequence[str]) -> bool:
+        # A window without an order streams over the rows as they come. In whatever order that is, and were they parted
+        # among threads: where all rows but one exceed the row before them, they are one row of rising keys.
+        rises = ""
+        for column in map(quoted, reversed(key)):
+            before = f"lag({column}) OVER ()"
+            rises = f"{column} > {before}" + (f" OR ({column} = {before} AND ({rises}))" if rises else "")
+        there = " AND ".join(f"count({quoted(column)}) = count(*)" for column in key)
+        with self._files.in_order_of_the_file():
+            found = self._engine(
+                f"""SELECT count(*) - count(CASE WHEN rises THEN 1 END) <= 1 AND {there}
+                FROM (SELECT {listed(key)}, {rises} AS rises FROM {quoted(name)})"""
+            ).fetchone()
+        return bool(found and found[0])
+
+    def view(self, name: str, select: str) -> None:
+        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
+
+    @contextmanager
+    def transaction(self, *, single: bool = False) -> Iterator[None]:
+        del single  # costs no more to take back than another
+        if self._metadata is not None:
+            self._metadata.renew(self._connection)  # the end of a large change is a checkpoint
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            with suppress(duckdb.Error):  # what went wrong before is to be told
+                self._columns.clear()
+                self._connection.execute("ROLLBACK")
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        if self._keeping is None:
+            self._engine("COMMIT")
+            return
+        keeper, path = self._keeping
+        keeper.changing(path)
+        self._engine("COMMIT")
+        self._engine(f"CHECKPOINT {ATTACHED_AS}")
+        keeper.keep(path)
+
+    def columns(self, name: str) -> Mapping[str, str]:
+        if name not in self._columns:
+            result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
+            self._columns[name] = {column[0]: str(column[1]) for column in result.description or ()}
+        return self._columns[name]
+
+    def has_table(self, name: str) -> bool:
+        there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
+            UNION ALL
+            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = current_database()"""
+        return bool(
+            self.query(
+                f"SELECT 1 FROM ({there}) AS there WHERE schema_name = :schema AND table_name = :name",
+                {"schema": self._schema, "name": name},
+            )
+        )
+
+    def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        found = self.query(
+            "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = :schema",
+            {"schema": self._schema},
+        )
+        views = {row["view_name"] for row in found}
+        for name, (text, columns) in said.items():
+            self._engine(f"COMMENT ON {'VIEW' if name in views else 'TABLE'} {quoted(name)} IS {literal(text)}")
+            for column, of_column in columns.items():
+                self._engine(f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {literal(of_column)}")
+
+    @contextmanager
+    def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:
+        del tables  # a file is attached with all that it has
+        with cast("DuckDBWarehouse", other).fetched(read_only=True) as path:
+            self._engine(f"ATTACH {literal(str(path))} AS other_warehouse (READ_ONLY)")
+            try:
+                yield f"other_warehouse.{quoted(self._schema)}."
+            finally:
+                self._engine("DETACH other_warehouse")
+
+    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+        self._files.load(path, layout, source, drop_id)
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        self._files.load_together(files, source)
+
+    def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
+        return self._files.select(source, into, *_marked(select, parameters))
+
+    def with_lines(self, source: str) -> None:
+        self._files.with_lines(source)
+
+    def raw_rows(self, source: str, lines: str, into: str) -> None:
+        self._files.raw(source, lines, into)
+
+    def keep_loaded(self, source: str, name: str, left_out: str | None, archived: str | None = None) -> None:
+        readable = None if archived is None else self._archived.readable(archived)
+        self._files.keep(source, name, left_out, readable)
+
+    def export(self, select: str, *paths: Path) -> None:
+        if len(paths) == 1:
+            self._engine(copied_to(select, paths[0]))
+            return
+        with self._files.in_order_of_the_file():  # rows are put in order once
+            self._engine(f"CREATE OR REPLACE TEMP TABLE _dl_exported AS\n{select}")
+            for path in paths:
+                self._engine(copied_to("SELECT * FROM _dl_exported", path))
+        self._engine("DROP TABLE _dl_exported")
+
+    def export_at_once(self, results: Sequence[tuple[str, Path]]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def write(result: tuple[str, Path]) -> None:
+            copied = copied_to(*result)
+            with self._connection.cursor() as beside, told(copied):
+                beside.execute(f"USE {self._qualified}")
+                beside.execute(copied)
+
+        # One of them alone keeps one core busy and a bit of another.
+        with self._files.in_order_of_the_file(), ThreadPoolExecutor(_AT_ONCE) as threads:
+            for done in [threads.submit(write, result) for result in results]:
+                done.result()

@@ -1,0 +1,1 @@
+"""The root as a folder of this machine."""

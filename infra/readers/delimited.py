@@ -1,0 +1,368 @@
+"""How DuckDB reads a delimited file: straight through where each line is a row, record by record where any is odd."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import count
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import duckdb
+
+from dropledger.core.compression import unpacked
+from dropledger.core.errors import DataRefused, Postponed
+from dropledger.core.formats.text_scan import MAX_LINE_BYTES
+from dropledger.core.ports.session import Layout, Parameters
+from dropledger.core.sql.text import literal, quoted
+from dropledger.infra.local.folders import PRIVATE
+
+_MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
+
+
+Engine = Callable[..., duckdb.DuckDBPyConnection]
+"""Runs a statement of the engine's dialect with its bound values."""
+
+
+@cache
+def _text(name: str) -> Template:
+    return Template(files("dropledger.infra.readers").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def _columns(layout: Layout, cell: str) -> str:
+    """The contract's columns, each by the `cell` at its place; NULL for those that the file lacks."""
+    return ",\n    ".join(
+        f"{'CAST(NULL AS VARCHAR)' if place is None else cell.format(place=place)} AS {quoted(name)}"
+        for name, place in layout.positions.items()
+    )
+
+
+def _straight(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:
+    """The cells, from c0 on, of files in which each line is a row; their lines are known once they are in a table."""
+    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
+    return _text("read_straight").substitute(
+        paths=paths,
+        columns=f"{{{columns}}}",
+        delimiter=literal(layout.delimiter),
+        ignore_errors=str(ignore_errors).upper(),
+        options=options,
+    )
+
+
+def _path(path: Path) -> str:
+    return literal(str(path))
+
+
+def _with_line_feeds(source: Path, target: Path) -> None:
+    """Copy a text file, all its lines ended by line feeds."""
+    with (
+        source.open(encoding="utf-8-sig", newline=None) as lines,
+        target.open("w", encoding="utf-8", newline="") as plain,
+    ):
+        shutil.copyfileobj(lines, plain, 1 << 20)
+
+
+def _fragments(layout: Layout) -> dict[str, object]:
+    """What the statements that take records apart are filled in with."""
+    delimiter = f"[{layout.delimiter}]"
+    cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
+    return {
+        "opens": literal(f'(?:{cell}{delimiter})* *"(?:[^"]|"")*'),
+        "stays": literal(f'(?:[^"]|"")*|(?:[^"]|"")*" *(?:{delimiter}{cell})*{delimiter} *"(?:[^"]|"")*'),
+        "record": literal(f"(?:{cell}{delimiter})*{cell}"),
+        "cell_with_delimiter": literal(f"({cell}){delimiter}"),
+        "delimiter": literal(layout.delimiter),
+        "width": layout.width,
+        "shape": f"(len(cells) {f'>= {layout.width}' if layout.row_cells is None else f'= {layout.row_cells}'} "
+        f"AND trim(array_to_string(cells[{layout.width} + 1:], '')) = '')",
+    }
+
+
+@dataclass
+class _Source:
+    """A file that was loaded. `straight` is whether each of its lines may be a row, which is known once it was `read`;
+    `records` whether scratch `<source>_record` has its records with their lines.
+    """
+
+    path: Path
+    layout: Layout
+    drop_id: str
+    straight: bool
+    read: bool = False
+    records: bool = False
+
+
+class DelimitedFiles:
+    """The delimited files that a session has loaded, each by the name of its source.
+
+    `passing` is a folder of this process, there once a file is unpacked or rewritten into it until the session ends.
+    """
+
+    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._passing = passing
+        self._sources: dict[str, _Source] = {}
+        self._unpacked: dict[str, Path] = {}
+        self._numbers = count()
+
+    def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
+        """Make the file's cells readable as the view `source`; what reads them is `select`."""
+        self._engine(
+            f"CREATE OR REPLACE TEMP TABLE {quoted(f'{source}_misshapen')} "
+            "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
+        )
+        # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
+        # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass: all
+        # versions that are admitted alike, 1.5.6 and 2.0.1 included.
+        plain = self._plain(path, layout, source)
+        loaded = _Source(plain, layout, drop_id, layout.straight, layout.each_line_is_a_row)
+        self._sources[source] = loaded
+        if loaded.straight:
+            read = _straight(layout, _path(loaded.path))
+            self._view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
+
+    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+        """Read files in which each line is a row into scratch `source`, and leave out those in which one is not."""
+        shapes: dict[tuple[object, ...], list[int]] = {}
+        for place, (_, layout) in enumerate(files):
+            shapes.setdefault((layout.delimiter, layout.width, *layout.positions.items()), []).append(place)
+        for number, places in enumerate(shapes.values()):
+            layout, read = files[places[0]][1], quoted(f"{source}_read")
+            paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
+            straight = _straight(layout, "$paths", ", filename = TRUE")
+            with self.in_order_of_the_file():
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {straight}", {"paths": paths})
+            into = f"INSERT INTO {quoted(source)}" if number else f"CREATE OR REPLACE TEMP TABLE {quoted(source)} AS"
+            rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
+            lines = [files[place][1].physical_lines for place in places]
+            self._engine(f"{into}\n{rows}", {"files": places, "paths": paths, "lines": lines})
+
+    def _plain(self, path: Path, layout: Layout, source: str) -> Path:
+        """The file, or what it unpacks to, which stays until the source is another or the folder is removed."""
+        before = self._unpacked.pop(source, None)
+        if before is not None:
+            before.unlink(missing_ok=True)
+        if layout.compression is None:
+            return path
+        # The engine's own unpacking would keep it to one thread, at each of several readings.
+        try:
+            target = self._unpacked[source] = self._passing_path()
+            with target.open("wb") as file:
+                file.writelines(unpacked(path, layout.compression))
+        except OSError as error:
+            target.unlink(missing_ok=True)
+            raise Postponed(
+                f"{path} cannot be unpacked into {self._passing}",
+                why=str(error),
+                hint="free disk space there, and try again; what was taken is completed then",
+            ) from error
+        return target
+
+    def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
+        """Put the select over the rows of `source` in the view `into`; the number of rows read."""
+        loaded = self._sources[source]
+        loaded.read = True
+        table = quoted(f"{into}_selected")
+        if loaded.straight:
+            # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
+            # each line is a row, none was.
+            with self.in_order_of_the_file():
+                rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+            if rows == loaded.layout.physical_lines - 1 and not self._has_cells_too_many(loaded):
+                # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
+                # in the order of the file.
+                self._view(into, f"SELECT * REPLACE ({self._line_by_place(table)} AS _line) FROM {table}")
+                return rows
+            loaded.straight = False
+        if not loaded.records:
+            self._take_apart(source)
+        self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+        self._view(into, f"SELECT * FROM {table}")
+        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'{source}_misshapen')})"
+        return int(self._value(f"SELECT {counts}"))
+
+    def with_lines(self, source: str) -> None:
+        """Make the view `source` tell the line of each row, for who has to read the file's text again."""
+        loaded = self._read(source)
+        if loaded.records:
+            return
+        if loaded.straight:
+            table = quoted(f"{source}_line")
+            with self.in_order_of_the_file():
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
+            self._view(
+                f"{source}_record",
+                f"SELECT {self._line_by_place(table)} AS _line, coalesce(raw, '') AS raw FROM {table}",
+            )
+            loaded.records = True
+            self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'{source}_record')}"))
+        else:
+            self._take_apart(source)
+
+    def raw(self, source: str, lines: str, into: str) -> None:
+        """Put the text of the rows of `source` that `lines` names in scratch `into`."""
+        self.with_lines(source)
+        wanted = f"WHERE _line IN (SELECT _line FROM {quoted(lines)})"
+        # Lines that a stray quote swallows are no records of their own, and alike in both where they are.
+        self._engine(
+            f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
+            SELECT _line, raw FROM {quoted(f"{source}_record")} {wanted}
+            UNION
+            SELECT _line, raw FROM {quoted(f"{source}_misshapen")} {wanted}"""
+        )
+
+    def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
+        """Show the rows of `source` as the view `name`: read from where `archived` says that the file lies, or kept.
+
+        They are kept as the lines that they came in, in the table `received_<name>`, where the file is packed, some
+        line of it is no row, or rows are left out.
+        """
+        loaded, received = self._read(source), quoted(f"received_{name}")
+        if archived is not None and left_out is None and not loaded.records and loaded.layout.compression is None:
+            self._show(loaded, name, archived)
+            self._engine(f"DROP TABLE IF EXISTS {received}")
+            return
+        if left_out is not None:
+            self.with_lines(source)
+        if loaded.records:
+            accepted = f"_line NOT IN (SELECT _line FROM {quoted(left_out)})" if left_out is not None else "TRUE"
+            record = quoted(f"{source}_record")
+            records = f"SELECT _line, raw, {accepted} AS _accepted FROM {record} ORDER BY _line"
+        else:
+            records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
+        # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
+        columns = "_line BIGINT, raw VARCHAR USING COMPRESSION uncompressed, _accepted BOOLEAN"
+        self._engine(f"CREATE OR REPLACE TABLE {received} ({columns})")
+        with self.in_order_of_the_file():
+            self._engine(f"INSERT INTO {received}\n{records}")
+        numbered = (
+            "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
+            f"FROM {received} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {received}) AS first_row"
+        )
+        self._engine(
+            f"""CREATE OR REPLACE VIEW {quoted(name)} AS
+            SELECT {literal(loaded.drop_id)} AS _drop_id, *
+            FROM ({self._cells(loaded.layout, numbered, "_accepted")}) AS cell"""
+        )
+
+    def _show(self, loaded: _Source, name: str, archived: str) -> None:
+        """Let the view read the file in place; should it have been changed, what is no row is told, not skipped."""
+        columns = _columns(loaded.layout, "c{place}")
+        # A window without an order numbers the rows as they are read, which keeps the engine to one thread, so that
+        # they come in the order of the file whatever the setting of the client is.
+        self._engine(
+            f"""CREATE OR REPLACE VIEW {quoted(name)} AS
+            SELECT {literal(loaded.drop_id)} AS _drop_id, row_number() OVER () + 1 AS _line, {columns},
+                TRUE AS _accepted
+            FROM {_straight(loaded.layout, archived, ignore_errors=False)}"""
+        )
+
+    def _read(self, source: str) -> _Source:
+        """The source, once it is known how it can be read."""
+        if not self._sources[source].read:
+            self.select(source, f"{source}_all_rows", f"SELECT * FROM {quoted(source)}", {})
+        return self._sources[source]
+
+    def _take_apart(self, source: str) -> None:
+        """Read a file that may have rows of several lines or of another shape than its header."""
+        loaded = self._sources[source]
+        fragments = _fragments(loaded.layout)
+        with self._passing_file() as plain, self.in_order_of_the_file():
+            # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
+            _with_line_feeds(loaded.path, plain)
+            self._engine(
+                _text("numbered_lines").substitute(
+                    lines=_text("lines").substitute(
+                        path=_path(plain), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
+                    )
+                )
+            )
+        record, split = quoted(f"{source}_record"), quoted(f"{source}_split")
+        self._engine(f"DROP VIEW IF EXISTS {record}")
+        self._engine(_text("records").substitute(fragments, into=quoted(f"{source}_unchecked")))
+        unclosed = self._value(f"SELECT min(_line) FROM {quoted(f'{source}_unchecked')} WHERE unclosed")
+        if unclosed is not None:
+            raise DataRefused(
+                "unbalanced_quotes",
+                f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
+                hint="close the quote, or double it if it belongs to the text, and drop the file again",
+            )
+        self._view(f"{source}_record", f"SELECT _line, raw FROM {quoted(f'{source}_unchecked')}")
+        loaded.records, loaded.straight = True, False
+        cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
+        self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
+        misshapen = quoted(f"{source}_misshapen")
+        self._engine(_text("misshapen").substitute(fragments, into=misshapen, split=split))
+        within = _text("split").substitute(fragments, records=_text("lines_within").substitute(misshapen=misshapen))
+        self._engine(_text("swallowed").substitute(fragments, into=misshapen, split=within))
+        self._view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
+
+    def _cells(self, layout: Layout, records: str, *others: str) -> str:
+        """The cells of records that are given with their lines, and other columns of theirs."""
+        return self._shaped(layout, _text("split").substitute(_fragments(layout), records=records), *others)
+
+    def _shaped(self, layout: Layout, split: str, *others: str) -> str:
+        cells = ",\n    ".join([_columns(layout, "nullif(cells[{place} + 1], '')"), *others])
+        return _text("cells").substitute(_fragments(layout), cells=cells, split=split)
+
+    def _has_cells_too_many(self, loaded: _Source) -> bool:
+        """Whether a row may have empty cells behind those of the header, which the engine lets pass, and must not."""
+        if loaded.layout.row_cells is None:
+            return False
+        delimiter = literal(loaded.layout.delimiter)
+        lines = f"SELECT coalesce(raw, '') AS line FROM ({self._lines(loaded.path)})"
+        return bool(
+            self._value(
+                f"""SELECT count(*) FROM ({lines})
+                WHERE (ends_with(line, {delimiter}) OR ends_with(line, '""'))
+                    AND len(line) - len(replace(line, {delimiter}, '')) >= {loaded.layout.row_cells}"""
+            )
+        )
+
+    def _lines(self, path: Path) -> str:
+        """The lines behind the header, of a file that was read straight through."""
+        return _text("lines").substitute(path=_path(path), skip=1, options="")
+
+    def _line_by_place(self, table: str) -> str:
+        """A row's line in the file, by its place in a table that was filled in the order of the file."""
+        first = self._value(f"SELECT min(rowid) FROM {table}")
+        return f"rowid - {first or 0} + 2"
+
+    @contextmanager
+    def _passing_file(self) -> Iterator[Path]:
+        path = self._passing_path()
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _passing_path(self) -> Path:
+        self._passing.mkdir(PRIVATE, exist_ok=True)
+        return self._passing / str(next(self._numbers))
+
+    @contextmanager
+    def in_order_of_the_file(self) -> Iterator[None]:
+        """Keep the order of rows for as long as the block lasts."""
+        # Elsewhere no order is kept, since it costs time. Set beside the connection, whose transaction may have been
+        # aborted when the block ends.
+        with self._connection.cursor() as beside:
+            beside.execute("SET GLOBAL preserve_insertion_order = TRUE")
+            try:
+                yield
+            finally:
+                beside.execute("SET GLOBAL preserve_insertion_order = FALSE")
+
+    def _view(self, name: str, select: str) -> None:
+        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
+
+    def _value(self, sql: str) -> Any:
+        row = self._engine(sql).fetchone()
+        return row[0] if row else None
+
+    def _count(self, sql: str, parameters: Mapping[str, Any]) -> int:
+        row = self._engine(sql, parameters).fetchone()
+        return int(row[0]) if row else 0
