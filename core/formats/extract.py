@@ -7,6 +7,7 @@ from pathlib import Path
 from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.drop import AsOf, Claim
 from dropledger.core.errors import DataRefused
+from dropledger.core.ledger.files import archive_name
 from dropledger.core.ports.session import Layout
 
 
@@ -68,17 +69,3 @@ class Drop:
     def archive_name(self) -> str:
         """Where the drop is kept, under the root."""
         return archive_name(self.feed, self.as_of.moment, self.drop_id, self.name)
-
-
-def archive_name(feed: str, as_of: datetime, drop_id: str, name: str) -> str:
-    """Where a drop is kept under the root; the folder is the day from which its rows are true."""
-    return f"archive/{feed}/{as_of.year:04}/{as_of:%m/%d}/{fitting(f'{drop_id}-{name}')}"
-
-
-def fitting(name: str, room: int = 0) -> str:
-    """A file name cut in its middle to the 255 bytes, less `room`, that file systems allow."""
-    encoded = name.encode()
-    limit = 255 - room
-    if len(encoded) <= limit:
-        return name
-    return encoded[: limit - 40].decode("utf-8", "ignore") + "~" + encoded[-32:].decode("utf-8", "ignore")

@@ -73,13 +73,7 @@ def admit(
     validated = _NOTHING_READ
     if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            lines, until = runtime.store.staged(drop.claim.claim_id, "differing_lines"), found.observed_until
-            compared = (
-                read_differing(runtime, session, extract, _SOURCE, lines, until, bulk) if refusal is None else None
-            )
-            if compared is None:
-                session.load(extract.path, extract.layout, _SOURCE, drop_id=drop.drop_id)
-            validated = compared or validate(session, extract, _SOURCE)
+            validated = admission.read(extract, bulk, again=refusal is not None)
             refuse_beyond_limit(extract.contract, validated)
         except DataRefused as error:
             if error.rule == "not_computable":
@@ -225,6 +219,17 @@ class _Admission:
     standing: Standing
     known: bool
 
+    def read(self, extract: Extract, bulk: Bulk | None, *, again: bool) -> Validated:
+        """Type and check the rows: just those in which the file differs from the drop before, if that can be."""
+        if not again and (bulk is None or self.drop.feed not in bulk.observed_until):
+            lines = self.runtime.store.staged(self.drop.claim.claim_id, "differing_lines")
+            until = self.standing.observed_until
+            compared = read_differing(self.runtime.archive, self.session, extract, _SOURCE, lines, until)
+            if compared is not None:
+                return compared
+        self.session.load(extract.path, extract.layout, _SOURCE, drop_id=self.drop.drop_id)
+        return validate(self.session, extract, _SOURCE)
+
     def accept(
         self, extract: Extract, validated: Validated, bulk: Bulk | None, due: Due | None, *, last: bool
     ) -> Outcome:
@@ -325,7 +330,7 @@ class _Admission:
             no_changes(session, (contract for contract in pipeline.contracts.values() if contract.feed != feed))
         else:
             until = bulk.observed_until.get(feed, until)
-        later = archived_observations(session, self.runtime)
+        later = archived_observations(session, self.runtime.archive)
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 
     def _record(self, outcome: Delivered, sequence: int, fields: Mapping[str, object]) -> None:

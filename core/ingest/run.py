@@ -19,6 +19,7 @@ from dropledger.core.ingest.micro_batch import MicroBatch, admit_micro_batch
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.fault import meets_one_file
+from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome, Untaken
 from dropledger.core.ledger.retractions import retracted
@@ -30,7 +31,6 @@ from dropledger.core.steps.history import no_changes
 from dropledger.core.steps.marts import Due
 from dropledger.core.steps.publish import MANIFEST, STAGED, Published, publish
 from dropledger.core.steps.questions import Unanswered
-from dropledger.core.steps.report import artifacts_of
 from dropledger.core.steps.soundness import is_whole
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]

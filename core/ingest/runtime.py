@@ -15,6 +15,7 @@ from dropledger.core.ports.store import Store
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.publish_throttle import Pace
 from dropledger.core.retry import patiently
+from dropledger.core.steps.archive import Archive
 from dropledger.core.steps.marts import Touched
 from dropledger.core.steps.publish import published_pipeline
 from dropledger.core.steps.soundness import has_files, lost, refuse_foreign_warehouse, refuse_lost_warehouse
@@ -49,6 +50,11 @@ class Runtime:
     touched: Touched = field(default_factory=Touched)
     stop: Callable[[], bool] = never
     asks_together: bool = True
+
+    @property
+    def archive(self) -> Archive:
+        """Where the files of earlier drops are read again."""
+        return Archive(self.store, self.pipeline, self.waiting)
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

@@ -13,7 +13,8 @@ from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOfSource
-from dropledger.core.formats.extract import Drop, archive_name
+from dropledger.core.formats.extract import Drop
+from dropledger.core.ledger.files import archive_name
 from dropledger.core.ports.session import Parameters, Session
 from dropledger.core.sql.text import literal
 

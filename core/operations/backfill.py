@@ -80,7 +80,7 @@ def _wind_back(
     if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
         return []
     since = min(late)
-    archived = others_since(session, runtime, contract, since)
+    archived = others_since(session, runtime.archive, contract, since)
     if any(extract.contract.effective_column for extract, _ in archived):  # of an earlier contract
         return []
     if any(any(rules_over_rows(extract.contract, "relationship", Severity.ERROR)) for extract, _ in archived):

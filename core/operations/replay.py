@@ -209,7 +209,7 @@ def _fold_again(
 ) -> None:
     contract = runtime.pipeline.contract(row.feed)
     try:
-        extract = archived_extract(runtime, contract, row)
+        extract = archived_extract(runtime.archive, contract, row)
         if judged_at is not None:
             extract = replace(extract, latest=latest_allowed(contract, extract.as_of, runtime.pipeline, judged_at))
         session.load(extract.path, extract.layout, "_dl_incoming", drop_id=row.drop_id)
@@ -231,7 +231,7 @@ def _fold_again(
         validated,
         row.sequence,
         observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
-        later_observations=archived_observations(session, runtime),
+        later_observations=archived_observations(session, runtime.archive),
         # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
         received_last=contract.effective_column is None,
     )

@@ -171,7 +171,7 @@ def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple
     contract = runtime.pipeline.contract(row.feed)
     moment_before = marts.moment(session)
     no_changes(session, runtime.pipeline.contracts.values())
-    extract = extract_in_history(session, runtime, contract, row)
+    extract = extract_in_history(session, runtime.archive, contract, row)
     return contract, moment_before, read_archived(session, extract, row.sequence)
 
 
@@ -209,7 +209,7 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
     """
     contract = runtime.pipeline.contract(row.feed)
     fragments = feed_fragments(contract)
-    for extract, sequence in others_since(session, runtime, contract, row.as_of, row.drop_id):
+    for extract, sequence in others_since(session, runtime.archive, contract, row.as_of, row.drop_id):
         if extract.as_of.moment == row.as_of:
             read_archived(session, extract, sequence)
             session.execute(
@@ -245,7 +245,7 @@ def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, 
         FROM {fragments["history"]}
         WHERE FALSE""",
     )
-    archived_observations(session, runtime, but=but)(contract, since)
+    archived_observations(session, runtime.archive, but=but)(contract, since)
     return weave(session, contract)
 
 
@@ -254,7 +254,7 @@ def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) ->
     left = ledger.in_history(session, contract.feed, datetime.min)
     if left:
         with suppress(DataRefused):  # under the contract of now, whose columns the view has
-            extract = archived_extract(runtime, contract, left[-1])
+            extract = archived_extract(runtime.archive, contract, left[-1])
             session.load(extract.path, extract.layout, "_dl_incoming", drop_id=extract.drop_id)
             validated = validate(session, extract, "_dl_incoming")
             session.keep_loaded("_dl_incoming", f"src_{contract.feed}", validated.left_out, left[-1].archive_name)

@@ -68,7 +68,7 @@ class Session(Protocol):
 
     @property
     def knows_free_text(self) -> bool:
-        """Whether a table can be told which of its columns have texts that hardly repeat, by `dropledger.core.sql.text.FREE_TEXT`."""
+        """Whether a table can be told which of its columns have texts that hardly repeat, by `FREE_TEXT`."""
         ...
 
     @property

@@ -1,19 +1,50 @@
 """The archived file of a drop, read again as it was accepted."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOf, sha256_of
 from dropledger.core.errors import ConfigurationError, ContractError, DataRefused, Postponed
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.fault import meets_one_file
 from dropledger.core.ledger.ledger import LedgerRow
 from dropledger.core.ports.session import Session
+from dropledger.core.ports.store import Store
 from dropledger.core.steps.intake import read_again
 
 
-def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Where the files of earlier drops are read again.
+
+    `waiting` has the claimed files, by the SHA-256 of their bytes, that are not in the archive yet.
+    """
+
+    store: Store
+    pipeline: Pipeline
+    waiting: Mapping[str, Path]
+
+    def path_of(self, row: LedgerRow) -> Path:
+        """Where the bytes of a drop can be read: in its claim, if it waits to be archived, else in the archive.
+
+        Raises:
+            Postponed: they cannot be read there for now.
+        """
+        claim = self.waiting.get(row.sha256)
+        if claim is not None and claim.exists():
+            return claim
+        try:
+            return self.store.local_copy(row.archive_name)
+        except ConfigurationError as error:  # of this object alone, as one in cold storage: the bucket was reached
+            raise Postponed(
+                f"the archived file of drop {row.drop_id} cannot be read", why=str(error), hint=error.hint
+            ) from error
+
+
+def archived_extract(archive: Archive, contract: Contract, row: LedgerRow) -> Extract:
     """The archived file of a drop; that of its claim, if it waits to be archived.
 
     Raises:
@@ -21,7 +52,7 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
         DataRefused: it cannot be read under the contract.
     """
     try:
-        path = path_of(runtime, row)
+        path = archive.path_of(row)
         try:
             extract, sha256 = read_again(path, contract, AsOf(row.as_of, row.as_of_source), row.drop_id)
         except DataRefused:
@@ -48,19 +79,6 @@ def archived_extract(runtime: Runtime, contract: Contract, row: LedgerRow) -> Ex
 _RESTORE = "restore it from a backup of the archive, or drop the same file again"
 
 
-def path_of(runtime: Runtime, row: LedgerRow) -> Path:
-    """Where the bytes of a drop can be read: in its claim, if it waits to be archived, else in the archive."""
-    claim = runtime.waiting.get(row.sha256)
-    if claim is not None and claim.exists():
-        return claim
-    try:
-        return runtime.store.local_copy(row.archive_name)
-    except ConfigurationError as error:  # of this object alone, as one in cold storage: the bucket was reached before
-        raise Postponed(
-            f"the archived file of drop {row.drop_id} cannot be read", why=str(error), hint=error.hint
-        ) from error
-
-
 def _refuse_changed(row: LedgerRow, sha256: str) -> None:
     if sha256 != row.sha256:
         raise Postponed(
@@ -70,14 +88,14 @@ def _refuse_changed(row: LedgerRow, sha256: str) -> None:
         )
 
 
-def extract_in_history(session: Session, runtime: Runtime, contract: Contract, row: LedgerRow) -> Extract:
+def extract_in_history(session: Session, archive: Archive, contract: Contract, row: LedgerRow) -> Extract:
     """The archived file of a drop in history, under the contract that it was accepted under.
 
     Raises:
         Postponed: it is missing, was changed or cannot be read, or nothing reads it any more as it was read then.
     """
     try:
-        return archived_extract(runtime, _contract_then(session, contract, row), row)
+        return archived_extract(archive, _contract_then(session, contract, row), row)
     except (ContractError, DataRefused) as error:
         raise _unreadable(row, error.what) from error
 

@@ -20,14 +20,12 @@ from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.formats.extract import Extract
 from dropledger.core.formats.line_difference import differing_lines
 from dropledger.core.formats.text_scan import TextScan
-from dropledger.core.ingest.bulk import Bulk
-from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import LedgerRow
 from dropledger.core.ports.session import Layout, Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows, staging_predicates
 from dropledger.core.sql.text import same, statement
-from dropledger.core.steps.archive import path_of
+from dropledger.core.steps.archive import Archive
 from dropledger.core.steps.validate import Compared, Validated, effective_times, is_clean, overview
 
 FEWEST_BYTES = 1 << 20
@@ -50,13 +48,12 @@ class _Before:
 
 
 def read_differing(
-    runtime: Runtime,
+    archive: Archive,
     session: Session,
     extract: Extract,
     source: str,
     lines: Path,
     until: datetime | None,
-    bulk: Bulk | None,
 ) -> Validated | None:
     """Leave in `observation` what an extract observes otherwise than the drop before it; None if all is to be read.
 
@@ -68,11 +65,10 @@ def read_differing(
         session.reads_in_place
         and extract.text_bytes >= FEWEST_BYTES
         and layout.straight
-        and _may_be_compared(runtime.pipeline, contract)
-        and (bulk is None or contract.feed not in bulk.observed_until)
+        and _may_be_compared(archive.pipeline, contract)
     ):
         return None
-    before = _drop_before(runtime, session, extract, until)
+    before = _drop_before(archive, session, extract, until)
     if before is None:
         return None
     try:
@@ -86,7 +82,7 @@ def read_differing(
         return None
     finally:
         lines.unlink(missing_ok=True)
-    compared = _compared(runtime, session, contract, before)
+    compared = _compared(archive.pipeline, session, contract, before)
     if compared is None:
         return None
     session.load(extract.path, replace(layout, each_line_is_a_row=True), source, drop_id=extract.drop_id)
@@ -104,7 +100,7 @@ def _may_be_compared(pipeline: Pipeline, contract: Contract) -> bool:
     )
 
 
-def _drop_before(runtime: Runtime, session: Session, extract: Extract, until: datetime | None) -> _Before | None:
+def _drop_before(archive: Archive, session: Session, extract: Extract, until: datetime | None) -> _Before | None:
     """The newest drop of the feed, if it was read under this contract, all its rows went in, and its file is whole."""
     contract, as_of = extract.contract, extract.as_of.moment
     found = session.query(statement("drop_before", {"columns": ledger.COLUMNS}), {"feed": contract.feed})
@@ -123,7 +119,7 @@ def _drop_before(runtime: Runtime, session: Session, extract: Extract, until: da
     if failing is None:
         return None
     try:
-        path = path_of(runtime, drop)
+        path = archive.path_of(drop)
         return _Before(path, int(row["rows_read"]), failing) if sha256_of(path) == drop.sha256 else None
     except (OSError, Postponed):  # who needs that file more will say so
         return None
@@ -222,7 +218,7 @@ def _type(session: Session, extract: Extract, path: Path, layout: Layout) -> Map
     return found if is_clean(contract, found) else None
 
 
-def _compared(runtime: Runtime, session: Session, contract: Contract, before: _Before) -> Compared | None:
+def _compared(pipeline: Pipeline, session: Session, contract: Contract, before: _Before) -> Compared | None:
     """What is known of the lines that both files have; None where they cannot be told apart from the differing ones."""
     fragments = feed_fragments(contract)
     fragments["same_as_gone"] = same(contract.key, "g", "o")
@@ -230,7 +226,7 @@ def _compared(runtime: Runtime, session: Session, contract: Contract, before: _B
     if keys["known"]:
         return None
     orphans_may_be_among_them = any(
-        before.failing.get(rule.name or f"relationship_{column.name}", 1) or not _stays(runtime.pipeline, rule.to or "")
+        before.failing.get(rule.name or f"relationship_{column.name}", 1) or not _stays(pipeline, rule.to or "")
         for column, rule in rules_over_rows(contract, "relationship", Severity.WARN)
     )
     if orphans_may_be_among_them:

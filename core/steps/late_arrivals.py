@@ -9,14 +9,13 @@ from datetime import datetime
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import parse_fragments
 from dropledger.core.rules.repeated_header import REPEATED
 from dropledger.core.sql.text import engine_type, literal, quoted, statement
-from dropledger.core.steps.archive import extract_in_history
+from dropledger.core.steps.archive import Archive, extract_in_history
 from dropledger.core.steps.history import LaterObservations
 from dropledger.core.steps.intake import initial_extract
 from dropledger.core.steps.validate import effective_times
@@ -69,23 +68,23 @@ def _unknown_keys(session: Session, contract: Contract, drop_id: str, sequence: 
     )
 
 
-def archived_observations(session: Session, runtime: Runtime, *, but: str = "") -> LaterObservations:
+def archived_observations(session: Session, archive: Archive, *, but: str = "") -> LaterObservations:
     """How a late drop learns what the drops in history observed; `but` is left out."""
 
     def observe(contract: Contract, since: datetime) -> None:
-        observe_again(session, contract, others_since(session, runtime, contract, since, but))
+        observe_again(session, contract, others_since(session, archive, contract, since, but))
 
     return observe
 
 
 def others_since(
-    session: Session, runtime: Runtime, contract: Contract, since: datetime, but: str = ""
+    session: Session, archive: Archive, contract: Contract, since: datetime, but: str = ""
 ) -> list[tuple[Extract, int]]:
     """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out."""
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
-        for initial, path, as_of in runtime.pipeline.initial_rows()
+        for initial, path, as_of in archive.pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
     rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
-    return found + [(extract_in_history(session, runtime, contract, row), row.sequence) for row in rows]
+    return found + [(extract_in_history(session, archive, contract, row), row.sequence) for row in rows]

@@ -10,12 +10,12 @@ from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
 from dropledger.core.drop import sha256_of
+from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
 from dropledger.core.sql.text import harmless, listed, quoted
 from dropledger.core.steps import patch
 from dropledger.core.steps.marts import texts_to_make_harmless
-from dropledger.core.steps.report import artifacts_of
 
 CHANGES = "changes.csv"
 INITIAL = "initial"

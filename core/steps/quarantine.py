@@ -9,17 +9,12 @@ from typing import Any
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import iso
 from dropledger.core.errors import DataRefused
-from dropledger.core.formats.extract import Drop, fitting
+from dropledger.core.formats.extract import Drop
+from dropledger.core.ledger.files import BESIDE, artifacts_of, drop_told, quarantine_names
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
 from dropledger.core.sql.text import harmless, literal
 from dropledger.core.steps.publish import REASON, REJECTS, REPORT
-from dropledger.core.steps.report import artifacts_of
-
-BESIDE = (".reason.json", ".rejects.csv")
-"""What the names end in that lie beside a file in quarantine, or in its place."""
-
-_ROOM = len(".reason.json")
 
 
 def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -> None:
@@ -56,21 +51,13 @@ def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pip
 
 def file_name(store: Store, drop: Drop) -> str:
     """The drop's name under `quarantine/`: its own, unless something of another drop has it already."""
-    name = f"quarantine/{fitting(drop.name, _ROOM)}"
+    name, other = quarantine_names(drop.drop_id, drop.name)
     taken = [ending for ending in ("", *BESIDE) if store.exists(f"{name}{ending}")]
     if not taken or drop_told(store, f"{name}.reason.json") == drop.drop_id:
         return name
     if taken == [".rejects.csv"] and _holds_rejects_of(store, f"{name}.rejects.csv", drop):
         return name
-    return f"quarantine/{fitting(f'{drop.drop_id}-{drop.name}', _ROOM)}"
-
-
-def files_of(store: Store, drop_id: str, name: str) -> list[str]:
-    """The names under the root of what lies in quarantine of a drop whose file has this name."""
-    for begins in (f"quarantine/{fitting(name, _ROOM)}", f"quarantine/{fitting(f'{drop_id}-{name}', _ROOM)}"):
-        if drop_told(store, f"{begins}.reason.json") == drop_id:
-            return [f"{begins}{ending}" for ending in ("", *BESIDE) if store.exists(f"{begins}{ending}")]
-    return []
+    return other
 
 
 def unresolved(store: Store, superseded: Callable[[Iterable[str]], set[str]]) -> list[str]:
@@ -84,19 +71,6 @@ def _holds_rejects_of(store: Store, name: str, drop: Drop) -> bool:
     """Whether a file has the staged refused rows of this drop, put there by a process that died or is as far."""
     path = store.staged(drop.claim.claim_id, REJECTS)
     return path.exists() and cmp(store.local_copy(name), path, shallow=False)
-
-
-def drop_told(store: Store, reason: str) -> str | None:
-    """The drop that a reason tells of; None for what is none, as a dropped file of such a name may hold anything."""
-    if not store.exists(reason):
-        return None
-    with store.open(reason) as file:
-        try:
-            document = json.load(file)
-        except ValueError:
-            return None
-    told = document.get("drop_id") if isinstance(document, dict) else None
-    return told if isinstance(told, str) else None
 
 
 def place_rejects(store: Store, drop: Drop) -> None:

@@ -116,8 +116,3 @@ def _totals(results: Sequence[CheckResult]) -> dict[str, int]:
         "failed": verdicts["failed"],
         "warned": verdicts["warned"],
     }
-
-
-def artifacts_of(drop_id: str) -> tuple[str, str]:
-    """The names of a drop's own artifacts under `outputs/`."""
-    return f"changes/{drop_id}.csv", f"quality_reports/quality_report_{drop_id}.json"

@@ -2,17 +2,16 @@
 
 from typing import Any
 
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.ledger import ledger
+from dropledger.core.ledger.files import artifacts_of, files_of
 from dropledger.core.ledger.ledger import SETTLED, LedgerRow
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
-from dropledger.core.steps.quarantine import files_of
-from dropledger.core.steps.report import artifacts_of
 from dropledger.core.views.drops import Records, find_drop
 
 
-def show(runtime: Runtime, session: Session, drop_id: str) -> dict[str, Any]:
+def show(session: Session, store: Store, pipeline: Pipeline, drop_id: str) -> dict[str, Any]:
     """What became of a drop, with its deliveries, checks, retractions, contract and files.
 
     `drop_id` may be the beginning of one.
@@ -43,10 +42,9 @@ def show(runtime: Runtime, session: Session, drop_id: str) -> dict[str, Any]:
         "retractions": _retractions(session, bound["drop_id"]),
         "contract": {
             "sha256": contract,
-            "in_force": drop["feed"] in runtime.pipeline.contracts
-            and runtime.pipeline.contract(drop["feed"]).sha256 == contract,
+            "in_force": drop["feed"] in pipeline.contracts and pipeline.contract(drop["feed"]).sha256 == contract,
         },
-        "files": _files(runtime.store, row) if row is not None else {},
+        "files": _files(store, row) if row is not None else {},
     }
 
 

@@ -11,7 +11,7 @@ def show(*, drop_id: str, root: str | None, warehouse: str | None, json: bool, q
     """What became of the drop, and everything that the ledger and the root have of it."""
     runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
     with runtime.reading() as session:
-        found = run_show(runtime, session, drop_id)
+        found = run_show(session, runtime.store, runtime.pipeline, drop_id)
     if json:
         render.as_json({"command": "show", **found})
     elif not quiet:

@@ -19,10 +19,9 @@ from typing import BinaryIO
 
 from dropledger.core.drop import Claim, FileDropped, iso
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.core.formats.extract import fitting
+from dropledger.core.ledger.files import BESIDE, fitting
 from dropledger.core.ports import Clock
 from dropledger.core.retry import Waiting, without_a_word
-from dropledger.core.steps.quarantine import BESIDE
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import claim_folder, file_errors, placed
 from dropledger.infra.local import look as local_look

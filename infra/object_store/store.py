@@ -21,10 +21,10 @@ from typing import BinaryIO
 from dropledger.core.drop import Claim, FileDropped, described, is_temporary, iso, restored
 from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Postponed
 from dropledger.core.ledger.fault import COMPLETE, meets_one_file
+from dropledger.core.ledger.files import BESIDE
 from dropledger.core.ports import Clock
 from dropledger.core.retry import Waiting, without_a_word
 from dropledger.core.steps.address import feed_of_folders
-from dropledger.core.steps.quarantine import BESIDE
 from dropledger.infra.aws.bucket import AS_OF, Bucket, Gone, Listed, moment_in, with_metadata
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import file_errors

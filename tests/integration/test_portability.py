@@ -256,7 +256,7 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         explain(session, runtime.pipeline, 11)
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, 7)
-        show(runtime, session, drop_id)
+        show(session, runtime.store, runtime.pipeline, drop_id)
         for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
             assert len(ask(session, query, 1).rows) == 1
         superseded(session, [newest])
