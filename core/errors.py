@@ -11,7 +11,7 @@ DropledgerError
     ├── Postponed           this file cannot be taken for now; others may be
     ├── OutOfTime           what was not begun yet is left for another time
     └── Busy                somebody else holds the root or the warehouse
-        └── Overtaken       somebody else was first: do it again on what is there now
+        └── Conflict       somebody else was first: do it again on what is there now
 Two more are DropledgerErrors: Unforeseen, where one file met a bug and the others are taken (exit 1), and Different,
 where what is there is not what it should be (exit 5).
 """
@@ -98,7 +98,7 @@ class Busy(Unavailable):
         self.seconds = seconds
 
 
-class Overtaken(Busy):
+class Conflict(Busy):
     """Another process has written what this one was about to write; nothing of this one's work counts."""
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 
-class Pace:
+class PublishThrottle:
     """Tells a process when to write them: at most every `seconds` of its `clock`, or, where that is None, never."""
 
     def __init__(self, seconds: float | None = 0.0, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""Waiting for what others hold, within bounds."""
+"""OnWait for what others hold, within bounds."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Waiting = Callable[[Busy], None]
+OnWait = Callable[[Busy], None]
 """Told, once for each wait that is worth a word, what is waited for and who holds it."""
 
 _WORTH_A_WORD_SECONDS = 0.5
 
 
-def without_a_word(busy: Busy) -> None:
+def silently(busy: Busy) -> None:
     """Wait and say nothing."""
     del busy
 
 
-def patiently(
-    attempt: Callable[[], T], seconds: float, waiting: Waiting = without_a_word, *, while_raised: type[Busy] = Busy
+def retry_while_busy(
+    attempt: Callable[[], T], seconds: float, on_wait: OnWait = silently, *, while_raised: type[Busy] = Busy
 ) -> T:
     """What `attempt` gives; while it raises Busy, or that kind of it, it is tried again, for as long as `seconds`.
 
@@ -42,7 +42,7 @@ def patiently(
             busy = state.outcome.exception() if state.outcome else None
             if isinstance(busy, Busy) and not told and (state.seconds_since_start or 0.0) > _WORTH_A_WORD_SECONDS:
                 told = True
-                waiting(busy)
+                on_wait(busy)
 
         attempts = Retrying(
             retry=retry_if_exception_type(while_raised),

@@ -10,7 +10,7 @@ from typing import Any
 
 from dropledger.core.drop import iso
 from dropledger.core.errors import Busy, DropledgerError, Unforeseen
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.retry import OnWait, silently
 
 
 def as_json(document: Mapping[str, Any]) -> None:
@@ -73,9 +73,9 @@ def origin(name: str, as_of: datetime, source: str, *, late: bool | None) -> Non
         line(f"{name}: as_of {cell(as_of)} is from {_ORIGINS[source]}.")
 
 
-def waiting(*, quiet: bool) -> Waiting:
+def on_wait(*, quiet: bool) -> OnWait:
     """What tells on standard error who is waited for; nothing if quiet."""
-    return without_a_word if quiet else _wait
+    return silently if quiet else _wait
 
 
 def _wait(busy: Busy) -> None:

@@ -15,12 +15,12 @@ from dropledger.core.ingest.prepare import definition_sha256, prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ports.store import Store
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.publish_throttle import Pace
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.publish_throttle import PublishThrottle
+from dropledger.core.retry import OnWait, silently
 from dropledger.handlers.settings import TOML, File, Settings, read_settings
 from dropledger.infra.duckdb.engine import ENOUGH_MEBIBYTES, matches
 from dropledger.infra.duckdb.prepared_file import PreparedFiles
-from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, Keeper
+from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, RemoteFile
 from dropledger.infra.local.private_file import copied
 from dropledger.infra.local.store import LocalStore
 
@@ -58,12 +58,12 @@ def wire(
     root: str | None = None,
     warehouse: str | None = None,
     settings: Settings | None = None,
-    waiting: Waiting = without_a_word,
+    on_wait: OnWait = silently,
     function: str = "",
 ) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
-    `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `waiting` is told
+    `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `on_wait` is told
     when something in other hands is waited for. `function` is the ARN of the function of AWS Lambda that this process
     serves, if it does.
 
@@ -79,41 +79,39 @@ def wire(
     earlier: Path | None = None
     folder: Path | None = None
     if settings.root.startswith("s3://"):
-        store, path, keeper = _in_bucket(bucket_of(settings.root), settings, pipeline, waiting)
+        store, path, remote = _in_bucket(bucket_of(settings.root), settings, pipeline, on_wait)
     else:
         folder = Path(settings.root).resolve()
-        store, path, keeper = LocalStore(folder, now, waiting, _original), folder / WAREHOUSE, None
+        store, path, remote = LocalStore(folder, now, on_wait, _copy_source), folder / WAREHOUSE, None
         earlier = folder / earlier_warehouse(pipeline)
     if settings.warehouse:
-        path, keeper, earlier = Path(settings.warehouse), None, None
+        path, remote, earlier = Path(settings.warehouse), None, None
     limit = settings.memory_limit or _limit_in_lambda()
     engine = {"memory_limit": limit} if limit else {}
     if settings.warehouse == "databricks":
-        found: Warehouse = _in_databricks(settings, pipeline, engine, waiting, function)
+        found: Warehouse = _in_databricks(settings, pipeline, engine, on_wait, function)
     else:
         found = DuckDBWarehouse(
             path.resolve(),
             pipeline.file.db_schema,
             wait_seconds=settings.wait_seconds,
             settings=engine,
-            waiting=waiting,
-            keeper=keeper,
+            on_wait=on_wait,
+            remote=remote,
             earlier=earlier,
             prepared=_prepared(settings, pipeline),
             root=folder,
         )
-    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, pace=_pace(settings))
+    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_pace(settings))
 
 
-def wire_existing(
-    *, root: str | None = None, warehouse: str | None = None, waiting: Waiting = without_a_word
-) -> Runtime:
+def wire_existing(*, root: str | None = None, warehouse: str | None = None, on_wait: OnWait = silently) -> Runtime:
     """What `wire` gives, for a root that must be there; nothing is made.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work, or there is no root.
     """
-    runtime = wire(root=root, warehouse=warehouse, waiting=waiting)
+    runtime = wire(root=root, warehouse=warehouse, on_wait=on_wait)
     runtime.store.refuse_unless_there()
     return runtime
 
@@ -142,18 +140,18 @@ def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
     return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))
 
 
-def _pace(settings: Settings) -> Pace:
+def _pace(settings: Settings) -> PublishThrottle:
     match settings.outputs:
         case "always":
-            return Pace(0.0)
+            return PublishThrottle(0.0)
         case "on_demand":
-            return Pace(None)
+            return PublishThrottle(None)
         case seconds:
-            return Pace(float(seconds))
+            return PublishThrottle(float(seconds))
 
 
 def _in_databricks(
-    settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], waiting: Waiting, function: str
+    settings: Settings, pipeline: Pipeline, engine: Mapping[str, str], on_wait: OnWait, function: str
 ) -> Warehouse:
     from dropledger.handlers.databricks_settings import read_databricks_settings
     from dropledger.infra.databricks.connection import Access
@@ -175,7 +173,7 @@ def _in_databricks(
         settings.cache.expanduser() / "databricks",
         wait_seconds=settings.wait_seconds,
         settings=engine,
-        waiting=waiting,
+        on_wait=on_wait,
         function=function,
     )
 
@@ -200,21 +198,21 @@ def _settings_file(bucket: "Bucket") -> File | None:
 
 
 def _in_bucket(
-    bucket: "Bucket", settings: Settings, pipeline: Pipeline, waiting: Waiting
-) -> tuple[Store, Path, Keeper]:
+    bucket: "Bucket", settings: Settings, pipeline: Pipeline, on_wait: OnWait
+) -> tuple[Store, Path, RemoteFile]:
     """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
     from dropledger.infra.aws.warehouse_file import S3WarehouseFile
     from dropledger.infra.object_store.store import S3Store
 
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
-    keeper = S3WarehouseFile(
-        bucket, WAREHOUSE, wait_seconds=settings.wait_seconds, waiting=waiting, earlier=earlier_warehouse(pipeline)
+    remote = S3WarehouseFile(
+        bucket, WAREHOUSE, wait_seconds=settings.wait_seconds, on_wait=on_wait, earlier=earlier_warehouse(pipeline)
     )
-    confirm = _nothing if settings.warehouse else keeper.confirm
-    return S3Store(bucket, local, now, confirm, waiting, _original), local / WAREHOUSE, keeper
+    confirm = _nothing if settings.warehouse else remote.confirm
+    return S3Store(bucket, local, now, confirm, on_wait, _copy_source), local / WAREHOUSE, remote
 
 
-def _original(dropped: FileDropped, target: Path) -> FileDropped:
+def _copy_source(dropped: FileDropped, target: Path) -> FileDropped:
     """Copy what was named by hand, from wherever it is."""
     if not dropped.uri.startswith("s3://"):
         return copied(dropped, target)

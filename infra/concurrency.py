@@ -16,13 +16,13 @@ def for_each(function: Callable[[Item], Result], items: Sequence[Item]) -> list[
         return [function(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor
 
-    waiting, found = deque(enumerate(items)), dict[int, Result]()
+    pending, found = deque(enumerate(items)), dict[int, Result]()
 
     def work() -> None:
         """Take one after the other: to hand each over to a thread costs more than most of them."""
         while True:
             try:
-                place, item = waiting.popleft()
+                place, item = pending.popleft()
             except IndexError:
                 return
             found[place] = function(item)

@@ -4,13 +4,13 @@ from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Un
 from dropledger.core.ledger.fault import as_refusal, meets_one_file
 
 
-class Refusals:
+class Failures:
     """What is known of files that could not be taken, by their addresses."""
 
     def __init__(self) -> None:
         self._found: dict[str, DropledgerError] = {}
 
-    def note(self, uri: str, error: Exception) -> None:
+    def add(self, uri: str, error: Exception) -> None:
         """Remember why a file cannot be taken from where it lies.
 
         Raises:
@@ -36,7 +36,7 @@ class Refusals:
         """Begin anew: what was not told was of an attempt that counts no more."""
         self._found.clear()
 
-    def told(self) -> DropledgerError | None:
+    def summary(self) -> DropledgerError | None:
         """The one to see to first, which says how many others there are, and forget them; None where there are none."""
         found = sorted(self._found.items(), key=lambda refusal: (refusal[1].exit_code, refusal[0]))
         self.forget()

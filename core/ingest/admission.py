@@ -85,7 +85,7 @@ def admit(
     return admission.quarantine(refusal or DataRefused("unreadable", "the file cannot be read"), validated)
 
 
-def credit_newest(
+def attribute_to_last(
     session: Session, outcomes: Sequence[Outcome], refreshed: Sequence[Refreshed], results: Sequence[CheckResult]
 ) -> tuple[list[Outcome], Drop | None]:
     """Book what was computed and checked for several drops on the last one that was accepted, given beside them all."""
@@ -113,7 +113,7 @@ def compute_marts(
     runtime.touched.note(session, refreshed, more_to_come=False)
     found = examine(session, [checks.history_check(session, contract) for contract in contracts], refreshed)
     checks.refuse_failed(found.results)
-    credited, newest = credit_newest(session, outcomes, found.refreshed, found.results)
+    credited, newest = attribute_to_last(session, outcomes, found.refreshed, found.results)
     if newest is not None:
         stage_changes(runtime, session, newest, found.refreshed)
     return credited
@@ -128,7 +128,7 @@ def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Seq
         if found.mart.file.changes and found.filled:
             runtime.store.staged(drop.claim.claim_id, INITIAL).touch()
         elif found.mart.file.changes:
-            texts = marts.texts_to_make_harmless(session, runtime.pipeline, found.mart)
+            texts = marts.texts_to_escape(session, runtime.pipeline, found.mart)
             select = marts.changes_select(found.mart, all_rows=found.whole, texts=texts)
             session.export(select, runtime.store.staged(drop.claim.claim_id, CHANGES))
 

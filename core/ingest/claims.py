@@ -18,10 +18,10 @@ _BATCH_DROPS = 200
 _BATCH_BYTES = 512 << 20
 
 
-def with_waiting(runtime: Runtime) -> Runtime:
+def with_claimed(runtime: Runtime) -> Runtime:
     """The runtime, aware of the claims that an earlier process left; they are not processed by this."""
     drops, _ = claimed(runtime, ())
-    return replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
+    return replace(runtime, claimed={drop.sha256: drop.claim.path for drop in drops})
 
 
 def claimed(runtime: Runtime, dropped: Sequence[FileDropped]) -> tuple[list[Drop], list[Outcome]]:

@@ -25,7 +25,7 @@ from dropledger.core.sql.text import quoted, statement
 from dropledger.core.steps import checks, guards
 from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckResult
-from dropledger.core.steps.history import Folded, weave_observed
+from dropledger.core.steps.history import Folded, merge_observed
 from dropledger.core.steps.validate import Validated, parent_fragments, staging_counts
 
 FEWEST = 5
@@ -123,7 +123,7 @@ def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequen
         if drop.extract is not None
         and drop.refusal is None
         and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
-        and drop.extract.layout.straight
+        and drop.extract.layout.line_per_row
         and drop.extract.layout.row_cells is None
         and drop.text_bytes <= _LARGEST_BYTES
     ]
@@ -174,8 +174,8 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
         ],
     )
     fragments = {**feed_fragments(contract), "together": quoted(_rows_of(contract))}
-    session.scratch("_dl_woven_observation", statement("micro_batch_observation", fragments))
-    opened, closed = weave_observed(session, contract)
+    session.scratch("_dl_merged_observation", statement("micro_batch_observation", fragments))
+    opened, closed = merge_observed(session, contract)
     span = members[0].drop.as_of.moment, members[-1].drop.as_of.moment
     bulk.note(session, contract, Folded(opened, closed, *span))
     folded = _folded(session, members)

@@ -12,7 +12,7 @@ from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError, DataRefused
 from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest import micro_batch
-from dropledger.core.ingest.admission import admit, compute_marts, credit_newest
+from dropledger.core.ingest.admission import admit, attribute_to_last, compute_marts
 from dropledger.core.ingest.bulk import Bulk
 from dropledger.core.ingest.claims import batches, claimed, set_drop_apart
 from dropledger.core.ingest.micro_batch import MicroBatch, admit_micro_batch
@@ -21,7 +21,7 @@ from dropledger.core.ledger import ledger
 from dropledger.core.ledger.fault import meets_one_file
 from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ledger.ledger import Delivered
-from dropledger.core.ledger.outcome import Outcome, Untaken
+from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.ledger.retractions import retracted
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
@@ -37,31 +37,31 @@ AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included; fewer of them where time runs out."""
 
 
-def process(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
-    """Take drops through the pipeline, after whatever an earlier process left unfinished; `tell` each outcome.
+def process(runtime: Runtime, dropped: Sequence[FileDropped], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take drops through the pipeline, after what an earlier process left unfinished; `on_outcome` gets each outcome.
 
     Drops that wait together are taken in order of as_of, parents before children.
 
     Raises:
         Busy: the root or the warehouse stayed in other hands for `wait_seconds`; no drop is lost.
         OutOfTime: the runtime told to stop; drops of which no outcome was told were not begun, and are where they were.
-        Untaken: a file could not be taken from where it lies; the others were.
+        PartialFailure: a file could not be taken from where it lies; the others were.
     """
-    outcomes, note = gathered(tell)
+    outcomes, note = collecting(on_outcome)
 
     def work() -> None:
         runtime.refuse_lost()
-        settle(runtime, dropped, note)
+        run_pending(runtime, dropped, note)
         if not any(outcome.taken for outcome in outcomes) and runtime.warehouse.exists():
             with runtime.session() as session:
                 publish_committed(runtime, session)
-        tell_refused(runtime, outcomes)
+        raise_partial_failure(runtime, outcomes)
 
     runtime.alone(work)
     return outcomes
 
 
-def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[Outcome], None]]:
+def collecting(on_outcome: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[Outcome], None]]:
     """A list of all outcomes that are told from now on, and how to tell one; it outlives work that begins again."""
     outcomes: list[Outcome] = []
     untaken: set[tuple[str, str | None]] = set()
@@ -73,26 +73,26 @@ def gathered(tell: Callable[[Outcome], None]) -> tuple[list[Outcome], Callable[[
         if not outcome.taken:
             untaken.add(content)
         outcomes.append(outcome)
-        tell(outcome)
+        on_outcome(outcome)
 
     return outcomes, note
 
 
-def tell_refused(runtime: Runtime, outcomes: Sequence[Outcome]) -> None:
+def raise_partial_failure(runtime: Runtime, outcomes: Sequence[Outcome]) -> None:
     """Stop where files could not be taken from where they lie, now that the others are.
 
     Raises:
-        Untaken: with the outcomes of the others.
+        PartialFailure: with the outcomes of the others.
     """
     refused = runtime.store.refused()
     if refused is not None:
-        raise Untaken(refused, outcomes)
+        raise PartialFailure(refused, outcomes)
 
 
-def settle(
+def run_pending(
     runtime: Runtime,
     dropped: Sequence[FileDropped] = (),
-    tell: Callable[[Outcome], None] = lambda _: None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
     admit_all: AdmitAll | None = None,
 ) -> None:
     """What `process` does, for a caller who holds the root; `admit_all` admits a batch in another way than usual."""
@@ -101,24 +101,24 @@ def settle(
         return
 
     def take(session: Session, batch: Sequence[Drop]) -> Sequence[Drop]:
-        return _take(runtime, session, batch, admit_all or _admit_all, tell)
+        return _take(runtime, session, batch, admit_all or _admit_all, on_outcome)
 
     with runtime.session() as session:
         # The warehouse is open before any file is taken: who is told to try again finds all files where they were.
         drops, apart = claimed(runtime, dropped)
         for outcome in apart:
-            tell(outcome)
+            on_outcome(outcome)
         _discard_uncommitted(runtime, session, [*drops, *(outcome.drop for outcome in apart)])
-        runtime = replace(runtime, waiting={drop.sha256: drop.claim.path for drop in drops})
+        runtime = replace(runtime, claimed={drop.sha256: drop.claim.path for drop in drops})
         ahead = batches(drops)
         first = next(ahead, [])
         left = first if not first or runtime.stop() else take(session, first)
-    _take_one_by_one(runtime, left, tell)
+    _take_one_by_one(runtime, left, on_outcome)
     for batch in ahead:  # others may read the warehouse in between
         runtime.refuse_when_out_of_time()
         with runtime.session() as session:
             left = take(session, batch)
-        _take_one_by_one(runtime, left, tell)
+        _take_one_by_one(runtime, left, on_outcome)
 
 
 def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Drop]) -> None:
@@ -135,7 +135,11 @@ def _discard_uncommitted(runtime: Runtime, session: Session, drops: Sequence[Dro
 
 
 def _take(
-    runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll, tell: Callable[[Outcome], None]
+    runtime: Runtime,
+    session: Session,
+    batch: Sequence[Drop],
+    admit_all: AdmitAll,
+    on_outcome: Callable[[Outcome], None],
 ) -> Sequence[Drop]:
     """Admit a batch in one transaction, then publish and put the files in their place.
 
@@ -143,7 +147,7 @@ def _take(
     that it alone is quarantined or set apart. Those are given back too that were not begun, as time ran out.
     """
     if len(batch) == 1:
-        tell(_take_alone(runtime, session, batch[0], admit_all))
+        on_outcome(_take_alone(runtime, session, batch[0], admit_all))
         return ()
     try:
         outcomes = _admitted(runtime, session, batch, admit_all)
@@ -152,19 +156,19 @@ def _take(
             return batch
         raise
     for outcome in _complete(runtime, session, outcomes):
-        tell(outcome)
+        on_outcome(outcome)
     begun = {outcome.drop.claim.claim_id for outcome in outcomes}
     return [drop for drop in batch if drop.claim.claim_id not in begun]
 
 
-def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], tell: Callable[[Outcome], None]) -> None:
+def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], on_outcome: Callable[[Outcome], None]) -> None:
     left = deque(drops)
     while left:
         runtime.refuse_when_out_of_time()
         with runtime.session() as session:
             while left and not runtime.stop():
                 outcome = _take_alone(runtime, session, left.popleft(), _admit_all)
-                tell(outcome)
+                on_outcome(outcome)
                 if outcome.failure is not None:
                     break  # an engine that has met an error of its own does nothing more: the others get another
 
@@ -257,7 +261,7 @@ def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> li
         runtime.touched.note(session, refreshed, more_to_come=False)
         found = examine(session, [], refreshed)
         checks.refuse_failed(found.results)
-        outcomes, _ = credit_newest(session, outcomes, found.refreshed, found.results)
+        outcomes, _ = attribute_to_last(session, outcomes, found.refreshed, found.results)
     return outcomes
 
 
@@ -286,9 +290,9 @@ def publish_committed(
         newest = ledger.newest(session)
         if newest is None and not runtime.store.exists(MANIFEST):
             return
-    whole = runtime.pace.due
+    whole = runtime.throttle.due
     if not whole:
-        runtime.pace.put_off()
+        runtime.throttle.put_off()
     if drops or whole or taken_back:
         for drop_id in [] if current else retracted(session):
             for name in artifacts_of(drop_id):
@@ -303,7 +307,7 @@ def publish_committed(
             if current != whole or sha256:
                 ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
     if whole:
-        runtime.pace.written()
+        runtime.throttle.written()
 
 
 def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:

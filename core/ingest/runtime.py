@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import NoLedger, OutOfTime, Overtaken
+from dropledger.core.errors import Conflict, NoLedger, OutOfTime
 from dropledger.core.ingest.prepare import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
 from dropledger.core.ports import Clock
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.publish_throttle import Pace
-from dropledger.core.retry import patiently
+from dropledger.core.publish_throttle import PublishThrottle
+from dropledger.core.retry import retry_while_busy
 from dropledger.core.steps.archive import Archive
 from dropledger.core.steps.marts import Touched
 from dropledger.core.steps.publish import published_pipeline
@@ -32,7 +32,7 @@ def never() -> bool:
 class Runtime:
     """What the pipeline runs on; put together by dropledger.handlers.wiring.
 
-    `pace` says when the marts' whole artifacts are written. `waiting` has the claimed files, by the SHA-256 of
+    `throttle` says when the marts' whole artifacts are written. `claimed` has the claimed files, by the SHA-256 of
     their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
     tried again by the next one. `touched` has the keys of marts that the last transaction computed. `stop` is asked
     between two drops whether time has run out, so that no other is begun. `asks_together` is whether the checks of a
@@ -44,8 +44,8 @@ class Runtime:
     warehouse: Warehouse
     clock: Clock
     wait_seconds: float = 30.0
-    pace: Pace = field(default_factory=Pace)
-    waiting: Mapping[str, Path] = field(default_factory=dict)
+    throttle: PublishThrottle = field(default_factory=PublishThrottle)
+    claimed: Mapping[str, Path] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     touched: Touched = field(default_factory=Touched)
     stop: Callable[[], bool] = never
@@ -54,7 +54,7 @@ class Runtime:
     @property
     def archive(self) -> Archive:
         """Where the files of earlier drops are read again."""
-        return Archive(self.store, self.pipeline, self.waiting)
+        return Archive(self.store, self.pipeline, self.claimed)
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.
@@ -67,7 +67,7 @@ class Runtime:
             with self.store.exclusive(self.wait_seconds):
                 return work()
 
-        return patiently(attempt, self.wait_seconds, while_raised=Overtaken)
+        return retry_while_busy(attempt, self.wait_seconds, while_raised=Conflict)
 
     def refuse_when_out_of_time(self) -> None:
         """Stop before another drop is begun.

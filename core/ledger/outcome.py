@@ -89,7 +89,7 @@ class Outcome:
         }
 
 
-class Untaken(DropledgerError):
+class PartialFailure(DropledgerError):
     """Files that could not be taken from where they lie; `outcomes` are those of the others.
 
     It leaves with the code of the error that kept the first of them, which is its cause.

@@ -1,7 +1,7 @@
 """Backfill: many old extracts, in any order, folded together.
 
 A late drop has to consult what later drops observed, and doing so for hundreds of old extracts would read the
-later ones hundreds of times. So the feed's history is wound back to the first of the old extracts, and old and
+later ones hundreds of times. So the feed's history is truncated to the first of the old extracts, and old and
 archived ones are folded again in order of as_of, each a plain step; the marts are computed once, at the end.
 """
 
@@ -14,7 +14,7 @@ from dropledger.core.drop import FileDropped
 from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ingest.admission import admit, compute_marts
 from dropledger.core.ingest.bulk import Bulk
-from dropledger.core.ingest.run import gathered, settle, tell_refused
+from dropledger.core.ingest.run import collecting, raise_partial_failure, run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.outcome import Outcome
@@ -27,43 +27,43 @@ from dropledger.core.steps.late_arrivals import others_since
 from dropledger.core.steps.validate import validate
 
 
-def backfill(runtime: Runtime, dropped: Sequence[FileDropped], tell: Callable[[Outcome], None]) -> list[Outcome]:
-    """Take many files through the pipeline, few transactions for all of them; `tell` each outcome.
+def backfill(runtime: Runtime, dropped: Sequence[FileDropped], on_outcome: Callable[[Outcome], None]) -> list[Outcome]:
+    """Take many files through the pipeline, few transactions for all of them; `on_outcome` gets each outcome.
 
     Raises:
         Busy: the root or the warehouse stayed in other hands; no drop is lost.
-        Untaken: a file could not be taken from where it lies; the others were.
+        PartialFailure: a file could not be taken from where it lies; the others were.
     """
-    outcomes, note = gathered(tell)
+    outcomes, note = collecting(on_outcome)
 
     def work() -> None:
-        settle(runtime, dropped, note, admit_in_any_order)
-        tell_refused(runtime, outcomes)
+        run_pending(runtime, dropped, note, admit_in_any_order)
+        raise_partial_failure(runtime, outcomes)
 
     runtime.alone(work)
     return outcomes
 
 
 def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
-    """Admit a batch in the transaction at hand, each feed's history wound back once, marts computed once."""
+    """Admit a batch in the transaction at hand, each feed's history truncated once, marts computed once."""
     pipeline = runtime.pipeline
     moment_before = marts.moment(session)
     no_changes(session, pipeline.contracts.values())
     bulk = Bulk()
-    archived = {feed: _wind_back(runtime, session, feed, batch, bulk) for feed in pipeline.feed_order}
+    archived = {feed: _truncate_history(runtime, session, feed, batch, bulk) for feed in pipeline.feed_order}
     outcomes = []
     for drop in batch:
-        waiting = archived.get(drop.feed, [])
-        while waiting and waiting[0][0].as_of.moment <= drop.as_of.moment:
-            _fold_archived(session, *waiting.pop(0), bulk)
+        later = archived.get(drop.feed, [])
+        while later and later[0][0].as_of.moment <= drop.as_of.moment:
+            _fold_archived(session, *later.pop(0), bulk)
         outcomes.append(admit(runtime, session, drop, bulk=bulk))
-    for waiting in archived.values():
-        for extract, sequence in waiting:
+    for later in archived.values():
+        for extract, sequence in later:
             _fold_archived(session, extract, sequence, bulk)
     return compute_marts(runtime, session, bulk, outcomes, moment_before)
 
 
-def _wind_back(
+def _truncate_history(
     runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], bulk: Bulk
 ) -> list[tuple[Extract, int]]:
     """Cut a feed's history off where the first late drop of the batch begins; the extracts to fold again behind it.

@@ -7,12 +7,12 @@ from pathlib import Path
 from dropledger.core.drop import iso
 from dropledger.core.errors import ConfigurationError, DataRefused
 from dropledger.core.ingest.prepare import prepare
-from dropledger.core.ingest.run import publish_committed, settle
+from dropledger.core.ingest.run import publish_committed, run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.operations.replay import refuse_unless_there
 from dropledger.core.ports.session import Session
-from dropledger.core.publish_throttle import Pace
+from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.core.sql.text import literal, quoted
 from dropledger.core.steps.history import all_changed
 from dropledger.core.steps.marts import refresh
@@ -36,12 +36,12 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
     with runtime.reading():
         pass  # an older ledger, or one of another pipeline, is told before anything is copied
     with runtime.store.exclusive(runtime.wait_seconds, looking=True):
-        copy = runtime.warehouse.aside("exporting", copied=True)
+        copy = runtime.warehouse.staging_copy("exporting", copied=True)
         try:
             with copy.session() as session:
                 prepare(session, runtime.pipeline)
                 with session.transaction():
-                    _wind_back(session, runtime, as_of)
+                    _truncate_history(session, runtime, as_of)
                 return export_marts(session, runtime.pipeline, folder)
         finally:
             copy.remove()
@@ -57,12 +57,12 @@ def export_again(runtime: Runtime) -> list[str]:
     refuse_unless_there(runtime.warehouse)
 
     def work() -> None:
-        settle(runtime)
+        run_pending(runtime)
         with runtime.session() as session:
             _refuse_part(runtime, session)
             with session.transaction(single=True):
                 ledger.mark_artifacts(session, current=False)
-            publish_committed(replace(runtime, pace=Pace()), session)
+            publish_committed(replace(runtime, throttle=PublishThrottle()), session)
 
     runtime.alone(work)
     return sorted(f"outputs/{name}" for name in artifact_names(runtime.pipeline))
@@ -100,7 +100,7 @@ def refuse_before_first_drop(runtime: Runtime, as_of: datetime) -> None:
         )
 
 
-def _wind_back(session: Session, runtime: Runtime, moment: datetime) -> None:
+def _truncate_history(session: Session, runtime: Runtime, moment: datetime) -> None:
     pipeline = runtime.pipeline
     for feed in pipeline.contracts:
         history = quoted(f"history_{feed}")

@@ -1,7 +1,7 @@
 """Moving a ledger to another warehouse: rebuilt there from the archive, and held against the one that it comes from."""
 
 from dropledger.core.errors import ConfigurationError
-from dropledger.core.ingest.claims import with_waiting
+from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.replay import Progress, Selection, rebuild, refuse_unless_there
 from dropledger.core.operations.verify import Verified, compare
@@ -19,7 +19,7 @@ def migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: int
         DataRefused: a drop can no longer be read under its contract, or a check fails.
         Unavailable: an archived file is missing or was changed.
     """
-    return runtime.alone(lambda: _migrate(with_waiting(runtime), target, progress, sample))
+    return runtime.alone(lambda: _migrate(with_claimed(runtime), target, progress, sample))
 
 
 def _migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: int) -> Verified:
@@ -34,11 +34,11 @@ def _migrate(runtime: Runtime, target: Warehouse, progress: Progress, sample: in
             why="a migration never writes over one",
             hint="let DATABRICKS_SCHEMA name another schema, or drop that one",
         )
-    rebuilt = target.aside("migrating")
+    rebuilt = target.staging_copy("migrating")
     drops = rebuild(runtime, rebuilt, Selection(), progress)
     verified = compare(runtime, rebuilt, drops, sample)
     if verified.differences:
         rebuilt.remove()
     else:
-        target.put_in_place(rebuilt, "previous")
+        target.swap_in(rebuilt, "previous")
     return verified

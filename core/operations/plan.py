@@ -11,7 +11,7 @@ from dropledger.core.contracts.pipeline_spec import Mart
 from dropledger.core.drop import Claim, FileDropped
 from dropledger.core.errors import DataRefused
 from dropledger.core.ingest.admission import admit
-from dropledger.core.ingest.claims import with_waiting
+from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.ledger import Delivered
@@ -69,7 +69,7 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
     """
     drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
     with runtime.store.exclusive(runtime.wait_seconds, looking=True):
-        with copied(with_waiting(runtime)) as (beside, session):
+        with copied(with_claimed(runtime)) as (beside, session):
             before = {mart.name: keep(session, mart) for mart in measured(runtime)}
             try:
                 with session.transaction():
@@ -98,7 +98,7 @@ def copied(runtime: Runtime) -> Iterator[tuple[Runtime, Session]]:
     """
     refuse_lost_warehouse(runtime.store, runtime.warehouse)
     with runtime.store.temporary() as folder:
-        copy = runtime.warehouse.aside("planning", copied=True)
+        copy = runtime.warehouse.staging_copy("planning", copied=True)
         try:
             with copy.session() as session:
                 prepare(session, runtime.pipeline)

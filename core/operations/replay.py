@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dropledger.core.errors import ConfigurationError, DataRefused
-from dropledger.core.ingest.claims import with_waiting
+from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import prepare
-from dropledger.core.ingest.run import publish_committed, settle
+from dropledger.core.ingest.run import publish_committed, run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import LedgerRow
@@ -79,7 +79,7 @@ def replay(runtime: Runtime, selection: Selection, into: str | None, progress: P
             why="the live ledger would forget the drops that were left out",
             hint="say where the result goes: --into PATH",
         )
-    return runtime.alone(lambda: _replay(with_waiting(runtime), selection, into, progress))
+    return runtime.alone(lambda: _replay(with_claimed(runtime), selection, into, progress))
 
 
 def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: Progress) -> Replayed:
@@ -95,10 +95,10 @@ def _replay(runtime: Runtime, selection: Selection, into: str | None, progress: 
         raise ConfigurationError(
             f"{into} exists", why="a replay never writes over a warehouse", hint="name another path, or delete it"
         )
-    rebuilt = target.aside("rebuilding")
+    rebuilt = target.staging_copy("rebuilding")
     drops = rebuild(runtime, rebuilt, selection, progress)
     if into is not None:
-        target.put_in_place(rebuilt, "previous")
+        target.swap_in(rebuilt, "previous")
         return Replayed(drops, target.location, in_place=False)
     _put_in_place(runtime, rebuilt)
     return Replayed(drops, live.location, in_place=True)
@@ -111,18 +111,18 @@ def _recover(runtime: Runtime, into: str | None, progress: Progress) -> Replayed
             why="no ledger says which drops there were, and when",
             hint="restore it from a backup, or rebuild it first: dropledger replay without options",
         )
-    rebuilt = runtime.warehouse.aside("rebuilding")
+    rebuilt = runtime.warehouse.staging_copy("rebuilding")
     drops = recover(runtime, rebuilt, progress)
     _put_in_place(runtime, rebuilt)
     return Replayed(drops, runtime.warehouse.location, in_place=True, recovered=True)
 
 
 def _put_in_place(runtime: Runtime, rebuilt: Warehouse) -> None:
-    previous = runtime.warehouse.put_in_place(rebuilt, "previous")
+    previous = runtime.warehouse.swap_in(rebuilt, "previous")
     with runtime.session() as session:
         publish_committed(runtime, session)
     previous.remove()
-    settle(runtime)
+    run_pending(runtime)
 
 
 def refuse_unless_there(live: Warehouse) -> None:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.errors import ConfigurationError, DataRefused
-from dropledger.core.ingest.claims import with_waiting
+from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import empty_source
-from dropledger.core.ingest.run import publish_committed, settle
+from dropledger.core.ingest.run import publish_committed, run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger, retractions
 from dropledger.core.ledger.ledger import LedgerRow, Status
@@ -21,7 +21,7 @@ from dropledger.core.sql.text import statement
 from dropledger.core.steps import checks, marts
 from dropledger.core.steps.archive import archived_extract, extract_in_history
 from dropledger.core.steps.examine import examine
-from dropledger.core.steps.history import no_changes, weave
+from dropledger.core.steps.history import merge_late_arrivals, no_changes
 from dropledger.core.steps.late_arrivals import archived_observations, others_since, read_archived
 from dropledger.core.steps.validate import validate
 from dropledger.core.views.drops import find_drop
@@ -78,7 +78,7 @@ def _changed(
 
     def work() -> None:
         if not done:
-            settle(runtime)
+            run_pending(runtime)
             with runtime.session() as session:
                 publish_committed(runtime, session)  # what a process has left that was killed here
                 row = allowed(session, find_drop(session, drop_id)["drop_id"])
@@ -99,7 +99,7 @@ def plan_retraction(runtime: Runtime, drop_id: str, largest: int = 10) -> Retrac
         As `retract`.
     """
     with runtime.store.exclusive(runtime.wait_seconds, looking=True):
-        with copied(with_waiting(runtime)) as (beside, session):
+        with copied(with_claimed(runtime)) as (beside, session):
             before = {marts.name: keep(session, marts) for marts in measured(runtime)}
             row = _retractable(session, find_drop(session, drop_id)["drop_id"])
             with session.transaction():
@@ -139,7 +139,7 @@ def _restorable(session: Session, drop_id: str) -> LedgerRow:
 def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
-    _concern(session, contract, row, complete=complete, any_may_matter=shares)
+    _find_affected_keys(session, contract, row, complete=complete, any_may_matter=shares)
     if complete and shares:
         _concern_hidden_keys(runtime, session, row)
     counts = _weave_concerned(runtime, session, contract, but=row.drop_id)
@@ -153,7 +153,7 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -
 def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     # It has no version yet by which to tell what matters.
-    _concern(session, contract, row, complete=complete, any_may_matter=True)
+    _find_affected_keys(session, contract, row, complete=complete, any_may_matter=True)
     retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
     counts = _weave_concerned(runtime, session, contract)
     restored = _conclude(runtime, session, row, counts, moment_before)
@@ -175,11 +175,13 @@ def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple
     return contract, moment_before, read_archived(session, extract, row.sequence)
 
 
-def _concern(session: Session, contract: Contract, row: LedgerRow, *, complete: bool, any_may_matter: bool) -> None:
-    """Set up `_dl_concerned` with the keys whose timeline the drop may change, by its rows and those that it lacks."""
+def _find_affected_keys(
+    session: Session, contract: Contract, row: LedgerRow, *, complete: bool, any_may_matter: bool
+) -> None:
+    """Set up `_dl_affected_key` with the keys whose timeline the drop may change: its own and those that it lacks."""
     session.scratch(
-        "_dl_concerned",
-        statement("concerned", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
+        "_dl_affected_key",
+        statement("affected_keys", {**feed_fragments(contract), "closes_missing": "TRUE" if complete else "FALSE"}),
         {
             "drop_id": row.drop_id,
             "sequence": row.sequence,
@@ -213,28 +215,28 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
         if extract.as_of.moment == row.as_of:
             read_archived(session, extract, sequence)
             session.execute(
-                f"""INSERT INTO _dl_concerned ({fragments["key"]}, changed_from)
+                f"""INSERT INTO _dl_affected_key ({fragments["key"]}, changed_from)
                 SELECT DISTINCT {fragments["o_key"]}, o._effective_at
                 FROM _dl_parsed_again AS o
                 WHERE o._valid
-                    AND NOT EXISTS (SELECT 1 FROM _dl_concerned AS h WHERE {fragments["same_key"]})"""
+                    AND NOT EXISTS (SELECT 1 FROM _dl_affected_key AS h WHERE {fragments["same_key"]})"""
             )
 
 
 def _first_concerned(session: Session) -> datetime | None:
-    row = session.query("SELECT min(changed_from) AS first_change FROM _dl_concerned")[0]
+    row = session.query("SELECT min(changed_from) AS first_change FROM _dl_affected_key")[0]
     first: datetime | None = row["first_change"]
     return first
 
 
 def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, but: str = "") -> tuple[int, int]:
-    """Rebuild the timelines of the keys in `_dl_concerned` from what the archive says; the drop `but` is left out."""
+    """Rebuild the timelines of the keys in `_dl_affected_key` from the archive; the drop `but` is left out."""
     since = _first_concerned(session)
     if since is None:
         return 0, 0
     fragments = feed_fragments(contract)
     session.scratch(
-        "_dl_woven_observation",
+        "_dl_merged_observation",
         f"""SELECT
             {fragments["columns"]},
             valid_from AS _effective_at,
@@ -246,7 +248,7 @@ def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, 
         WHERE FALSE""",
     )
     archived_observations(session, runtime.archive, but=but)(contract, since)
-    return weave(session, contract)
+    return merge_late_arrivals(session, contract)
 
 
 def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dropledger.core.ingest.claims import with_waiting
+from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.operations.replay import Progress, Selection, rebuild
@@ -57,14 +57,14 @@ def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
         DataRefused: a drop can no longer be read under its contract.
     """
     with runtime.store.exclusive(runtime.wait_seconds, looking=True):
-        runtime = with_waiting(runtime)
+        runtime = with_claimed(runtime)
         refuse_lost_warehouse(runtime.store, runtime.warehouse)
         if not runtime.warehouse.exists():
             return Verified(0, (), (), ())
         files, wanting = _files(runtime)  # which brings an older ledger to the form of what it is held against
         if wanting:
             return Verified(0, (), (), (), files)
-        rebuilt = runtime.warehouse.aside("verifying")
+        rebuilt = runtime.warehouse.staging_copy("verifying")
         try:
             drops = rebuild(runtime, rebuilt, Selection(), progress)
             return replace(compare(runtime, rebuilt, drops, sample), files=files)
@@ -76,9 +76,9 @@ def _files(runtime: Runtime) -> tuple[tuple[FileDifference, ...], bool]:
     """What is wrong with archive and outputs, and whether that keeps the archive from being folded again."""
     store = runtime.store
     with runtime.sound_reading() as session:
-        waiting = in_work(store, session)
-        in_archive = archive_differences(store, session, waiting)
-        changed = changed_files(store, ledger.archived(session), waiting)
+        unarchived = in_work(store, session)
+        in_archive = archive_differences(store, session, unarchived)
+        changed = changed_files(store, ledger.archived(session), unarchived)
         wanting = bool(changed) or any(found.missing for found in in_archive)
         return (*in_archive, *changed, *artifact_differences(store, session)), wanting
 

@@ -44,7 +44,7 @@ class Layout:
     has_long_lines: bool = False
 
     @property
-    def straight(self) -> bool:
+    def line_per_row(self) -> bool:
         """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
         plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
         return plain and self.row_cells in {None, self.width}
@@ -135,7 +135,7 @@ class Session(Protocol):
         """Take one or more small delimited files of the same columns as scratch `source`.
 
         It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
-        which some line is no row is left out. All must be `straight`, and rows be let have empty cells more.
+        which some line is no row is left out. All must be `line_per_row`, and rows be let have empty cells more.
         """
         ...
 
@@ -143,7 +143,7 @@ class Session(Protocol):
         """Put a select over the rows of `source`, one for one, in scratch `into`; the number of rows read.
 
         The select passes `_line` on, which then is the 1-based line of the file where the row begins. Scratch
-        `<source>_misshapen` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
+        `<source>_malformed` gets `_line, rule, reason, raw` of the rows that have not the shape of the header. A file
         that cannot be read leaves an open transaction usable.
 
         Raises:

@@ -45,7 +45,7 @@ class Store(Protocol):
         ...
 
     @property
-    def lands_whole(self) -> bool:
+    def atomic_uploads(self) -> bool:
         """Whether what lies in the inbox is complete, as objects are; files may still be written to."""
         ...
 
@@ -118,7 +118,7 @@ class Store(Protocol):
         """Delete `name` under the root, if it is there."""
         ...
 
-    def waiting(self) -> dict[str, int]:
+    def backlog(self) -> dict[str, int]:
         """How many files lie in inbox, work and quarantine (reasons and refused rows not counted)."""
         ...
 

@@ -32,11 +32,11 @@ class Warehouse(Protocol):
         """Make sure that it is still as the session at hand has found or left it.
 
         Raises:
-            Overtaken: another process has written it since.
+            Conflict: another process has written it since.
         """
         ...
 
-    def aside(self, label: str, *, copied: bool = False) -> "Warehouse":
+    def staging_copy(self, label: str, *, copied: bool = False) -> "Warehouse":
         """Another warehouse beside this one, empty or with the same content; what a killed process left there goes.
 
         With `copied` the caller must hold the root, so that nobody writes meanwhile.
@@ -47,11 +47,11 @@ class Warehouse(Protocol):
         """A warehouse of the same kind elsewhere."""
         ...
 
-    def put_in_place(self, rebuilt: "Warehouse", keep_as: str) -> "Warehouse":
+    def swap_in(self, rebuilt: "Warehouse", keep_as: str) -> "Warehouse":
         """Let a rebuilt warehouse take this one's place in one step; the one before, kept under the label.
 
         Raises:
-            Overtaken: another process has written to this one since the other was made beside it.
+            Conflict: another process has written to this one since the other was made beside it.
             Unavailable: the rebuilt one is not whole.
         """
         ...

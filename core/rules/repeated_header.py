@@ -43,7 +43,7 @@ def unless_header(contract: Contract) -> list[str]:
     return [f"NOT coalesce({_is_repeated(contract)} OR {_names_all(contract)}, FALSE)"]
 
 
-def misshapen_rule(contract: Contract) -> tuple[str, str]:
+def malformed_rule(contract: Contract) -> tuple[str, str]:
     """Rule and reason of a row, by `rule`, `reason` and `raw`, which may be a header of another shape."""
     text = f"translate(lower(raw), {literal(_BLANKS.replace(_TAB, ''))}, '')"
     named = {

@@ -4,12 +4,12 @@ SELECT
     m.drop_id,
     (
         SELECT count(*)
-        FROM _dl_woven AS opened
+        FROM _dl_merged AS opened
         WHERE opened.drop_id = m.drop_id
     ) AS opened,
     (
         SELECT count(*)
-        FROM _dl_woven AS closed
+        FROM _dl_merged AS closed
         WHERE closed.valid_to = m.as_of
     ) AS closed
 FROM _dl_micro_batch AS m

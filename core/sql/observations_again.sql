@@ -1,4 +1,4 @@
--- What an archived drop observed of the concerned keys at or behind the time from which they change. Of rows alike the
+-- What an archived drop observed of the affected keys at or behind the time from which they change. Of rows alike the
 -- first stands for all, as it did then: where it was refused, the others are no observation either.
 WITH alike AS (
     SELECT
@@ -8,7 +8,7 @@ WITH alike AS (
         o._line,
         row_number() OVER (PARTITION BY ${o_observed}, o._effective_at, o._absent ORDER BY o._line) AS _place
     FROM _dl_parsed_again AS o
-    INNER JOIN _dl_concerned AS h
+    INNER JOIN _dl_affected_key AS h
         ON ${same_key}
         AND o._effective_at >= h.changed_from
     WHERE o._valid

@@ -51,7 +51,7 @@ def differs(names: Iterable[str], left: str, right: str) -> str:
     return f"({pairs})" if pairs else "FALSE"
 
 
-def harmless(text: str) -> str:
+def escape_formula(text: str) -> str:
     """A text that no spreadsheet program runs as a formula: behind an apostrophe where it begins like one."""
     begins_like_one = literal("^[-=+@\t\r]")
     return f"CASE WHEN regexp_like({text}, {begins_like_one}) THEN concat({literal(chr(39))}, {text}) ELSE {text} END"
@@ -72,7 +72,7 @@ def statement(name: str, fragments: Mapping[str, str] | None = None) -> str:
     return Template(_text(name)).substitute(fragments or {})
 
 
-def whole(sql: str) -> str:
+def full_refresh(sql: str) -> str:
     """A statement without what keeps it to the rows touched: the text between `/* incremental */` and `/* end */`."""
     return _INCREMENTAL.sub("", sql)
 

@@ -20,12 +20,12 @@ from dropledger.core.steps.intake import read_again
 class Archive:
     """Where the files of earlier drops are read again.
 
-    `waiting` has the claimed files, by the SHA-256 of their bytes, that are not in the archive yet.
+    `claimed` has the claimed files, by the SHA-256 of their bytes, that are not in the archive yet.
     """
 
     store: Store
     pipeline: Pipeline
-    waiting: Mapping[str, Path]
+    claimed: Mapping[str, Path]
 
     def path_of(self, row: LedgerRow) -> Path:
         """Where the bytes of a drop can be read: in its claim, if it waits to be archived, else in the archive.
@@ -33,7 +33,7 @@ class Archive:
         Raises:
             Postponed: they cannot be read there for now.
         """
-        claim = self.waiting.get(row.sha256)
+        claim = self.claimed.get(row.sha256)
         if claim is not None and claim.exists():
             return claim
         try:

@@ -16,7 +16,7 @@ from dropledger.core.formats.extract import Extract
 from dropledger.core.ledger.outcome import finding
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import rules_over_rows, staging_predicates
-from dropledger.core.sql.text import quoted, statement, whole
+from dropledger.core.sql.text import full_refresh, quoted, statement
 from dropledger.core.steps.marts import WHOLE_FROM, Refreshed, mart_fragments
 from dropledger.core.steps.questions import Counts, Question, ask
 from dropledger.core.steps.validate import Compared, Validated, distinct_count, parent_fragments, staging_counts
@@ -220,7 +220,7 @@ def history_check(session: Session, contract: Contract, versions_opened: int = 0
         if versions == versions_opened and session.rises(model, contract.key):
             sql = statement("check_history_of_single_versions", fragments)
         elif versions <= 2 * versions_opened:
-            sql = whole(sql)
+            sql = full_refresh(sql)
 
     def results(counts: Counts) -> list[CheckResult]:
         return [
@@ -257,12 +257,12 @@ def mart_key_check(session: Session, refreshed: Refreshed) -> CheckQuestion:
 
     if refreshed.whole:
         rises = (refreshed.rows or 0) >= WHOLE_FROM and session.rises(mart.name, mart.file.key)
-        sql = "SELECT 0 AS without_key, 0 AS repeated_key" if rises else whole(sql)
+        sql = "SELECT 0 AS without_key, 0 AS repeated_key" if rises else full_refresh(sql)
     return Question(f"the key of {mart.name}", sql, ("without_key", "repeated_key"), results)
 
 
 def _own_check(layer: str, check: Check, *, all_rows: bool = False) -> CheckQuestion:
-    sql = whole(check.sql) if all_rows else check.sql
+    sql = full_refresh(check.sql) if all_rows else check.sql
     definition = check.definition
     return Question(
         f"the check {check.model}.{definition.name}",

@@ -64,7 +64,7 @@ def read_differing(
     if not (
         session.reads_in_place
         and extract.text_bytes >= FEWEST_BYTES
-        and layout.straight
+        and layout.line_per_row
         and _may_be_compared(archive.pipeline, contract)
     ):
         return None
@@ -179,7 +179,7 @@ def _write_differing(before: _Before, extract: Extract, path: Path) -> Layout | 
         plainly_quoted=scan.plainly_quoted(of_file.delimiter),
         has_long_lines=scan.has_long_lines,
     )
-    return layout if layout.straight else None
+    return layout if layout.line_per_row else None
 
 
 def _text(path: Path) -> Iterator[bytes]:

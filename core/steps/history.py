@@ -1,7 +1,7 @@
 """History: a drop's observations folded into SCD2 versions.
 
 A drop whose observations are all later than any before takes one step: a join with the open versions. Any
-other drop is woven in: the timelines of the keys concerned are rebuilt from where they change on. Both give
+other drop is woven in: the timelines of the affected keys are rebuilt from where they change on. Both give
 the history that docs/concepts.md defines.
 """
 
@@ -40,7 +40,7 @@ UPDATED_IN_PLACE = 1_000_000
 
 
 LaterObservations = Callable[[Contract, datetime], None]
-"""Adds to scratch `_dl_woven_observation` what other drops observed of the keys in `_dl_concerned` since a moment."""
+"""Adds to scratch `_dl_merged_observation` what other drops observed of the affected keys since a moment."""
 
 
 def free_texts(contract: Contract) -> set[str]:
@@ -86,20 +86,20 @@ def fold(
         return Folded(0, 0)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
-        opened, closed = _step(session, extract, validated.rows_accepted, is_first=observed_until is None)
+        opened, closed = _append(session, extract, validated.rows_accepted, is_first=observed_until is None)
     else:
-        _concern(session, contract, extract.drop_id, sequence)
+        _find_affected_keys(session, contract, extract.drop_id, sequence)
         if observed_until is not None and (first < observed_until or not received_last):
             later_observations(contract, first)
-        opened, closed = weave(session, contract)
+        opened, closed = merge_late_arrivals(session, contract)
     return Folded(opened, closed, first, last)
 
 
-def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
-    """Set up `_dl_concerned` and `_dl_woven_observation` with what the drop itself observed."""
+def _find_affected_keys(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
+    """Set up `_dl_affected_key` and `_dl_merged_observation` with what the drop itself observed."""
     fragments = feed_fragments(contract)
     session.scratch(
-        "_dl_woven_observation",
+        "_dl_merged_observation",
         f"""SELECT
             {fragments["columns"]},
             _effective_at,
@@ -110,14 +110,15 @@ def _concern(session: Session, contract: Contract, drop_id: str, sequence: int) 
         FROM observation""",
         {"sequence": sequence, "drop_id": drop_id},
     )
-    _concern_observed(session, contract)
+    _find_observed_keys(session, contract)
 
 
-def _concern_observed(session: Session, contract: Contract) -> None:
-    """Set up `_dl_concerned` with the keys in `_dl_woven_observation`."""
+def _find_observed_keys(session: Session, contract: Contract) -> None:
+    """Set up `_dl_affected_key` with the keys in `_dl_merged_observation`."""
     key = feed_fragments(contract)["key"]
     session.scratch(
-        "_dl_concerned", f"SELECT {key}, min(_effective_at) AS changed_from FROM _dl_woven_observation GROUP BY {key}"
+        "_dl_affected_key",
+        f"SELECT {key}, min(_effective_at) AS changed_from FROM _dl_merged_observation GROUP BY {key}",
     )
 
 
@@ -164,7 +165,7 @@ def changed(session: Session, contract: Contract, select: str) -> None:
     session.view(f"changed_{contract.feed}", f"SELECT * FROM {quoted(f'_dl_keys_of_{contract.feed}')}")
 
 
-def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
+def _append(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
     contract = extract.contract
     fragments = feed_fragments(contract)
     closed = 0
@@ -172,7 +173,7 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
         fragments["change"] = "(SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent)"
     else:
         fragments["change"] = "_dl_step"
-        session.scratch("_dl_step", statement("fold_step", fragments))
+        session.scratch("_dl_step", statement("append", fragments))
         few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
         if few or session.count("_dl_step") <= UPDATED_IN_PLACE:
             closed = session.execute(statement("close_versions", fragments))
@@ -189,18 +190,18 @@ def _step(session: Session, extract: Extract, accepted: int, *, is_first: bool) 
     return opened, closed
 
 
-def weave_observed(session: Session, contract: Contract) -> tuple[int, int]:
-    """`weave` the keys in `_dl_woven_observation`, which is all that was observed of them since it begins."""
-    _concern_observed(session, contract)
-    return weave(session, contract)
+def merge_observed(session: Session, contract: Contract) -> tuple[int, int]:
+    """`merge_late_arrivals` for the keys in `_dl_merged_observation`, which is all that was observed of them."""
+    _find_observed_keys(session, contract)
+    return merge_late_arrivals(session, contract)
 
 
-def weave(session: Session, contract: Contract) -> tuple[int, int]:
-    """Rebuild the timelines of the keys in scratch `_dl_concerned` (key, changed_from) from `_dl_woven_observation`.
+def merge_late_arrivals(session: Session, contract: Contract) -> tuple[int, int]:
+    """Rebuild the timelines of the keys in `_dl_affected_key` (key, changed_from) from `_dl_merged_observation`.
 
     Gives how many versions were opened and closed.
 
-    `_dl_woven_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
+    `_dl_merged_observation` must hold all that any accepted drop observed of these keys at changed_from or later.
     """
     values = [column.name for column in contract.values]
     fragments = feed_fragments(contract)
@@ -212,19 +213,19 @@ def weave(session: Session, contract: Contract) -> tuple[int, int]:
     compared = " OR ".join(f"{quoted(name)} IS DISTINCT FROM {quoted('_before_' + name)}" for name in values)
     fragments["differs_from_before"] = f"({compared})" if compared else "FALSE"
     version = f"{fragments['columns']}, valid_from, valid_to, is_current, drop_id, line"
-    session.scratch("_dl_woven", statement("weave", fragments))
-    session.scratch("_dl_superseded", statement("superseded", fragments))
-    before, after = (f"SELECT {version} FROM {name}" for name in ("_dl_superseded", "_dl_woven"))
+    session.scratch("_dl_merged", statement("merge_late_arrivals", fragments))
+    session.scratch("_dl_replaced", statement("replaced", fragments))
+    before, after = (f"SELECT {version} FROM {name}" for name in ("_dl_replaced", "_dl_merged"))
     session.scratch("_dl_removed_version", f"{before} EXCEPT {after}")
     session.scratch("_dl_added_version", f"{after} EXCEPT {before}")
-    counts = session.query(statement("weave_counts", fragments))[0]
+    counts = session.query(statement("merge_counts", fragments))[0]
     session.execute(statement("delete_versions", fragments))
     session.execute(statement("insert_versions", fragments))
     changed(
         session,
         contract,
         f"""SELECT {fragments["o_key"]}, o.changed_from
-        FROM _dl_concerned AS o
+        FROM _dl_affected_key AS o
         INNER JOIN (
             SELECT {fragments["key"]} FROM _dl_removed_version
             UNION

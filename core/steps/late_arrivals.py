@@ -36,10 +36,10 @@ def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
 
 
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
-    """Add to `_dl_woven_observation` what the extracts, each with its sequence, observed of `_dl_concerned`."""
+    """Add to `_dl_merged_observation` what the extracts, each with its sequence, observed of `_dl_affected_key`."""
     fragments = feed_fragments(contract)
     columns = f"{fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id"
-    into = f"INSERT INTO _dl_woven_observation ({columns})\n"
+    into = f"INSERT INTO _dl_merged_observation ({columns})\n"
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )

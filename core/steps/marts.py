@@ -7,7 +7,7 @@ from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
 from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import differs, harmless, listed, quoted, same, statement, whole
+from dropledger.core.sql.text import differs, escape_formula, full_refresh, listed, quoted, same, statement
 from dropledger.core.steps.questions import Counts, Question
 
 WHOLE_FROM = 10_000
@@ -130,7 +130,7 @@ def refresh(
     for mart in pipeline.marts:
         # Where a mart that this one may read was computed whole, its touched keys are not looked for in it.
         reads_whole = any(found.whole for found in refreshed)
-        touched_sql: str | None = whole(mart.touched_sql) if reads_whole else mart.touched_sql
+        touched_sql: str | None = full_refresh(mart.touched_sql) if reads_whole else mart.touched_sql
         if opened >= WHOLE_FROM and _can_be_whole(mart) and not session.count(mart.name):
             touched_sql = None
         if due is not None and mart.waits:
@@ -141,7 +141,7 @@ def refresh(
 
 
 def _can_be_whole(mart: Mart) -> bool:
-    return whole(mart.sql) != mart.sql
+    return full_refresh(mart.sql) != mart.sql
 
 
 def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> Refreshed:
@@ -149,7 +149,7 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     fragments = mart_fragments(mart)
     before = statement("mart_before", fragments)
     if touched_sql is None:
-        session.scratch(f"before_{mart.name}", whole(before))
+        session.scratch(f"before_{mart.name}", full_refresh(before))
         rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
@@ -159,7 +159,7 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
     many = touched is not None and touched >= WHOLE_FROM and _can_be_whole(mart)
     if many and touched is not None and touched >= session.count(mart.name):
-        session.scratch(f"before_{mart.name}", whole(before))
+        session.scratch(f"before_{mart.name}", full_refresh(before))
         session.execute(f"DELETE FROM {fragments['mart']}")
         return Refreshed(mart, _fill(session, mart), True)
     there = session.scratch(f"before_{mart.name}", before)
@@ -195,8 +195,8 @@ def _fill(session: Session, mart: Mart) -> int:
     so they need not be put in order then, nor keys that rise be counted.
     """
     if not session.keeps_order or len(mart.file.artifacts) < 2:
-        return session.execute(whole(_insert(mart)))
-    rows = f"SELECT *\nFROM (\n{whole(mart.sql)}\n) AS filled\nORDER BY {listed(mart.file.key)}"
+        return session.execute(full_refresh(_insert(mart)))
+    rows = f"SELECT *\nFROM (\n{full_refresh(mart.sql)}\n) AS filled\nORDER BY {listed(mart.file.key)}"
     return session.execute(f"INSERT INTO {quoted(mart.name)}\n{rows}", in_order=True)
 
 
@@ -253,7 +253,7 @@ def recomputed(refreshed: Sequence[Refreshed]) -> dict[str, int]:
     return {found.mart.name: found.rows or 0 for found in refreshed}
 
 
-def texts_to_make_harmless(session: Session, pipeline: Pipeline, mart: Mart) -> frozenset[str]:
+def texts_to_escape(session: Session, pipeline: Pipeline, mart: Mart) -> frozenset[str]:
     """The columns of a mart whose texts a spreadsheet program might run as formulas."""
     if not pipeline.file.makes_texts_harmless:
         return frozenset()
@@ -267,7 +267,7 @@ def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -
     """
 
     def shown(expression: str, name: str) -> str:
-        return harmless(expression) if name in texts else expression
+        return escape_formula(expression) if name in texts else expression
 
     key, others = mart.file.key, [name for name in mart.file.columns if name not in mart.file.key]
     fragments = mart_fragments(mart)
@@ -285,4 +285,4 @@ def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -
         "differs": differs(others, "a", "b"),
     }
     sql = statement("mart_changes", fragments)
-    return whole(sql) if all_rows else sql
+    return full_refresh(sql) if all_rows else sql

@@ -13,9 +13,9 @@ from dropledger.core.drop import sha256_of
 from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
-from dropledger.core.sql.text import harmless, listed, quoted
+from dropledger.core.sql.text import escape_formula, listed, quoted
 from dropledger.core.steps import patch
-from dropledger.core.steps.marts import texts_to_make_harmless
+from dropledger.core.steps.marts import texts_to_escape
 
 CHANGES = "changes.csv"
 INITIAL = "initial"
@@ -214,9 +214,9 @@ def export_marts(
 
 def _columns(session: Session, pipeline: Pipeline, mart: Mart, kind: str) -> str:
     """The columns of an artifact in SQL, of the mart as `m`."""
-    texts = texts_to_make_harmless(session, pipeline, mart) if kind == "csv" else frozenset()
+    texts = texts_to_escape(session, pipeline, mart) if kind == "csv" else frozenset()
     return ", ".join(
-        f"{harmless(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
+        f"{escape_formula(f'm.{quoted(name)}') if name in texts else f'm.{quoted(name)}'} AS {quoted(name)}"
         for name in mart.file.columns
     )
 

@@ -13,7 +13,7 @@ from dropledger.core.formats.extract import Drop
 from dropledger.core.ledger.files import BESIDE, artifacts_of, drop_told, quarantine_names
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import Store
-from dropledger.core.sql.text import harmless, literal
+from dropledger.core.sql.text import escape_formula, literal
 from dropledger.core.steps.publish import REASON, REJECTS, REPORT
 
 
@@ -38,7 +38,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
 
 def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
     """Stage the refused rows of the delivery, in order of line."""
-    raw = harmless("raw") if pipeline.file.makes_texts_harmless else "raw"
+    raw = escape_formula("raw") if pipeline.file.makes_texts_harmless else "raw"
     session.export(
         f"""SELECT line, column_name, rule, reason, {raw} AS raw
         FROM rejected_row

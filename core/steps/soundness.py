@@ -46,7 +46,7 @@ def refuse_foreign_warehouse(store: Store, warehouse: Warehouse, session: Sessio
 
     Raises:
         ConfigurationError: the warehouse is a new one, or that of another root.
-        Overtaken: another process has written it meanwhile, and archived what this session does not know.
+        Conflict: another process has written it meanwhile, and archived what this session does not know.
     """
     if _any_archived(store, ledger.newest_in_history(session, 1)):
         return
@@ -98,11 +98,11 @@ def lost(store: Store, warehouse: Warehouse, why: str) -> ConfigurationError:
     )
 
 
-def archive_differences(store: Store, session: Session, waiting: Collection[str]) -> list[FileDifference]:
+def archive_differences(store: Store, session: Session, unarchived: Collection[str]) -> list[FileDifference]:
     """Archived files that no ledger row has, and ledger rows without a file, but for drops that are still in work."""
     rows = ledger.archived(session)
     found = set(store.names("archive/"))
-    missing = [row for row in rows if row.archive_name not in found and row.drop_id not in waiting]
+    missing = [row for row in rows if row.archive_name not in found and row.drop_id not in unarchived]
     known = ledger.drop_ids(session)
     return [
         FileDifference(row.archive_name, f"the file of drop {row.drop_id} is missing", _AGAIN, missing=True)
@@ -118,7 +118,7 @@ def archive_differences(store: Store, session: Session, waiting: Collection[str]
     ]
 
 
-def changed_files(store: Store, rows: Sequence[LedgerRow], waiting: Collection[str]) -> list[FileDifference]:
+def changed_files(store: Store, rows: Sequence[LedgerRow], unarchived: Collection[str]) -> list[FileDifference]:
     """Those of the archived files whose bytes are not those that were received; missing ones are told elsewhere."""
     return [
         FileDifference(
@@ -127,7 +127,7 @@ def changed_files(store: Store, rows: Sequence[LedgerRow], waiting: Collection[s
             _AGAIN,
         )
         for row in rows
-        if row.drop_id not in waiting
+        if row.drop_id not in unarchived
         and store.exists(row.archive_name)
         and not is_whole(store, row.archive_name, row.sha256)
     ]

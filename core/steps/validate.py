@@ -12,7 +12,7 @@ from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Extract
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows, staging_predicates
-from dropledger.core.rules.repeated_header import OTHER, REPEATED, misshapen_rule
+from dropledger.core.rules.repeated_header import OTHER, REPEATED, malformed_rule
 from dropledger.core.sql.text import listed, literal, quoted, statement
 
 LOOKED_AT_FROM = 10_000
@@ -121,7 +121,7 @@ def overview(session: Session, contract: Contract, source: str, *, once: bool = 
         f"""SELECT
             {_SPAN},
             {staging_counts(contract)}
-            (SELECT count(*) FROM {quoted(f"{source}_misshapen")}) AS misshapen,
+            (SELECT count(*) FROM {quoted(f"{source}_malformed")}) AS malformed,
             count(*) - {valid} AS invalid,
             {repeated} AS repeated
         FROM _dl_parsed"""
@@ -141,7 +141,7 @@ def is_clean(contract: Contract, found: Mapping[str, Any]) -> bool:
     over_rows = (
         rule for kind in ("unique", "relationship") for rule in rules_over_rows(contract, kind, Severity.ERROR)
     )
-    return not (found["misshapen"] or found["invalid"] or found["repeated"] or any(over_rows))
+    return not (found["malformed"] or found["invalid"] or found["repeated"] or any(over_rows))
 
 
 def _refuse_second_table(session: Session) -> None:
@@ -174,16 +174,16 @@ def _set_apart(
     source: str,
     found: Mapping[str, Any],
 ) -> None:
-    misshapen_as, because = misshapen_rule(contract)
+    malformed_as, because = malformed_rule(contract)
     session.scratch(
         "_dl_left_out",
         f"""SELECT
             _line,
             row_number() OVER (PARTITION BY raw ORDER BY _line) > 1 AS _duplicate,
             CAST(NULL AS STRING) AS column_name,
-            {misshapen_as} AS rule,
+            {malformed_as} AS rule,
             {because} AS reason
-        FROM {quoted(f"{source}_misshapen")}""",
+        FROM {quoted(f"{source}_malformed")}""",
     )
     if found["invalid"]:
         session.with_lines(source)

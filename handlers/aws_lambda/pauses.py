@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from dropledger.core.errors import Busy, OutOfTime
 from dropledger.core.ledger.fault import meets_one_file
-from dropledger.core.ledger.outcome import Untaken
+from dropledger.core.ledger.outcome import PartialFailure
 
 _SECONDS = (30, 60, 120, 300, 900)  # after the first try, the second, and so on; after all others the last
 _MOST_SECONDS = 42_000  # SQS refuses more than 12 hours, of which the call has had up to 15 minutes
@@ -32,4 +32,4 @@ def seconds_until_next(error: Exception, tries: int) -> int:
 
 
 def _is_of_one_file(error: Exception) -> bool:
-    return isinstance(error, Untaken) or meets_one_file(error)
+    return isinstance(error, PartialFailure) or meets_one_file(error)

@@ -20,7 +20,7 @@ from dropledger.handlers.wiring import WAREHOUSE, earlier_warehouse, wire_existi
 
 def doctor(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Print what was found; the exit code is that of the worst finding, 0 if all is well."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     settings = {
         "root": runtime.store.root,
         "warehouse": runtime.warehouse.location,
@@ -53,7 +53,7 @@ def _stuck(runtime: Runtime) -> Iterator[tuple[str, str]]:
     """What waits for somebody, each with what to try; as far as it can be seen before something is out of reach."""
     store, warehouse = runtime.store, runtime.warehouse
     yield from store.stuck()
-    quarantined = store.waiting()["quarantine"]
+    quarantined = store.backlog()["quarantine"]
     if quarantined and not warehouse.exists():
         yield _in_quarantine(quarantined)
     for place in warehouse.left_over():

@@ -29,8 +29,8 @@ def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, 
         raise ConfigurationError(
             f"{event} is not an event", why="it holds no JSON object", hint="name a file that holds one"
         )
-    runtime = wire(settings=settings, waiting=render.waiting(quiet=quiet))
-    if not runtime.store.lands_whole:
+    runtime = wire(settings=settings, on_wait=render.on_wait(quiet=quiet))
+    if not runtime.store.atomic_uploads:
         raise ConfigurationError(
             f"the root {runtime.store.root} is a folder, of which no event of AWS tells",
             hint="name the bucket that the event tells of, like --root s3://bucket/prefix",

@@ -17,7 +17,7 @@ from dropledger.handlers.wiring import wire_existing
 
 def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The state of the root and its ledger; zeros where nothing was ever dropped."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
         with runtime.reading() as session:
@@ -31,7 +31,7 @@ def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
         "warehouse": runtime.warehouse.location,
         "pipeline": runtime.pipeline.name,
         **found,
-        "waiting": runtime.store.waiting(),
+        "waiting": runtime.store.backlog(),
     }
     if json:
         render.as_json(document)
@@ -78,7 +78,7 @@ def _show_warnings(drop: dict[str, Any]) -> None:
 
 def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The newest drops."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with runtime.reading() as session:
@@ -104,7 +104,7 @@ def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | No
 
 def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The refused rows of a drop."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with runtime.reading() as session:
         drop = find_drop(session, drop_id)
         found = list_rejects(session, drop["drop_id"], limit)
@@ -125,7 +125,7 @@ def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None
 
 def history(*, feed: str, key: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """The timeline of a key."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = find_timeline(session, runtime.pipeline, feed, key)
@@ -145,7 +145,7 @@ def explain(
     *, account_id: int, as_of: datetime | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """One figure, taken apart."""
-    runtime: Runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime: Runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with runtime.reading() as session:
         found = explaining.explain(session, runtime.pipeline, account_id, as_of)
     if json:

@@ -28,7 +28,7 @@ def plan(
     quiet: bool,
 ) -> int:
     """What the drop would do; 3 if any of its data would be refused."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     if not file.is_file():
@@ -75,7 +75,7 @@ def export(
     *, as_of: datetime | None, to: Path | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
 ) -> int:
     """Write the artifacts as of a moment into a folder; without moment and folder, those of the root again."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if to is None and as_of is None:
         written = {name.removeprefix("outputs/"): f"{runtime.store.root}/{name}" for name in export_again(runtime)}
     else:

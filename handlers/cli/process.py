@@ -8,7 +8,7 @@ from pathlib import Path
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError, DataRefused, DropledgerError, Unavailable
 from dropledger.core.ingest.run import process as run
-from dropledger.core.ledger.outcome import Outcome, Untaken
+from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.handlers import render
 from dropledger.handlers.cli.progress import one_by_one, progress
 from dropledger.handlers.wiring import wire
@@ -29,7 +29,7 @@ def process(
     quiet: bool,
 ) -> int:
     """Process the files; the exit code."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     facts = []
@@ -48,7 +48,7 @@ def process(
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
     with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
         outcomes, failure = taken(lambda: run(runtime, facts, one_by_one(tell, len(facts))), facts)
-    return told("process", outcomes, failure, show, json=json, quiet=quiet)
+    return report_outcomes("process", outcomes, failure, show, json=json, quiet=quiet)
 
 
 def taken(
@@ -57,7 +57,7 @@ def taken(
     """The outcomes of what was taken, and what to say of files that were not, or were gone before their turn."""
     try:
         outcomes = work()
-    except Untaken as failure:
+    except PartialFailure as failure:
         return failure.outcomes, failure
     vanished = Counter(fact.name for fact in facts) - Counter(outcome.drop.name for outcome in outcomes)
     if not vanished:
@@ -69,7 +69,7 @@ def taken(
     )
 
 
-def told(
+def report_outcomes(
     command: str,
     outcomes: Sequence[Outcome],
     failure: DropledgerError | None,

@@ -22,7 +22,7 @@ def user() -> str:
 
 def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take a drop back, and keep who did it and why."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     retracted = run_retract(runtime, drop_id, reason, user())
     if json:
         render.as_json({"command": "retract", "dry_run": False, **_as_json(retracted), "reason": reason})
@@ -34,7 +34,7 @@ def retract(*, drop_id: str, reason: str, root: str | None, warehouse: str | Non
 
 def dry_run(*, drop_id: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """What taking a drop back would change."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     planned = plan_retraction(runtime, drop_id)
     if json:
         render.as_json(
@@ -56,7 +56,7 @@ def dry_run(*, drop_id: str, root: str | None, warehouse: str | None, json: bool
 
 def restore(*, drop_id: str, reason: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take in again what was taken back, and keep who did it and why."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     restored = run_restore(runtime, drop_id, reason, user())
     if json:
         render.as_json({"command": "restore", **_as_json(restored), "reason": reason})

@@ -17,12 +17,12 @@ from dropledger.core.operations.verify import Verified
 from dropledger.core.operations.verify import verify as run_verify
 from dropledger.core.steps.address import nearest_feed
 from dropledger.handlers import render
-from dropledger.handlers.cli.process import DIFFERENT, show, taken, told
+from dropledger.handlers.cli.process import DIFFERENT, report_outcomes, show, taken
 from dropledger.handlers.cli.progress import one_by_one, progress
 from dropledger.handlers.wiring import wire, wire_existing
 from dropledger.infra.local.file_names import readable
 from dropledger.infra.local.inbox import dropped_file
-from dropledger.infra.partial_failure import Refusals
+from dropledger.infra.partial_failure import Failures
 
 
 def replay(
@@ -38,7 +38,7 @@ def replay(
     quiet: bool,
 ) -> int:
     """Rebuild the warehouse from the archive."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
     with progress("replaying", "drops", quiet=quiet or json) as tell:
@@ -65,7 +65,7 @@ def replay(
 
 def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Take all files below a folder or a prefix through the pipeline; the originals stay where they are."""
-    runtime = wire(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     feeds = runtime.pipeline.contracts
     odd: DropledgerError | None = None
     if folder_or_prefix.startswith("s3://"):
@@ -78,7 +78,7 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
         outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
     if odd is not None and failure is not None:
         failure.why = f"{failure.why}; and {odd}"
-    return told("backfill", outcomes, failure or odd, _summarise, json=json, quiet=quiet)
+    return report_outcomes("backfill", outcomes, failure or odd, _summarise, json=json, quiet=quiet)
 
 
 def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped], DropledgerError | None]:
@@ -93,7 +93,7 @@ def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped
         )
     folder = folder.absolute()
     paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
-    found, refusals = [], Refusals()
+    found, failures = [], Failures()
     for path in paths:
         if path.is_symlink() or not path.is_file() or any(map(is_temporary, path.relative_to(folder).parts)):
             continue
@@ -101,8 +101,8 @@ def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped
         try:
             found.append(dropped_file(path, feed=feed, keep_original=True))
         except (ConfigurationError, FileNotFoundError) as error:  # of no time that any calendar has; or gone by now
-            refusals.note(readable(str(path)), error)
-    return found, refusals.told()
+            failures.add(readable(str(path)), error)
+    return found, failures.summary()
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -123,9 +123,9 @@ def _summarise(outcomes: Sequence[Outcome]) -> None:
 
 def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
-    waiting = render.waiting(quiet=quiet)
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=waiting)
-    target = wire(root=root, warehouse=to, waiting=waiting).warehouse
+    on_wait = render.on_wait(quiet=quiet)
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=on_wait)
+    target = wire(root=root, warehouse=to, on_wait=on_wait).warehouse
     with progress("migrating", "drops", quiet=quiet or json) as tell:
         verified = run_migrate(runtime, target, tell)
     if json:
@@ -144,7 +144,7 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
 
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Compare the live tables with the archive folded again; 5 where they, or any files, differ."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with progress("verifying", "drops", quiet=quiet or json) as tell:
         verified = run_verify(runtime, tell)
     if json:

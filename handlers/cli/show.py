@@ -9,7 +9,7 @@ from dropledger.handlers.wiring import wire_existing
 
 def show(*, drop_id: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """What became of the drop, and everything that the ledger and the root have of it."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with runtime.reading() as session:
         found = run_show(session, runtime.store, runtime.pipeline, drop_id)
     if json:

@@ -10,7 +10,7 @@ from dropledger.handlers.wiring import wire_existing
 
 def sql(*, query: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Show the first rows of a query, or all of them where `limit` is 0."""
-    runtime = wire_existing(root=root, warehouse=warehouse, waiting=render.waiting(quiet=quiet))
+    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with runtime.reading() as session:
         answer = ask(session, query, limit)
     if json:

@@ -37,9 +37,9 @@ from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Un
 from dropledger.core.ingest.claims import in_order
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
-from dropledger.core.ledger.outcome import Outcome, Untaken
-from dropledger.core.publish_throttle import Pace
-from dropledger.handlers.cli.process import show, taken, told
+from dropledger.core.ledger.outcome import Outcome, PartialFailure
+from dropledger.core.publish_throttle import PublishThrottle
+from dropledger.handlers.cli.process import report_outcomes, show, taken
 from dropledger.handlers.logs import configure_logs, frames, log_outcome
 from dropledger.handlers.wiring import settings_in_force, wire
 from dropledger.infra.local.file_names import path_of, readable
@@ -64,7 +64,7 @@ Clock = Callable[[], float]
 log = structlog.get_logger("dropledger.watch")
 
 
-class Settling:
+class StabilityTracker:
     """Tells which files are complete: those announced as closed, and those that stay still for `patience` seconds.
 
     `clock` gives seconds that only grow.
@@ -113,7 +113,7 @@ class Settling:
         self._put_off[path] = self._clock() + RESCAN_SECONDS
 
     @property
-    def waiting(self) -> int:
+    def unstable(self) -> int:
         """How many files were seen that may still be written to."""
         return len(self._seen)
 
@@ -121,19 +121,19 @@ class Settling:
 class _Listener(FileSystemEventHandler):
     """Wakes the loop when a file is complete, or when a folder comes that may hold some, or goes."""
 
-    def __init__(self, settling: Settling, wake: threading.Event) -> None:
-        self._settling = settling
+    def __init__(self, tracker: StabilityTracker, wake: threading.Event) -> None:
+        self._tracker = tracker
         self._wake = wake
 
     def dispatch(self, event: FileSystemEvent) -> None:
         match event:
             case FileClosedEvent():
-                self._settling.announce(str(event.src_path))
+                self._tracker.announce(str(event.src_path))
             case FileMovedEvent():
-                self._settling.announce(str(event.dest_path))
+                self._tracker.announce(str(event.dest_path))
             case FileCreatedEvent() if written_by_nobody(Path(str(event.src_path))):
                 # moved in from a folder that is not watched, which comes as if it were made here
-                self._settling.announce(str(event.src_path))
+                self._tracker.announce(str(event.src_path))
             case DirCreatedEvent() | DirMovedEvent() | DirDeletedEvent():
                 pass
             case _:
@@ -145,12 +145,12 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
     """Follow the inbox until told to stop; with `once`, the exit code of what lay there."""
     settings = settings_in_force(root=root, warehouse=warehouse)
     configure_logs(settings.log)
-    runtime = wire(settings=settings, waiting=_log_waiting)
+    runtime = wire(settings=settings, on_wait=_log_waiting)
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)
-        return told("watch", outcomes, failure, show, json=json, quiet=quiet)
-    if runtime.store.lands_whole:
+        return report_outcomes("watch", outcomes, failure, show, json=json, quiet=quiet)
+    if runtime.store.atomic_uploads:
         raise ConfigurationError(
             f"{runtime.store.root} is not a directory that can be watched",
             hint="load what is in its inbox with watch --once; docs/aws.md shows how S3 tells of uploads itself",
@@ -161,15 +161,15 @@ def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, js
 
 def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | None]:
     """Take what lies in the inbox; the outcomes, and what to say of files that could not be taken."""
-    if runtime.store.lands_whole:
-        waiting, still_written = runtime.store.arrivals(), 0
+    if runtime.store.atomic_uploads:
+        backlog, still_written = runtime.store.arrivals(), 0
     else:
-        waiting, still_written = _settled(runtime)
-    waiting = in_order(waiting, runtime.pipeline)
+        backlog, still_written = _settled(runtime)
+    backlog = in_order(backlog, runtime.pipeline)
     outcomes: list[Outcome] = []
     failure: DropledgerError | None = None
-    for start in range(0, max(len(waiting), 1), _CHUNK):
-        chunk = waiting[start : start + _CHUNK]
+    for start in range(0, max(len(backlog), 1), _CHUNK):
+        chunk = backlog[start : start + _CHUNK]
         of_chunk, untaken = taken(partial(process, runtime, chunk, log_outcome))
         outcomes += of_chunk
         failure = failure or untaken
@@ -182,42 +182,42 @@ def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | No
 
 def _settled(runtime: Runtime) -> tuple[list[FileDropped], int]:
     """The files that are complete, once all are or `wait_seconds` are over, and how many are not."""
-    settling, stop = Settling(), threading.Event()
+    tracker, stop = StabilityTracker(), threading.Event()
     until = time.monotonic() + max(runtime.wait_seconds, 2 * SETTLE_SECONDS)
-    complete = dict.fromkeys(settling.complete(runtime.store.arrivals()))
-    while settling.waiting and time.monotonic() < until:
+    complete = dict.fromkeys(tracker.complete(runtime.store.arrivals()))
+    while tracker.unstable and time.monotonic() < until:
         stop.wait(SETTLE_SECONDS / 2)
-        complete |= dict.fromkeys(settling.complete(fact for fact in runtime.store.arrivals() if fact not in complete))
-    return [*complete], settling.waiting
+        complete |= dict.fromkeys(tracker.complete(fact for fact in runtime.store.arrivals() if fact not in complete))
+    return [*complete], tracker.unstable
 
 
 def _follow(runtime: Runtime, *, poll: bool) -> None:
-    settling, wake, stop = Settling(), threading.Event(), threading.Event()
+    tracker, wake, stop = StabilityTracker(), threading.Event(), threading.Event()
     troubles = _Troubles()
-    with _stopped_by_signals(stop, wake), _Watcher(Path(runtime.store.root), settling, wake, poll=poll) as watcher:
+    with _stopped_by_signals(stop, wake), _Watcher(Path(runtime.store.root), tracker, wake, poll=poll) as watcher:
         log.info("watching", root=runtime.store.root, poll=poll)
-        behind = not _take(runtime, settling, [], stop, troubles)
+        behind = not _take(runtime, tracker, [], stop, troubles)
         while not stop.is_set():
             wake.clear()
             if not watcher.follows():
                 wake.wait(POLL_SECONDS)
                 continue
             try:
-                ready = settling.complete(runtime.store.arrivals())
+                ready = tracker.complete(runtime.store.arrivals())
             except PermissionError as error:
                 hint = "let this user list it, or run as one who may"
                 stop.wait(troubles.tell(Unavailable("the inbox cannot be listed", why=str(error), hint=hint)))
                 continue
-            if ready or behind or not min(runtime.pace.seconds_left, troubles.seconds_left):
-                behind = not _take(runtime, settling, ready, stop, troubles)
+            if ready or behind or not min(runtime.throttle.seconds_left, troubles.seconds_left):
+                behind = not _take(runtime, tracker, ready, stop, troubles)
                 continue
-            if not settling.waiting and not poll:
+            if not tracker.unstable and not poll:
                 # What lay there before is taken; of files that come now the platform tells when they are closed.
-                settling.patience = RESCAN_SECONDS
-            pause = SETTLE_SECONDS / 2 if settling.waiting else POLL_SECONDS if poll else RESCAN_SECONDS
-            wake.wait(min(pause, runtime.pace.seconds_left, troubles.seconds_left))
-        if math.isfinite(runtime.pace.seconds_left):
-            _take(replace(runtime, pace=Pace()), settling, [], threading.Event(), troubles)
+                tracker.patience = RESCAN_SECONDS
+            pause = SETTLE_SECONDS / 2 if tracker.unstable else POLL_SECONDS if poll else RESCAN_SECONDS
+            wake.wait(min(pause, runtime.throttle.seconds_left, troubles.seconds_left))
+        if math.isfinite(runtime.throttle.seconds_left):
+            _take(replace(runtime, throttle=PublishThrottle()), tracker, [], threading.Event(), troubles)
         log.info("stopped")
 
 
@@ -253,7 +253,7 @@ class _Troubles:
         pause, self._pause = self._pause, min(self._pause * 2, RESCAN_SECONDS)
         return pause
 
-    def put_off(self, failure: Untaken) -> None:
+    def put_off(self, failure: PartialFailure) -> None:
         """Log that files cannot be taken, unless that is known; they are tried again in a while."""
         self.tell(failure)
         self._again_at = self._clock() + RESCAN_SECONDS
@@ -264,26 +264,26 @@ class _Troubles:
 
 
 def _take(
-    runtime: Runtime, settling: Settling, ready: list[FileDropped], stop: threading.Event, troubles: _Troubles
+    runtime: Runtime, tracker: StabilityTracker, ready: list[FileDropped], stop: threading.Event, troubles: _Troubles
 ) -> bool:
     """Process what is ready, and whatever an earlier attempt left; False if it must be tried again."""
-    waiting = in_order(ready, runtime.pipeline)
-    for start in range(0, max(len(waiting), 1), _CHUNK):
+    backlog = in_order(ready, runtime.pipeline)
+    for start in range(0, max(len(backlog), 1), _CHUNK):
         if stop.is_set():
             return True
-        chunk = waiting[start : start + _CHUNK]
+        chunk = backlog[start : start + _CHUNK]
         try:
             troubles.note(process(runtime, chunk, log_outcome))
-        except Untaken as failure:
+        except PartialFailure as failure:
             there = {outcome.drop.claim.dropped.content for outcome in failure.outcomes}
             for fact in chunk:
                 if fact.content not in there:
-                    settling.put_off(fact.uri)
+                    tracker.put_off(fact.uri)
             troubles.put_off(failure)
             continue
         except Unavailable as failure:
-            for fact in waiting[start:]:
-                settling.announce(fact.uri)
+            for fact in backlog[start:]:
+                tracker.announce(fact.uri)
             stop.wait(troubles.tell(failure))
             return False
         troubles.over()
@@ -316,10 +316,10 @@ def _stopped_by_signals(stop: threading.Event, wake: threading.Event) -> Iterato
 class _Watcher:
     """Keeps an observer on the inbox, on a new one if another folder has taken its name."""
 
-    def __init__(self, root: Path, settling: Settling, wake: threading.Event, *, poll: bool) -> None:
+    def __init__(self, root: Path, tracker: StabilityTracker, wake: threading.Event, *, poll: bool) -> None:
         self._root = root
         self._inbox = root / "inbox"
-        self._settling = settling
+        self._tracker = tracker
         self._wake = wake
         self._poll = poll
         self._observer: BaseObserver | None = None
@@ -341,7 +341,7 @@ class _Watcher:
             if there != self._observed:
                 self._stop()
                 self._start()
-                self._settling.patience = SETTLE_SECONDS  # of what lies in it nobody has told
+                self._tracker.patience = SETTLE_SECONDS  # of what lies in it nobody has told
                 self._observed = there
         except (FileNotFoundError, NotADirectoryError):
             self._stop()
@@ -360,7 +360,7 @@ class _Watcher:
             return
         _pair_moves_quickly()
         self._observer = Observer()
-        listener = _Listener(self._settling, self._wake)
+        listener = _Listener(self._tracker, self._wake)
         self._observer.schedule(listener, str(self._inbox), recursive=True, event_filter=_EVENTS)
         self._observer.schedule(listener, str(self._root), event_filter=_EVENTS)  # which tells when the inbox goes
         try:

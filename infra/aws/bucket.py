@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from dropledger.core.drop import FileDropped, parse_moment
-from dropledger.core.errors import ConfigurationError, Overtaken, Unavailable
+from dropledger.core.errors import ConfigurationError, Conflict, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -175,7 +175,7 @@ class Bucket:
         try:
             with _told(self.uri):
                 return attempts(attempt)
-        except Overtaken as error:
+        except Conflict as error:
             raise Gone(name) from error
 
     def put(self, name: str, path: Path) -> Found:
@@ -197,19 +197,19 @@ class Bucket:
         """Write an object if its name still has what was found there before.
 
         Raises:
-            Overtaken: somebody else has written it since.
+            Conflict: somebody else has written it since.
         """
         condition = {"IfNoneMatch": "*"} if before is None else {"IfMatch": before.etag}
         mark = {_PUT_MARK: uuid4().hex}
         try:
             return self._put(name, path, condition, {**(metadata or {}), **mark})
-        except (Overtaken, Gone) as error:
+        except (Conflict, Gone) as error:
             # A request that is sent again, as its answer was lost, meets what it wrote itself.
             with suppress(Gone):
                 head = self._head(name)
                 if head.get("Metadata", {}).get(_PUT_MARK) == mark[_PUT_MARK]:
                     return _found(name, head)
-            raise Overtaken(
+            raise Conflict(
                 f"{self.uri_of(name)} was written by another process", hint="try again when that process is done"
             ) from error
 
@@ -256,7 +256,7 @@ class Bucket:
         for name, version in found:
             key = self._prefix + name
             if version is not None and version.startswith('"'):
-                with suppress(Gone, Overtaken), _told(self.uri):
+                with suppress(Gone, Conflict), _told(self.uri):
                     self._client.delete_object(Bucket=self.bucket, Key=key, IfMatch=version)
             else:
                 several.append({"Key": key, **({} if version is None else {"VersionId": version})})
@@ -325,7 +325,7 @@ def _told(uri: str) -> Iterator[None]:
         if code in _MISSING:
             raise Gone(uri) from error
         if code in _OVERTAKEN:
-            raise Overtaken(f"{uri} was changed by another process", hint="try again when it is done") from error
+            raise Conflict(f"{uri} was changed by another process", hint="try again when it is done") from error
         if code in _REFUSED or code == "NoSuchBucket":
             raise ConfigurationError(
                 f"{uri} cannot be used",

@@ -32,7 +32,7 @@ def objects_below(uri: str, feeds: Collection[str]) -> list[FileDropped]:
 
 
 def downloaded(dropped: FileDropped, target: Path) -> FileDropped:
-    """An `dropledger.infra.local.private_file.Original` for objects."""
+    """An `dropledger.infra.local.private_file.CopySource` for objects."""
     name = dropped.uri.removeprefix("s3://")
     bucket, _, key = name.partition("/")
     beside = target.with_name(f"{target.name}.tmp")

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dropledger.core.errors import Overtaken
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.errors import Conflict
+from dropledger.core.retry import OnWait, silently
 from dropledger.infra.aws.bucket import Bucket, Found, Gone
 from dropledger.infra.duckdb.file import refuse_other_pipelines
 from dropledger.infra.local.file_lock import held
 
 
 class S3WarehouseFile:
-    """An `dropledger.infra.duckdb.warehouse.Keeper` for the object `name` of a bucket.
+    """An `dropledger.infra.duckdb.warehouse.RemoteFile` for the object `name` of a bucket.
 
     `earlier` is what a version before this one called it: who opens it to write gives it its name of now.
     """
@@ -28,7 +28,7 @@ class S3WarehouseFile:
         name: str,
         *,
         wait_seconds: float,
-        waiting: Waiting = without_a_word,
+        on_wait: OnWait = silently,
         earlier: str | None = None,
     ) -> None:
         self._bucket = bucket
@@ -36,7 +36,7 @@ class S3WarehouseFile:
         self._earlier = earlier
         self._renamed = False
         self._wait_seconds = wait_seconds
-        self._waiting = waiting
+        self._on_wait = on_wait
         self._found: Found | None = None
 
     @property
@@ -67,9 +67,9 @@ class S3WarehouseFile:
         what, holder = f"the local copy of {self.location} is in use", f"process {os.getpid()}"
         lock = path.with_name(f"{path.name}.lock")
         fetching = path.with_name(f"{path.name}.fetching")
-        with held(lock, what, holder, self._wait_seconds, self._waiting, shared=read_only):
+        with held(lock, what, holder, self._wait_seconds, self._on_wait, shared=read_only):
             # Of several readers one fetches at a time, so that the file and its note are of one version.
-            with held(fetching, what, holder, self._wait_seconds, self._waiting):
+            with held(fetching, what, holder, self._wait_seconds, self._on_wait):
                 self._fetch(path)
                 if not read_only and self._earlier is not None and not self._renamed:
                     self._rename(path, self._earlier)
@@ -106,7 +106,7 @@ class S3WarehouseFile:
             self._bucket.get(there.name, beside, there.etag)
         except Gone as error:
             beside.unlink(missing_ok=True)
-            raise Overtaken(f"{self.location} was written while it was fetched", hint="try again") from error
+            raise Conflict(f"{self.location} was written while it was fetched", hint="try again") from error
         os.replace(beside, path)
         if self._found is not None:
             note.write_text(self._found.etag)
@@ -122,11 +122,11 @@ class S3WarehouseFile:
         """Make sure that the bucket has what this process left or found there last.
 
         Raises:
-            Overtaken: another process has written it since.
+            Conflict: another process has written it since.
         """
         now = self._bucket.find(self._name)
         if (now and now.etag) != (self._found and self._found.etag):
-            raise Overtaken(f"{self.location} was written by another process", hint="try again when it is done")
+            raise Conflict(f"{self.location} was written by another process", hint="try again when it is done")
 
 
 def _note(path: Path) -> Path:

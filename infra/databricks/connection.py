@@ -12,9 +12,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropledger.core.errors import Busy, ConfigurationError, Overtaken, Unavailable
-from dropledger.core.retry import Waiting, without_a_word
-from dropledger.infra.databricks.errors import STATEMENT_SECONDS, Conflict, by_what_to_do, no_thrift, without_queries
+from dropledger.core.errors import Busy, ConfigurationError, Conflict, Unavailable
+from dropledger.core.retry import OnWait, silently
+from dropledger.infra.databricks.errors import (
+    STATEMENT_SECONDS,
+    StatementConflict,
+    classify_error,
+    no_thrift,
+    without_queries,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,13 +65,13 @@ class Access:
 class Statements:
     """Runs statements on one connection, which is made when the first one comes, and again when it was lost.
 
-    `waiting` is told when a statement has to be tried again, or the warehouse asks to be asked again.
+    `on_wait` is told when a statement has to be tried again, or the warehouse asks to be asked again.
     """
 
-    def __init__(self, access: Access, local: Path, waiting: Waiting = without_a_word) -> None:
+    def __init__(self, access: Access, local: Path, on_wait: OnWait = silently) -> None:
         self._access = access
         self._local = local
-        self._waiting = waiting
+        self._on_wait = on_wait
         self._connection: Connection | None = None
         self._rested = False
         self._using = ""
@@ -156,10 +162,10 @@ class Statements:
 
         def tell(state: "RetryCallState") -> None:
             if state.attempt_number == _ATTEMPTS_WITHOUT_A_WORD:
-                self._waiting(Busy("other statements write to the same tables of the warehouse"))
+                self._on_wait(Busy("other statements write to the same tables of the warehouse"))
 
         attempts = Retrying(
-            retry=retry_if_exception_type(Conflict),
+            retry=retry_if_exception_type(StatementConflict),
             stop=stop_after_attempt(_ATTEMPTS),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             before_sleep=tell,
@@ -167,17 +173,17 @@ class Statements:
         )
         try:
             return attempts(attempt)
-        except Conflict as conflict:
+        except StatementConflict as conflict:
             raise Busy(
                 "other statements keep writing to the same tables of the warehouse",
                 hint="let nothing but dropledger write to its schema, and try again",
             ) from conflict.__cause__
-        except Overtaken:
+        except Conflict:
             self.close()  # what it had of its own is gone
             raise
 
     def _told(self, sql: str) -> "_told":
-        return _told(sql, self._waiting)
+        return _told(sql, self._on_wait)
 
     def _open(self) -> "Connection":
         if self._connection is None:
@@ -259,23 +265,23 @@ def _parameter(name: str, value: Any) -> Any:
 class _Retrying(logging.Filter):
     """Says a word, once, when the connector waits to ask again: it does so without one, but for its log."""
 
-    def __init__(self, waiting: Waiting) -> None:
+    def __init__(self, on_wait: OnWait) -> None:
         super().__init__()
-        self._waiting = waiting
+        self._on_wait = on_wait
 
     def filter(self, record: logging.LogRecord) -> bool:
         if str(record.msg).startswith("Retrying after"):
-            self._waiting(Busy("the SQL warehouse takes nothing yet, as one does that starts or has too much to do"))
-            self._waiting = without_a_word
+            self._on_wait(Busy("the SQL warehouse takes nothing yet, as one does that starts or has too much to do"))
+            self._on_wait = silently
         return record.levelno >= logging.WARNING
 
 
 class _told:  # noqa: N801 - used as a statement
-    """Lets what the connector raises leave the block as an error that says what to do, and tells of its waiting."""
+    """Lets what the connector raises leave the block as an error that says what to do, and tells of its on_wait."""
 
-    def __init__(self, sql: str, waiting: Waiting) -> None:
+    def __init__(self, sql: str, on_wait: OnWait) -> None:
         self._sql = sql
-        self._retrying = _Retrying(waiting)
+        self._retrying = _Retrying(on_wait)
         self._level = _RETRIES.level
 
     def __enter__(self) -> None:
@@ -289,7 +295,7 @@ class _told:  # noqa: N801 - used as a statement
         from urllib3.exceptions import HTTPError
 
         if isinstance(error, exc.Error | HTTPError):
-            raise by_what_to_do(error, self._sql) from error
+            raise classify_error(error, self._sql) from error
 
 
 def _changed_rows(cursor: "Cursor") -> int:

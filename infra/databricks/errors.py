@@ -4,9 +4,9 @@ import re
 
 from dropledger.core.errors import (
     ConfigurationError,
+    Conflict,
     DataRefused,
     DropledgerError,
-    Overtaken,
     PipelineError,
     Unavailable,
 )
@@ -29,7 +29,7 @@ _TIMED_OUT = "57KD0"
 _QUERY = re.compile(r"\?[^\s'\")>]+")
 
 
-class Conflict(Exception):
+class StatementConflict(Exception):
     """A statement met another one on the same table; it changed nothing."""
 
 
@@ -38,7 +38,7 @@ def without_queries(text: str) -> str:
     return _QUERY.sub("?...", text)
 
 
-def by_what_to_do(error: Exception, sql: str) -> Exception:
+def classify_error(error: Exception, sql: str) -> Exception:
     """The connector's error as one of ours, or the error itself if there is nothing that anybody could do."""
     from databricks.sql import exc
 
@@ -62,7 +62,7 @@ def by_what_to_do(error: Exception, sql: str) -> Exception:
 def _by_words(error: Exception, text: str) -> Exception | None:
     """An error that is known by what it says; None for others."""
     if _CONFLICT.search(str(error)):
-        return Conflict(text)
+        return StatementConflict(text)
     if _NO_THRIFT.search(text):
         return no_thrift(error)
     if _FENCED in text:
@@ -88,8 +88,8 @@ def no_thrift(error: Exception) -> ConfigurationError:
     )
 
 
-def _overtaken(what: str) -> Overtaken:
-    return Overtaken(what, hint="try again; nothing was committed")
+def _overtaken(what: str) -> Conflict:
+    return Conflict(what, hint="try again; nothing was committed")
 
 
 def _refused(text: str, state: str, sql: str) -> DropledgerError:

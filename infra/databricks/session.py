@@ -38,7 +38,7 @@ from dropledger.infra.databricks.memory import Memory
 from dropledger.infra.databricks.names import Names
 from dropledger.infra.databricks.schemas import has_table, remove_file
 from dropledger.infra.databricks.writer import Writer
-from dropledger.infra.duckdb.engine import copied_to, new_engine, told
+from dropledger.infra.duckdb.engine import copied_to, new_engine, translated_errors
 from dropledger.infra.readers.delimited import DelimitedFiles
 
 _MISSHAPEN = """SELECT
@@ -62,7 +62,7 @@ class LocalReader:
         self._numbers = count()
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
-        with told(sql):
+        with translated_errors(sql):
             return self.connection.execute(sql, parameters or {})
 
     def path(self) -> Path:
@@ -71,7 +71,7 @@ class LocalReader:
 
     def write(self, select: str, path: Path, beside: duckdb.DuckDBPyConnection | None = None) -> None:
         """Write a result of this engine in its order; what it reads may be known `beside` alone."""
-        with self.files.in_order_of_the_file(), told(select):
+        with self.files.in_order_of_the_file(), translated_errors(select):
             (beside or self.connection).execute(copied_to(select, path))
 
 
@@ -266,11 +266,11 @@ class DatabricksSession:
         row_count = files.select(source, f"{source}_rows", f"SELECT * FROM {quoted(source)}", {})
         files.with_lines(source)
         self._upload(f"SELECT * FROM {rows} ORDER BY _line", source)
-        misshapen = f"{source}_misshapen"
-        if self._value(f"SELECT count(*) FROM {quoted(misshapen)}"):
-            self._upload(f"SELECT * FROM {quoted(misshapen)}", misshapen)
+        malformed = f"{source}_malformed"
+        if self._value(f"SELECT count(*) FROM {quoted(malformed)}"):
+            self._upload(f"SELECT * FROM {quoted(malformed)}", malformed)
         else:
-            self._names.give(misshapen, _MISSHAPEN)
+            self._names.give(malformed, _MISSHAPEN)
         self._loaded[source] = drop_id, row_count
         self._cells[source] = tuple(layout.positions)
 

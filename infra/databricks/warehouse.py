@@ -10,9 +10,9 @@ from tempfile import mkdtemp
 from typing import cast
 from uuid import uuid4
 
-from dropledger.core.errors import ConfigurationError, NoLedger, Overtaken, PipelineError
+from dropledger.core.errors import ConfigurationError, Conflict, NoLedger, PipelineError
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.retry import OnWait, silently
 from dropledger.infra.databricks.connection import Access, Statements
 from dropledger.infra.databricks.dialect import literal, ticked
 from dropledger.infra.databricks.memory import Memory
@@ -50,7 +50,7 @@ class DatabricksWarehouse:
         *,
         wait_seconds: float = 30.0,
         settings: Mapping[str, str] | None = None,
-        waiting: Waiting = without_a_word,
+        on_wait: OnWait = silently,
         function: str = "",
         statements: Statements | None = None,
     ) -> None:
@@ -59,9 +59,9 @@ class DatabricksWarehouse:
         self._local = local
         self._wait_seconds = wait_seconds
         self._settings = dict(settings or {})
-        self._waiting = waiting
+        self._on_wait = on_wait
         self._function = function
-        self._statements = statements or Statements(access, local, waiting)
+        self._statements = statements or Statements(access, local, on_wait)
         self._prepared = False
         self._memory = Memory()
         # For a schema aside: what the live one stood at.
@@ -103,7 +103,7 @@ class DatabricksWarehouse:
             self._access.catalog,
             self._name,
             self._wait_seconds,
-            self._waiting,
+            self._on_wait,
             self._function,
             self._memory,
         )
@@ -151,7 +151,7 @@ class DatabricksWarehouse:
     def _use(self) -> None:
         self._statements.use(self.schema)
 
-    def aside(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
+    def staging_copy(self, label: str, *, copied: bool = False) -> "DatabricksWarehouse":
         beginning, today = f"{self._name}_{label}_", datetime.now(UTC).date()
         for left in self._left_over(label):
             drop_schema(self._statements, self._access.catalog, left)  # of a process that was killed
@@ -218,7 +218,7 @@ class DatabricksWarehouse:
             self._local,
             wait_seconds=self._wait_seconds,
             settings=self._settings,
-            waiting=self._waiting,
+            on_wait=self._on_wait,
             function=self._function,
             statements=self._statements,
         )
@@ -254,12 +254,12 @@ class DatabricksWarehouse:
         described = self._statements.rows(f"DESCRIBE TABLE EXTENDED {self.schema}.{ticked(view)}")
         return next(str(row["data_type"]) for row in described if row["col_name"] == "View Text")
 
-    def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DatabricksWarehouse":
+    def swap_in(self, rebuilt: Warehouse, keep_as: str) -> "DatabricksWarehouse":
         """As one change: after a death in the middle, what was there is restored. It stays in the tables' versions."""
         other = cast("DatabricksWarehouse", rebuilt)
         with self.session() as session, session.transaction():
             if self._standing() != other.made_beside:
-                raise Overtaken("another process has written to the ledger while it was rebuilt", hint="try again")
+                raise Conflict("another process has written to the ledger while it was rebuilt", hint="try again")
             here = set(tables_of(self._statements, self.schema))
             for table in tables_of(self._statements, other.schema):
                 self._fill(session, table, f"{other.schema}.{ticked(table)}", is_there=table in here)

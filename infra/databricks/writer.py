@@ -33,8 +33,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Overtaken
-from dropledger.core.retry import Waiting, patiently
+from dropledger.core.errors import Busy, ConfigurationError, Conflict, DropledgerError
+from dropledger.core.retry import OnWait, retry_while_busy
 from dropledger.infra.databricks.connection import Statements
 from dropledger.infra.databricks.dialect import ticked
 from dropledger.infra.databricks.errors import STATEMENT_SECONDS
@@ -69,7 +69,7 @@ class Writer:
         catalog: str,
         schema: str,
         wait_seconds: float,
-        waiting: Waiting,
+        on_wait: OnWait,
         function: str = "",
         memory: Memory | None = None,
     ) -> None:
@@ -79,7 +79,7 @@ class Writer:
         self._schema = f"{ticked(catalog)}.{ticked(schema)}"
         self._table = f"{self._schema}.writer"
         self._wait_seconds = wait_seconds
-        self._waiting = waiting
+        self._on_wait = on_wait
         self._token = uuid4().hex[:12]
         self._function = function
         who = f"function {function}" if function else f"process {os.getpid()} on {_machine()}"
@@ -130,7 +130,7 @@ class Writer:
         """
         before = changed = None
         if not self._take_as_left():
-            before, changed = patiently(self._try_to_take, self._wait_seconds, self._waiting)
+            before, changed = retry_while_busy(self._try_to_take, self._wait_seconds, self._on_wait)
         self._renewed = _seconds()
         if before is not None:
             self._drop_work_of_the_dead(before)
@@ -254,7 +254,7 @@ class Writer:
         """Renew the hold if the next statement might outlive it.
 
         Raises:
-            Overtaken: another process has become the writer.
+            Conflict: another process has become the writer.
         """
         if _seconds() - self._renewed > HOLD_SECONDS - STATEMENT_SECONDS - _MARGIN_SECONDS:
             self.renew()
@@ -263,7 +263,7 @@ class Writer:
         """Renew the hold.
 
         Raises:
-            Overtaken: another process has become the writer.
+            Conflict: another process has become the writer.
         """
         self._hold(
             self._statements.run(f"UPDATE {self._table} SET until = {_UNTIL} WHERE holder = :me", {"me": self._holder})
@@ -272,7 +272,7 @@ class Writer:
     def _hold(self, held: int) -> None:
         """What an update of one's own row means, by the rows that it changed."""
         if not held:
-            raise Overtaken("another process has become the writer", hint="try again; what was open was undone")
+            raise Conflict("another process has become the writer", hint="try again; what was open was undone")
         self._renewed = _seconds()
 
     def _found_versions(self) -> dict[str, int | None]:
@@ -318,7 +318,7 @@ class Writer:
         """Close the change: what it wrote stays.
 
         Raises:
-            Overtaken: another process has become the writer, or a statement of one that died has written meanwhile.
+            Conflict: another process has become the writer, or a statement of one that died has written meanwhile.
         """
         if self._changed:
             self._refuse_late_writes(self._changed)
@@ -341,7 +341,7 @@ class Writer:
             return
         changed.update(late)
         self._note(changed)
-        raise Overtaken(
+        raise Conflict(
             f"a statement of a process that died has written to {', '.join(sorted(late))}",
             hint="try again; what is open is undone before",
         )
@@ -350,7 +350,7 @@ class Writer:
         """Close the change: what it wrote goes.
 
         Raises:
-            Overtaken: another process has become the writer, and has done so.
+            Conflict: another process has become the writer, and has done so.
         """
         if self._changed:
             self.renew()

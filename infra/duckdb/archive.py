@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from dropledger.core.sql.text import literal
-from dropledger.infra.duckdb.engine import told
+from dropledger.infra.duckdb.engine import translated_errors
 
 _VARIABLE = "dropledger_root"
 _NAMED = re.compile(r"\barchived\('((?:[^']|'')*)'\)")
@@ -39,7 +39,7 @@ class ArchivedFiles:
         if writing:
             known = f"coalesce(getvariable({literal(_VARIABLE)}) || '/', {literal(place)})"
             macro = f"CREATE OR REPLACE MACRO archived(name) AS {known} || name"
-            with told(macro):
+            with translated_errors(macro):
                 self._connection.execute(macro)
         elif found is not None:
             self._connection.execute(f"SET VARIABLE {_VARIABLE} = {literal(place.removesuffix('/'))}")

@@ -66,12 +66,12 @@ def copied_to(select: str, path: Path) -> str:
 
 
 @contextmanager
-def told(sql: str, *, asked: bool = False) -> Iterator[None]:
+def translated_errors(sql: str, *, asked: bool = False) -> Iterator[None]:
     """Tell the engine's errors in a statement as ours; `asked` is whether somebody wrote it just now."""
     try:
         yield
     except duckdb.Error as error:
-        ours = by_what_to_do(error, sql)
+        ours = classify_error(error, sql)
         if ours is None and asked and not isinstance(error, duckdb.InternalError):
             ours = _does_not_work(error, sql)
         if ours is None:
@@ -109,7 +109,7 @@ def _without_file(text: str) -> Unavailable | None:
     return not_allowed(text) if is_not_allowed(text) else None
 
 
-def by_what_to_do(error: duckdb.Error, sql: str) -> DropledgerError | None:
+def classify_error(error: duckdb.Error, sql: str) -> DropledgerError | None:
     """The engine's error as one of ours; None if there is nothing that anybody could do."""
     text = str(error).partition("\n")[0]
     if "Corrupt" in text or "Could not read enough bytes" in text:

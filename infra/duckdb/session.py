@@ -15,12 +15,12 @@ from dropledger.core.ports.session import Layout, Parameters
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import FREE_TEXT, listed, literal, quoted
 from dropledger.infra.duckdb.archive import ArchivedFiles
-from dropledger.infra.duckdb.engine import copied_to, told
+from dropledger.infra.duckdb.engine import copied_to, translated_errors
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy
 from dropledger.infra.readers.delimited import DelimitedFiles
 
 if TYPE_CHECKING:
-    from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, Keeper
+    from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, RemoteFile
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
@@ -86,7 +86,7 @@ class DuckDBSession:
         parse: Parse,
         schema: str,
         passing: Path,
-        keeping: "tuple[Keeper, Path] | None",
+        keeping: "tuple[RemoteFile, Path] | None",
         metadata: MetadataCopy | None,
         columns: dict[str, Mapping[str, str]],
         root: Path | None,
@@ -162,7 +162,7 @@ class DuckDBSession:
                 self._columns.pop(_bare(made[1]), None)
             else:
                 self._columns.clear()
-        with told(sql, asked=self.confined):
+        with translated_errors(sql, asked=self.confined):
             first, *more = self._parse(sql)
             if more:
                 raise duckdb.ParserException("there are several statements where one belongs")
@@ -182,7 +182,9 @@ class DuckDBSession:
 
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
         text, bound = _marked(sql, parameters)
-        with told(text, asked=self.confined):  # a value may be at fault that the engine comes by when it is fetched
+        with translated_errors(
+            text, asked=self.confined
+        ):  # a value may be at fault that the engine comes by when it is fetched
             result = self._engine(text, bound)
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
@@ -236,11 +238,11 @@ class DuckDBSession:
         if self._keeping is None:
             self._engine("COMMIT")
             return
-        keeper, path = self._keeping
-        keeper.changing(path)
+        remote, path = self._keeping
+        remote.changing(path)
         self._engine("COMMIT")
         self._engine(f"CHECKPOINT {ATTACHED_AS}")
-        keeper.keep(path)
+        remote.keep(path)
 
     def columns(self, name: str) -> Mapping[str, str]:
         if name not in self._columns:
@@ -314,7 +316,7 @@ class DuckDBSession:
 
         def write(result: tuple[str, Path]) -> None:
             copied = copied_to(*result)
-            with self._connection.cursor() as beside, told(copied):
+            with self._connection.cursor() as beside, translated_errors(copied):
                 beside.execute(f"USE {self._qualified}")
                 beside.execute(copied)
 

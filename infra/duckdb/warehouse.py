@@ -14,9 +14,9 @@ import duckdb
 
 from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, NoLedger, PipelineError, Unavailable
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.retry import OnWait, silently
 from dropledger.core.sql.text import literal
-from dropledger.infra.duckdb.engine import REPAIR, by_what_to_do, is_not_allowed, new_engine, told
+from dropledger.infra.duckdb.engine import REPAIR, classify_error, is_not_allowed, new_engine, translated_errors
 from dropledger.infra.duckdb.file import (
     STORAGE,
     is_filled,
@@ -30,7 +30,7 @@ from dropledger.infra.duckdb.file import (
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy, put_back, remove_copy
 from dropledger.infra.duckdb.prepared_file import Prepare, PreparedFiles
 from dropledger.infra.duckdb.session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
-from dropledger.infra.local.file_lock import in_turn, is_alive
+from dropledger.infra.local.file_lock import is_alive, retry_in_turn
 from dropledger.infra.local.folders import share
 
 _LOCKED = "Could not set lock on file"
@@ -42,7 +42,7 @@ _ASIDE = ("planning", "exporting", "verifying", "rebuilding", "rewriting", "migr
 _HOLDER = re.compile(r"held in (.+?\(PID \d+\)|.+?(?=\. |$))", re.MULTILINE)
 
 
-class Keeper(Protocol):
+class RemoteFile(Protocol):
     """Keeps a warehouse file elsewhere; what is at a local path is a copy to work on."""
 
     @property
@@ -66,7 +66,7 @@ class Keeper(Protocol):
         """Put the copy in place of the file that was fetched.
 
         Raises:
-            Overtaken: another process was first; the copy does not count.
+            Conflict: another process was first; the copy does not count.
         """
         ...
 
@@ -74,7 +74,7 @@ class Keeper(Protocol):
         """Make sure that what is kept is what was fetched or put there last.
 
         Raises:
-            Overtaken: another process has written it since.
+            Conflict: another process has written it since.
         """
         ...
 
@@ -82,7 +82,7 @@ class Keeper(Protocol):
 class DuckDBWarehouse:
     """A `dropledger.core.ports.warehouse.Warehouse` in a DuckDB file at `path`; the tables live in `schema`.
 
-    With a `keeper`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
+    With a `remote`, the file at the path is a copy of the one that it keeps. A file that is made may be read by those
     who may read its folder, unless it is `private`. `earlier` is where a version before this one had the file: who
     opens it to write gives it its place of now. A new file begins as one that was `prepared`, if that is given; those
     aside begin as nothing, since they prove what is there. `root` is the local folder that archived files are read
@@ -98,8 +98,8 @@ class DuckDBWarehouse:
         *,
         wait_seconds: float = 30.0,
         settings: Mapping[str, str] | None = None,
-        waiting: Waiting = without_a_word,
-        keeper: Keeper | None = None,
+        on_wait: OnWait = silently,
+        remote: RemoteFile | None = None,
         private: bool = False,
         earlier: Path | None = None,
         prepared: PreparedFiles | None = None,
@@ -107,13 +107,13 @@ class DuckDBWarehouse:
     ) -> None:
         self._path = path
         self._earlier = earlier
-        self._keeper = keeper
+        self._remote = remote
         self._private = private
         self._prepared = prepared
         self._root = root
         self._schema = schema
         self._wait_seconds = wait_seconds
-        self._waiting = waiting
+        self._on_wait = on_wait
         self._settings: dict[str, Any] = dict(settings or {})
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._metadata: MetadataCopy | None = None
@@ -122,15 +122,15 @@ class DuckDBWarehouse:
 
     @property
     def location(self) -> str:
-        return self._keeper.location if self._keeper else str(self._path)
+        return self._remote.location if self._remote else str(self._path)
 
     def exists(self) -> bool:
         # A file of 0 bytes is none: a process that was killed while it made one has left it, or what it held is lost.
-        return self._keeper.exists() if self._keeper else self._found.exists() and is_filled(self._found)
+        return self._remote.exists() if self._remote else self._found.exists() and is_filled(self._found)
 
     def confirm(self) -> None:
-        if self._keeper:
-            self._keeper.confirm()
+        if self._remote:
+            self._remote.confirm()
 
     @property
     def _found(self) -> Path:
@@ -151,7 +151,7 @@ class DuckDBWarehouse:
     @contextmanager
     def fetched(self, *, read_only: bool) -> Iterator[Path]:
         """Have the newest file at hand, and if it is to be written to, in its place; its path."""
-        with self._keeper.fetched(self._path, read_only=read_only) if self._keeper else nullcontext():
+        with self._remote.fetched(self._path, read_only=read_only) if self._remote else nullcontext():
             refuse_other_files(self._path)  # not earlier: a copy of what was kept before does not count
             put_back(self._found)
             if not read_only:
@@ -172,14 +172,14 @@ class DuckDBWarehouse:
 
     def _rewrite(self) -> None:
         """Copy all that the file holds into one that older engines read, and let that take its place."""
-        copy = self.aside("rewriting")
+        copy = self.staging_copy("rewriting")
         with self._engine().cursor() as connection:
             self._attach(connection, self._path, read_only=False, new=False)
             connection.execute(f"ATTACH {literal(copy.location)} AS rewritten ({STORAGE})")
             # The rows of a source lie in the order of its file, by which their lines are told.
             connection.execute("SET GLOBAL preserve_insertion_order = TRUE")
             try:
-                with told("COPY FROM DATABASE"):
+                with translated_errors("COPY FROM DATABASE"):
                     connection.execute(f"COPY FROM DATABASE {ATTACHED_AS} TO rewritten")
             except DropledgerError:
                 connection.execute("DETACH rewritten")
@@ -192,11 +192,11 @@ class DuckDBWarehouse:
                 self._detach(connection)
         refuse_log_left(Path(copy.location))
         share(Path(copy.location), self._path.parent)
-        if self._keeper:
-            self._keeper.changing(self._path)
+        if self._remote:
+            self._remote.changing(self._path)
         os.replace(copy.location, self._path)
-        if self._keeper:
-            self._keeper.keep(self._path)
+        if self._remote:
+            self._remote.keep(self._path)
 
     def _sibling(self, path: Path) -> "DuckDBWarehouse":
         return DuckDBWarehouse(
@@ -204,15 +204,15 @@ class DuckDBWarehouse:
             self._schema,
             wait_seconds=self._wait_seconds,
             settings=self._settings,
-            waiting=self._waiting,
+            on_wait=self._on_wait,
             private=self._private,
             root=self._root,
         )
 
-    def aside(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
+    def staging_copy(self, label: str, *, copied: bool = False) -> "DuckDBWarehouse":
         other = self._sibling(self._path.with_name(f"{self._path.stem}.{label}{self._path.suffix}"))
         other.remove()
-        if not self._keeper:
+        if not self._remote:
             refuse_other_files(self._path)
         elif not copied:
             with self.fetched(read_only=True):
@@ -231,19 +231,19 @@ class DuckDBWarehouse:
         other._private = True  # noqa: SLF001 (one of this class)
         return other
 
-    def put_in_place(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
+    def swap_in(self, rebuilt: Warehouse, keep_as: str) -> "DuckDBWarehouse":
         refuse_log_left(Path(rebuilt.location))
-        previous = self.aside(keep_as)
-        if self._keeper:
-            self._keeper.changing(self._path)
+        previous = self.staging_copy(keep_as)
+        if self._remote:
+            self._remote.changing(self._path)
         elif self._path.exists():
             # A second name for the old file first: at every instant there is a warehouse under the live name.
             os.link(self._path, previous.location)
         os.replace(rebuilt.location, self._path)
         write_ahead_log(self._path).unlink(missing_ok=True)
         remove_copy(self._path)
-        if self._keeper:
-            self._keeper.keep(self._path)
+        if self._remote:
+            self._remote.keep(self._path)
         return previous
 
     def left_over(self) -> Sequence[str]:
@@ -290,7 +290,7 @@ class DuckDBWarehouse:
                 if not read_only:  # so that whoever else may need what lies beside the file is done with it
                     self._remove_spilled()
                 done = False
-                keeping = (self._keeper, self._path) if self._keeper else None
+                keeping = (self._remote, self._path) if self._remote else None
                 session = DuckDBSession(
                     connection,
                     self._parse,
@@ -399,7 +399,7 @@ class DuckDBWarehouse:
                         holder=holder[1] if holder else "",
                         hint="close the other program, or try again when it is done",
                     ) from error
-                ours = by_what_to_do(error, attach)
+                ours = classify_error(error, attach)
                 settled = isinstance(ours, ConfigurationError) and not isinstance(ours, PipelineError)
                 if ours is None or not (settled or is_not_allowed(text)):
                     what, why = f"the warehouse {path} cannot be opened", text.splitlines()[0]
@@ -413,7 +413,7 @@ class DuckDBWarehouse:
                         ours = ConfigurationError(what, why=why, hint=REPAIR)
                 raise ours from error
 
-        in_turn(self._path.parent, attempt, self._wait_seconds, self._waiting)
+        retry_in_turn(self._path.parent, attempt, self._wait_seconds, self._on_wait)
         # What lies elsewhere is fetched anew after a death, whatever state the copy is in.
-        if not (read_only or self._keeper):
+        if not (read_only or self._remote):
             self._metadata = MetadataCopy(path, ATTACHED_AS)

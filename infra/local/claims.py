@@ -25,8 +25,8 @@ from dropledger.infra.local.claim_folder import CONTENT, JOURNAL
 from dropledger.infra.local.file_names import path_of, readable
 from dropledger.infra.local.folders import PRIVATE
 from dropledger.infra.local.inbox import Inbox, dropped_file, may, modified_at
-from dropledger.infra.local.private_file import Original, copy_at_rest, make_private, sync
-from dropledger.infra.partial_failure import Refusals
+from dropledger.infra.local.private_file import CopySource, copy_at_rest, make_private, sync
+from dropledger.infra.partial_failure import Failures
 
 _TOGETHER = 200
 _COPY = "copy"
@@ -38,13 +38,13 @@ class LocalClaims:
     `original` copies what stays its owner's.
     """
 
-    def __init__(self, root: Path, inbox: Inbox, clock: Clock, original: Original, refusals: Refusals) -> None:
+    def __init__(self, root: Path, inbox: Inbox, clock: Clock, original: CopySource, refusals: Failures) -> None:
         self._root = root
         self._work = root / "work"
         self._inbox = inbox
         self._clock = clock
-        self._original = original
-        self._refusals = refusals
+        self._copy_source = original
+        self._failures = refusals
 
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         claims = []
@@ -87,11 +87,11 @@ class LocalClaims:
         if not dropped.keep_original:
             return dropped
         try:
-            return self._original(dropped, self.staged(claim_id, _COPY))
+            return self._copy_source(dropped, self.staged(claim_id, _COPY))
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
-            self._refusals.note(dropped.uri, error)
+            self._failures.add(dropped.uri, error)
             return None
 
     def _taken(self, wanted: tuple[str, FileDropped]) -> Claim | None:
@@ -108,7 +108,7 @@ class LocalClaims:
             # Another file may have taken the place of the one that landed.
             return _as_it_is(Claim(claim_id, content, replace(dropped, keep_original=False)))
         except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
-            self._refusals.note(dropped.uri, error)
+            self._failures.add(dropped.uri, error)
             return None
 
     def _has_moved(self, dropped: FileDropped, content: Path) -> bool:
@@ -145,7 +145,7 @@ class LocalClaims:
             try:
                 left = self._left(folder)
             except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
-                self._refusals.note(str(folder), error)
+                self._failures.add(str(folder), error)
                 continue
             for claim in left:
                 try:
@@ -155,7 +155,7 @@ class LocalClaims:
                     make_private(claim.path)
                     found.append(_as_it_is(claim))
                 except Exception as error:  # noqa: BLE001 - as above
-                    self._refusals.note(claim.dropped.uri, error)
+                    self._failures.add(claim.dropped.uri, error)
         return found
 
     def _left(self, folder: Path) -> list[Claim]:

@@ -33,7 +33,7 @@ def unavailable(root: Path, error: OSError) -> Unavailable:
 
 
 @contextmanager
-def told(root: Path) -> Iterator[None]:
+def translated_errors(root: Path) -> Iterator[None]:
     """Let errors that have a remedy leave the block as Unavailable."""
     try:
         yield

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dropledger.core.errors import Busy
-from dropledger.core.retry import Waiting, patiently
+from dropledger.core.retry import OnWait, retry_while_busy
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ _UNKNOWN_THERE = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP}
 _QUEUE_SECONDS = 0.4  # longer than the pauses between the attempts of the one whose turn it is
 
 
-def in_turn(folder: Path, attempt: Callable[[], T], seconds: float, waiting: Waiting) -> T:
-    """What `attempt` gives, as `dropledger.core.retry.patiently` has it, after those who were there before.
+def retry_in_turn(folder: Path, attempt: Callable[[], T], seconds: float, on_wait: OnWait) -> T:
+    """What `attempt` gives, as `dropledger.core.retry.retry_while_busy` has it, after those who were there before.
 
     They queue by a lock on `folder`, where its file system has such locks; for a moment, so that nobody who is
     stopped holds up the others.
@@ -43,14 +43,14 @@ def in_turn(folder: Path, attempt: Callable[[], T], seconds: float, waiting: Wai
         return attempt()
 
     try:
-        return patiently(attempt_in_turn, seconds, waiting)
+        return retry_while_busy(attempt_in_turn, seconds, on_wait)
     finally:
         os.close(queue)
 
 
 @contextmanager
 def held(
-    path: Path, what: str, holder: str, seconds: float, waiting: Waiting, *, shared: bool = False
+    path: Path, what: str, holder: str, seconds: float, on_wait: OnWait, *, shared: bool = False
 ) -> Iterator[None]:
     """Hold the lock file `path` until the block ends, or the process does, however it ends.
 
@@ -72,7 +72,7 @@ def held(
             ) from error
 
     try:
-        in_turn(path.parent, take, seconds, waiting)
+        retry_in_turn(path.parent, take, seconds, on_wait)
         if not shared:
             os.ftruncate(lock, 0)
             os.pwrite(lock, holder.encode(), 0)

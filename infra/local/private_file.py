@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import Busy
-from dropledger.core.retry import patiently
+from dropledger.core.retry import retry_while_busy
 from dropledger.infra.local.file_names import path_of
 
-Original = Callable[[FileDropped, Path], FileDropped]
+CopySource = Callable[[FileDropped, Path], FileDropped]
 """Copies a file that was named by hand to a local path, where it is whole or not at all; what is known of it then.
 
 Raises FileNotFoundError if it is gone, and Busy if it keeps changing.
@@ -79,7 +79,7 @@ def copy_at_rest(source: Path, target: Path) -> None:
         os.utime(beside, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     try:
-        patiently(copy, _PATIENCE_SECONDS)
+        retry_while_busy(copy, _PATIENCE_SECONDS)
     except Busy:
         beside.unlink()
         raise

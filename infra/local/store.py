@@ -21,7 +21,7 @@ from dropledger.core.drop import Claim, FileDropped, iso
 from dropledger.core.errors import ConfigurationError, DropledgerError
 from dropledger.core.ledger.files import BESIDE, fitting
 from dropledger.core.ports import Clock
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.retry import OnWait, silently
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import claim_folder, file_errors, placed
 from dropledger.infra.local import look as local_look
@@ -31,8 +31,8 @@ from dropledger.infra.local.file_names import readable
 from dropledger.infra.local.folders import PRIVATE, folder_of, share, share_open, temporary_in
 from dropledger.infra.local.inbox import Inbox
 from dropledger.infra.local.look import FOLDERS, listed
-from dropledger.infra.local.private_file import Original, copied
-from dropledger.infra.partial_failure import Refusals
+from dropledger.infra.local.private_file import CopySource, copied
+from dropledger.infra.partial_failure import Failures
 
 
 class LocalStore:
@@ -41,17 +41,15 @@ class LocalStore:
     `original` copies what stays its owner's.
     """
 
-    lands_whole = False
+    atomic_uploads = False
 
-    def __init__(
-        self, root: Path, clock: Clock, waiting: Waiting = without_a_word, original: Original = copied
-    ) -> None:
+    def __init__(self, root: Path, clock: Clock, on_wait: OnWait = silently, original: CopySource = copied) -> None:
         self._root = root.resolve()
         self._inbox = Inbox(self._root / "inbox")
         self._clock = clock
-        self._waiting = waiting
-        self._refusals = Refusals()
-        self._claims = LocalClaims(self._root, self._inbox, clock, original, self._refusals)
+        self._on_wait = on_wait
+        self._failures = Failures()
+        self._claims = LocalClaims(self._root, self._inbox, clock, original, self._failures)
         self._placed: dict[str, str] = {}
 
     @property
@@ -118,16 +116,16 @@ class LocalStore:
             yield
             return
         with (
-            file_errors.told(self._root),
+            file_errors.translated_errors(self._root),
             held(
                 self._root / "work" / ".lock",
                 f"the root {self._root} is in use",
                 f"process {os.getpid()} since {iso(self._clock())}",
                 wait_seconds,
-                self._waiting,
+                self._on_wait,
             ),
         ):
-            self._refusals.forget()
+            self._failures.forget()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
@@ -137,7 +135,7 @@ class LocalStore:
         return self._claims.claim(dropped)
 
     def refused(self) -> DropledgerError | None:
-        return self._refusals.told()
+        return self._failures.summary()
 
     def unfinished(self) -> list[Claim]:
         names = self._names_placed()
@@ -227,7 +225,7 @@ class LocalStore:
         with folder_of(self._root, name) as (folder, last), suppress(FileNotFoundError):
             os.unlink(last, dir_fd=folder)
 
-    def waiting(self) -> dict[str, int]:
+    def backlog(self) -> dict[str, int]:
         if not self.inbox.is_dir():
             return {"inbox": 0, "work": 0, "quarantine": 0}
         return {

@@ -5,7 +5,7 @@ take back when a process dies. What a drop is to publish is written under `work/
 `claim.json` first, and goes when the drop is archived: a claim found there may be committed, and is to be completed.
 
 Nobody holds the bucket. Several processes may do the same work, and the first to write the warehouse is right; to the
-others `Overtaken` is raised, and they begin again. What they write elsewhere is written in place of what was there
+others `Conflict` is raised, and they begin again. What they write elsewhere is written in place of what was there
 before they made sure that the warehouse is still as they left it, so that a slow process never hides newer artifacts.
 """
 
@@ -23,15 +23,15 @@ from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Po
 from dropledger.core.ledger.fault import COMPLETE, meets_one_file
 from dropledger.core.ledger.files import BESIDE
 from dropledger.core.ports import Clock
-from dropledger.core.retry import Waiting, without_a_word
+from dropledger.core.retry import OnWait, silently
 from dropledger.core.steps.address import feed_of_folders
 from dropledger.infra.aws.bucket import AS_OF, Bucket, Gone, Listed, moment_in, with_metadata
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import file_errors
 from dropledger.infra.local.file_lock import held
 from dropledger.infra.local.folders import PRIVATE, temporary_in
-from dropledger.infra.local.private_file import Original, copied
-from dropledger.infra.partial_failure import Refusals
+from dropledger.infra.local.private_file import CopySource, copied
+from dropledger.infra.partial_failure import Failures
 
 _OPTION = "dropledger-as-of"
 _MODIFIED = "dropledger-modified-at"
@@ -49,10 +49,10 @@ class S3Store:
     """A `Store` of core in a bucket; `local` is a folder for the files at hand, `original` copies what stays its
     owner's.
 
-    `confirm` raises Overtaken if another process has written the warehouse since this one did.
+    `confirm` raises Conflict if another process has written the warehouse since this one did.
     """
 
-    lands_whole = True
+    atomic_uploads = True
 
     def __init__(
         self,
@@ -60,16 +60,16 @@ class S3Store:
         local: Path,
         clock: Clock,
         confirm: Callable[[], None],
-        waiting: Waiting = without_a_word,
-        original: Original = copied,
+        on_wait: OnWait = silently,
+        original: CopySource = copied,
     ) -> None:
         self._bucket = bucket
         self._local = local
         self._clock = clock
         self._confirm = confirm
-        self._waiting = waiting
-        self._original = original
-        self._refusals = Refusals()
+        self._on_wait = on_wait
+        self._copy_source = original
+        self._failures = Failures()
         self._uploaded: dict[FileDropped, FileDropped] = {}
         self._taken: set[tuple[str, str | None]] = set()
         self._staged: dict[str, list[tuple[str, str]]] = {}
@@ -97,14 +97,14 @@ class S3Store:
         holder = f"process {os.getpid()} since {iso(self._clock())}"
         lock = self._local / "work" / ".lock"
         with (
-            file_errors.told(self._local),
-            held(lock, f"the root {self.root} is in use", holder, wait_seconds, self._waiting),
+            file_errors.translated_errors(self._local),
+            held(lock, f"the root {self.root} is in use", holder, wait_seconds, self._on_wait),
         ):
             for folder in ("work", "copies"):  # what a process that was killed has left
                 for path in (self._local / folder).iterdir():
                     if path != lock:
                         shutil.rmtree(path, ignore_errors=True)
-            self._refusals.forget()
+            self._failures.forget()
             yield
 
     def arrivals(self, beginning: str = "") -> list[FileDropped]:
@@ -145,20 +145,20 @@ class S3Store:
         except (FileNotFoundError, Gone):
             pass
         except _Refused as refused:
-            self._refusals.note(dropped.uri, refused.error)
+            self._failures.add(dropped.uri, refused.error)
         except Exception as error:
             if not meets_one_file(error):
                 raise
-            self._refusals.note(dropped.uri, error)
+            self._failures.add(dropped.uri, error)
         shutil.rmtree(content.parent)
         return None
 
     def refused(self) -> DropledgerError | None:
-        return self._refusals.told()
+        return self._failures.summary()
 
     def _copied(self, dropped: FileDropped, content: Path) -> FileDropped:
         try:
-            return self._original(dropped, content)
+            return self._copy_source(dropped, content)
         except Busy as error:
             raise _Refused(error) from error
 
@@ -320,7 +320,7 @@ class S3Store:
             raise FileNotFoundError(self._bucket.uri_of(name)) from error
         return path
 
-    def waiting(self) -> dict[str, int]:
+    def backlog(self) -> dict[str, int]:
         return {"inbox": len(self.arrivals()), "work": len(self.claim_ids()), "quarantine": len(self.quarantined())}
 
     def quarantined(self) -> list[str]:

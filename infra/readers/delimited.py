@@ -1,4 +1,4 @@
-"""How DuckDB reads a delimited file: straight through where each line is a row, record by record where any is odd."""
+"""How DuckDB reads a delimited file: at once where each line is a row, record by record where any is odd."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,10 +40,10 @@ def _columns(layout: Layout, cell: str) -> str:
     )
 
 
-def _straight(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:
+def _read_line_per_row(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:
     """The cells, from c0 on, of files in which each line is a row; their lines are known once they are in a table."""
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
-    return _text("read_straight").substitute(
+    return _text("read_line_per_row").substitute(
         paths=paths,
         columns=f"{{{columns}}}",
         delimiter=literal(layout.delimiter),
@@ -83,14 +83,14 @@ def _fragments(layout: Layout) -> dict[str, object]:
 
 @dataclass
 class _Source:
-    """A file that was loaded. `straight` is whether each of its lines may be a row, which is known once it was `read`;
+    """A file that was loaded. `line_per_row` is whether each line may be a row, which is known once it was `read`;
     `records` whether scratch `<source>_record` has its records with their lines.
     """
 
     path: Path
     layout: Layout
     drop_id: str
-    straight: bool
+    line_per_row: bool
     read: bool = False
     records: bool = False
 
@@ -112,17 +112,17 @@ class DelimitedFiles:
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
         """Make the file's cells readable as the view `source`; what reads them is `select`."""
         self._engine(
-            f"CREATE OR REPLACE TEMP TABLE {quoted(f'{source}_misshapen')} "
+            f"CREATE OR REPLACE TEMP TABLE {quoted(f'{source}_malformed')} "
             "(_line BIGINT, rule VARCHAR, reason VARCHAR, raw VARCHAR)"
         )
         # Lines that end in different ways make the engine raise, which would abort the transaction; and it joins
         # two quoted texts in one cell, takes quotes behind several blanks for text, and lets unnamed cells pass: all
         # versions that are admitted alike, 1.5.6 and 2.0.1 included.
         plain = self._plain(path, layout, source)
-        loaded = _Source(plain, layout, drop_id, layout.straight, layout.each_line_is_a_row)
+        loaded = _Source(plain, layout, drop_id, layout.line_per_row, layout.each_line_is_a_row)
         self._sources[source] = loaded
-        if loaded.straight:
-            read = _straight(layout, _path(loaded.path))
+        if loaded.line_per_row:
+            read = _read_line_per_row(layout, _path(loaded.path))
             self._view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
 
     def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
@@ -133,9 +133,9 @@ class DelimitedFiles:
         for number, places in enumerate(shapes.values()):
             layout, read = files[places[0]][1], quoted(f"{source}_read")
             paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
-            straight = _straight(layout, "$paths", ", filename = TRUE")
+            line_per_row = _read_line_per_row(layout, "$paths", ", filename = TRUE")
             with self.in_order_of_the_file():
-                self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {straight}", {"paths": paths})
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {line_per_row}", {"paths": paths})
             into = f"INSERT INTO {quoted(source)}" if number else f"CREATE OR REPLACE TEMP TABLE {quoted(source)} AS"
             rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
             lines = [files[place][1].physical_lines for place in places]
@@ -167,7 +167,7 @@ class DelimitedFiles:
         loaded = self._sources[source]
         loaded.read = True
         table = quoted(f"{into}_selected")
-        if loaded.straight:
+        if loaded.line_per_row:
             # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
             # each line is a row, none was.
             with self.in_order_of_the_file():
@@ -177,12 +177,12 @@ class DelimitedFiles:
                 # in the order of the file.
                 self._view(into, f"SELECT * REPLACE ({self._line_by_place(table)} AS _line) FROM {table}")
                 return rows
-            loaded.straight = False
+            loaded.line_per_row = False
         if not loaded.records:
             self._take_apart(source)
         self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
         self._view(into, f"SELECT * FROM {table}")
-        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'{source}_misshapen')})"
+        counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'{source}_malformed')})"
         return int(self._value(f"SELECT {counts}"))
 
     def with_lines(self, source: str) -> None:
@@ -190,7 +190,7 @@ class DelimitedFiles:
         loaded = self._read(source)
         if loaded.records:
             return
-        if loaded.straight:
+        if loaded.line_per_row:
             table = quoted(f"{source}_line")
             with self.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
@@ -212,7 +212,7 @@ class DelimitedFiles:
             f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
             SELECT _line, raw FROM {quoted(f"{source}_record")} {wanted}
             UNION
-            SELECT _line, raw FROM {quoted(f"{source}_misshapen")} {wanted}"""
+            SELECT _line, raw FROM {quoted(f"{source}_malformed")} {wanted}"""
         )
 
     def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
@@ -258,7 +258,7 @@ class DelimitedFiles:
             f"""CREATE OR REPLACE VIEW {quoted(name)} AS
             SELECT {literal(loaded.drop_id)} AS _drop_id, row_number() OVER () + 1 AS _line, {columns},
                 TRUE AS _accepted
-            FROM {_straight(loaded.layout, archived, ignore_errors=False)}"""
+            FROM {_read_line_per_row(loaded.layout, archived, ignore_errors=False)}"""
         )
 
     def _read(self, source: str) -> _Source:
@@ -292,13 +292,13 @@ class DelimitedFiles:
                 hint="close the quote, or double it if it belongs to the text, and drop the file again",
             )
         self._view(f"{source}_record", f"SELECT _line, raw FROM {quoted(f'{source}_unchecked')}")
-        loaded.records, loaded.straight = True, False
+        loaded.records, loaded.line_per_row = True, False
         cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
         self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
-        misshapen = quoted(f"{source}_misshapen")
-        self._engine(_text("misshapen").substitute(fragments, into=misshapen, split=split))
-        within = _text("split").substitute(fragments, records=_text("lines_within").substitute(misshapen=misshapen))
-        self._engine(_text("swallowed").substitute(fragments, into=misshapen, split=within))
+        malformed = quoted(f"{source}_malformed")
+        self._engine(_text("malformed").substitute(fragments, into=malformed, split=split))
+        within = _text("split").substitute(fragments, records=_text("lines_within").substitute(malformed=malformed))
+        self._engine(_text("swallowed").substitute(fragments, into=malformed, split=within))
         self._view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
 
     def _cells(self, layout: Layout, records: str, *others: str) -> str:
@@ -324,7 +324,7 @@ class DelimitedFiles:
         )
 
     def _lines(self, path: Path) -> str:
-        """The lines behind the header, of a file that was read straight through."""
+        """The lines behind the header, of a file in which each line is a row."""
         return _text("lines").substitute(path=_path(path), skip=1, options="")
 
     def _line_by_place(self, table: str) -> str:

@@ -60,7 +60,7 @@ class Cloud:
     def objects(self) -> Objects:
         return Objects(self.client("s3"), self.outputs["RootBucket"])
 
-    def settle(self, seconds: float = 60) -> None:
+    def run_pending(self, seconds: float = 60) -> None:
         """Wait until the inbox and the queue are empty."""
         until(lambda: not self.objects.names("inbox/") and not self.queued("DropsQueue"), seconds)
 
@@ -124,7 +124,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 def test_samples_give_what_a_folder_gives(cloud: Cloud, tmp_path: Path):
     """The first test: the samples are what was dropped so far."""
-    cloud.settle()
+    cloud.run_pending()
     names = [drop["name"] for drop in reversed(cloud.dropledger("drops")["drops"])]
     local = tmp_path / "local"
     for name in names:  # in the order in which the events came
@@ -164,9 +164,9 @@ def test_duplicates_and_late_files(cloud: Cloud):
     cloud.upload("accounts_2026-01-01.csv", ACCOUNTS)
     for name in ("accounts_2026-01-03.csv", "accounts_2026-01-03.csv", "accounts_2026-01-03 again.csv"):
         cloud.upload(name, ACCOUNTS.replace("100.00", "300.00"))
-        cloud.settle()
+        cloud.run_pending()
     cloud.upload("accounts_2026-01-02.csv", ACCOUNTS.replace("100.00", "200.00"))
-    cloud.settle()
+    cloud.run_pending()
     versions = cloud.dropledger("history", "account", "11")["versions"]
     assert [version["balance"] for version in versions] == ["100.00", "200.00", "300.00"]
     assert cloud.dropledger("verify")["differences"] == []
@@ -175,7 +175,7 @@ def test_duplicates_and_late_files(cloud: Cloud):
 def test_file_that_is_refused_is_in_quarantine_and_off_the_queue(cloud: Cloud):
     cloud.upload("accounts_2026-01-04 bad.csv", "AccountID\n1\n")
     cloud.upload("odd ü + & name.csv", "x\n1\n")
-    cloud.settle()
+    cloud.run_pending()
     reasons = {
         name: json.loads(cloud.objects.read(name))
         for name in cloud.objects.names("quarantine/")
@@ -191,7 +191,7 @@ def test_two_hundred_at_once(cloud: Cloud):
     names = [f"customers_2026-02-01T{number // 60:02}{number % 60:02}00Z.csv" for number in range(200)]
     for number, name in enumerate(names):
         cloud.upload(name, CUSTOMERS.replace("Ann", f"Ann {number}"))
-    cloud.settle(240)
+    cloud.run_pending(240)
     drops = cloud.drops()
     assert {drops[name] for name in names} == {"published"}
     assert cloud.dropledger("status")["deliveries"] == before + 200
@@ -206,7 +206,7 @@ def test_laptop_that_sweeps_beside_the_function_loses_and_doubles_nothing(cloud:
         cloud.upload(name, CUSTOMERS.replace("Bo", f"Bo {number}"))
         if number % 4 == 0:
             cloud.dropledger("watch", "--once", machine="another laptop")
-    cloud.settle(120)
+    cloud.run_pending(120)
     drops = cloud.drops()
     assert {drops[name] for name in names} == {"published"}
     assert cloud.dropledger("status")["deliveries"] == before + 12
@@ -221,7 +221,7 @@ def test_function_that_is_killed_is_completed_when_the_message_comes_again(cloud
     until(lambda: cloud.objects.names("work/"), 30)  # it is about to commit
     for worker in cloud.workers():
         os.kill(worker, signal.SIGKILL)
-    cloud.settle(120)
+    cloud.run_pending(120)
     assert cloud.drops()["accounts_2026-03-01.csv"] == "published"
     assert cloud.dropledger("verify")["differences"] == []
     cloud.client("sqs").set_queue_attributes(**queue, Attributes={"VisibilityTimeout": "120"})
@@ -247,7 +247,7 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
     s3.copy_object(Bucket=bucket, Key=name, CopySource={"Bucket": bucket, "Key": name, "VersionId": good["VersionId"]})
     [letter] = sqs.receive_message(QueueUrl=cloud.outputs["DeadLetterQueue"])["Messages"]
     sqs.send_message(QueueUrl=cloud.outputs["DropsQueue"], MessageBody=letter["Body"], MessageGroupId="lending")
-    cloud.settle()
+    cloud.run_pending()
     assert cloud.drops()["customers_2026-04-01.csv"] == "published"
     assert cloud.dropledger("verify")["differences"] == []
 
@@ -255,7 +255,7 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
 def template_of(cloud: Cloud) -> str:
     """What was deployed, as text."""
     formation = cloud.client("cloudformation")
-    text: str = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
+    text: str = formation.get_template(StackName="dropledger", TemplateStage="CopySource")["TemplateBody"]
     return text
 
 

@@ -14,7 +14,7 @@ from support.console import until
 from support.databricks_ledger import access_to, new_schema
 from support.databricks_server import Server
 
-from dropledger.core.errors import Overtaken, Unavailable
+from dropledger.core.errors import Conflict, Unavailable
 from dropledger.core.ports.session import Session
 from dropledger.infra.databricks import writer as databricks_writer
 from dropledger.infra.databricks.warehouse import DatabricksWarehouse
@@ -103,9 +103,9 @@ def test_who_was_overtaken_writes_no_more(
         with successor.session():
             pass
         monkeypatch.setattr(databricks_writer, "_seconds", lambda: time.monotonic() + 10 * HOLD_SECONDS)
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             session.scratch("found", "SELECT 3 AS id")
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             session.execute("INSERT INTO t VALUES (1)")
     assert ids(successor) == []
 
@@ -134,7 +134,7 @@ def test_statement_of_a_dead_writer_that_begins_late_does_nothing(
             pass
         assert not any(one.done() for one in sent)
         databricks.ask("DELETE", "/_faults")
-        assert [type(one.exception()) for one in sent] == [Overtaken] * len(late)
+        assert [type(one.exception()) for one in sent] == [Conflict] * len(late)
     assert ids(successor) == [7]
 
 
@@ -171,7 +171,7 @@ def test_writer_that_fails_at_its_beginning_or_end_keeps_its_own_process_waiting
     open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server, statement: str
 ):
     databricks.fault("lost_session", match=statement)
-    with suppress(Overtaken), open_warehouse().session():
+    with suppress(Conflict), open_warehouse().session():
         pass
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
     warehouse = open_warehouse()
@@ -256,7 +256,7 @@ def test_hold_that_was_taken_by_a_statement_whose_answer_was_lost_is_ones_own(da
 def test_copy_has_nothing_of_a_change_that_is_open(warehouse: DatabricksWarehouse):
     with warehouse.session(read_only=True) as session:
         left_open(session)
-    copy = warehouse.aside("planning", copied=True)
+    copy = warehouse.staging_copy("planning", copied=True)
     assert ids(copy) == []
     copy.remove()
 
@@ -270,7 +270,7 @@ def test_copies_made_at_once_are_apart_and_those_of_killed_processes_go_later(
     with warehouse.session() as session:
         for name in left:
             session.execute(f"CREATE SCHEMA {name}")
-    copies = [warehouse.aside("planning", copied=True) for _ in range(2)]
+    copies = [warehouse.staging_copy("planning", copied=True) for _ in range(2)]
     with warehouse.session() as session:
         names = {str(next(iter(row.values()))) for row in session.query(f"SHOW SCHEMAS LIKE '{schema}_planning_*'")}
     assert names == {left[2], *(copy.location.rpartition(".")[2] for copy in copies)}
@@ -280,12 +280,12 @@ def test_copies_made_at_once_are_apart_and_those_of_killed_processes_go_later(
 
 
 def test_rebuilt_schema_takes_no_place_where_others_wrote_meanwhile(warehouse: DatabricksWarehouse):
-    rebuilt = warehouse.aside("rebuilding")
+    rebuilt = warehouse.staging_copy("rebuilding")
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
     with warehouse.session() as session:
         session.execute("INSERT INTO delivery VALUES (1)")
-    with pytest.raises(Overtaken, match="while it was rebuilt"):
-        warehouse.put_in_place(rebuilt, "previous")
+    with pytest.raises(Conflict, match="while it was rebuilt"):
+        warehouse.swap_in(rebuilt, "previous")
     assert ids(warehouse) == []
     rebuilt.remove()

@@ -27,7 +27,7 @@ from support.ledger import Ledger
 from support.sequences import Step, sequence
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import Busy, Overtaken
+from dropledger.core.errors import Busy, Conflict
 from dropledger.core.operations.export import export
 from dropledger.core.operations.plan import plan
 from dropledger.core.operations.verify import verify
@@ -302,7 +302,7 @@ def test_lost_session_leaves_no_connection_open(access: Access, databricks: Serv
     databricks.fault("lost_session", match="SELECT 'lost'")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             statements.rows("SELECT 'lost'")
         gc.collect()
     assert [warning for warning in told if issubclass(warning.category, ResourceWarning)] == []

@@ -11,7 +11,7 @@ from support.console import until
 from support.databricks_ledger import access_to, new_schema
 from support.databricks_server import Server
 
-from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from dropledger.core.errors import Busy, ConfigurationError, Conflict, DropledgerError, Unavailable
 from dropledger.core.ports.session import Layout
 from dropledger.infra.databricks import connection as databricks_connection
 from dropledger.infra.databricks.connection import Access, Statements
@@ -146,9 +146,9 @@ def assert_overtaken_by_a_late_statement(
         sent = threads.submit(written, open_warehouse(), 1)
         until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
         die(successor, "process 1 on another machine", "2020-01-01")
-        with pytest.raises(Overtaken, match="process that died has written to t"):
+        with pytest.raises(Conflict, match="process that died has written to t"):
             change()
-        assert isinstance(sent.exception(), Overtaken)
+        assert isinstance(sent.exception(), Conflict)
 
 
 @pytest.mark.usefixtures("emptied")
@@ -357,7 +357,7 @@ def test_rows_that_went_up_are_removed_before_their_volume_is_dropped(
 def test_copy_is_made_by_rows_where_the_platform_clones_no_table(warehouse: DatabricksWarehouse, databricks: Server):
     written(warehouse, 1)
     databricks.fault("refused", match="SHALLOW CLONE", times=100)
-    copy = warehouse.aside("planning", copied=True)
+    copy = warehouse.staging_copy("planning", copied=True)
     databricks.ask("DELETE", "/_faults")
     assert ids(copy) == [1]
     copy.remove()
@@ -368,14 +368,14 @@ def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(wa
     with warehouse.session() as session:
         for number in (1, 2):
             session.execute(f"INSERT INTO delivery VALUES ({number})")
-    rebuilt = warehouse.aside("rebuilding")
+    rebuilt = warehouse.staging_copy("rebuilding")
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
     with warehouse.session(read_only=True) as session:
         session.execute("OPTIMIZE delivery")
         [newest] = session.query("DESCRIBE HISTORY delivery LIMIT 1")
         assert newest["operation"] == "OPTIMIZE"
-    warehouse.put_in_place(rebuilt, "previous")
+    warehouse.swap_in(rebuilt, "previous")
     assert ids(warehouse) == [7]
     with warehouse.session() as session, pytest.raises(DropledgerError, match="NOT_NULL"):
         session.execute("INSERT INTO t VALUES (NULL)")

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
 
-from dropledger.handlers.watch.loop import Settling, _Watcher
+from dropledger.handlers.watch.loop import StabilityTracker, _Watcher
 from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ def test_file_moved_in_is_taken_at_once(console: Console):
 
 
 def test_file_does_not_wait_for_where_another_was_moved_to(tmp_path: Path):
-    inbox, wake, settling = tmp_path / "inbox", threading.Event(), Settling()
+    inbox, wake, settling = tmp_path / "inbox", threading.Event(), StabilityTracker()
     inbox.mkdir()
 
     def seconds(name: str) -> float:

@@ -14,8 +14,8 @@ from support.ledger import Ledger
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import Claim
 from dropledger.core.ingest.run import process
-from dropledger.core.ledger.outcome import Untaken
-from dropledger.core.publish_throttle import Pace
+from dropledger.core.ledger.outcome import PartialFailure
+from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.infra.local import claims as local_claims
 from dropledger.infra.local.inbox import dropped_file
 
@@ -77,7 +77,7 @@ def test_file_that_cannot_be_taken_out_of_the_inbox_is_not_claimed(ledger: Ledge
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
-        with pytest.raises(Untaken, match=NAME):
+        with pytest.raises(PartialFailure, match=NAME):
             ledger.process(dropped)
     assert not list((ledger.root / "work").glob("*/"))
     (outcome,) = ledger.process(dropped)
@@ -177,7 +177,7 @@ def test_file_of_a_time_that_no_calendar_has_does_not_keep_the_others(lending: P
 def test_file_that_cannot_be_taken_does_not_put_off_what_is_to_be_published(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    later = replace(ledger.runtime, pace=Pace(None))
+    later = replace(ledger.runtime, throttle=PublishThrottle(None))
     process(later, [ledger.put(NAME, TEXT)], lambda _: None)
     before = (ledger.root / "outputs/customer_profile.csv").exists()
 
@@ -188,7 +188,7 @@ def test_file_that_cannot_be_taken_does_not_put_off_what_is_to_be_published(
         patch.setattr(local_claims, "make_private", refuse)
         refused = ledger.put("customers_2026-01-02.csv", TEXT)
         for _ in range(2):  # where it lies, and in `work/`
-            with pytest.raises(Untaken, match=r"customers_2026-01-02\.csv cannot be taken") as raised:
+            with pytest.raises(PartialFailure, match=r"customers_2026-01-02\.csv cannot be taken") as raised:
                 ledger.process(refused)
             assert "others" not in raised.value.why
     assert (before, (ledger.root / "outputs/customer_profile.csv").exists()) == (False, True)
@@ -214,7 +214,7 @@ def test_files_that_are_claimed_together_share_a_folder_and_its_journal(ledger: 
     claims = claimed_together(ledger, 1, 2, 3)
     (folder,) = (ledger.root / "work").glob("*/")
     assert len([*folder.iterdir()]) == len(claims) + 1
-    assert store.waiting()["work"] == 3
+    assert store.backlog()["work"] == 3
     assert [what for what, _ in store.stuck()] == ["3 claims are unfinished"]
     assert texts_of(store.unfinished()) == texts_of(claims) == files(1, 2, 3)
 

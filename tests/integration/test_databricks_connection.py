@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Overtaken, Unavailable
+from dropledger.core.errors import Busy, ConfigurationError, Conflict, DropledgerError, Unavailable
 from dropledger.infra.databricks.connection import Access, Statements
-from dropledger.infra.databricks.errors import by_what_to_do
+from dropledger.infra.databricks.errors import classify_error
 
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import exc
@@ -76,19 +76,19 @@ def test_client_that_is_not_let_in_is_told_what_to_check(tmp_path: Path):
         ("[INSUFFICIENT_PERMISSIONS] You may not. SQLSTATE: 42501", ConfigurationError, "grants"),
         ("[NO_SUCH_CATALOG_EXCEPTION] Catalog 'mian' was not found. SQLSTATE: 42704", ConfigurationError, "CATALOG"),
         ("[PARSE_SYNTAX_ERROR] Syntax error at 'x'. SQLSTATE: 42601", ConfigurationError, "SQL or YAML"),
-        ("[DELTA_METADATA_CHANGED] MetadataChangedException: changed. SQLSTATE: 2D521", Overtaken, "try again"),
+        ("[DELTA_METADATA_CHANGED] MetadataChangedException: changed. SQLSTATE: 2D521", Conflict, "try again"),
         ("Statement took too long. SQLSTATE: 57KD0", Unavailable, "larger SQL warehouse"),
         ("[INTERNAL_ERROR] Something. SQLSTATE: XX000", Unavailable, "later"),
     ],
 )
 def test_what_a_warehouse_says_of_a_statement_leads_to_what_to_do(told: str, kind: type[DropledgerError], hint: str):
-    error = by_what_to_do(exc.ServerOperationError(told), "SELECT x")
+    error = classify_error(exc.ServerOperationError(told), "SELECT x")
     assert isinstance(error, kind)
     assert hint in error.hint
 
 
 def test_signed_addresses_are_not_told():
     told = "HTTP request failed: Max retries exceeded with url: /volumes/rows.parquet?X-Amz-Signature=abc (Caused by x)"
-    error = by_what_to_do(exc.RequestError(told), "PUT")
+    error = classify_error(exc.RequestError(told), "PUT")
     assert isinstance(error, Unavailable)
     assert error.why.endswith("url: /volumes/rows.parquet?... (Caused by x)")

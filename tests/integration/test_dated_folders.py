@@ -59,7 +59,7 @@ def land(root: Path, name: str, text: str | None = None) -> Path:
 def test_files_in_folders_of_dates_are_taken(ledger: Ledger):
     for name in (*LANDED, *NEVER):
         land(ledger.root, name)
-    assert ledger.runtime.store.waiting()["inbox"] == len(LANDED)
+    assert ledger.runtime.store.backlog()["inbox"] == len(LANDED)
 
     outcomes = ledger.process(*ledger.runtime.store.arrivals())
 

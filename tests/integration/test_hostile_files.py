@@ -17,7 +17,7 @@ from support.ledger import Ledger
 from support.reading import Reader, attempt
 
 from dropledger.core.ledger.ledger import Delivered
-from dropledger.core.ledger.outcome import Untaken
+from dropledger.core.ledger.outcome import PartialFailure
 from dropledger.core.operations.verify import verify
 from dropledger.infra.local import private_file
 from dropledger.infra.local.inbox import dropped_file
@@ -302,7 +302,7 @@ def test_text_in_any_of_python_s_codecs_is_read_as_utf_8_or_refused(ledger: Ledg
                     rules.add(found)
                     continue
                 as_utf_8 = content.decode("utf-8-sig").splitlines()[1:]
-                assert [row.raw for row in found.rows] + [row.raw for row in found.misshapen] == as_utf_8
+                assert [row.raw for row in found.rows] + [row.raw for row in found.malformed] == as_utf_8
                 assert [",".join(cell or "" for cell in row.cells) for row in found.rows] == [
                     row.raw for row in found.rows
                 ]
@@ -382,7 +382,7 @@ def test_owner_of_a_dropped_file_owns_nothing_in_the_archive(ledger: Ledger):
 def test_file_that_keeps_changing_in_the_inbox_is_taken_when_it_holds_still(ledger: Ledger):
     fact = ledger.put("accounts_2026-01-01.csv", ACCOUNTS)
 
-    with written_to_all_along(Path(fact.uri)), pytest.raises(Untaken, match="changes while it is copied"):
+    with written_to_all_along(Path(fact.uri)), pytest.raises(PartialFailure, match="changes while it is copied"):
         ledger.process(fact)
     assert ledger.rows("SELECT 1 FROM drop_ledger") == []
     ((content,),) = [list(path.glob("content*")) for path in (ledger.root / "work").iterdir() if path.is_dir()]
@@ -400,7 +400,7 @@ def test_file_named_by_hand_that_keeps_changing_is_not_taken(ledger: Ledger, tmp
     path.write_bytes(ACCOUNTS)
     fact = dropped_file(path, keep_original=True)
 
-    with written_to_all_along(path), pytest.raises(Untaken):
+    with written_to_all_along(path), pytest.raises(PartialFailure):
         ledger.process(fact)
 
     assert [path.name for path in (ledger.root / "work").iterdir()] == [".lock"]

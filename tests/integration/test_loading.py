@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from support.reading import Loaded, Misshapen, Reader, Row, attempt
+from support.reading import Loaded, Malformed, Reader, Row, attempt
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import DataRefused
@@ -72,7 +72,7 @@ def expected(table: Table) -> Loaded:
     """
     lines = LINE_END.split(table.text)
     reader = csv.reader(io.StringIO(table.text, newline=""), delimiter=table.delimiter, strict=True)
-    rows, misshapen, next_line = [], [], 1
+    rows, malformed, next_line = [], [], 1
     for cells in reader:
         line, next_line = next_line, reader.line_num + 1
         raw = "\n".join(lines[line - 1 : reader.line_num])
@@ -83,8 +83,8 @@ def expected(table: Table) -> Loaded:
             values = tuple(LINE_END.sub("\n", cells[place]) or None for place in table.places)
             rows.append(Row(line, values, raw))
         else:
-            misshapen.append(Misshapen(line, "ragged_row", raw))
-    return Loaded(len(rows) + len(misshapen), rows, misshapen)
+            malformed.append(Malformed(line, "ragged_row", raw))
+    return Loaded(len(rows) + len(malformed), rows, malformed)
 
 
 def written(cell: str, delimiter: str, *, quote: bool) -> str:
@@ -201,7 +201,7 @@ def test_empty_cell_too_many_is_no_row_where_cells_may_have_moved_behind_a_colum
     found = customers.read(f"{header}\n{row}{tail}\n{row.replace('1', '2')}\n")
 
     assert [row.line for row in found.rows] == [3]
-    assert found.misshapen == [Misshapen(2, "ragged_row", row + tail)]
+    assert found.malformed == [Malformed(2, "ragged_row", row + tail)]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_cells_below_an_unnamed_end_of_the_header_must_be_empty(customers: Reade
     found = customers.read(f"{header}\n{row.format(',')}\n{row.format(',x').replace('1', '2')}\n")
 
     assert [(row.line, row.cells) for row in found.rows] == [(2, ("1", "Ann", "No"))]
-    assert found.misshapen == [Misshapen(3, "ragged_row", row.format(",x").replace("1", "2"))]
+    assert found.malformed == [Malformed(3, "ragged_row", row.format(",x").replace("1", "2"))]
 
 
 def test_quotes_behind_several_blanks_are_quotes(customers: Reader):
@@ -227,7 +227,7 @@ def test_quotes_behind_several_blanks_are_quotes(customers: Reader):
 def test_two_quoted_texts_in_one_cell_are_malformed(customers: Reader):
     found = customers.read('CustomerID,Name,HasLoan\n1,"Ann" "Lee",No\n')
 
-    assert found == Loaded(1, [], [Misshapen(2, "malformed_quotes", '1,"Ann" "Lee",No')])
+    assert found == Loaded(1, [], [Malformed(2, "malformed_quotes", '1,"Ann" "Lee",No')])
 
 
 # Any text
@@ -252,7 +252,7 @@ def test_any_text_is_read_or_refused_and_the_transaction_lives_on(customers: Rea
         else:
             lines = [
                 row["_line"]
-                for name in ("loaded_row", "loaded_misshapen")
+                for name in ("loaded_row", "loaded_malformed")
                 for row in session.query(f"SELECT _line FROM {name}")
             ]
             assert len(lines) == len(set(lines)) == read
@@ -296,7 +296,7 @@ def test_odd_quotes_are_seen_across_two_chunks(customers: Reader, odd: str, befo
     row = f"2,{odd},No"
     text = f"{head}{'x' * (2**20 - before - len(head) - len(',No') - 3)},No\n{row}\n"
 
-    assert customers.read(text).misshapen == [Misshapen(3, "malformed_quotes", row)]
+    assert customers.read(text).malformed == [Malformed(3, "malformed_quotes", row)]
 
 
 @pytest.mark.parametrize("odd_line", [None, 40_000])
@@ -309,10 +309,10 @@ def test_lines_of_a_large_file_are_numbered_as_they_stand(customers: Reader, odd
     with customers.transaction() as session:
         assert customers.load(extract) == 59_999
         in_place = session.query("SELECT count(DISTINCT _line) AS lines FROM loaded_row WHERE customer_id = _line")
-        misshapen = session.query("SELECT _line FROM loaded_misshapen")
+        malformed = session.query("SELECT _line FROM loaded_malformed")
 
-    assert [row["_line"] for row in misshapen] == ([] if odd_line is None else [odd_line])
-    assert in_place == [{"lines": 59_999 - len(misshapen)}]
+    assert [row["_line"] for row in malformed] == ([] if odd_line is None else [odd_line])
+    assert in_place == [{"lines": 59_999 - len(malformed)}]
 
 
 # From rows to observations

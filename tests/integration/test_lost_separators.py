@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.ledger import Ledger, without_marts
-from support.reading import Misshapen, Reader
+from support.reading import Malformed, Reader
 
 from dropledger.core.contracts.contract_file import Contract
 from dropledger.core.ledger.ledger import Delivered
@@ -68,7 +68,7 @@ def test_row_that_can_mean_two_things_is_refused(reader: Reader, row: str, caref
     assert row.count(",") >= len(NAMES) - 1
     found = reader.read(lines(row, AFTER), carefully=carefully)
 
-    assert found.misshapen == [Misshapen(2, "malformed_quotes", row)]
+    assert found.malformed == [Malformed(2, "malformed_quotes", row)]
     assert [(read.line, read.raw) for read in found.rows] == [(3, AFTER)]
 
 
@@ -77,7 +77,7 @@ def test_row_that_can_mean_two_things_is_refused(reader: Reader, row: str, caref
 def test_quote_that_belongs_to_a_text_is_read(reader: Reader, first: str, second: str, carefully: bool):
     found = reader.read(lines(f"1,2,3,4,5,{first},{second},8,9", AFTER), carefully=carefully)
 
-    assert found.misshapen == []
+    assert found.malformed == []
     assert found.rows[0].cells[5:7] == (first, second)
 
 
@@ -95,7 +95,7 @@ def test_quote_that_belongs_to_a_text_is_read(reader: Reader, first: str, second
     ],
 )
 def test_file_without_such_a_quote_is_read_straight_through(reader: Reader, text: str, plain: bool):
-    assert reader.extract(text).layout.straight == plain
+    assert reader.extract(text).layout.line_per_row == plain
 
 
 @pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1, (1 << 20) - 1])
@@ -105,7 +105,7 @@ def test_quote_is_found_where_the_file_is_read_in_parts(reader: Reader, size: in
         padding = "x" * (size - len(filling) - shift - len(AFTER) - 1)
         text = f"{filling}{AFTER}{padding}\n{LOST}\n"
         assert text.encode().index(b'07"All') in range(size - 8, size + 4)
-        assert not reader.extract(text).layout.straight
+        assert not reader.extract(text).layout.line_per_row
 
 
 def test_stray_quote_counts_the_line_that_it_swallows(tmp_path: Path):
@@ -127,7 +127,7 @@ def test_stray_quote_counts_the_line_that_it_swallows(tmp_path: Path):
 def test_every_line_between_is_counted_and_blank_ones_are_not(reader: Reader):
     found = reader.read(lines('1,2,3,4,5,"open,7,8,9', AFTER, "", SOUND, AFTER))
 
-    assert [(row.line, row.rule) for row in found.misshapen] == [
+    assert [(row.line, row.rule) for row in found.malformed] == [
         (2, "malformed_quotes"),
         (3, "malformed_quotes"),
         (5, "malformed_quotes"),
@@ -139,7 +139,7 @@ def test_every_line_between_is_counted_and_blank_ones_are_not(reader: Reader):
 def test_line_break_in_a_malformed_cell_is_no_line_of_its_own(reader: Reader):
     found = reader.read(lines('1,2,3,4,5,"a\nb"c,7,8,9', AFTER))
 
-    assert [(row.line, row.rule) for row in found.misshapen] == [(2, "malformed_quotes")]
+    assert [(row.line, row.rule) for row in found.malformed] == [(2, "malformed_quotes")]
     assert [row.line for row in found.rows] == [4]
 
 

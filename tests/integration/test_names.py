@@ -13,7 +13,7 @@ from dropledger.core.sql.text import SCRATCH_PREFIX
 from dropledger.infra.duckdb.session import DuckDBSession
 
 NAMES = [
-    *("record_incoming", "selected_parsed", "misshapen_incoming", "incoming_record", "keys_of_customer", "due_line"),
+    *("record_incoming", "selected_parsed", "malformed_incoming", "incoming_record", "keys_of_customer", "due_line"),
     *("change", "incoming", "left_out", "line", "micro_batch", "observed", "parsed", "raw_row", "woven", "held"),
 ]
 CUSTOMERS = 'CustomerID,Name,HasLoan\n1,"Ann\nLee",No\n2,Bo,No\n3,Cy,perhaps\n'
@@ -85,7 +85,7 @@ def test_each_scratch_relation_has_the_prefix_or_is_public(tmp_path: Path, made:
     public |= {f"changed_{feed}" for feed in ledger.runtime.pipeline.contracts}
     own = {name for name in made if name.startswith(SCRATCH_PREFIX)}
     assert made - own == public
-    assert {"_dl_parsed", "_dl_incoming", "_dl_incoming_misshapen", "_dl_line", "_dl_woven", "_dl_micro_batch"} <= own
+    assert {"_dl_parsed", "_dl_incoming", "_dl_incoming_malformed", "_dl_line", "_dl_merged", "_dl_micro_batch"} <= own
 
 
 @pytest.mark.parametrize("name", ["_dl_parsed", "_DL_mine", "Drop_Ledger", "changed_customer"])

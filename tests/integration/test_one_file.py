@@ -14,7 +14,7 @@ from dropledger.core.drop import FileDropped
 from dropledger.core.errors import Unavailable, Unforeseen
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
-from dropledger.core.ledger.outcome import Outcome, Untaken
+from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.operations.backfill import backfill
 from dropledger.handlers.cli.process import exit_code
 from dropledger.infra.local.claims import LocalClaims
@@ -96,7 +96,7 @@ def test_claim_of_which_nothing_is_known_is_set_apart_with_its_bytes(ledger: Led
 
 def test_claim_whose_content_is_no_file_is_named_and_keeps_no_other(ledger: Ledger):
     (ledger.root / "work" / "20260101T000000000000-abcd" / "content").mkdir(parents=True)
-    with pytest.raises(Untaken, match="20260101T000000000000-abcd") as raised:
+    with pytest.raises(PartialFailure, match="20260101T000000000000-abcd") as raised:
         ledger.process(ledger.put(name(1), SOUND))
     assert told([*raised.value.outcomes]) == {name(1): "accepted"}
     assert (ledger.root / "work" / "20260101T000000000000-abcd" / "content").is_dir()
@@ -171,13 +171,13 @@ class OddInbox(Inbox):
 class OddStore(LocalStore):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger.root, ledger.clock)
-        self._claims = LocalClaims(ledger.root, OddInbox(self.inbox), ledger.clock, copied, self._refusals)
+        self._claims = LocalClaims(ledger.root, OddInbox(self.inbox), ledger.clock, copied, self._failures)
 
 
 def test_bug_before_a_file_is_claimed_is_told_with_the_code_of_a_bug(tmp_path: Path, lending: Pipeline):
     ledger = Ledger(tmp_path / "root", lending)
     runtime = replace(ledger.runtime, store=OddStore(ledger))
-    with pytest.raises(Untaken, match="customers_2026-01-02") as raised:
+    with pytest.raises(PartialFailure, match="customers_2026-01-02") as raised:
         process(runtime, [ledger.put(name(day), SOUND) for day in (1, 2, 3)], lambda _: None)
     assert raised.value.exit_code == 1
     assert "ZeroDivisionError" in raised.value.why

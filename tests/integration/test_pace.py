@@ -11,7 +11,7 @@ from support.console import ACCOUNTS, CUSTOMERS, Console, until
 from support.ledger import Ledger
 
 from dropledger.core.operations.retract import retract
-from dropledger.core.publish_throttle import Pace
+from dropledger.core.publish_throttle import PublishThrottle
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ EVEN_RICHER = ACCOUNTS.replace("9999.99", "25000.00")
 
 def paced(ledger: Ledger, seconds: float | None) -> Ledger:
     """The ledger as another process works on it."""
-    ledger.runtime = replace(ledger.runtime, pace=Pace(seconds))
+    ledger.runtime = replace(ledger.runtime, throttle=PublishThrottle(seconds))
     return ledger
 
 
@@ -40,7 +40,7 @@ def test_artifacts_are_put_off_until_they_are_due(ledger: Ledger):
     before = ledger.drop("accounts_2025-10-31.csv", ACCOUNTS)
     assert "9999.99" not in summary(ledger.root)
     assert listed(ledger.root)["account_summary.csv"] != before.drop.drop_id
-    assert ledger.runtime.pace.seconds_left < 3600
+    assert ledger.runtime.throttle.seconds_left < 3600
     later = ledger.drop("accounts_2025-11-30.csv", RICHER)
     own = ledger.root / f"outputs/changes/{later.drop.drop_id}.csv"
     assert "1001,changed,1,1,9999.99,15000.00" in own.read_text()
@@ -52,7 +52,7 @@ def test_artifacts_are_put_off_until_they_are_due(ledger: Ledger):
     assert "15000.00" in summary(ledger.root)
     assert listed(ledger.root)["account_summary.csv"] == later.drop.drop_id
     assert_manifest_true(ledger.root)
-    assert ledger.runtime.pace.seconds_left == float("inf")
+    assert ledger.runtime.throttle.seconds_left == float("inf")
 
 
 def test_artifacts_on_demand_are_left_to_export(tmp_path: Path):

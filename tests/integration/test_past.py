@@ -123,12 +123,12 @@ def test_file_that_is_not_whole_takes_no_place(new_ledger):
     """As one that could not be written to when it was closed: what was committed last is in the log beside it."""
     found = filled(new_ledger("found"))
     before, live = tables(found), found.runtime.warehouse
-    rebuilt = live.aside("rebuilding")
+    rebuilt = live.staging_copy("rebuilding")
     with duckdb.connect(rebuilt.location) as engine:
         engine.execute("PRAGMA disable_checkpoint_on_shutdown")
         engine.execute("CREATE TABLE t (id INTEGER)")
     with pytest.raises(Unavailable, match="not whole"):
-        live.put_in_place(rebuilt, "previous")
+        live.swap_in(rebuilt, "previous")
     assert tables(found) == before
 
 

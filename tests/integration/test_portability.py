@@ -41,7 +41,7 @@ from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
 from dropledger.core.operations.verify import verify
-from dropledger.core.sql.text import whole
+from dropledger.core.sql.text import full_refresh
 from dropledger.core.steps.soundness import in_work
 from dropledger.core.views.ask import ask
 from dropledger.core.views.drops import find_drop, list_drops, list_rejects, superseded
@@ -327,9 +327,9 @@ def test_every_statement_of_core_is_come_by(handed_on: list[tuple[str, int, str]
 
 
 def test_every_sql_file_is_come_by(handed_on: list[tuple[str, int, str]]):
-    met = "\n".join({whole(sql) for _, _, sql in handed_on})
+    met = "\n".join({full_refresh(sql) for _, _, sql in handed_on})
     for path in CORE.rglob("*.sql"):
-        for text in re.split(r";\n", whole(path.read_text("utf-8")).strip().rstrip(";")):
+        for text in re.split(r";\n", full_refresh(path.read_text("utf-8")).strip().rstrip(";")):
             pattern = "(?s:.+?)".join(map(re.escape, re.split(r"\$\{\w+\}", text)))
             assert not text or re.search(pattern, met), path
 

@@ -97,7 +97,7 @@ def test_ledgers_that_began_alike_are_verified_rebuilt_and_told_apart(cache: Pat
 
 def test_what_proves_a_warehouse_begins_as_nothing(opened: Callable[..., int], tmp_path: Path):
     opened("first")
-    with runtime(tmp_path / "first").warehouse.aside("verifying").session() as session:
+    with runtime(tmp_path / "first").warehouse.staging_copy("verifying").session() as session:
         assert not session.has_table("pipeline_state")
 
 

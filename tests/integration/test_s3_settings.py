@@ -50,7 +50,7 @@ def test_settings_are_found_in_the_bucket_by_one_request(root: BucketRoot, reque
     root.put("dropledger.toml", 'wait_seconds = 9\noutputs = "on_demand"\nroot = "s3://other/place"\n')
     runtime = wired(root)
     assert requests == ["GetObject /some/root/dropledger.toml"]
-    assert (runtime.wait_seconds, runtime.store.root, runtime.pace.due) == (9, root.uri, False)
+    assert (runtime.wait_seconds, runtime.store.root, runtime.throttle.due) == (9, root.uri, False)
     assert settings_in_force(root=root.uri).memory_limit == "500MB"
 
 

@@ -9,7 +9,7 @@ from support.bucket_machine import ACCOUNTS, CUSTOMERS, Machine
 from support.buckets import BucketRoot
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import ConfigurationError, Overtaken
+from dropledger.core.errors import ConfigurationError, Conflict
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.verify import Verified, verify
 from dropledger.core.steps.soundness import refuse_foreign_warehouse
@@ -88,7 +88,7 @@ def test_other_machine_that_took_the_first_drop_meanwhile_is_no_loss(root: Bucke
     root.land("customers_2026-01-01.csv", CUSTOMERS)
     with one.runtime.session() as session:
         assert len(other.take_all()) == 1
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             refuse_foreign_warehouse(one.runtime.store, one.runtime.warehouse, session)
     assert verified(one).sound
 

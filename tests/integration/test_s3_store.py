@@ -19,7 +19,7 @@ from support.ledger import SettableClock
 from support.template import parameter
 
 from dropledger.core.drop import AsOfSource
-from dropledger.core.errors import ConfigurationError, Overtaken, Unavailable
+from dropledger.core.errors import ConfigurationError, Conflict, Unavailable
 from dropledger.infra.aws import bucket as s3_bucket
 from dropledger.infra.aws.bucket import Bucket, Gone
 from dropledger.infra.local.inbox import dropped_file
@@ -171,16 +171,16 @@ def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bu
     path = some_file(tmp_path, "mine")
     bucket.put_in_place_of(None, "x", path)
     before = bucket.find("x")
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(None, "x", path)
     root.put("x", "theirs")
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(before, "x", path)
     assert root.read("x") == b"theirs"
     bucket.put_in_place_of(bucket.find("x"), "x", path)
     before = bucket.find("x")
     root.delete("x")
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(before, "x", path)
 
 
@@ -201,7 +201,7 @@ def test_large_file_goes_in_parts_and_under_the_same_condition(
     put = bucket.put_in_place_of(None, "large", path)
     assert put.etag.endswith('-3"')
     assert root.read("large") == path.read_bytes()
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(None, "large", path)
     assert not root.client.list_multipart_uploads(Bucket=root.bucket).get("Uploads")
     bucket.get("large", tmp_path / "back", put.etag)
@@ -227,7 +227,7 @@ def test_lost_race_is_told_where_it_has_ended_the_upload(root: BucketRoot, bucke
         )
 
     bucket._client.meta.events.register("before-call.s3.AbortMultipartUpload", end_it)
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(None, "large", large)
     assert root.read("large") == b"of another"
 
@@ -273,7 +273,7 @@ def test_upload_in_parts_that_is_gone_is_told(bucket: Bucket, large: Path):
     say_that_there_is_no_upload(bucket, from_attempt=1)
     with pytest.raises(Unavailable, match="could not be written"):
         bucket.put("large", large)
-    with pytest.raises(Overtaken):
+    with pytest.raises(Conflict):
         bucket.put_in_place_of(None, "large", large)
 
 

@@ -19,7 +19,7 @@ from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import retract
 from dropledger.core.operations.verify import Verified, verify
-from dropledger.core.publish_throttle import Pace
+from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.core.steps.soundness import FileDifference, artifact_differences
 from dropledger.core.views.explain import explain
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
@@ -225,7 +225,7 @@ def test_half_restored_outputs_are_named_though_they_agree_with_their_manifest(f
 
 
 def test_artifacts_that_are_put_off_are_no_difference(filled: Ledger):
-    runtime = replace(filled.runtime, pace=Pace(None))
+    runtime = replace(filled.runtime, throttle=PublishThrottle(None))
     (filled.root / "outputs" / "manifest.json").write_text("{")
     process(runtime, [filled.put("accounts_2026-01-03.csv", ACCOUNTS)], lambda _: None)
     with runtime.warehouse.session(read_only=True) as session:

@@ -246,7 +246,7 @@ def test_what_waits_is_counted(place: Place, tmp_path: Path):
     place.land("b.csv", TEXT)
     for name in ("c.csv", "c.csv.reason.json", "d.csv.rejects.csv"):
         place.store.put({f"quarantine/{name}": some_file(tmp_path, json.dumps({}))})
-    waiting = place.store.waiting()
+    waiting = place.store.backlog()
     assert (waiting["work"], waiting["quarantine"]) == (1, 1)
     assert waiting["inbox"] in {1, 2}  # in a bucket the claimed one stays where it is
 

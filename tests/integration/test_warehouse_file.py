@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.buckets import BucketRoot
 
-from dropledger.core.errors import Busy, Overtaken
+from dropledger.core.errors import Busy, Conflict
 from dropledger.infra.aws.bucket import Bucket
 from dropledger.infra.aws.warehouse_file import S3WarehouseFile
 
@@ -56,11 +56,11 @@ def test_slower_writer_is_told_and_its_copy_forgotten(root: BucketRoot, tmp_path
     with file.fetched(path, read_only=False):
         file.confirm()
         root.put(NAME, "of another")
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             file.confirm()
         file.changing(path)
         path.write_text("mine", encoding="utf-8")
-        with pytest.raises(Overtaken):
+        with pytest.raises(Conflict):
             file.keep(path)
     with file.fetched(path, read_only=False):
         assert path.read_text(encoding="utf-8") == "of another"

@@ -59,7 +59,7 @@ def test_every_file_that_becomes_the_warehouse_is_read_by_older_engines(ledger: 
     assert storage_number(ledger.database) == _READABLE_BY_1_5
     replay(ledger.runtime, Selection(), str(tmp_path / "elsewhere.duckdb"), quietly)
     replay(ledger.runtime, Selection(), None, quietly)
-    copy = ledger.runtime.warehouse.aside("planning", copied=True)
+    copy = ledger.runtime.warehouse.staging_copy("planning", copied=True)
     for path in (tmp_path / "elsewhere.duckdb", ledger.database, Path(copy.location)):
         assert storage_number(path) == _READABLE_BY_1_5
     ledger.drop("accounts_2026-01-31.csv", DAYS["accounts_2025-12-31.csv"])

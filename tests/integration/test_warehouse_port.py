@@ -268,7 +268,7 @@ def test_files_are_read_with_their_lines(session: Session, customers: Callable[[
     with session.transaction():
         session.load(extract.path, extract.layout, "incoming", drop_id=extract.drop_id)
         assert session.select_rows("incoming", "parsed", "SELECT *, :mark AS mark FROM incoming", {"mark": "m"}) == 4
-        assert session.query("SELECT _line, rule, raw FROM incoming_misshapen") == [
+        assert session.query("SELECT _line, rule, raw FROM incoming_malformed") == [
             {"_line": 6, "rule": "ragged_row", "raw": "3,Bo"}
         ]
         assert session.query("SELECT _line, customer_id, customer_name, has_loan, mark FROM parsed ORDER BY _line") == [
@@ -374,7 +374,7 @@ def test_query_that_somebody_wrote_reads_and_does_nothing_else(warehouse: Wareho
 
 
 def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):
-    copy = warehouse.aside("copy", copied=True)
+    copy = warehouse.staging_copy("copy", copied=True)
     with copy.session() as session:
         with session.transaction():
             session.execute("DELETE FROM t WHERE id = 1")
@@ -382,12 +382,12 @@ def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):
         with session.attached(warehouse, ["t"]) as other:
             assert ids(session, f"{other}t") == [1, 3, 2**62]
     assert warehouse.at(copy.location).location == copy.location
-    rebuilt = warehouse.aside("rebuilt")
+    rebuilt = warehouse.staging_copy("rebuilt")
     with rebuilt.session() as session, session.transaction():
         filled(session)
         session.execute("DELETE FROM t WHERE id > 1")
         session.execute("CREATE VIEW v AS SELECT id + 1 AS id FROM t")
-    before = warehouse.put_in_place(rebuilt, "before")
+    before = warehouse.swap_in(rebuilt, "before")
     with warehouse.session(read_only=True) as session:
         assert (ids(session), ids(session, "v")) == ([1], [2])
     for beside in (copy, before):

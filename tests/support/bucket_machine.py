@@ -25,12 +25,12 @@ class Machine:
 
     def __init__(self, root: BucketRoot, folder: Path, pipeline: Pipeline) -> None:
         bucket, clock = Bucket(root.uri), SettableClock()
-        keeper = S3WarehouseFile(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
+        remote = S3WarehouseFile(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
         path = folder / "warehouse" / "ledger.duckdb"
         warehouse = DuckDBWarehouse(
-            path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, keeper=keeper
+            path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, remote=remote
         )
-        store = S3Store(bucket, folder, clock, keeper.confirm)
+        store = S3Store(bucket, folder, clock, remote.confirm)
         self.runtime = Runtime(pipeline, store, warehouse, clock, wait_seconds=20)
         self.requests: list[str] = []
         self.interruptions: dict[int, Callable[[], object]] = {}

@@ -27,7 +27,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Misshapen:
+class Malformed:
     """A row that has not the shape of the header."""
 
     line: int
@@ -41,7 +41,7 @@ class Loaded:
 
     read: int
     rows: list[Row]
-    misshapen: list[Misshapen]
+    malformed: list[Malformed]
 
 
 class RolledBack(Exception):
@@ -81,7 +81,7 @@ class Reader:
         with self.transaction() as session:
             read = self.load(extract)
             rows = session.query("SELECT * FROM loaded_row ORDER BY _line")
-            misshapen = session.query("SELECT * FROM loaded_misshapen ORDER BY _line")
+            malformed = session.query("SELECT * FROM loaded_malformed ORDER BY _line")
             session.keep_loaded("loaded", "src_loaded", None)
             assert session.query("SELECT * EXCLUDE (_drop_id, _accepted) FROM src_loaded ORDER BY _line") == rows
             session.scratch("wanted", "SELECT _line FROM loaded_row")
@@ -90,7 +90,7 @@ class Reader:
         return Loaded(
             read,
             [Row(row["_line"], tuple(row[name] for name in names), raw[row["_line"]]) for row in rows],
-            [Misshapen(row["_line"], row["rule"], row["raw"]) for row in misshapen],
+            [Malformed(row["_line"], row["rule"], row["raw"]) for row in malformed],
         )
 
 

@@ -5,14 +5,14 @@ import pytest
 from dropledger.core.errors import (
     Busy,
     ConfigurationError,
+    Conflict,
     OutOfTime,
-    Overtaken,
     PipelineError,
     Postponed,
     Unavailable,
     Unforeseen,
 )
-from dropledger.core.ledger.outcome import Untaken
+from dropledger.core.ledger.outcome import PartialFailure
 from dropledger.handlers.aws_lambda.pauses import most_telling, seconds_until_next
 
 
@@ -25,7 +25,13 @@ def test_outage_is_waited_for_longer_each_time(outage: Exception):
 
 @pytest.mark.parametrize(
     "error",
-    [Postponed("memory"), Unforeseen("bug"), PipelineError("SQL"), Untaken(ConfigurationError("cold"), ()), KeyError()],
+    [
+        Postponed("memory"),
+        Unforeseen("bug"),
+        PipelineError("SQL"),
+        PartialFailure(ConfigurationError("cold"), ()),
+        KeyError(),
+    ],
 )
 def test_what_keeps_one_file_keeps_the_queue_no_longer_than_before(error: Exception):
     assert [seconds_until_next(error, tries) for tries in (1, 5, 100)] == [30, 30, 30]
@@ -34,7 +40,7 @@ def test_what_keeps_one_file_keeps_the_queue_no_longer_than_before(error: Except
 def test_hold_is_waited_for_as_long_as_it_lasts():
     held = [Busy("held", seconds=seconds) for seconds in (0, 0.2, 1199.3, -5, 1e9)]
     assert [seconds_until_next(busy, 3) for busy in held] == [0, 1, 1200, 0, 42_000]
-    assert seconds_until_next(Overtaken("by another"), 1) == 30
+    assert seconds_until_next(Conflict("by another"), 1) == 30
 
 
 def test_what_time_ran_out_for_is_handed_over_at_once():

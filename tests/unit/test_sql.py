@@ -10,7 +10,17 @@ from support.engines import PROJECT
 
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.sql.text import differs, engine_type, listed, literal, quoted, same, statement, statements, whole
+from dropledger.core.sql.text import (
+    differs,
+    engine_type,
+    full_refresh,
+    listed,
+    literal,
+    quoted,
+    same,
+    statement,
+    statements,
+)
 
 Row = tuple[str | None, str | None]
 # An identifier of DuckDB holds any character but NUL.
@@ -162,5 +172,5 @@ def test_history_table_is_that_of_the_contract(engine, lending: Pipeline):
 def test_what_keeps_a_statement_to_the_rows_touched_can_be_left_out():
     sql = "SELECT a FROM t\n/* incremental */ JOIN x USING (a) /* end */\nWHERE b /* incremental */ AND\nc /* end */"
 
-    assert whole(sql).split() == ["SELECT", "a", "FROM", "t", "WHERE", "b"]
-    assert whole("SELECT a FROM t /* all */") == "SELECT a FROM t /* all */"
+    assert full_refresh(sql).split() == ["SELECT", "a", "FROM", "t", "WHERE", "b"]
+    assert full_refresh("SELECT a FROM t /* all */") == "SELECT a FROM t /* all */"

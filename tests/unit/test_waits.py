@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import Busy, Unavailable
-from dropledger.core.publish_throttle import Pace
-from dropledger.handlers.watch.loop import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, Settling, _Troubles
+from dropledger.core.publish_throttle import PublishThrottle
+from dropledger.handlers.watch.loop import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, StabilityTracker, _Troubles
 from dropledger.infra.local.inbox import dropped_file
 
 
@@ -43,43 +43,43 @@ def land(tmp_path: Path) -> Callable[[str], FileDropped]:
 
 
 def test_file_is_complete_once_it_was_still_for_a_while(clock: Seconds, land: Callable[[str], FileDropped]):
-    settling, fact = Settling(clock=clock), land("AccountID\n")
-    assert (settling.complete([fact]), settling.waiting) == ([], 1)
+    tracker, fact = StabilityTracker(clock=clock), land("AccountID\n")
+    assert (tracker.complete([fact]), tracker.unstable) == ([], 1)
     clock.now += SETTLE_SECONDS - 0.01
-    assert settling.complete([fact]) == []
+    assert tracker.complete([fact]) == []
     clock.now += 0.02
-    assert (settling.complete([fact]), settling.waiting) == ([fact], 0)
+    assert (tracker.complete([fact]), tracker.unstable) == ([fact], 0)
 
 
 def test_file_that_changed_has_to_be_still_anew(clock: Seconds, land: Callable[[str], FileDropped]):
-    settling, fact = Settling(clock=clock), land("AccountID\n")
-    settling.complete([fact])
+    tracker, fact = StabilityTracker(clock=clock), land("AccountID\n")
+    tracker.complete([fact])
     clock.now += SETTLE_SECONDS
     fact = land("AccountID\n11\n")
-    assert settling.complete([fact]) == []
+    assert tracker.complete([fact]) == []
     clock.now += SETTLE_SECONDS
-    assert settling.complete([fact]) == [fact]
+    assert tracker.complete([fact]) == [fact]
 
 
 def test_file_that_was_announced_is_complete_at_once(clock: Seconds, land: Callable[[str], FileDropped]):
-    settling, fact = Settling(patience=60, clock=clock), land("AccountID\n")
-    settling.announce(fact.uri)
-    assert settling.complete([fact]) == [fact]
+    tracker, fact = StabilityTracker(patience=60, clock=clock), land("AccountID\n")
+    tracker.announce(fact.uri)
+    assert tracker.complete([fact]) == [fact]
 
 
 def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_anew(
     clock: Seconds, land: Callable[[str], FileDropped]
 ):
-    settling, fact = Settling(patience=600, clock=clock), land("AccountID\n")
-    settling.put_off(fact.uri)
-    assert (settling.complete([fact]), settling.waiting) == ([], 0)
-    settling.announce(fact.uri)
-    assert settling.complete([fact]) == [fact]
-    settling.put_off(fact.uri)
+    tracker, fact = StabilityTracker(patience=600, clock=clock), land("AccountID\n")
+    tracker.put_off(fact.uri)
+    assert (tracker.complete([fact]), tracker.unstable) == ([], 0)
+    tracker.announce(fact.uri)
+    assert tracker.complete([fact]) == [fact]
+    tracker.put_off(fact.uri)
     clock.now += RESCAN_SECONDS - 1
-    assert settling.complete([fact]) == []
+    assert tracker.complete([fact]) == []
     clock.now += 1
-    assert settling.complete([fact]) == [fact]
+    assert tracker.complete([fact]) == [fact]
 
 
 def test_pauses_grow_while_the_same_trouble_lasts(clock: Seconds):
@@ -93,7 +93,7 @@ def test_pauses_grow_while_the_same_trouble_lasts(clock: Seconds):
 
 
 def test_artifacts_are_due_every_so_many_seconds(clock: Seconds):
-    pace = Pace(60, clock)
+    pace = PublishThrottle(60, clock)
     assert pace.due
     pace.written()
     assert (pace.due, pace.seconds_left) == (False, math.inf)
@@ -105,7 +105,7 @@ def test_artifacts_are_due_every_so_many_seconds(clock: Seconds):
 
 
 def test_artifacts_on_demand_are_never_due(clock: Seconds):
-    pace = Pace(None, clock)
+    pace = PublishThrottle(None, clock)
     pace.put_off()
     clock.now += 10**9
     assert (pace.due, pace.seconds_left) == (False, math.inf)

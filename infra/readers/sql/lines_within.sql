@@ -8,7 +8,7 @@ FROM (
         _line,
         unnest(string_split(raw, chr(10))) AS raw,
         generate_subscripts(string_split(raw, chr(10)), 1) AS place
-    FROM ${misshapen}
+    FROM ${malformed}
     WHERE rule = 'malformed_quotes'
         AND contains(raw, chr(10))
 ) AS line

@@ -2,8 +2,8 @@
 SELECT
     (
         SELECT count(*)
-        FROM _dl_woven AS o
-        LEFT JOIN _dl_superseded AS h
+        FROM _dl_merged AS o
+        LEFT JOIN _dl_replaced AS h
             ON ${same_key}
             AND h.valid_from = o.valid_from
             AND NOT ${differs}
@@ -11,8 +11,8 @@ SELECT
     ) AS opened,
     (
         SELECT count(*)
-        FROM _dl_superseded AS h
-        LEFT JOIN _dl_woven AS o
+        FROM _dl_replaced AS h
+        LEFT JOIN _dl_merged AS o
             ON ${same_key}
             AND h.valid_from = o.valid_from
             AND NOT ${differs}

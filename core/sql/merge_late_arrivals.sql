@@ -1,4 +1,4 @@
--- The timelines of the concerned keys from where they change on: the version that stood just before, and then
+-- The timelines of the affected keys from where they change on: the version that stood just before, and then
 -- the standing observation of each effective time; equal neighbours are folded, absences leave gaps.
 WITH standing AS (
     SELECT *
@@ -6,7 +6,7 @@ WITH standing AS (
         SELECT
             *,
             row_number() OVER (PARTITION BY ${key}, _effective_at ORDER BY _sequence DESC) AS _place
-        FROM _dl_woven_observation
+        FROM _dl_merged_observation
     ) AS numbered
     WHERE _place = 1
 ),
@@ -18,7 +18,7 @@ point AS (
         h.drop_id AS _drop_id,
         h.line AS _line
     FROM ${history} AS h
-    INNER JOIN _dl_concerned AS o
+    INNER JOIN _dl_affected_key AS o
         ON ${same_key}
     WHERE h.valid_from < o.changed_from
         AND (h.valid_to IS NULL OR h.valid_to >= o.changed_from)

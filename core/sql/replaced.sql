@@ -7,7 +7,7 @@ SELECT
     h.drop_id,
     h.line
 FROM ${history} AS h
-INNER JOIN _dl_concerned AS o
+INNER JOIN _dl_affected_key AS o
     ON ${same_key}
 WHERE h.valid_to IS NULL
     OR h.valid_to >= o.changed_from
