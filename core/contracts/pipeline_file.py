@@ -56,6 +56,50 @@ class MartFile(BaseModel):
         return plain.MartFile(**{**dict(self), "checks": tuple(check.checked() for check in self.checks)})
 
 
+class SectionFile(BaseModel):
+    """A section or part in `explain/<mart>.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Identifier
+    says: str = ""
+    many: bool = False
+
+
+class FigureFile(BaseModel):
+    """The entry `figure` of `explain/<mart>.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parts: tuple[SectionFile, ...] = ()
+    arithmetic: str = ""
+    says: str = ""
+
+
+class ExplanationFile(BaseModel):
+    """`explain/<mart>.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of: Identifier
+    sections: tuple[SectionFile, ...] = Field(min_length=1)
+    figure: FigureFile
+
+    def checked(self, folder: Path) -> plain.Explanation:
+        """With the selects that lie in the folder."""
+
+        def section(file: SectionFile) -> plain.Section:
+            return plain.Section(file.name, _sql(folder / f"{file.name}.sql"), file.says, file.many)
+
+        return plain.Explanation(
+            of=self.of,
+            sections=tuple(map(section, self.sections)),
+            parts=tuple(map(section, self.figure.parts)),
+            figure=section(SectionFile(name="figure", says=self.figure.says)),
+            arithmetic=self.figure.arithmetic,
+        )
+
+
 def read_pipeline(folder: Path, sha256: str) -> Pipeline:
     """The pipeline in a folder whose files have this digest.
 
@@ -82,6 +126,7 @@ def read_pipeline(folder: Path, sha256: str) -> Pipeline:
         contracts=contracts,
         intermediate=intermediate,
         marts=marts,
+        explanations=_explanations(folder, marts, contracts),
         feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
         sha256=sha256,
     )
@@ -152,6 +197,29 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
         )
         for name in ordered(references)
     )
+
+
+def _explanations(
+    folder: Path, marts: Iterable[Mart], contracts: Mapping[str, Contract]
+) -> dict[str, plain.Explanation]:
+    """What explains the rows of marts, by mart, in their order."""
+    found = {path.stem: path for path in sorted((folder / "explain").glob("*.yaml"))}
+    keys = {mart.name: mart.file.key for mart in marts}
+    explanations = {}
+    for name in [*(name for name in keys if name in found), *(name for name in found if name not in keys)]:
+        path = found[name]
+        if name not in keys:
+            raise ContractError(path, 1, f"there is no mart '{name}' to explain", hint="name the file like a mart")
+        file = load_yaml(path, ExplanationFile)
+        if file.of not in contracts or len(contracts[file.of].key) != len(keys[name]):
+            raise ContractError(
+                path,
+                line_at(path, ["of"]),
+                f"'{file.of}' is no feed with a key of as many columns as that of {name}",
+                hint="name the feed whose keys the mart has",
+            )
+        explanations[name] = file.checked(folder / "explain" / name)
+    return explanations
 
 
 def _refuse_taken_names(

@@ -79,6 +79,35 @@ class Mart:
     waits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of what explains a figure: a select, and the sentence that people see for each of its rows.
+
+    `says` has the names of columns in braces. `many` is whether it may have more rows than one.
+    """
+
+    name: str
+    sql: str
+    says: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`explain/<mart>.yaml`: how a row of a mart came about.
+
+    The key that is asked for is one of the feed `of`. The selects come in this order: `sections`, `parts`, `figure`;
+    each may name those before it. `figure` has a row with the text `no_figure` where there is none, else with columns
+    of the mart, which are held against it. `arithmetic` is its calculation as a sentence.
+    """
+
+    of: str
+    sections: tuple[Section, ...]
+    parts: tuple[Section, ...]
+    figure: Section
+    arithmetic: str
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Everything that a pipeline's folder says.
@@ -92,6 +121,7 @@ class Pipeline:
     intermediate: tuple[Model, ...]
     marts: tuple[Mart, ...]
     feed_checks: Mapping[str, tuple[Check, ...]]
+    explanations: Mapping[str, Explanation]
     sha256: str
 
     @property
@@ -112,6 +142,18 @@ class Pipeline:
             raise ConfigurationError(
                 f"the pipeline {self.name} has no feed '{feed}'", hint=f"use one of: {', '.join(self.feed_order)}"
             ) from None
+
+    def mart(self, name: str) -> Mart:
+        """The mart of this name.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        for mart in self.marts:
+            if mart.name == name:
+                return mart
+        known = ", ".join(mart.name for mart in self.marts) or "no mart, as it has none"
+        raise ConfigurationError(f"the pipeline {self.name} has no mart '{name}'", hint=f"use one of: {known}")
 
     def initial_rows(self) -> list[tuple[Contract, Path, datetime]]:
         """The rows that stand before any drop: contract, file, and the as_of in the file's name."""

@@ -1,168 +1,202 @@
-"""One figure, taken apart: file, line, versions, rule and arithmetic."""
+"""One figure, taken apart as its pipeline says: files, lines, versions, rule and arithmetic."""
 
-from collections.abc import Mapping
+import re
+import string
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
-from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.contracts.pipeline_spec import Explanation, Mart, Pipeline, Section, names
 from dropledger.core.errors import ConfigurationError, Different
 from dropledger.core.ports.session import Session
+from dropledger.core.sql.text import listed, quoted
 from dropledger.core.views.drops import Records
-from dropledger.core.views.keys import count_keys, hint_of_nearest, read_key
+from dropledger.core.views.keys import Key, count_keys, hint_of_nearest, read_key
 from dropledger.core.views.timeline import read_timeline
 
-_CENT = Decimal("0.01")
+_WITH = re.compile(r"WITH\s", re.IGNORECASE)
+_COMMENTS = re.compile(r"\A(\s*--[^\n]*\n)*\s*")
 
 
-def explain(session: Session, pipeline: Pipeline, account_id: int, as_of: datetime | None = None) -> dict[str, Any]:
-    """The interest of one account, recomputed step by step in decimals, beside what the mart says.
+def explain(
+    session: Session, pipeline: Pipeline, mart_name: str | None, key: str, as_of: datetime | None = None
+) -> dict[str, Any]:
+    """How a row of a mart came about, computed anew step by step, beside what the mart says.
 
     Args:
+        mart_name: None for the first mart that the pipeline explains.
+        key: as people write it; see `read_key`.
         as_of: the moment (UTC) of the question; None for the mart's own moment.
 
+    Returns:
+        The columns of the key; `moment`; `verdict`; an entry for each section: a row or, where it is `many`, a list;
+        `figure` with its parts and `arithmetic`, None if there is none; `mart`, the mart's row; `agrees`, whether that
+        says the same. The last two are None with `as_of`.
+
     Raises:
-        ConfigurationError: no version of the account is true at the moment.
+        ConfigurationError: the pipeline explains no such mart, or no version of the key is true at the moment.
         Different: and yet the mart has a figure.
     """
+    mart, explanation = explanation_of(pipeline, mart_name)
     moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
-    accounts, card, mart = account_figure(session, pipeline, account_id, moment)
-    if not accounts and mart and as_of is None:
-        raise Different(
-            f"the mart has a figure for account {account_id}, and no version of the account is true",
-            hint="dropledger verify shows all differences; then dropledger replay",
-        )
-    if not accounts:
-        raise _nothing_true(session, pipeline, account_id, moment)
-    account = accounts[0]
-    figure = None
-    verdict = _no_figure(account)
-    if verdict is None:
-        figure = _figure(account, card)
-        verdict = "computed" if figure else "no tier of the rate card in force covers the balance"
-    newest = as_of is None
+    asked = read_key(key, pipeline.contract(explanation.of))
+    found = session.query(
+        f"SELECT * FROM {quoted(mart.name)} AS m WHERE {asked.found_in('m', mart.file.key)}", asked.bound
+    )
+    published = found[0] if found and as_of is None else None
+    if not _is_true_at(session, asked, moment):
+        if published:
+            raise Different(
+                f"the mart has a figure for {explanation.of} {key}, and no version of it is true",
+                hint="dropledger verify shows all differences; then dropledger replay",
+            )
+        raise _nothing_true(session, mart, asked, key, moment)
+    bound = {**dict(zip(mart.file.key, asked.parts, strict=True)), "moment": moment}
+    rows = _rows(session, explanation, bound)
+    figure = _figure(explanation, rows)
+    key_columns = found[0] if found else dict(zip(mart.file.key, _typed(session, asked), strict=True))
     return {
-        "account_id": account_id,
+        **{name: key_columns[name] for name in mart.file.key},
         "moment": moment,
-        "verdict": verdict,
-        "account": {
-            name.removeprefix("account_"): account[name]
-            for name in account
-            if name.startswith("account_") and name != "account_id"
-        }
-        | {"customer_id": account["customer_id"], "balance": account["balance"]},
-        "customer": {
-            name.removeprefix("customer_"): account[name]
-            for name in account
-            if name.startswith("customer_") and name != "customer_id"
-        }
-        | {"customer_id": account["customer_id"], "has_loan": account["has_loan"]},
-        "rate_card": card,
+        "verdict": rows["figure"][0]["no_figure"] or "computed",
+        **{section.name: _shown(section, rows) for section in explanation.sections},
         "figure": figure,
-        "mart": mart[0] if mart and newest else None,
-        "agrees": _agrees(account, figure, mart[0] if mart else None) if newest else None,
+        "mart": published,
+        "agrees": _agrees(figure, published) if as_of is None else None,
     }
 
 
-def _nothing_true(session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None) -> ConfigurationError:
-    """What to say of an account that is not known, or not at the moment."""
-    if read_timeline(session, pipeline, "account", str(account_id)):
-        return ConfigurationError(
-            f"no version of account {account_id} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
-            hint=f"dropledger history account {'-- ' if account_id < 0 else ''}{account_id} shows when it was",
+def sentence(template: str, values: Mapping[str, Any], text: Callable[[Any], str] = str) -> str:
+    """A template with the values whose names stand in it in braces; `{name:short}` leaves zeros behind a point out."""
+    return _Sentence(text).vformat(template, (), values)
+
+
+class _Sentence(string.Formatter):
+    def __init__(self, text: Callable[[Any], str]) -> None:
+        self._text = text
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec == "short" and isinstance(value, Decimal):
+            return f"{value.normalize():f}"
+        return self._text(value)
+
+
+def explanation_of(pipeline: Pipeline, mart_name: str | None) -> tuple[Mart, Explanation]:
+    """The mart of this name, or the first that the pipeline explains, with its explanation.
+
+    Raises:
+        ConfigurationError: there is no such mart, or nothing explains it.
+    """
+    if mart_name is not None:
+        pipeline.mart(mart_name)
+    for mart in pipeline.marts:
+        if mart.name in pipeline.explanations and mart_name in {None, mart.name}:
+            return mart, pipeline.explanations[mart.name]
+    what = f"no explanation of {mart_name}" if mart_name else "nothing to explain"
+    raise ConfigurationError(
+        f"the pipeline {pipeline.name} has {what}",
+        hint=f"add explain/{mart_name or '<mart>'}.yaml to it; docs/contracts.md tells how",
+    )
+
+
+def _is_true_at(session: Session, asked: Key, moment: datetime | None) -> bool:
+    return bool(
+        session.query(
+            f"""SELECT 1 AS found
+            FROM {feed_fragments(asked.contract)["history"]} AS h
+            WHERE {asked.condition}
+                AND h.valid_from <= :moment
+                AND (h.valid_to IS NULL OR h.valid_to > :moment)
+            LIMIT 1""",
+            {**asked.bound, "moment": moment},
         )
-    contract = pipeline.contract("account")
-    keys = count_keys(session, contract)
+    )
+
+
+def _typed(session: Session, asked: Key) -> list[Any]:
+    """The parts of a key that is there, as values of their columns."""
+    history = feed_fragments(asked.contract)["history"]
+    versions = f"SELECT {listed(asked.contract.key, 'h')} FROM {history} AS h WHERE {asked.condition} LIMIT 1"
+    return list(session.query(versions, asked.bound)[0].values())
+
+
+def _rows(session: Session, explanation: Explanation, bound: Mapping[str, Any]) -> dict[str, Records]:
+    """The rows of all selects, by name; those that a select names stand before it as common table expressions."""
+    rows: dict[str, Records] = {}
+    before: dict[str, str] = {}
+    for section in (*explanation.sections, *explanation.parts, explanation.figure):
+        select = _COMMENTS.sub("", section.sql)
+        rows[section.name] = session.query(_with(_named(select, before), before, select), bound)
+        before[section.name] = select
+    return rows
+
+
+def _named(select: str, before: Mapping[str, str]) -> set[str]:
+    """Which of the selects before one it names, and those that these name."""
+    found = {name for name in before if names(select, name)}
+    for name in [*found]:
+        earlier = dict(list(before.items())[: list(before).index(name)])
+        found |= _named(before[name], earlier)
+    return found
+
+
+def _with(needed: set[str], before: Mapping[str, str], select: str) -> str:
+    if not needed:
+        return select
+    expressions = ",\n".join(f"{name} AS (\n{text}\n)" for name, text in before.items() if name in needed)
+    own = _WITH.match(select)
+    return f"WITH {expressions},\n{select[own.end() :]}" if own else f"WITH {expressions}\n{select}"
+
+
+def _shown(section: Section, rows: Mapping[str, Records]) -> Any:
+    found = rows[section.name]
+    return found if section.many else next(iter(found), None)
+
+
+def _figure(explanation: Explanation, rows: Mapping[str, Records]) -> dict[str, Any] | None:
+    figure = {name: value for name, value in rows["figure"][0].items() if name != "no_figure"}
+    if rows["figure"][0]["no_figure"] is not None:
+        return None
+    texts = {part.name: " + ".join(sentence(part.says, row) for row in rows[part.name]) for part in explanation.parts}
+    return {
+        **figure,
+        **{part.name: _shown(part, rows) for part in explanation.parts},
+        "arithmetic": sentence(explanation.arithmetic, {**texts, **figure}),
+    }
+
+
+def _agrees(figure: Mapping[str, Any] | None, published: Mapping[str, Any] | None) -> bool:
+    if figure is None or published is None:
+        return figure is None and published is None
+    return all(figure[name] == published[name] for name in published if name in figure)
+
+
+def _nothing_true(session: Session, mart: Mart, asked: Key, key: str, moment: datetime | None) -> ConfigurationError:
+    """What to say of a key that is not known, or not at the moment."""
+    feed, many = asked.contract.feed, _plural(asked.contract.feed)
+    if read_timeline(session, asked):
+        return ConfigurationError(
+            f"no version of {feed} {key} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
+            hint=f"dropledger history {feed} {'-- ' if key.startswith('-') else ''}{key} shows when it was",
+        )
+    keys = count_keys(session, asked.contract)
     if not keys:
         return ConfigurationError(
-            f"there is no account {account_id}",
-            why="no account was ever dropped",
-            hint="drop a file of accounts first: dropledger process FILE",
+            f"there is no {feed} {key}",
+            why=f"no {feed} was ever dropped",
+            hint=f"drop a file of {many} first: dropledger process FILE",
         )
+    lists_all = f"outputs/{mart.name}.csv in the root lists all that have a figure"
     return ConfigurationError(
-        f"there is no account {account_id}",
-        why=f"the ledger has {keys:,} account{'' if keys == 1 else 's'}",
-        hint=hint_of_nearest(
-            session,
-            read_key(str(account_id), contract),
-            "outputs/account_summary.csv in the root lists all that have a figure",
-        ),
+        f"there is no {feed} {key}",
+        why=f"the ledger has {keys:,} {feed if keys == 1 else many}",
+        hint=hint_of_nearest(session, asked, lists_all if "csv" in mart.file.artifacts else "see dropledger drops"),
     )
 
 
-def _no_figure(account: Mapping[str, Any]) -> str | None:
-    if account["customer_drop_id"] is None:
-        return f"no figure: customer {account['customer_id']} is unknown at this moment"
-    if account["account_type"] != "Savings":
-        return f"no figure: only Savings accounts earn interest, this is a {account['account_type']} account"
-    return None
-
-
-def _figure(account: Mapping[str, Any], card: Records) -> dict[str, Any] | None:
-    balance: Decimal = account["balance"]
-    reached = [tier for tier in card if tier["min_balance"] <= balance]
-    if not reached:
-        return None
-    tier = reached[-1]
-    slices = []
-    for place, part in enumerate(reached if tier["method"] == "marginal" else [tier]):
-        if tier["method"] == "marginal":
-            upper = reached[place + 1]["min_balance"] if place + 1 < len(reached) else balance
-            amount = upper - part["min_balance"]
-        else:
-            amount = balance
-        bonus = part["loan_bonus"] if account["has_loan"] else Decimal(0)
-        rate = part["rate"] + bonus
-        slices.append(
-            {
-                "amount": amount,
-                "tier_from": part["min_balance"],
-                "tier_rate": part["rate"],
-                "loan_bonus": bonus,
-                "rate": rate,
-                "interest": amount * rate,
-            }
-        )
-    exact = sum((part["interest"] for part in slices), Decimal(0))
-    interest = exact.quantize(_CENT, ROUND_HALF_UP)
-    sums = " + ".join(f"{part['amount']} x ({part['tier_rate']} + {part['loan_bonus']})" for part in slices)
-    return {
-        "method": tier["method"],
-        "tier": {name: tier[name] for name in ("min_balance", "drop_id", "line", "file")},
-        "slices": slices,
-        "interest_rate": slices[-1]["rate"],
-        "annual_interest": interest,
-        "new_balance": balance + interest,
-        "arithmetic": (
-            f"{sums} = {exact.normalize():f}, rounded half up to {interest}; "
-            f"{balance} + {interest} = {balance + interest}"
-        ),
-    }
-
-
-def _agrees(account: Mapping[str, Any], figure: Mapping[str, Any] | None, mart: Mapping[str, Any] | None) -> bool:
-    if figure is None or mart is None:
-        return figure is None and mart is None
-    computed = {**figure, "customer_id": account["customer_id"], "original_balance": account["balance"]}
-    return all(
-        computed[name] == mart[name]
-        for name in ("customer_id", "original_balance", "interest_rate", "annual_interest", "new_balance")
-    )
-
-
-def account_figure(
-    session: Session, pipeline: Pipeline, account_id: int, moment: datetime | None
-) -> tuple[Records, Records, Records]:
-    """What one figure was made of at `moment` (UTC; None for the mart's own): account and customer, tiers, mart row."""
-    explain = pipeline.folder / "explain"
-    if not (explain / "account.sql").is_file():
-        raise ConfigurationError(
-            f"the pipeline {pipeline.name} has nothing to explain", hint="add explain/account.sql to it"
-        )
-    moment = moment or session.query("SELECT moment FROM mart_moment")[0]["moment"]
-    bound = {"account_id": account_id, "moment": moment}
-    return (
-        session.query((explain / "account.sql").read_text(encoding="utf-8"), bound),
-        session.query((explain / "rate_card.sql").read_text(encoding="utf-8"), {"moment": moment}),
-        session.query("SELECT * FROM account_summary WHERE account_id = :account_id", bound),
-    )
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and not noun.endswith(("ay", "ey", "oy", "uy")):
+        return f"{noun[:-1]}ies"
+    return noun if noun.endswith("s") else f"{noun}s"

@@ -29,9 +29,13 @@ class Key:
     @property
     def condition(self) -> str:
         """Whether a version `h` is of this key, compared in the spelling of its type: 10000 finds 10000.00."""
+        return self.found_in("h", self.contract.key)
+
+    def found_in(self, alias: str, columns: Sequence[str]) -> str:
+        """Whether a row has this key in its columns, as many as the key has."""
         return " AND ".join(
-            f"CAST(h.{quoted(name)} AS STRING) = CAST({self._typed(place)} AS STRING)"
-            for place, name in enumerate(self.contract.key)
+            f"CAST({alias}.{quoted(name)} AS STRING) = CAST({self._typed(place)} AS STRING)"
+            for place, name in enumerate(columns)
         )
 
     def beside(self, sign: str) -> str:

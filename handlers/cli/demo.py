@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest.run import process
-from dropledger.core.views.timeline import read_timeline
+from dropledger.core.views.timeline import find_timeline
 from dropledger.handlers import render
 from dropledger.handlers.cli.process import exit_code, show
 from dropledger.handlers.wiring import wire
@@ -50,7 +50,7 @@ def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) ->
         marts = {
             mart.name: session.query(f"SELECT * FROM {mart.name} ORDER BY 2") for mart in runtime.pipeline.marts[:1]
         }
-        timeline = read_timeline(session, runtime.pipeline, "account", "1001")
+        timeline = find_timeline(session, runtime.pipeline, "account", "1001")
     if json:
         render.as_json(
             {

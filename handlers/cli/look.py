@@ -1,9 +1,11 @@
 """The commands that only look: status, drops, rejects, history, explain."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from dropledger import __version__
+from dropledger.core.contracts.pipeline_spec import Explanation, Section
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.steps.soundness import refuse_lost_warehouse
 from dropledger.core.views import explain as explaining
@@ -142,49 +144,50 @@ _VERSION = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line",
 
 
 def explain(
-    *, account_id: int, as_of: datetime | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
+    *,
+    mart: str | None,
+    key: str,
+    as_of: datetime | None,
+    root: str | None,
+    warehouse: str | None,
+    json: bool,
+    quiet: bool,
 ) -> int:
     """One figure, taken apart."""
     runtime: Runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     with runtime.reading() as session:
-        found = explaining.explain(session, runtime.pipeline, account_id, as_of)
+        found = explaining.explain(session, runtime.pipeline, mart, key, as_of)
     if json:
         render.as_json({"command": "explain", **found})
     elif not quiet:
-        _show_explanation(found)
+        _show_explanation(explaining.explanation_of(runtime.pipeline, mart)[1], key, found)
     return DIFFERENT if found["agrees"] is False else 0
 
 
-def _show_explanation(found: dict[str, Any]) -> None:
-    account, customer, figure = found["account"], found["customer"], found["figure"]
-    render.line(f"Account {found['account_id']} at {render.cell(found['moment'])}")
-    render.line(
-        f"  balance {render.cell(account['balance'])}, {account['type']}, since {render.cell(account['valid_from'])}"
-    )
-    render.line(f"    {_source(account)}")
-    if customer["drop_id"] is not None:
-        loan = "has a loan" if customer["has_loan"] else "has no loan"
-        name, since = customer["name"] or "", render.cell(customer["valid_from"])
-        render.line(f"  customer {customer['customer_id']} {name} {loan}, since {since}")
-        render.line(f"    {_source(customer)}")
+def _show_explanation(explanation: Explanation, key: str, found: dict[str, Any]) -> None:
+    figure = found["figure"]
+    render.line(f"{explanation.of.replace('_', ' ').capitalize()} {key} at {render.cell(found['moment'])}")
+    _show_sections(explanation.sections, found)
     if figure is None:
         render.line(f"  {found['verdict']}")
     else:
-        _show_figure(figure)
+        _show_sections([part for part in explanation.parts if not part.many], figure)
+        render.line(f"  {figure['arithmetic']}")
+        render.line(f"  {explaining.sentence(explanation.figure.says, figure, render.cell)}")
     if found["agrees"] is not None:
         render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
     if found["agrees"] is False:
         render.line("  Try: dropledger verify, which shows all differences; then dropledger replay")
 
 
-def _show_figure(figure: dict[str, Any]) -> None:
-    tier = figure["tier"]
-    render.line(f"  rate card ({figure['method']}), tier from {render.cell(tier['min_balance'])}")
-    render.line(f"    {_source(tier)}")
-    render.line(f"  {figure['arithmetic']}")
-    interest, new = render.cell(figure["annual_interest"]), render.cell(figure["new_balance"])
-    render.line(f"  interest rate {figure['interest_rate']}, annual interest {interest}, new balance {new}")
-
-
-def _source(version: dict[str, Any]) -> str:
-    return f"line {version['line']} of {version['file'] or 'the built-in default card'} (drop {version['drop_id']})"
+def _show_sections(sections: Iterable[Section], found: Mapping[str, Any]) -> None:
+    """What each row says, and the file and line behind it, unless there is nothing behind it."""
+    for section in sections:
+        rows = found[section.name] if section.many else [found[section.name]]
+        for row in rows if section.says else []:
+            if row is None or ("drop_id" in row and row["drop_id"] is None):
+                continue
+            render.line(f"  {explaining.sentence(section.says, row, render.cell)}")
+            if "line" in row:
+                file = row["file"] or "the initial rows of the pipeline"
+                render.line(f"    line {row['line']} of {file} (drop {row['drop_id']})")

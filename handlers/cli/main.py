@@ -217,17 +217,20 @@ def history(feed: str, key: str) -> None:
 
 
 @cli.command()
-@click.argument("account_id", type=int)
+@click.argument("words", nargs=-1, required=True, metavar="[MART] KEY")
 @click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
 @common_options
-def explain(account_id: int, as_of: datetime | None) -> None:
+def explain(words: tuple[str, ...], as_of: datetime | None) -> None:
     """Show how a figure came about: files, lines, rule, arithmetic.
 
-    Put -- before a key that begins with a hyphen: dropledger explain -- -5.
+    MART is a table that the pipeline explains; by default the first. KEY has a part for each column of its key,
+    separated by commas. Put -- before a key that begins with a hyphen: dropledger explain -- -5.
     """
     from dropledger.handlers.cli.look import explain as body
 
-    _run(body, account_id=account_id, as_of=as_of)
+    if len(words) > 2:
+        raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
+    _run(body, mart=words[0] if len(words) > 1 else None, key=words[-1], as_of=as_of)
 
 
 @cli.command()

@@ -156,7 +156,7 @@ def test_second_delivery_is_a_duplicate(console: Console):
         ["process"],
         ["process", "a.csv", "--as-of", "yesterday"],
         ["process", "a.csv", "--as-of", "2025-13-01"],
-        ["explain", "abc"],
+        ["explain"],
         ["drops", "--limit", "0"],
     ],
     ids=" ".join,

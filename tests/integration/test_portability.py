@@ -45,10 +45,10 @@ from dropledger.core.sql.text import full_refresh
 from dropledger.core.steps.soundness import in_work
 from dropledger.core.views.ask import ask
 from dropledger.core.views.drops import find_drop, list_drops, list_rejects, superseded
-from dropledger.core.views.explain import account_figure, explain
+from dropledger.core.views.explain import explain
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
-from dropledger.core.views.timeline import read_timeline
+from dropledger.core.views.timeline import find_timeline
 from dropledger.infra.databricks.dialect import dialect, while_held, written_table
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 from dropledger.infra.local.inbox import dropped_file
@@ -251,11 +251,10 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         newest: str = list_drops(session, None, 1)[0]["drop_id"]
         find_drop(session, newest)
         list_rejects(session, drop_id, 5)
-        read_timeline(session, runtime.pipeline, "account", "11")
-        account_figure(session, runtime.pipeline, 11, None)
-        explain(session, runtime.pipeline, 11)
+        find_timeline(session, runtime.pipeline, "account", "11")
+        explain(session, runtime.pipeline, None, "11")
         with pytest.raises(ConfigurationError, match="there is no account 7"):
-            explain(session, runtime.pipeline, 7)
+            explain(session, runtime.pipeline, None, "7")
         show(session, runtime.store, runtime.pipeline, drop_id)
         for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
             assert len(ask(session, query, 1).rows) == 1

@@ -259,16 +259,16 @@ def test_nothing_is_exported_of_a_time_before_the_first_drop(filled: Ledger):
 )
 def test_explain_tells_a_mart_that_says_otherwise(filled: Ledger, statement: str):
     with filled.runtime.session() as session:
-        assert explain(session, filled.runtime.pipeline, 11)["agrees"] is True
+        assert explain(session, filled.runtime.pipeline, None, "11")["agrees"] is True
         session.execute(statement)
-        assert explain(session, filled.runtime.pipeline, 11)["agrees"] is False
+        assert explain(session, filled.runtime.pipeline, None, "11")["agrees"] is False
 
 
 def test_explain_tells_of_a_figure_whose_account_is_not_there(filled: Ledger):
     with filled.runtime.session() as session:
         session.execute("DELETE FROM history_account WHERE account_id = 11")
         with pytest.raises(Different) as raised:
-            explain(session, filled.runtime.pipeline, 11)
+            explain(session, filled.runtime.pipeline, None, "11")
     assert raised.value.exit_code == 5
     assert "dropledger verify" in raised.value.hint
 
