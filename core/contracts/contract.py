@@ -15,7 +15,6 @@ from dropledger.core.drop import AsOf, AsOfSource
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
 Delimiter = Literal[",", ";", "\t", "|"]
-RuleKind = Literal["not_null", "unique", "accepted_values", "range", "pattern", "relationship"]
 
 
 class Severity(StrEnum):
@@ -27,9 +26,9 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that must hold for every row; `name` is what rejects and reports call it."""
+    """One thing that must hold for every row, of a kind in `KINDS`; `name` is what rejects and reports call it."""
 
-    rule: RuleKind
+    rule: str
     name: str
     severity: Severity
     values: Mapping[str, str | bool] | tuple[str, ...] | None

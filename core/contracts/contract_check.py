@@ -8,10 +8,11 @@ import re
 from datetime import date, datetime
 from decimal import Decimal
 
-from dropledger.core.contracts.contract import Column, Contract, Rule, Severity
+from dropledger.core.contracts.contract import Column, Contract, Severity
 from dropledger.core.errors import ContractError
 from dropledger.core.ports.session import Matches
-from dropledger.core.rules.fragments import cell_pattern
+from dropledger.core.rules.cells import cell_pattern
+from dropledger.core.rules.kinds import KINDS
 
 _BIGINT = range(-(2**63), 2**63)
 
@@ -96,17 +97,5 @@ def _broken_rule(column: Column, text: str) -> str:
     """Which error rule of the column a value breaks by itself; empty if none. Patterns are for the engine."""
     # Words that are not accepted have no value to stand for, whatever the severity.
     binding = [rule for rule in column.rules if rule.severity == Severity.ERROR or rule.rule == "accepted_values"]
-    return next((why for rule in binding if (why := _why_not(rule, text.strip(" ")))), "")
-
-
-def _why_not(rule: Rule, text: str) -> str:
-    match rule.rule:
-        case "not_null" if not text:
-            return "is empty, and the column has the rule not_null"
-        case "accepted_values" if text.lower() not in rule.accepted:
-            return f"is none of: {', '.join(rule.values or ())}"
-        case "range" if (rule.min is not None and Decimal(text) < rule.min) or (
-            rule.max is not None and Decimal(text) > rule.max
-        ):
-            return "lies outside of the column's range"
-    return ""
+    refused = (KINDS[rule.rule].refuses(rule, text.strip(" ")) for rule in binding)
+    return next(filter(None, refused), "")

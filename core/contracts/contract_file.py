@@ -8,19 +8,24 @@ import re
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 import dropledger.core.contracts.contract as plain
-from dropledger.core.contracts.contract import Delimiter, RuleKind, Severity
+from dropledger.core.contracts.contract import Delimiter, Severity
 from dropledger.core.contracts.yaml_file import line_at, load_yaml, parse_yaml
 from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import ContractError
+from dropledger.core.rules.kinds import KINDS
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 _RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
 """What stands beside a feed's columns: in its history, in what `history` shows, in `changed_<feed>`, in the engine."""
+if TYPE_CHECKING:
+    RuleName = str
+else:
+    RuleName = Literal[tuple(KINDS)]
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 
 
@@ -29,7 +34,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rule: RuleKind
+    rule: RuleName
     name: str = ""
     severity: Severity = Severity.ERROR
     values: dict[str, str | bool] | list[str] | None = None
@@ -47,17 +52,8 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _has_its_parameters(self) -> Self:
-        needs = {
-            "accepted_values": (self.values, "values"),
-            "range": (self.min if self.min is not None else self.max, "min or max"),
-            "pattern": (self.pattern, "pattern"),
-            "relationship": (self.to, "to (feed.column)"),
-        }
-        value, what = needs.get(self.rule, (True, ""))
-        if value is None:
-            raise ValueError(f"the rule {self.rule} needs {what}")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min is above max, so that no value would do")
+        if lacks := KINDS[self.rule].lacks(self.checked()):
+            raise ValueError(lacks)
         return self
 
     def checked(self) -> plain.Rule:
@@ -110,27 +106,12 @@ class Column(BaseModel):
         if column.type == "boolean" and column.accepted_values is None:
             raise ValueError("a boolean column needs an accepted_values rule that maps each spelling to true or false")
         for rule in column.rules:
-            _refuse_misfit(rule, column)
+            if unfit := KINDS[rule.rule].unfit(rule, column):
+                raise ValueError(unfit)
         return self
 
     def checked(self) -> plain.Column:
         return plain.Column(**{**dict(self), "rules": tuple(rule.checked() for rule in self.rules)})
-
-
-def _refuse_misfit(rule: plain.Rule, column: plain.Column) -> None:
-    if rule.rule == "range" and column.decimal is None and column.type != "bigint":
-        raise ValueError("the rule range goes with bigint and decimal columns")
-    if rule.rule == "accepted_values":
-        if column.type not in {"text", "boolean"}:
-            raise ValueError("the rule accepted_values goes with text and boolean columns")
-        wanted, words = (bool, "true or false") if column.type == "boolean" else (str, "texts")
-        if not all(isinstance(value, wanted) for value in rule.accepted.values()):
-            raise ValueError(
-                f"the accepted values of a {column.type} column stand for {words}, "
-                'which YAML tells apart by quotes: no is false, "no" is a text'
-            )
-    if rule.rule == "pattern" and (column.type != "text" or column.accepted_values is not None):
-        raise ValueError("the rule pattern goes with text columns that have no accepted_values")
 
 
 class Operation(BaseModel):

@@ -12,7 +12,7 @@ from dropledger.core.formats.extract import Extract
 from dropledger.core.ledger import descriptions, migrations
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
-from dropledger.core.rules.fragments import typed_cell
+from dropledger.core.rules.cells import typed_cell
 from dropledger.core.sql.text import FREE_TEXT, MOST_CLUSTERED, engine_type, listed, literal, quoted
 from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
 from dropledger.core.steps.history import all_changed, fold, free_texts, history_table, no_changes

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from dropledger.core.contracts.contract import Column, Contract, Severity
+from dropledger.core.rules.cell_text import text_of
 from dropledger.core.sql.text import literal, quoted
 
 REPEATED, OTHER = "repeated_header", "other_header"
@@ -74,12 +75,8 @@ def _is_typed(column: Column) -> bool:
     return column.type != "text" or (accepted is not None and accepted.severity == Severity.ERROR)
 
 
-def _text(column: Column) -> str:
-    return quoted(f"_text_{column.name}")
-
-
 def _word(column: Column) -> str:
-    return f"translate(lower({_text(column)}), {literal(_BLANKS)}, '')"
+    return f"translate(lower({text_of(column)}), {literal(_BLANKS)}, '')"
 
 
 def _is_header(column: Column, *columns: Column) -> str:
@@ -111,7 +108,7 @@ def _names_some(contract: Contract) -> str:
         return "FALSE"
     named = " + ".join(f"CASE WHEN {_is_header(column, *contract.columns)} THEN 1 ELSE 0 END" for column in columns)
     in_place_of_a_value = " OR ".join(_is_header(column, *contract.columns) for column in typed)
-    no_values = " AND ".join(f"{_text(column)} IS NOT NULL AND {quoted(column.name)} IS NULL" for column in typed)
+    no_values = " AND ".join(f"{text_of(column)} IS NOT NULL AND {quoted(column.name)} IS NULL" for column in typed)
     return f"({named} >= {_NAMED_AT_LEAST} AND ({in_place_of_a_value}) AND {no_values})"
 
 
@@ -121,8 +118,8 @@ def _has_names_for_values(contract: Contract) -> str:
     typed = [column for column in columns if _is_typed(column)]
     if len(typed) < _TYPED_AT_LEAST:
         return "FALSE"
-    words = [f"regexp_like({_text(column)}, {literal(_WORD)})" for column in columns]
-    differ = [f"{_text(left)} <> {_text(right)}" for left, right in itertools.pairwise(columns)]
+    words = [f"regexp_like({text_of(column)}, {literal(_WORD)})" for column in columns]
+    differ = [f"{text_of(left)} <> {text_of(right)}" for left, right in itertools.pairwise(columns)]
     no_values = [f"{quoted(column.name)} IS NULL" for column in typed]
     return "(" + " AND ".join([*words, *differ, *no_values]) + ")"
 
