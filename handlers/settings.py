@@ -129,12 +129,17 @@ def _told_from(file: File, name: str, value: Any) -> Any:
         )
     path = file.folder / value
     is_a_name = {
-        "root": value.startswith("s3://"),
+        "root": is_in_bucket(value),
         "warehouse": value == "databricks",
         "pipeline": built_in or not (path / _PIPELINE_FILE).is_file(),
         "cache": value.startswith("~"),
     }
     return value if is_a_name[name] else str(path)
+
+
+def is_in_bucket(address: str) -> bool:
+    """Whether an address is one of a bucket or what lies in it, and not a path."""
+    return "://" in address
 
 
 def _beside(root: str) -> Path | None:
@@ -172,7 +177,7 @@ def read_settings(
     above = _above()
     general = [] if above is None else [_in_folder(above)]
     found = _read(flags, general)
-    if found.root.startswith("s3://"):
+    if is_in_bucket(found.root):
         own = in_bucket(found.root)
     else:
         beside = _beside(found.root)

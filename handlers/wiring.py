@@ -1,23 +1,25 @@
 """The one place where settings are read and adapters picked."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dropledger.core.contracts.contract_check import refuse_bad_patterns
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest.prepare import definition_sha256, prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ports.store import Store
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.core.retry import OnWait, silently
-from dropledger.handlers.settings import TOML, File, Settings, read_settings
+from dropledger.handlers.settings import TOML, File, Settings, is_in_bucket, read_settings
 from dropledger.infra.duckdb.engine import ENOUGH_MEBIBYTES, matches
 from dropledger.infra.duckdb.prepared_file import PreparedFiles
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, RemoteFile
@@ -25,7 +27,7 @@ from dropledger.infra.local.private_file import copied
 from dropledger.infra.local.store import LocalStore
 
 if TYPE_CHECKING:
-    from dropledger.infra.aws.bucket import Bucket
+    from dropledger.infra.object_store.bucket import Bucket
 
 WAREHOUSE = "warehouse/ledger.duckdb"
 """Where a root has its warehouse."""
@@ -50,7 +52,7 @@ def settings_in_force(*, root: str | None = None, warehouse: str | None = None) 
     Raises:
         ConfigurationError: a setting is unknown or out of range, or the file in a bucket cannot be read.
     """
-    return read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(_bucket(uri)))
+    return read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_at(uri)))
 
 
 def wire(
@@ -70,7 +72,7 @@ def wire(
     Raises:
         ConfigurationError: the settings or the pipeline cannot work.
     """
-    bucket_of = cache(_bucket)  # whose client takes longer to make than a request
+    bucket_of = cache(bucket_at)  # whose client takes longer to make than a request
     if settings is None:
         settings = read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_of(uri)))
     pipeline = load_pipeline(settings.pipeline, _cache(settings))
@@ -78,7 +80,7 @@ def wire(
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
     folder: Path | None = None
-    if settings.root.startswith("s3://"):
+    if is_in_bucket(settings.root):
         store, path, remote = _in_bucket(bucket_of(settings.root), settings, pipeline, on_wait)
     else:
         folder = Path(settings.root).resolve()
@@ -184,14 +186,31 @@ def _text_of_secret(arn: str) -> str:
     return text_of_secret(arn)
 
 
-def _bucket(uri: str) -> "Bucket":
-    from dropledger.infra.aws.bucket import Bucket
+def _s3(uri: str) -> "Bucket":
+    from dropledger.infra.aws.bucket import S3Bucket
 
-    return Bucket(uri)
+    return S3Bucket(uri)
+
+
+_BUCKETS: Mapping[str, Callable[[str], "Bucket"]] = MappingProxyType({"s3": _s3})
+"""What makes a bucket, by the scheme of its address."""
+
+
+def bucket_at(uri: str) -> "Bucket":
+    """The bucket and prefix at an address such as `s3://bucket/prefix`; nothing is asked of it yet.
+
+    Raises:
+        ConfigurationError: there is no adapter for such buckets.
+    """
+    scheme = uri.partition("://")[0]
+    if scheme not in _BUCKETS:
+        known = ", ".join(f"{name}://" for name in _BUCKETS)
+        raise ConfigurationError(f"there is no store for {uri}", hint=f"name a folder, or a bucket by {known}")
+    return _BUCKETS[scheme](uri)
 
 
 def _settings_file(bucket: "Bucket") -> File | None:
-    from dropledger.infra.aws.settings_file import settings_in
+    from dropledger.infra.object_store.settings_file import settings_in
 
     content = settings_in(bucket, TOML)
     return None if content is None else File(bucket.uri_of(TOML), content)
@@ -200,25 +219,25 @@ def _settings_file(bucket: "Bucket") -> File | None:
 def _in_bucket(
     bucket: "Bucket", settings: Settings, pipeline: Pipeline, on_wait: OnWait
 ) -> tuple[Store, Path, RemoteFile]:
-    """A root in S3: what is at hand of it lies in a folder of its own below the cache."""
-    from dropledger.infra.aws.warehouse_file import S3WarehouseFile
-    from dropledger.infra.object_store.store import S3Store
+    """A root in a bucket: what is at hand of it lies in a folder of its own below the cache."""
+    from dropledger.infra.object_store.store import ObjectStore
+    from dropledger.infra.object_store.warehouse_file import WarehouseObject
 
     local = settings.cache.expanduser() / sha256(bucket.uri.encode()).hexdigest()[:16]
-    remote = S3WarehouseFile(
+    remote = WarehouseObject(
         bucket, WAREHOUSE, wait_seconds=settings.wait_seconds, on_wait=on_wait, earlier=earlier_warehouse(pipeline)
     )
     confirm = _nothing if settings.warehouse else remote.confirm
-    return S3Store(bucket, local, now, confirm, on_wait, _copy_source), local / WAREHOUSE, remote
+    return ObjectStore(bucket, local, now, confirm, on_wait, _copy_source), local / WAREHOUSE, remote
 
 
 def _copy_source(dropped: FileDropped, target: Path) -> FileDropped:
     """Copy what was named by hand, from wherever it is."""
-    if not dropped.uri.startswith("s3://"):
+    if not is_in_bucket(dropped.uri):
         return copied(dropped, target)
-    from dropledger.infra.aws.originals import downloaded
+    from dropledger.infra.object_store.originals import downloaded
 
-    return downloaded(dropped, target)
+    return downloaded(bucket_at, dropped, target)
 
 
 def _nothing() -> None:

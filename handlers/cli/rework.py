@@ -19,7 +19,8 @@ from dropledger.core.steps.address import nearest_feed
 from dropledger.handlers import render
 from dropledger.handlers.cli.process import DIFFERENT, report_outcomes, show, taken
 from dropledger.handlers.cli.progress import one_by_one, progress
-from dropledger.handlers.wiring import wire, wire_existing
+from dropledger.handlers.settings import is_in_bucket
+from dropledger.handlers.wiring import bucket_at, wire, wire_existing
 from dropledger.infra.local.file_names import readable
 from dropledger.infra.local.inbox import dropped_file
 from dropledger.infra.partial_failure import Failures
@@ -68,10 +69,10 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
     runtime = wire(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     feeds = runtime.pipeline.contracts
     odd: DropledgerError | None = None
-    if folder_or_prefix.startswith("s3://"):
-        from dropledger.infra.aws.originals import objects_below
+    if is_in_bucket(folder_or_prefix):
+        from dropledger.infra.object_store.originals import objects_below
 
-        facts = objects_below(folder_or_prefix, feeds)
+        facts = objects_below(bucket_at(folder_or_prefix), feeds)
     else:
         facts, odd = _files_below(Path(folder_or_prefix), feeds)
     with progress("backfilling", "files", quiet=quiet or json) as tell:

@@ -1,9 +1,8 @@
-"""A part of a bucket: objects by their names below a prefix, with conditions wherever two writers could meet."""
+"""A bucket of Amazon S3, or of what speaks like it."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +10,11 @@ from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from dropledger.core.drop import FileDropped, parse_moment
 from dropledger.core.errors import ConfigurationError, Conflict, Unavailable
+from dropledger.infra.object_store.bucket import Found, Gone, Listed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-AS_OF = "as-of"
-"""The metadata by which whoever uploads an object says what it is true from."""
 
 _CHUNK = 1 << 20
 _PART_BYTES = 64 << 20
@@ -34,29 +30,8 @@ _REFUSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An object as it was found. `version` is its version id, or its quoted ETag where the bucket keeps no versions."""
-
-    name: str
-    version: str
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed(Found):
-    """A version of an object, in a list of all."""
-
-    modified_at: datetime
-    latest: bool
-
-
-class Gone(Exception):
-    """There is no such object, or no longer that content under its name."""
-
-
-class Bucket:
-    """What lies below `s3://bucket/prefix`; all names are relative to that."""
+class S3Bucket:
+    """A `Bucket`: what lies below `s3://bucket/prefix`; all names are relative to that."""
 
     def __init__(self, uri: str) -> None:
         self.bucket, _, prefix = uri.removeprefix("s3://").strip("/").partition("/")
@@ -272,20 +247,6 @@ class Bucket:
                     why=f"{first.get('Code')}: {first.get('Message')}",
                     hint="allow s3:DeleteObject and s3:DeleteObjectVersion; docs/aws.md lists the permissions",
                 )
-
-
-def moment_in(metadata: Mapping[str, str], name: str) -> datetime | None:
-    """A moment that dropledger itself put among an object's metadata; None where there is none, or no moment."""
-    try:
-        return parse_moment(metadata[name]) if name in metadata else None
-    except ValueError:
-        return None
-
-
-def with_metadata(dropped: FileDropped, metadata: Mapping[str, str]) -> FileDropped:
-    """The object, told what its uploader's metadata say of its as_of, or that they say something that is no moment."""
-    as_of = moment_in(metadata, AS_OF)
-    return replace(dropped, metadata_as_of=as_of, metadata_unread=None if as_of else metadata.get(AS_OF))
 
 
 def _found(name: str, described: Any) -> Found:

@@ -25,12 +25,12 @@ from dropledger.core.ledger.files import BESIDE
 from dropledger.core.ports import Clock
 from dropledger.core.retry import OnWait, silently
 from dropledger.core.steps.address import feed_of_folders
-from dropledger.infra.aws.bucket import AS_OF, Bucket, Gone, Listed, moment_in, with_metadata
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import file_errors
 from dropledger.infra.local.file_lock import held
 from dropledger.infra.local.folders import PRIVATE, temporary_in
 from dropledger.infra.local.private_file import CopySource, copied
+from dropledger.infra.object_store.bucket import AS_OF, Bucket, Gone, Listed, moment_in, with_metadata
 from dropledger.infra.partial_failure import Failures
 
 _OPTION = "dropledger-as-of"
@@ -45,7 +45,7 @@ class _Refused(Exception):
         self.error = error
 
 
-class S3Store:
+class ObjectStore:
     """A `Store` of core in a bucket; `local` is a folder for the files at hand, `original` copies what stays its
     owner's.
 

@@ -72,8 +72,8 @@ def test_warehouse_in_parts_goes_up_without_being_in_memory(root: BucketRoot, on
     path = on_disk / "large"
     with path.open("wb") as file:
         file.truncate(256 << 20)
-    put = "import sys; from pathlib import Path; from dropledger.infra.aws.bucket import Bucket; "
-    put += "Bucket(sys.argv[1]).put('large', Path(sys.argv[2]))"
+    put = "import sys; from pathlib import Path; from dropledger.infra.aws.bucket import S3Bucket; "
+    put += "S3Bucket(sys.argv[1]).put('large', Path(sys.argv[2]))"
     done = run_within(150, sys.executable, "-c", put, root.uri, path, **environment())
     assert done.returncode == 0, done.stderr
     assert root.client.head_object(Bucket=root.bucket, Key="some/root/large")["ContentLength"] == 256 << 20

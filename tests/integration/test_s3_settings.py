@@ -128,3 +128,9 @@ def test_root_in_a_folder_costs_nothing_of_it(tmp_path: Path):
         "import sys; from dropledger.handlers.wiring import wire; wire(root='x'); sys.exit('botocore' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", look], cwd=tmp_path, check=True)
+
+
+def test_bucket_of_another_kind_says_what_there_is():
+    with pytest.raises(ConfigurationError, match="there is no store for gs://bucket/root") as raised:
+        wire(root="gs://bucket/root")
+    assert "s3://" in raised.value.hint

@@ -21,9 +21,10 @@ from support.template import parameter
 from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import ConfigurationError, Conflict, Unavailable
 from dropledger.infra.aws import bucket as s3_bucket
-from dropledger.infra.aws.bucket import Bucket, Gone
+from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.local.inbox import dropped_file
-from dropledger.infra.object_store.store import S3Store
+from dropledger.infra.object_store.bucket import Gone
+from dropledger.infra.object_store.store import ObjectStore
 
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 
@@ -34,13 +35,13 @@ def root(s3: None) -> BucketRoot:
 
 
 @pytest.fixture
-def bucket(root: BucketRoot) -> Bucket:
-    return Bucket(root.uri)
+def bucket(root: BucketRoot) -> S3Bucket:
+    return S3Bucket(root.uri)
 
 
 @pytest.fixture
-def store(bucket: Bucket, tmp_path: Path) -> Iterator[S3Store]:
-    store = S3Store(bucket, tmp_path / "machine", SettableClock(), lambda: None)
+def store(bucket: S3Bucket, tmp_path: Path) -> Iterator[ObjectStore]:
+    store = ObjectStore(bucket, tmp_path / "machine", SettableClock(), lambda: None)
     with store.exclusive(1):
         yield store
 
@@ -54,7 +55,7 @@ def some_file(folder: Path, text: str = "some text") -> Path:
 # What landed
 
 
-def test_each_version_of_a_name_is_a_file_of_its_own_the_older_first(root: BucketRoot, store: S3Store):
+def test_each_version_of_a_name_is_a_file_of_its_own_the_older_first(root: BucketRoot, store: ObjectStore):
     for number in range(12):
         root.land("a.csv", f"{TEXT}{number}")
     claims = sorted(store.claim(store.arrivals()), key=lambda claim: claim.claim_id)
@@ -63,14 +64,14 @@ def test_each_version_of_a_name_is_a_file_of_its_own_the_older_first(root: Bucke
     assert len(store.arrivals()) == 7
 
 
-def test_file_that_its_owner_deleted_is_not_taken(root: BucketRoot, store: S3Store):
+def test_file_that_its_owner_deleted_is_not_taken(root: BucketRoot, store: ObjectStore):
     root.land("a.csv", TEXT)
     root.delete("inbox/a.csv")
     root.land("b.csv", TEXT)
     assert [fact.name for fact in store.arrivals() if fact.name == "b.csv"] == ["b.csv"]
 
 
-def test_file_that_lands_again_after_its_deletion_is_taken(root: BucketRoot, store: S3Store):
+def test_file_that_lands_again_after_its_deletion_is_taken(root: BucketRoot, store: ObjectStore):
     root.land("a.csv", TEXT)
     root.delete("inbox/a.csv")
     root.land("a.csv", f"{TEXT}2,Bo,No\n")
@@ -79,7 +80,7 @@ def test_file_that_lands_again_after_its_deletion_is_taken(root: BucketRoot, sto
 
 def test_other_content_under_a_name_is_another_file_where_no_versions_are_kept(s3: None, tmp_path: Path):
     root = BucketRoot(keeps_versions=False)
-    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    store = ObjectStore(S3Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
     with store.exclusive(1):
         root.land("a.csv", TEXT)
         seen = store.arrivals()
@@ -91,13 +92,13 @@ def test_other_content_under_a_name_is_another_file_where_no_versions_are_kept(s
         assert left.path.read_text(encoding="utf-8") == f"{TEXT}2,Bo,No\n"
 
 
-def test_objects_beside_the_layout_are_left_alone(root: BucketRoot, store: S3Store):
+def test_objects_beside_the_layout_are_left_alone(root: BucketRoot, store: ObjectStore):
     for name in ("inbox/", "inbox/a/b/c.csv", "other/a.csv", "inboxes/a.csv"):
         root.put(name, TEXT)
     assert [fact.name for fact in store.arrivals()] == ["c.csv"]
 
 
-def test_metadata_tell_the_as_of(root: BucketRoot, store: S3Store):
+def test_metadata_tell_the_as_of(root: BucketRoot, store: ObjectStore):
     root.land("customers.csv", TEXT, as_of="2026-02-03T04:05:06+01:00")
     root.land("other customers.csv", TEXT, as_of="yesterday")
     of_one, of_other = store.claim(store.arrivals())
@@ -105,10 +106,10 @@ def test_metadata_tell_the_as_of(root: BucketRoot, store: S3Store):
     assert of_other.dropped.metadata_as_of is None
 
 
-def test_file_named_by_hand_keeps_its_times_for_whoever_completes_it(store: S3Store, tmp_path: Path):
+def test_file_named_by_hand_keeps_its_times_for_whoever_completes_it(store: ObjectStore, tmp_path: Path):
     fact = dropped_file(some_file(tmp_path, TEXT), as_of=datetime(2026, 1, 1, tzinfo=UTC), keep_original=True)
     [claim] = store.claim([fact])
-    other = S3Store(store._bucket, tmp_path / "other", SettableClock(), lambda: None)
+    other = ObjectStore(store._bucket, tmp_path / "other", SettableClock(), lambda: None)
     with other.exclusive(1):
         [again] = other.claim(other.arrivals())
     assert (again.dropped.as_of, again.dropped.modified_at) == (claim.dropped.as_of, fact.modified_at)
@@ -118,7 +119,7 @@ def test_file_named_by_hand_keeps_its_times_for_whoever_completes_it(store: S3St
 def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Path):
     root = BucketRoot(keeps_versions=False)
     root.land("some file", "another")
-    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    store = ObjectStore(S3Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
     with store.exclusive(1):
         assert store.claim([dropped_file(some_file(tmp_path), keep_original=True)]) == []
         refused = store.refused()
@@ -127,7 +128,7 @@ def test_file_named_by_hand_does_not_hide_one_that_waits(s3: None, tmp_path: Pat
     assert root.read("inbox/some file") == b"another"
 
 
-def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: S3Store):
+def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: ObjectStore):
     root.land("a.csv", TEXT)
     [claim] = store.claim(store.arrivals())
     for name in ("changes.csv", "report.json"):
@@ -146,19 +147,19 @@ def test_staged_files_are_those_of_the_last_attempt(root: BucketRoot, store: S3S
 def test_claim_secured_twice_is_there_where_no_versions_are_kept(s3: None, tmp_path: Path):
     root = BucketRoot(keeps_versions=False)
     root.land("a.csv", TEXT)
-    store = S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
+    store = ObjectStore(S3Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None)
     with store.exclusive(1):
         [claim] = store.claim(store.arrivals())
         store.staged(claim.claim_id, "report.json").write_text("{}", encoding="utf-8")
         for _ in range(2):
             store.secure([claim])
-    other = S3Store(Bucket(root.uri), tmp_path / "another machine", SettableClock(), lambda: None)
+    other = ObjectStore(S3Bucket(root.uri), tmp_path / "another machine", SettableClock(), lambda: None)
     with other.exclusive(1):
         assert [again.claim_id for again in other.unfinished()] == [claim.claim_id]
         assert other.staged(claim.claim_id, "report.json").exists()
 
 
-def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, store: S3Store):
+def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, store: ObjectStore):
     root.put("work/some-claim/report.json", "{}")
     assert store.unfinished() == []
     assert root.versions("work/") == []
@@ -167,7 +168,7 @@ def test_rest_of_a_claim_whose_deletion_was_cut_short_goes(root: BucketRoot, sto
 # Conditions
 
 
-def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bucket: S3Bucket, tmp_path: Path):
     path = some_file(tmp_path, "mine")
     bucket.put_in_place_of(None, "x", path)
     before = bucket.find("x")
@@ -184,7 +185,7 @@ def test_put_in_place_of_what_was_found_and_of_nothing_else(root: BucketRoot, bu
         bucket.put_in_place_of(before, "x", path)
 
 
-def test_put_whose_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+def test_put_whose_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: S3Bucket, tmp_path: Path):
     """It is sent again, and meets what it wrote itself."""
     sent = lose_the_first_answer(bucket, "PutObject")
     put = bucket.put_in_place_of(None, "x", some_file(tmp_path))
@@ -193,7 +194,7 @@ def test_put_whose_answer_was_lost_is_no_other_process(root: BucketRoot, bucket:
 
 
 def test_large_file_goes_in_parts_and_under_the_same_condition(
-    root: BucketRoot, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: BucketRoot, bucket: S3Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(s3_bucket, "_PART_BYTES", 5 << 20)
     path = tmp_path / "large"
@@ -217,7 +218,7 @@ def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_lost_race_is_told_where_it_has_ended_the_upload(root: BucketRoot, bucket: Bucket, large: Path):
+def test_lost_race_is_told_where_it_has_ended_the_upload(root: BucketRoot, bucket: S3Bucket, large: Path):
     """As a bucket may do that refuses the condition: nothing is left to be aborted."""
     root.put("large", "of another")
 
@@ -232,7 +233,7 @@ def test_lost_race_is_told_where_it_has_ended_the_upload(root: BucketRoot, bucke
     assert root.read("large") == b"of another"
 
 
-def say_that_there_is_no_upload(bucket: Bucket, *, from_attempt: int) -> None:
+def say_that_there_is_no_upload(bucket: S3Bucket, *, from_attempt: int) -> None:
     """Let what completes an upload be answered as S3 does where that is gone, which the emulator does not."""
     attempts = count(1)
 
@@ -248,7 +249,7 @@ def say_that_there_is_no_upload(bucket: Bucket, *, from_attempt: int) -> None:
     bucket._client.meta.events.register("before-send.s3.CompleteMultipartUpload", answer)
 
 
-def lose_the_first_answer(bucket: Bucket, operation: str) -> list[str]:
+def lose_the_first_answer(bucket: S3Bucket, operation: str) -> list[str]:
     """Let what the bucket says to the first request of a kind get lost, so that it is sent again; the requests."""
     sent: list[str] = []
 
@@ -260,7 +261,9 @@ def lose_the_first_answer(bucket: Bucket, operation: str) -> list[str]:
     return sent
 
 
-def test_upload_in_parts_whose_last_answer_was_lost_is_no_other_process(root: BucketRoot, bucket: Bucket, large: Path):
+def test_upload_in_parts_whose_last_answer_was_lost_is_no_other_process(
+    root: BucketRoot, bucket: S3Bucket, large: Path
+):
     """It is completed again, when there is no such upload any more."""
     sent = lose_the_first_answer(bucket, "CompleteMultipartUpload")
     say_that_there_is_no_upload(bucket, from_attempt=2)
@@ -269,7 +272,7 @@ def test_upload_in_parts_whose_last_answer_was_lost_is_no_other_process(root: Bu
     assert bucket.find("large").etag == put.etag  # type: ignore[union-attr]
 
 
-def test_upload_in_parts_that_is_gone_is_told(bucket: Bucket, large: Path):
+def test_upload_in_parts_that_is_gone_is_told(bucket: S3Bucket, large: Path):
     say_that_there_is_no_upload(bucket, from_attempt=1)
     with pytest.raises(Unavailable, match="could not be written"):
         bucket.put("large", large)
@@ -277,7 +280,7 @@ def test_upload_in_parts_that_is_gone_is_told(bucket: Bucket, large: Path):
         bucket.put_in_place_of(None, "large", large)
 
 
-def test_content_that_was_replaced_is_gone(root: BucketRoot, bucket: Bucket, tmp_path: Path):
+def test_content_that_was_replaced_is_gone(root: BucketRoot, bucket: S3Bucket, tmp_path: Path):
     root.put("x", "one")
     found = bucket.find("x")
     assert found is not None
@@ -288,7 +291,7 @@ def test_content_that_was_replaced_is_gone(root: BucketRoot, bucket: Bucket, tmp
     assert (tmp_path / "x").read_bytes() == b"one"
 
 
-def test_more_objects_than_a_page_has(root: BucketRoot, bucket: Bucket):
+def test_more_objects_than_a_page_has(root: BucketRoot, bucket: S3Bucket):
     def seven(params: dict[str, object], **_: object) -> dict[str, object]:
         return {**params, "MaxKeys": 7}
 
@@ -306,16 +309,16 @@ def test_more_objects_than_a_page_has(root: BucketRoot, bucket: Bucket):
 
 def test_bucket_that_is_not_there(s3: None):
     with pytest.raises(ConfigurationError, match="there is no bucket nowhere"):
-        Bucket("s3://nowhere/root").check()
+        S3Bucket("s3://nowhere/root").check()
     with pytest.raises(ConfigurationError, match="names no bucket"):
-        Bucket("s3://")
+        S3Bucket("s3://")
 
 
 def test_nobody_answers(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
     with pytest.raises(Unavailable, match="cannot be reached"):
-        Bucket(root.uri).check()
+        S3Bucket(root.uri).check()
 
 
 def test_request_that_gets_no_answer_is_sent_again_in_time(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
@@ -323,7 +326,7 @@ def test_request_that_gets_no_answer_is_sent_again_in_time(root: BucketRoot, mon
     monkeypatch.setattr(s3_bucket, "_READ_SECONDS", 0.2)
     with mute_at_first(urlsplit(os.environ["AWS_ENDPOINT_URL"]).port or 0) as port:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        Bucket(root.uri).check()
+        S3Bucket(root.uri).check()
 
 
 def test_wait_for_an_answer_ends_before_the_shortest_time_out_of_the_function():
@@ -358,14 +361,14 @@ def test_no_credentials(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     with pytest.raises(ConfigurationError, match="credentials"):
-        Bucket(root.uri).check()
+        S3Bucket(root.uri).check()
 
 
 def test_password_in_an_address_is_in_no_error(root: BucketRoot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://ann:hunter2@127.0.0.1:9")
     monkeypatch.setattr(s3_bucket, "_ATTEMPTS", 1)
     with pytest.raises(Unavailable) as raised:
-        Bucket(root.uri).check()
+        S3Bucket(root.uri).check()
     assert "127.0.0.1:9" in raised.value.why
     assert "hunter2" not in str(raised.value)
 
@@ -374,4 +377,4 @@ def test_profile_that_is_not_there(root: BucketRoot, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     with pytest.raises(ConfigurationError, match="nobody"):
-        Bucket(root.uri).check()
+        S3Bucket(root.uri).check()

@@ -11,9 +11,9 @@ from support.ledger import SettableClock
 
 from dropledger.core.errors import Busy
 from dropledger.core.ports.store import Store
-from dropledger.infra.aws.bucket import Bucket
+from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.local.store import LocalStore
-from dropledger.infra.object_store.store import S3Store
+from dropledger.infra.object_store.store import ObjectStore
 
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 ODD = "café +1 %41 & =?#.csv"
@@ -52,8 +52,8 @@ def in_bucket(folder: Path, *, keeps_versions: bool) -> Place:
     root = BucketRoot(keeps_versions=keeps_versions)
     machines = iter(range(100))
 
-    def store() -> S3Store:
-        return S3Store(Bucket(root.uri), folder / f"machine{next(machines)}", SettableClock(), lambda: None)
+    def store() -> ObjectStore:
+        return ObjectStore(S3Bucket(root.uri), folder / f"machine{next(machines)}", SettableClock(), lambda: None)
 
     return Place(store(), store, root.land, root.read, root.names)
 
@@ -255,7 +255,7 @@ def test_held_by_one_alone(tmp_path: Path, s3: None):
     root = BucketRoot()
     for first, second in (
         [LocalStore(tmp_path / "root", SettableClock()) for _ in range(2)],
-        [S3Store(Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None) for _ in range(2)],
+        [ObjectStore(S3Bucket(root.uri), tmp_path / "machine", SettableClock(), lambda: None) for _ in range(2)],
     ):
         with first.exclusive(0), pytest.raises(Busy, match="in use"), second.exclusive(0.1):
             pass

@@ -7,8 +7,8 @@ import pytest
 from support.buckets import BucketRoot
 
 from dropledger.core.errors import Busy, Conflict
-from dropledger.infra.aws.bucket import Bucket
-from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+from dropledger.infra.aws.bucket import S3Bucket
+from dropledger.infra.object_store.warehouse_file import WarehouseObject
 
 NAME = "warehouse/ledger.duckdb"
 
@@ -18,8 +18,8 @@ def root(s3: None) -> BucketRoot:
     return BucketRoot()
 
 
-def kept(root: BucketRoot) -> S3WarehouseFile:
-    return S3WarehouseFile(Bucket(root.uri), NAME, wait_seconds=0.2)
+def kept(root: BucketRoot) -> WarehouseObject:
+    return WarehouseObject(S3Bucket(root.uri), NAME, wait_seconds=0.2)
 
 
 def test_copy_that_was_changed_and_not_kept_is_fetched_anew(root: BucketRoot, tmp_path: Path):
@@ -94,9 +94,9 @@ def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
     root.put(NAME, "first")
     path = tmp_path / "ledger.duckdb"
     downloaded, put, done = threading.Event(), threading.Event(), threading.Event()
-    get, write = Bucket.get, Path.write_text
+    get, write = S3Bucket.get, Path.write_text
 
-    def got(bucket: Bucket, name: str, target: Path, version: str | None = None) -> dict[str, str]:
+    def got(bucket: S3Bucket, name: str, target: Path, version: str | None = None) -> dict[str, str]:
         found = get(bucket, name, target, version)
         if not downloaded.is_set():
             downloaded.set()
@@ -110,10 +110,10 @@ def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
         return write(note, text, encoding)
 
     def read() -> None:
-        with S3WarehouseFile(Bucket(root.uri), NAME, wait_seconds=10).fetched(path, read_only=True):
+        with WarehouseObject(S3Bucket(root.uri), NAME, wait_seconds=10).fetched(path, read_only=True):
             pass
 
-    monkeypatch.setattr(Bucket, "get", got)
+    monkeypatch.setattr(S3Bucket, "get", got)
     monkeypatch.setattr(Path, "write_text", written)
     first, second = threading.Thread(target=read), threading.Thread(target=read)
     first.start()
@@ -123,6 +123,6 @@ def test_readers_at_once_leave_a_file_and_its_note_of_one_version(
     first.join(20)
     done.set()
     second.join(20)
-    found = Bucket(root.uri).find(NAME)
+    found = S3Bucket(root.uri).find(NAME)
     assert found is not None
     assert (path.read_text(), path.with_name("ledger.duckdb.etag").read_text()) == ("second", found.etag)

@@ -14,9 +14,9 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import Unavailable
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.replay import Selection, replay
-from dropledger.infra.aws.bucket import Bucket
-from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.object_store.warehouse_file import WarehouseObject
 
 pytestmark = pytest.mark.slow
 
@@ -217,8 +217,8 @@ def test_two_processes_at_once_rename_it_once(ledger: Ledger):
 # The name, in a bucket
 
 
-def kept(root: BucketRoot) -> S3WarehouseFile:
-    return S3WarehouseFile(Bucket(root.uri), NOW, wait_seconds=1.0, earlier=OLD)
+def kept(root: BucketRoot) -> WarehouseObject:
+    return WarehouseObject(S3Bucket(root.uri), NOW, wait_seconds=1.0, earlier=OLD)
 
 
 @pytest.mark.parametrize("versions", [True, False], ids=["with versions", "without"])

@@ -9,10 +9,10 @@ from dropledger.core.drop import FileDropped
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
-from dropledger.infra.aws.bucket import Bucket
-from dropledger.infra.aws.warehouse_file import S3WarehouseFile
+from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
-from dropledger.infra.object_store.store import S3Store
+from dropledger.infra.object_store.store import ObjectStore
+from dropledger.infra.object_store.warehouse_file import WarehouseObject
 from support.buckets import BucketRoot
 from support.ledger import SettableClock
 
@@ -24,13 +24,13 @@ class Machine:
     """Somewhere that works on a bucket's root, with a cache of its own; others can come in between its requests."""
 
     def __init__(self, root: BucketRoot, folder: Path, pipeline: Pipeline) -> None:
-        bucket, clock = Bucket(root.uri), SettableClock()
-        remote = S3WarehouseFile(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
+        bucket, clock = S3Bucket(root.uri), SettableClock()
+        remote = WarehouseObject(bucket, "warehouse/ledger.duckdb", wait_seconds=5)
         path = folder / "warehouse" / "ledger.duckdb"
         warehouse = DuckDBWarehouse(
             path, pipeline.file.db_schema, wait_seconds=5, settings={"threads": "1"}, remote=remote
         )
-        store = S3Store(bucket, folder, clock, remote.confirm)
+        store = ObjectStore(bucket, folder, clock, remote.confirm)
         self.runtime = Runtime(pipeline, store, warehouse, clock, wait_seconds=20)
         self.requests: list[str] = []
         self.interruptions: dict[int, Callable[[], object]] = {}

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dropledger.core.errors import Conflict
 from dropledger.core.retry import OnWait, silently
-from dropledger.infra.aws.bucket import Bucket, Found, Gone
 from dropledger.infra.duckdb.file import refuse_other_pipelines
 from dropledger.infra.local.file_lock import held
+from dropledger.infra.object_store.bucket import Bucket, Found, Gone
 
 
-class S3WarehouseFile:
+class WarehouseObject:
     """An `dropledger.infra.duckdb.warehouse.RemoteFile` for the object `name` of a bucket.
 
     `earlier` is what a version before this one called it: who opens it to write gives it its name of now.

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dropledger.core.errors import ConfigurationError
-from dropledger.infra.aws.bucket import Bucket, Gone
+from dropledger.infra.object_store.bucket import Bucket, Gone
 
 _MOST_BYTES = 64 << 10
 
