@@ -172,8 +172,9 @@ def _show_explanation(explanation: Explanation, key: str, found: dict[str, Any])
         render.line(f"  {found['verdict']}")
     else:
         _show_sections([part for part in explanation.parts if not part.many], figure)
-        render.line(f"  {figure['arithmetic']}")
-        render.line(f"  {explaining.sentence(explanation.figure.says, figure, render.cell)}")
+        for text in (figure["arithmetic"], explaining.sentence(explanation.figure.says, figure, render.cell)):
+            if text:
+                render.line(f"  {text}")
     if found["agrees"] is not None:
         render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
     if found["agrees"] is False:
