@@ -21,7 +21,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.cache import is_ours, put
 from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, files_of, load_pipeline, sha256_of
 

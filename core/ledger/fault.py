@@ -5,7 +5,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.drop import AsOf, AsOfSource, Claim, iso
 from dropledger.core.errors import ConfigurationError, DropledgerError, PipelineError, Postponed, Unforeseen
 from dropledger.core.formats.extract import Drop

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.contracts.contract import Severity
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import iso

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator
 from functools import partial
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.errors import DropledgerError
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger

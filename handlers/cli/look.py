@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.contracts.pipeline_spec import Explanation, Section
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.steps.soundness import refuse_lost_warehouse

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
 from dropledger.handlers.cli.environment import Group
 from dropledger.handlers.variables import misspelt

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import duckdb
 
-import dropledger
+from dropledger import core
 from dropledger.core.cache import is_ours, put
 from dropledger.core.errors import DropledgerError
 from dropledger.core.ports.session import Session
@@ -59,9 +59,9 @@ class PreparedFiles:
                 _write_new(path, content, passing)
 
     def _program(self) -> str:
-        made_by = sha256(f"{dropledger.__version__}\0{duckdb.__version__}\0{self.definition}".encode())
-        for room in ("core", "infra"):
-            for path in sorted((Path(dropledger.__file__).parent / room).rglob("*")):
+        made_by = sha256(f"{core.__version__}\0{duckdb.__version__}\0{self.definition}".encode())
+        for package in (Path(core.__file__).parent, Path(__file__).parents[1]):
+            for path in sorted(package.rglob("*")):
                 if path.suffix in {".py", ".sql", ".toml"}:
                     made_by.update(path.read_bytes())
         return made_by.hexdigest()

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, root_held, warehouse_held
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.contracts.pipeline_spec import BUILT_IN
 from dropledger.handlers.cli.main import cli
 

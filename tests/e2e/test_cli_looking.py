@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, drop_ids, environment, warehouse_held
 
-from dropledger import __version__
+from dropledger.core import __version__
 
 pytestmark = pytest.mark.slow
 

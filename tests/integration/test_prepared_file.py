@@ -10,7 +10,7 @@ import pytest
 from support.engines import PROJECT
 from support.in_process import run
 
-from dropledger import __version__
+from dropledger.core import __version__
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.handlers.wiring import wire
 
@@ -141,7 +141,7 @@ def test_one_of_another_pipeline_or_program_is_not_taken(
 ):
     opened("first")
     if changed == "program":
-        monkeypatch.setattr("dropledger.__version__", f"{__version__}.1")
+        monkeypatch.setattr("dropledger.core.__version__", f"{__version__}.1")
     else:
         shutil.copytree(PROJECT / "core" / "pipelines" / "lending", tmp_path / "mine")
         with (tmp_path / "mine" / "marts" / "customer_profile.sql").open("a", encoding="utf-8") as file:
