@@ -18,7 +18,7 @@ LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
 LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 WAREHOUSE ?= duckdb
 FOR_PEOPLE := rich pygments markdown_it_py markdown_it mdurl
-LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements-aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements-databricks.txt))
+LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements/aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements/databricks.txt))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function prune-for-databricks bench clean
@@ -32,15 +32,15 @@ $(VENV)/made: pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/runtime: $(VENV)/made requirements.txt
-	@echo "Installing what dropledger runs on, from requirements.txt"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+$(VENV)/runtime: $(VENV)/made requirements/runtime.txt
+	@echo "Installing what dropledger runs on, from requirements/runtime.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.txt
-	@echo "Installing what the tests need, from requirements-dev.txt"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+$(VENV)/dev: $(VENV)/runtime requirements/dev.txt
+	@echo "Installing what the tests need, from requirements/dev.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the result
@@ -68,30 +68,29 @@ lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and
 	@AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(CLOUD)/bin/sam validate --lint --template template.yaml
 
 audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
-	@$(BIN)/python .ci/audit.py requirements.txt requirements-aws.txt requirements-databricks.txt requirements-dev.txt requirements-cloud.txt requirements-spark.txt
+	@$(BIN)/python .ci/audit.py requirements/runtime.txt requirements/aws.txt requirements/databricks.txt requirements/dev.txt requirements/cloud.txt requirements/spark.txt
 
 lock: ## Renew the lock files (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements-aws.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks pyproject.toml -o requirements-databricks.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements-cloud.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group spark -o requirements-spark.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements-dev.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dbt -o benchmarks/dbt/requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dlt -o benchmarks/dlt/requirements.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt -o benchmarks/sqlmesh/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group build pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws pyproject.toml -o requirements/aws.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks pyproject.toml -o requirements/databricks.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group cloud -o requirements/cloud.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group spark -o requirements/spark.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --extra aws --extra databricks --group dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dbt -o requirements/bench-dbt.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group bench-dlt -o requirements/bench-dlt.txt
 
-$(CLOUD)/made: requirements-cloud.txt
+$(CLOUD)/made: requirements/cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
 	@$(PYTHON) -m venv $(CLOUD)
-	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-cloud.txt
+	@$(CLOUD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/cloud.txt
 	@touch $@
 
-$(SPARK)/made: requirements-spark.txt localstack/databricks/pom.xml
+$(SPARK)/made: requirements/spark.txt localstack/databricks/pom.xml
 	@command -v java >/dev/null && command -v mvn >/dev/null || { echo "A stand-in for Databricks needs Java 17 and Maven. Try: apt-get install openjdk-17-jre-headless maven"; exit 1; }
 	@echo "Making $(SPARK) with $$($(PYTHON) --version), for a stand-in for Databricks: 850 MB"
 	@$(PYTHON) -m venv $(SPARK)
-	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-spark.txt
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/spark.txt
 	@rm -rf $(SPARK)/jars
 	@mvn --quiet --batch-mode --file localstack/databricks/pom.xml dependency:copy-dependencies \
 		-DincludeGroupIds=io.delta,io.unitycatalog -DoutputDirectory=$(abspath $(SPARK))/jars
@@ -105,9 +104,9 @@ spark-if-java:
 databricks: $(SPARK)/made ## Start a stand-in for a Databricks SQL warehouse, with its tables in .databricks; Ctrl-C stops it
 	@$(SPARK)/bin/python localstack/databricks/server.py --folder .databricks --idle-seconds 86400 $(ARGS)
 
-$(VENV)/aws: $(VENV)/runtime requirements-aws.txt
-	@echo "Installing what a root in S3 needs, from requirements-aws.txt"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-aws.txt
+$(VENV)/aws: $(VENV)/runtime requirements/aws.txt
+	@echo "Installing what a root in S3 needs, from requirements/aws.txt"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/aws.txt
 	@touch $@
 
 cloud: $(CLOUD)/made $(VENV)/aws ## Deploy template.yaml to an emulator of AWS on port 4566 and drop the samples; ARGS=--once stops then
@@ -163,7 +162,7 @@ prune-for-databricks:
 		command -v $$strip >/dev/null 2>&1 && exec $$strip --strip-unneeded "$(ARTIFACTS_DIR)"/pyarrow/*.so*; \
 	done; echo "There is no strip for $(ARCHITECTURE): the package is 20 MiB larger. Try: apt-get install llvm" >&2
 
-$(BENCH)-%/made: benchmarks/%/requirements.txt
+$(BENCH)-%/made: requirements/bench-%.txt
 	@echo "Making $(BENCH)-$* with $$($(PYTHON) --version), for $* to be compared with"
 	@$(PYTHON) -m venv $(BENCH)-$*
 	@$(BENCH)-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<

@@ -4,7 +4,7 @@
     python localstack/cloud.py --once     the same, and stop
     python localstack/cloud.py --external use an emulator that runs already, such as LocalStack
 
-It runs in the environment of requirements-cloud.txt (`make cloud` makes it), whose Python also runs the function.
+It runs in the environment of requirements/cloud.txt (`make cloud` makes it), whose Python also runs the function.
 """
 
 import argparse
