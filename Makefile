@@ -14,14 +14,10 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 PYTHON_ALONE := not databricks and not cloud and not container and not browser
 ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
-LAMBDA_MACHINE := $(patsubst arm64,aarch64,$(ARCHITECTURE))
-LAMBDA_PLATFORMS := manylinux_2_28 manylinux_2_27 manylinux_2_26 manylinux_2_24 manylinux2014
 WAREHOUSE ?= duckdb
-FOR_PEOPLE := rich pygments markdown_it_py markdown_it mdurl
-LAMBDA_LOCK := $(or $(if $(filter duckdb,$(WAREHOUSE)),requirements/aws.txt),$(if $(filter databricks,$(WAREHOUSE)),requirements/databricks.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function prune-for-databricks bench clean
+.PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -116,51 +112,8 @@ sam-invoke: $(CLOUD)/made ## Run one event through the function in a container, 
 	@$(CLOUD)/bin/python localstack/sam_invoke.py $(ARGS)
 
 build-Function: ## Fill ARTIFACTS_DIR with what Lambda runs, for ARCHITECTURE and WAREHOUSE; sam build calls it
-	@test -n "$(LAMBDA_LOCK)" || { echo "There is no warehouse $(WAREHOUSE). Try: WAREHOUSE=duckdb or WAREHOUSE=databricks" >&2; exit 1; }
-	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --root-user-action=ignore \
-		--require-hashes --only-binary :all: --no-compile \
-		--implementation cp --python-version $(LAMBDA_PYTHON) $(LAMBDA_PLATFORMS:%=--platform %_$(LAMBDA_MACHINE)) \
-		--target "$(ARTIFACTS_DIR)" -r $(LAMBDA_LOCK)
-	@cp -rL dropledger "$(ARTIFACTS_DIR)"
-	@echo $(ARCHITECTURE) >"$(ARTIFACTS_DIR)/built_for"
-	@find "$(ARTIFACTS_DIR)" \( -name __pycache__ -o -name tests -o -name bin \) -type d -prune -exec rm -rf {} +
-	@# What the built-in pipelines' files say, checked: else each cold start would read and check them.
-	@{ $(BIN)/python -m dropledger.core.contracts.kept_pipeline "$(ARTIFACTS_DIR)/dropledger/core/kept" || \
-		PYTHONPATH="$(ARTIFACTS_DIR)" python$(LAMBDA_PYTHON) -m dropledger.core.contracts.kept_pipeline "$(ARTIFACTS_DIR)/dropledger/core/kept"; } 2>/dev/null || \
-		echo "There is no Python with pydantic and PyYAML here to check the pipelines: the function's cold starts take longer. Try: make demo" >&2
-	@[ ! -d "$(ARTIFACTS_DIR)/dropledger/core/kept" ] || chmod -R a+rX "$(ARTIFACTS_DIR)/dropledger/core/kept"
-	@# structlog imports rich where it finds it, and the function prints nothing for people.
-	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(FOR_PEOPLE),$(p) $(p)-*.dist-info)
-	@[ $(WAREHOUSE) != databricks ] || $(MAKE) --no-print-directory prune-for-databricks
-	@for p in python$(LAMBDA_PYTHON) python3; do \
-		$$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(LAMBDA_PYTHON)")' >/dev/null 2>&1 && \
-		exec $$p -m compileall -q --invalidation-mode unchecked-hash "$(ARTIFACTS_DIR)"; \
-	done; echo "Python $(LAMBDA_PYTHON) is not here to compile the function's modules: its cold starts take longer" >&2
-
-# With all that the connector brings the package is 384 MiB or more, and Lambda takes 250. What is taken out is what the
-# function never imports; tests/databricks/test_databricks_package.py runs what is left.
-PRUNED_PACKAGES := pandas numpy openpyxl et_xmlfile
-PRUNED_OF_PYARROW := include includes src libarrow_flight.* libarrow_python_flight.* libarrow_s3.*
-AWS_SERVICES := s3 sqs secretsmanager sts
-SDK_SERVICES := __init__ _internal provisioning
-
-prune-for-databricks:
-	@cd "$(ARTIFACTS_DIR)" && rm -rf $(foreach p,$(PRUNED_PACKAGES),$(p) $(p).libs $(p)-*.dist-info)
-	@# The connector needs pandas for rows that are no Arrow, which are never asked for, and imports it all the same.
-	@cd "$(ARTIFACTS_DIR)/databricks/sql" && for f in client.py result_set.py; do \
-		sed '/^import pandas$$/d' $$f >$$f.new && mv $$f.new $$f || exit 1; done
-	@# The SDK imports a client for each of Databricks' services before the part that signs in, which needs one of them.
-	@cd "$(ARTIFACTS_DIR)/databricks/sdk" && : >__init__.py && \
-		find service -name '*.py' $(SDK_SERVICES:%=! -name %.py) -delete
-	@cd "$(ARTIFACTS_DIR)/botocore/data" && find . -mindepth 1 -maxdepth 1 -type d $(AWS_SERVICES:%=! -name %) -exec rm -rf {} +
-	@cd "$(ARTIFACTS_DIR)/lz4" && rm -rf block
-	@# Of pyarrow stay its core and compute, and what these two are linked to; a library lies there under three names.
-	@cd "$(ARTIFACTS_DIR)/pyarrow" && rm -rf $(PRUNED_OF_PYARROW) && \
-		find . \( -name '*.px[di]' -o -name '*.pyx' -o -name '_*.so' ! -name '_compute.*' -o -name 'lib*.so.*.*' \
-			-o -name 'libarrow*.so' \) -delete
-	@for strip in $(LAMBDA_MACHINE)-linux-gnu-strip llvm-strip; do \
-		command -v $$strip >/dev/null 2>&1 && exec $$strip --strip-unneeded "$(ARTIFACTS_DIR)"/pyarrow/*.so*; \
-	done; echo "There is no strip for $(ARCHITECTURE): the package is 20 MiB larger. Try: apt-get install llvm" >&2
+	@python3 localstack/package.py "$(ARTIFACTS_DIR)" --architecture $(ARCHITECTURE) --warehouse $(WAREHOUSE) \
+		--python $(LAMBDA_PYTHON) --checker $(BIN)/python
 
 $(BENCH)-%/made: requirements/bench-%.txt
 	@echo "Making $(BENCH)-$* with $$($(PYTHON) --version), for $* to be compared with"
