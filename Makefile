@@ -56,12 +56,13 @@ test-all: ## Run all tests, in 25 minutes, and tell how much of the code they ra
 	@$(MAKE) --no-print-directory test-engines ARGS="--cov --cov-report= --cov-fail-under=0 $(ARGS)"
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-append $(ARGS)"
 
-lint: $(VENV)/dev $(CLOUD)/made ## Run ruff, mypy, import-linter and bandit, and validate template.yaml
+lint: $(VENV)/dev $(CLOUD)/made ## Check code, imports, prose and template.yaml
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive core handlers infra
+	@$(BIN)/python .ci/prose.py
 	@AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(CLOUD)/bin/sam validate --lint --template template.yaml
 
 audit: $(VENV)/dev ## Ask whether anything in the lock files is known to be vulnerable (needs the network)
