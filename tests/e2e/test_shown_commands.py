@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -107,3 +108,25 @@ def test_docs_show_what_is_printed(beside_demo: Path, page: str, command: str):
     # Beside the object for programs an error stands on standard error for people, which the page leaves out.
     quiet = " 2>/dev/null" if "--json" in shown[0][0] else ""
     assert [(step, printed(step + quiet, beside_demo, path)) for step, _ in shown] == shown
+
+
+def shown_to_contributors() -> list[str]:
+    """The commands of contributing.md, those within lists included."""
+    text = (PROJECT / "docs/contributing.md").read_text(encoding="utf-8")
+    unindented = re.sub(r"^ +", "", text, flags=re.MULTILINE)
+    return [shown["command"] for block in _BLOCK.findall(unindented) for shown in _PROMPT.finditer(block)]
+
+
+@pytest.mark.parametrize("command", [command for command in shown_to_contributors() if "-m pytest" in command])
+def test_contributing_shows_tests_that_are_there(command: str):
+    """They are collected and not run; tests/unit/test_makefile.py asks for the targets."""
+    collect = command.replace(".venv/bin/python", shlex.quote(sys.executable)) + " --collect-only --quiet"
+    found = printed(f"{collect} -p no:cacheprovider && echo collected", PROJECT, os.environ["PATH"])
+    assert found.splitlines()[-1] == "collected", found
+
+
+def test_contributing_shows_how_to_set_up_test_lint_and_lock():
+    shown = shown_to_contributors()
+    assert {"make demo", "make test-fast", "make lint", "make lock"} <= set(shown)
+    named = {word for command in shown for word in shlex.split(command) if re.match(r"(\.ci|tests)/", word)}
+    assert {path for path in named if not (PROJECT / path.partition("::")[0]).exists()} == set()
