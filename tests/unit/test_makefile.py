@@ -36,3 +36,13 @@ def test_every_lock_file_is_renewed_by_make_lock():
     done = subprocess.run(["make", "-n", "lock"], cwd=PROJECT, capture_output=True, text=True, check=True)
     renewed = set(re.findall(r"-o requirements/(\S+)$", done.stdout, re.MULTILINE))
     assert renewed == LOCK_FILES
+
+
+def test_lock_files_have_hashes_and_name_no_index():
+    """An index of one who renewed them would be asked by everybody."""
+    for name in sorted(LOCK_FILES):
+        text = (PROJECT / "requirements" / name).read_text(encoding="utf-8")
+        requirements = re.findall(r"^[a-z0-9].*?(?=^[a-z0-9]|\Z)", text, re.MULTILINE | re.DOTALL)
+        assert [found for found in requirements if "--hash=sha256:" not in found] == []
+        assert requirements
+        assert not re.search(r"://|^--|^-", text, re.MULTILINE), name
