@@ -117,4 +117,4 @@ bench: $(VENV)/runtime $(PEERS:%=.venv-bench-%/made) ## Compare loads with dbt, 
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) $(SPARK) .venv-bench-dbt .venv-bench-dlt .venv-bench-sqlmesh .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist dropledger-demo*
+	rm -rf $(VENV) $(CLOUD) $(SPARK) .venv-bench-dbt .venv-bench-dlt .venv-bench-sqlmesh .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist dropledger-demo*
