@@ -369,7 +369,7 @@ def migrate(to: str) -> None:
 def verify() -> None:
     """Prove that the live tables agree with the archive.
 
-    Rebuilds them aside and compares row by row.
+    Rebuilds them separately and compares row by row.
     """
     from dropledger.handlers.cli.rework import verify as body
 

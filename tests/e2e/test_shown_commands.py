@@ -110,6 +110,12 @@ def test_docs_show_what_is_printed(beside_demo: Path, page: str, command: str):
     assert [(step, printed(step + quiet, beside_demo, path)) for step, _ in shown] == shown
 
 
+def test_start_page_shows_what_is_printed(beside_demo: Path):
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    shown = [step for block in blocks("docs/start.md") for step in block]
+    assert [(step, printed(step, beside_demo, path)) for step, _ in shown] == shown
+
+
 def shown_to_contributors() -> list[str]:
     """The commands of contributing.md, those within lists included."""
     text = (PROJECT / "docs/contributing.md").read_text(encoding="utf-8")
