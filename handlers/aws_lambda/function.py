@@ -20,7 +20,7 @@ from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.aws_lambda.events import Message, messages
-from dropledger.handlers.aws_lambda.pauses import most_telling, seconds_until_next
+from dropledger.handlers.aws_lambda.message_visibility import most_telling, seconds_until_next
 from dropledger.handlers.excepthook import frames_of
 from dropledger.handlers.logs import configure_logs, frames, log_outcome
 from dropledger.handlers.wiring import wire

@@ -10,7 +10,7 @@ from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest.run import process
 from dropledger.core.views.timeline import find_timeline
 from dropledger.handlers import render
-from dropledger.handlers.cli.process import exit_code, show
+from dropledger.handlers.outcomes import exit_code, show
 from dropledger.handlers.wiring import wire
 from dropledger.infra.local.inbox import dropped_file
 

@@ -12,7 +12,7 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli.environment import Group
+from dropledger.handlers.cli.command import Group
 from dropledger.handlers.variables import misspelt
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -155,7 +155,7 @@ def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -
 
     They go the same way as files that land in the inbox; the originals stay where they are.
     """
-    from dropledger.handlers.cli.process import process as body
+    from dropledger.handlers.outcomes import process as body
 
     _run(body, files=files, as_of=as_of, feed=feed)
 
@@ -164,7 +164,7 @@ def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -
 @common_options
 def status() -> None:
     """Show freshness, sizes, warnings, and what waits."""
-    from dropledger.handlers.cli.look import status as body
+    from dropledger.handlers.cli.query import status as body
 
     _run(body)
 
@@ -175,7 +175,7 @@ def status() -> None:
 @common_options
 def drops(feed: str | None, limit: int) -> None:
     """List the newest drops with their outcomes and warnings."""
-    from dropledger.handlers.cli.look import drops as body
+    from dropledger.handlers.cli.query import drops as body
 
     _run(body, feed=feed, limit=limit)
 
@@ -185,7 +185,7 @@ def drops(feed: str | None, limit: int) -> None:
 @common_options
 def show(drop_id: str) -> None:
     """Show all about a drop: counts, deliveries, checks, retractions, contract and files."""
-    from dropledger.handlers.cli.show import show as body
+    from dropledger.handlers.cli.query_text import show as body
 
     _run(body, drop_id=drop_id)
 
@@ -196,7 +196,7 @@ def show(drop_id: str) -> None:
 @common_options
 def rejects(drop_id: str, limit: int) -> None:
     """Show the rejected rows of a drop, with line, rule and reason."""
-    from dropledger.handlers.cli.look import rejects as body
+    from dropledger.handlers.cli.query import rejects as body
 
     _run(body, drop_id=drop_id, limit=limit)
 
@@ -211,7 +211,7 @@ def history(feed: str, key: str) -> None:
     KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
     '"Lee, Ann",7'. Put -- before a key that begins with a hyphen: dropledger history account -- -5.
     """
-    from dropledger.handlers.cli.look import history as body
+    from dropledger.handlers.cli.query import history as body
 
     _run(body, feed=feed, key=key)
 
@@ -226,7 +226,7 @@ def explain(words: tuple[str, ...], as_of: datetime | None) -> None:
     MART is a table that the pipeline explains; by default the first. KEY has a part for each column of its key,
     separated by commas. Put -- before a key that begins with a hyphen: dropledger explain -- -5.
     """
-    from dropledger.handlers.cli.look import explain as body
+    from dropledger.handlers.cli.query import explain as body
 
     if len(words) > 2:
         raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
@@ -260,7 +260,7 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 
     Rows rejected, versions opened and closed, interest before and after.
     """
-    from dropledger.handlers.cli.preview import plan as body
+    from dropledger.handlers.cli.plan_export import plan as body
 
     _run(body, file=file, as_of=as_of, feed=feed)
 
@@ -275,7 +275,7 @@ def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
 @common_options
 def export(as_of: datetime | None, to: Path | None) -> None:
     """Write the artifacts as of a time into a folder; without options, those of the root again."""
-    from dropledger.handlers.cli.preview import export as body
+    from dropledger.handlers.cli.plan_export import export as body
 
     _run(body, as_of=as_of, to=to)
 
@@ -328,7 +328,7 @@ def replay(
 
     Without --into the result replaces the live warehouse in one step.
     """
-    from dropledger.handlers.cli.rework import replay as body
+    from dropledger.handlers.cli.maintenance import replay as body
 
     _run(body, since=since, until=until, feed=feed, known_at=known_at, into=into)
 
@@ -341,7 +341,7 @@ def backfill(folder_or_prefix: str) -> None:
 
     All files below a folder or an s3://bucket/prefix; the originals stay where they are.
     """
-    from dropledger.handlers.cli.rework import backfill as body
+    from dropledger.handlers.cli.maintenance import backfill as body
 
     _run(body, folder_or_prefix=folder_or_prefix)
 
@@ -359,7 +359,7 @@ def migrate(to: str) -> None:
 
     It is rebuilt there from the archive and compared row by row.
     """
-    from dropledger.handlers.cli.rework import migrate as body
+    from dropledger.handlers.cli.maintenance import migrate as body
 
     _run(body, to=to)
 
@@ -371,7 +371,7 @@ def verify() -> None:
 
     Rebuilds them separately and compares row by row.
     """
-    from dropledger.handlers.cli.rework import verify as body
+    from dropledger.handlers.cli.maintenance import verify as body
 
     _run(body)
 
@@ -384,7 +384,7 @@ def handle(event: Path) -> None:
 
     EVENT is a JSON file.
     """
-    from dropledger.handlers.cli.handle import handle as body
+    from dropledger.handlers.cli.ingest import handle as body
 
     _run(body, event=event)
 

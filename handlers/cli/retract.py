@@ -8,7 +8,7 @@ from dropledger.core.operations.retract import Retracted, plan_retraction
 from dropledger.core.operations.retract import restore as run_restore
 from dropledger.core.operations.retract import retract as run_retract
 from dropledger.handlers import render
-from dropledger.handlers.cli.preview import show_effects
+from dropledger.handlers.cli.plan_export import show_effects
 from dropledger.handlers.wiring import wire_existing
 
 

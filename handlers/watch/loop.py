@@ -39,8 +39,8 @@ from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.publish_throttle import PublishThrottle
-from dropledger.handlers.cli.process import report_outcomes, show, taken
 from dropledger.handlers.logs import configure_logs, frames, log_outcome
+from dropledger.handlers.outcomes import report_outcomes, show, taken
 from dropledger.handlers.wiring import settings_in_force, wire
 from dropledger.infra.local.file_names import path_of, readable
 from dropledger.infra.local.private_file import written_by_nobody

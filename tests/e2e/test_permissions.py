@@ -250,7 +250,7 @@ def test_replay_into_a_folder_that_all_may_read_writes_a_private_file(console: C
 AS_A_STRANGER = f"""
 import concurrent.futures.thread, csv, encodings.utf_8_sig, os, rich.console, tomllib
 import dropledger.handlers.table, dropledger.handlers.watch.loop
-from dropledger.handlers.cli import doctor, preview, rework
+from dropledger.handlers.cli import doctor, maintenance, plan_export
 from dropledger.core.contracts.pipeline_spec import load_pipeline
 from dropledger.handlers.cli.main import main
 load_pipeline("lending")

@@ -13,8 +13,8 @@ from support.ledger import Ledger, without_marts
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.handlers.aws_lambda import function
-from dropledger.handlers.cli import doctor, look
-from dropledger.handlers.cli.rework import backfill
+from dropledger.handlers.cli import doctor, query
+from dropledger.handlers.cli.maintenance import backfill
 from dropledger.handlers.wiring import wire
 
 pytestmark = pytest.mark.slow
@@ -198,11 +198,11 @@ def test_status_counts_and_a_sweep_takes_objects_at_any_depth(bucket: BucketRoot
         bucket.land(name, content(name))
     options = {"root": None, "warehouse": None, "json": True, "quiet": False}
 
-    assert look.status(**options) == 0
+    assert query.status(**options) == 0
     assert json.loads(capsys.readouterr().out)["waiting"]["inbox"] == 3
     function.handle(wire(), {"detail-type": "Scheduled Event"}, lambda: math.inf)
     capsys.readouterr()
-    assert look.status(**options) == 0
+    assert query.status(**options) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["waiting"]["inbox"], document["feeds"]["account"]["drops"]) == (0, 3)
     assert doctor.doctor(**options) == 0

@@ -20,7 +20,7 @@ from dropledger.core.errors import Busy, ConfigurationError, OutOfTime, Postpone
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.verify import verify
 from dropledger.handlers.aws_lambda import function
-from dropledger.handlers.cli.handle import handle as handle_command
+from dropledger.handlers.cli.ingest import handle as handle_command
 from dropledger.handlers.wiring import wire
 from dropledger.infra.aws import bucket as s3_bucket
 

@@ -16,7 +16,7 @@ from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.operations.backfill import backfill
-from dropledger.handlers.cli.process import exit_code
+from dropledger.handlers.outcomes import exit_code
 from dropledger.infra.local.claims import LocalClaims
 from dropledger.infra.local.inbox import Inbox
 from dropledger.infra.local.private_file import copied

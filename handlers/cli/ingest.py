@@ -8,8 +8,8 @@ from dropledger.core.errors import ConfigurationError, DropledgerError
 from dropledger.core.ledger.fault import as_refusal
 from dropledger.handlers import render
 from dropledger.handlers.aws_lambda.function import handle as run_handle
-from dropledger.handlers.cli.process import exit_code, most_urgent, show
 from dropledger.handlers.logs import configure_logs
+from dropledger.handlers.outcomes import exit_code, most_urgent, show
 from dropledger.handlers.wiring import settings_in_force, wire
 
 

@@ -13,7 +13,7 @@ from dropledger.core.views.drops import find_drop, list_drops, list_rejects
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
 from dropledger.handlers import render
-from dropledger.handlers.cli.process import DIFFERENT
+from dropledger.handlers.outcomes import DIFFERENT
 from dropledger.handlers.wiring import wire_existing
 
 

@@ -17,8 +17,8 @@ from dropledger.core.operations.verify import Verified
 from dropledger.core.operations.verify import verify as run_verify
 from dropledger.core.steps.address import nearest_feed
 from dropledger.handlers import render
-from dropledger.handlers.cli.process import DIFFERENT, report_outcomes, show, taken
 from dropledger.handlers.cli.progress import one_by_one, progress
+from dropledger.handlers.outcomes import DIFFERENT, report_outcomes, show, taken
 from dropledger.handlers.settings import is_in_bucket
 from dropledger.handlers.wiring import bucket_at, wire, wire_existing
 from dropledger.infra.local.file_names import readable

@@ -11,7 +11,7 @@ from dropledger.core.operations.export import export_again, refuse_before_first_
 from dropledger.core.operations.plan import Planned
 from dropledger.core.operations.plan import plan as run_plan
 from dropledger.handlers import render
-from dropledger.handlers.cli.process import exit_code, show
+from dropledger.handlers.outcomes import exit_code, show
 from dropledger.handlers.wiring import wire_existing
 from dropledger.infra.local.folders import filled
 from dropledger.infra.local.inbox import dropped_file

@@ -13,7 +13,7 @@ from dropledger.core.errors import (
     Unforeseen,
 )
 from dropledger.core.ledger.outcome import PartialFailure
-from dropledger.handlers.aws_lambda.pauses import most_telling, seconds_until_next
+from dropledger.handlers.aws_lambda.message_visibility import most_telling, seconds_until_next
 
 
 @pytest.mark.parametrize(
