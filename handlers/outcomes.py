@@ -46,7 +46,7 @@ def process(
                 hint="name files that exist",
             )
         facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
-    with progress("processing", "files", quiet=quiet or json or len(facts) == 1) as tell:
+    with progress("processing", "files", hidden=quiet or json or len(facts) == 1) as tell:
         outcomes, failure = taken(lambda: run(runtime, facts, one_by_one(tell, len(facts))), facts)
     return report_outcomes("process", outcomes, failure, show, json=json, quiet=quiet)
 

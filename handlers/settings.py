@@ -163,7 +163,11 @@ def _above() -> Path | None:
 
 
 def read_settings(
-    *, root: str | None = None, warehouse: str | None = None, in_bucket: FileOf = lambda _: None
+    *,
+    root: str | None = None,
+    warehouse: str | None = None,
+    pipeline: str | None = None,
+    in_bucket: FileOf = lambda _: None,
 ) -> Settings:
     """The settings in force; a flag that was not given is None.
 
@@ -172,7 +176,7 @@ def read_settings(
     Raises:
         ConfigurationError: a setting is unknown or out of range.
     """
-    given = (("root", root), ("warehouse", warehouse), ("pipeline", _pipeline.get()))
+    given = (("root", root), ("warehouse", warehouse), ("pipeline", pipeline or _pipeline.get()))
     flags = {name: value for name, value in given if value is not None}
     above = _above()
     general = [] if above is None else [_in_folder(above)]

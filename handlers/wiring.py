@@ -46,19 +46,24 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def settings_in_force(*, root: str | None = None, warehouse: str | None = None) -> Settings:
+def settings_in_force(
+    *, root: str | None = None, warehouse: str | None = None, pipeline: str | None = None
+) -> Settings:
     """What `wire` goes by; flags that were not given are None.
 
     Raises:
         ConfigurationError: a setting is unknown or out of range, or the file in a bucket cannot be read.
     """
-    return read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_at(uri)))
+    return read_settings(
+        root=root, warehouse=warehouse, pipeline=pipeline, in_bucket=lambda uri: _settings_file(bucket_at(uri))
+    )
 
 
 def wire(
     *,
     root: str | None = None,
     warehouse: str | None = None,
+    pipeline: str | None = None,
     settings: Settings | None = None,
     on_wait: OnWait = silently,
     function: str = "",
@@ -74,7 +79,13 @@ def wire(
     """
     bucket_of = cache(bucket_at)  # whose client takes longer to make than a request
     if settings is None:
-        settings = read_settings(root=root, warehouse=warehouse, in_bucket=lambda uri: _settings_file(bucket_of(uri)))
+        settings = read_settings(
+            root=root, warehouse=warehouse, pipeline=pipeline, in_bucket=lambda uri: _settings_file(bucket_of(uri))
+        )
+    return _wired(settings, bucket_of, on_wait, function)
+
+
+def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: OnWait, function: str) -> Runtime:
     pipeline = load_pipeline(settings.pipeline, _cache(settings))
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
@@ -107,13 +118,19 @@ def wire(
     return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_pace(settings))
 
 
-def wire_existing(*, root: str | None = None, warehouse: str | None = None, on_wait: OnWait = silently) -> Runtime:
+def wire_existing(
+    *,
+    root: str | None = None,
+    warehouse: str | None = None,
+    pipeline: str | None = None,
+    on_wait: OnWait = silently,
+) -> Runtime:
     """What `wire` gives, for a root that must be there; nothing is made.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work, or there is no root.
     """
-    runtime = wire(root=root, warehouse=warehouse, on_wait=on_wait)
+    runtime = wire(root=root, warehouse=warehouse, pipeline=pipeline, on_wait=on_wait)
     runtime.store.refuse_unless_there()
     return runtime
 

@@ -6,206 +6,124 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli.command import Group
-from dropledger.handlers.variables import misspelt
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from dropledger.handlers.cli.command import Moment, command, with_common_options
+from dropledger.handlers.cli.context import Context
 
 
-class Moment(click.ParamType[datetime]):
-    """A date or timestamp in ISO 8601, UTC unless it says otherwise."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        from dropledger.core.drop import parse_moment
-
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_moment(value)
-        except ValueError:
-            self.fail(f"'{value}' is not a valid date; write it like 2025-10-31 or 2025-10-31T10:30:00Z", param, ctx)
-
-
-def _remember(ctx: click.Context, param: click.Parameter, value: object) -> object:
-    """Let a common option stand before or behind the command; the one behind wins."""
-    shared: dict[str, object] = ctx.find_root().ensure_object(dict)
-    if value is not None and (value is not False or param.name not in shared):
-        shared[str(param.name)] = value
-    return value
-
-
-def common_options(command: Command) -> Command:
-    """The options that every command has."""
-    for option in (
-        click.option(
-            "--quiet", "-q", is_flag=True, expose_value=False, callback=_remember, help="Print nothing but errors."
-        ),
-        click.option(
-            "--json", "json", is_flag=True, expose_value=False, callback=_remember, help="Print one JSON object."
-        ),
-        click.option(
-            "--pipeline",
-            metavar="NAME",
-            expose_value=False,
-            callback=_remember,
-            help="A built-in pipeline, or the folder of one.  [default: lending]",
-        ),
-        click.option(
-            "--warehouse",
-            metavar="PATH",
-            expose_value=False,
-            callback=_remember,
-            help="The DuckDB file; by default in the root.",
-        ),
-        click.option(
-            "--root",
-            metavar="FOLDER",
-            expose_value=False,
-            callback=_remember,
-            help="The folder, or s3://bucket/prefix, that everything lives in.  [default: ledger]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
+@with_common_options
 @click.group(
-    cls=Group,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="dropledger", message="%(prog)s %(version)s")
-@common_options
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Drop a file, get an auditable ledger of what was true when, and interest figures that explain themselves."""
-    shared: dict[str, object] = ctx.ensure_object(dict)
-    shared["command"] = ctx.invoked_subcommand
+    ctx.ensure_object(Context).command = ctx.invoked_subcommand
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
-_LOGGING = {"handle", "watch"}  # what they write to standard error is a log, which has its own line for that
-
-
-def _warn_of_variables() -> None:
-    for name, hint in misspelt():
-        click.echo(f"Warning: {name} is not a setting; {hint}", err=True)
-
-
-def _run(body: Callable[..., int], **arguments: object) -> None:
-    """Run a command's body and exit with its code."""
+def _run(context: Context, body: Callable[..., int], **arguments: object) -> int:
+    """Run a command's body; its exit code."""
     from dropledger.handlers.settings import pipeline_named
 
-    shared = click.get_current_context().find_root().ensure_object(dict)
-    if not shared.get("quiet") and shared.get("command") not in _LOGGING:
-        _warn_of_variables()
-    pipeline = shared.get("pipeline")
-    with pipeline_named(None if pipeline is None else str(pipeline)):
-        code = body(
-            **arguments,
-            root=shared.get("root"),
-            warehouse=shared.get("warehouse"),
-            json=bool(shared.get("json")),
-            quiet=bool(shared.get("quiet")),
-        )
-    click.get_current_context().exit(code)
+    with pipeline_named(context.pipeline):
+        return body(**arguments, root=context.root, warehouse=context.warehouse, json=context.json, quiet=context.quiet)
 
 
-@cli.command()
-@common_options
-def demo() -> None:
+@cli.add_command
+@command
+def demo(context: Context) -> int:
     """Load the sample drops into a fresh root, and show the result."""
     from dropledger.handlers.cli.demo import demo as body
 
-    _run(body)
+    return _run(context, body)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.option("--once", is_flag=True, help="Load what is in the inbox, then stop.")
 @click.option("--poll", is_flag=True, help="Poll instead of file-system events, for network mounts.")
-@common_options
-def watch(once: bool, poll: bool) -> None:
+def watch(context: Context, once: bool, poll: bool) -> int:
     """Load each file as it lands in the inbox.
 
     First loads what is there already.
     """
     from dropledger.handlers.watch.loop import watch as body
 
-    _run(body, once=once, poll=poll)
+    return _run(context, body, once=once, poll=poll)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
 )
 @click.option("--feed", help="The feed, if the file name does not tell.")
-@common_options
-def process(files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -> None:
+def process(context: Context, files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -> int:
     """Load files in place.
 
     They go the same way as files that land in the inbox; the originals stay where they are.
     """
     from dropledger.handlers.outcomes import process as body
 
-    _run(body, files=files, as_of=as_of, feed=feed)
+    return _run(context, body, files=files, as_of=as_of, feed=feed)
 
 
-@cli.command()
-@common_options
-def status() -> None:
+@cli.add_command
+@command
+def status(context: Context) -> int:
     """Show freshness, sizes, warnings, and what waits."""
     from dropledger.handlers.cli.query import status as body
 
-    _run(body)
+    return _run(context, body)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.option("--feed", help="Only this feed.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Maximum rows.")
-@common_options
-def drops(feed: str | None, limit: int) -> None:
+def drops(context: Context, feed: str | None, limit: int) -> int:
     """List the newest drops with their outcomes and warnings."""
     from dropledger.handlers.cli.query import drops as body
 
-    _run(body, feed=feed, limit=limit)
+    return _run(context, body, feed=feed, limit=limit)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("drop_id")
-@common_options
-def show(drop_id: str) -> None:
+def show(context: Context, drop_id: str) -> int:
     """Show all about a drop: counts, deliveries, checks, retractions, contract and files."""
     from dropledger.handlers.cli.query_text import show as body
 
-    _run(body, drop_id=drop_id)
+    return _run(context, body, drop_id=drop_id)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("drop_id")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Maximum rows.")
-@common_options
-def rejects(drop_id: str, limit: int) -> None:
+def rejects(context: Context, drop_id: str, limit: int) -> int:
     """Show the rejected rows of a drop, with line, rule and reason."""
     from dropledger.handlers.cli.query import rejects as body
 
-    _run(body, drop_id=drop_id, limit=limit)
+    return _run(context, body, drop_id=drop_id, limit=limit)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("feed")
 @click.argument("key")
-@common_options
-def history(feed: str, key: str) -> None:
+def history(context: Context, feed: str, key: str) -> int:
     """Show the versions of a key, with file and line of each.
 
     KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
@@ -213,14 +131,14 @@ def history(feed: str, key: str) -> None:
     """
     from dropledger.handlers.cli.query import history as body
 
-    _run(body, feed=feed, key=key)
+    return _run(context, body, feed=feed, key=key)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("words", nargs=-1, required=True, metavar="[MART] KEY")
 @click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
-@common_options
-def explain(words: tuple[str, ...], as_of: datetime | None) -> None:
+def explain(context: Context, words: tuple[str, ...], as_of: datetime | None) -> int:
     """Show how a figure came about: files, lines, rule, arithmetic.
 
     MART is a table that the pipeline explains; by default the first. KEY has a part for each column of its key,
@@ -230,14 +148,14 @@ def explain(words: tuple[str, ...], as_of: datetime | None) -> None:
 
     if len(words) > 2:
         raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
-    _run(body, mart=words[0] if len(words) > 1 else None, key=words[-1], as_of=as_of)
+    return _run(context, body, mart=words[0] if len(words) > 1 else None, key=words[-1], as_of=as_of)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("query")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Maximum rows; 0 for all.")
-@common_options
-def sql(query: str, limit: int) -> None:
+def sql(context: Context, query: str, limit: int) -> int:
     """Run a query on the warehouse, and show its rows.
 
     Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
@@ -245,47 +163,47 @@ def sql(query: str, limit: int) -> None:
     """
     from dropledger.handlers.cli.sql import sql as body
 
-    _run(body, query=query, limit=limit)
+    return _run(context, body, query=query, limit=limit)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
 )
 @click.option("--feed", help="The feed, if the file name does not tell.")
-@common_options
-def plan(file: Path, as_of: datetime | None, feed: str | None) -> None:
+def plan(context: Context, file: Path, as_of: datetime | None, feed: str | None) -> int:
     """Show what a file would do, and change nothing.
 
     Rows rejected, versions opened and closed, interest before and after.
     """
     from dropledger.handlers.cli.plan_export import plan as body
 
-    _run(body, file=file, as_of=as_of, feed=feed)
+    return _run(context, body, file=file, as_of=as_of, feed=feed)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.option("--as-of", type=Moment(), help="Artifacts as of this time; by default as they are.")
 @click.option(
     "--to",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder to write into.  [default: export with --as-of, else the root's own outputs/]",
 )
-@common_options
-def export(as_of: datetime | None, to: Path | None) -> None:
+def export(context: Context, as_of: datetime | None, to: Path | None) -> int:
     """Write the artifacts as of a time into a folder; without options, those of the root again."""
     from dropledger.handlers.cli.plan_export import export as body
 
-    _run(body, as_of=as_of, to=to)
+    return _run(context, body, as_of=as_of, to=to)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("drop_id")
 @click.option("--reason", help="The reason, which the ledger keeps.  [required, but for a dry run]")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@common_options
-def retract(drop_id: str, reason: str | None, dry_run: bool) -> None:
+def retract(context: Context, drop_id: str, reason: str | None, dry_run: bool) -> int:
     """Take a drop back.
 
     History, marts and artifacts become as if it had never come, until it is restored; the ledger keeps the fact.
@@ -294,25 +212,25 @@ def retract(drop_id: str, reason: str | None, dry_run: bool) -> None:
     from dropledger.handlers.cli.retract import retract as body
 
     if dry_run:
-        _run(planned, drop_id=drop_id)
-    elif reason is None:
+        return _run(context, planned, drop_id=drop_id)
+    if reason is None:
         raise click.UsageError("Missing option '--reason'.")
-    else:
-        _run(body, drop_id=drop_id, reason=reason)
+    return _run(context, body, drop_id=drop_id, reason=reason)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("drop_id")
 @click.option("--reason", required=True, help="The reason, which the ledger keeps.")
-@common_options
-def restore(drop_id: str, reason: str) -> None:
+def restore(context: Context, drop_id: str, reason: str) -> int:
     """Take in again a drop that was taken back, as it was accepted and at its place of before."""
     from dropledger.handlers.cli.retract import restore as body
 
-    _run(body, drop_id=drop_id, reason=reason)
+    return _run(context, body, drop_id=drop_id, reason=reason)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.option("--from", "since", type=Moment(), help="Only drops with this as_of or a later one.")
 @click.option("--to", "until", type=Moment(), help="Only drops with this as_of or an earlier one.")
 @click.option("--feed", help="Only this feed.")
@@ -320,82 +238,86 @@ def restore(drop_id: str, reason: str) -> None:
 @click.option(
     "--into", metavar="WAREHOUSE", help="Write the result to this file and leave the live warehouse as it is."
 )
-@common_options
 def replay(
-    since: datetime | None, until: datetime | None, feed: str | None, known_at: datetime | None, into: str | None
-) -> None:
+    context: Context,
+    since: datetime | None,
+    until: datetime | None,
+    feed: str | None,
+    known_at: datetime | None,
+    into: str | None,
+) -> int:
     """Rebuild the warehouse from the archive.
 
     Without --into the result replaces the live warehouse in one step.
     """
     from dropledger.handlers.cli.maintenance import replay as body
 
-    _run(body, since=since, until=until, feed=feed, known_at=known_at, into=into)
+    return _run(context, body, since=since, until=until, feed=feed, known_at=known_at, into=into)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("folder_or_prefix")
-@common_options
-def backfill(folder_or_prefix: str) -> None:
+def backfill(context: Context, folder_or_prefix: str) -> int:
     """Load old extracts in place, in any order, many at once.
 
     All files below a folder or an s3://bucket/prefix; the originals stay where they are.
     """
     from dropledger.handlers.cli.maintenance import backfill as body
 
-    _run(body, folder_or_prefix=folder_or_prefix)
+    return _run(context, body, folder_or_prefix=folder_or_prefix)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.option(
     "--to",
     required=True,
     type=click.Choice(["databricks"]),
     help="The kind of warehouse to move to; see docs/databricks.md.",
 )
-@common_options
-def migrate(to: str) -> None:
+def migrate(context: Context, to: str) -> int:
     """Move the ledger to another warehouse.
 
     It is rebuilt there from the archive and compared row by row.
     """
     from dropledger.handlers.cli.maintenance import migrate as body
 
-    _run(body, to=to)
+    return _run(context, body, to=to)
 
 
-@cli.command()
-@common_options
-def verify() -> None:
+@cli.add_command
+@command
+def verify(context: Context) -> int:
     """Prove that the live tables agree with the archive.
 
     Rebuilds them separately and compares row by row.
     """
     from dropledger.handlers.cli.maintenance import verify as body
 
-    _run(body)
+    return _run(context, body)
 
 
-@cli.command()
+@cli.add_command
+@command
 @click.argument("event", type=click.Path(path_type=Path, dir_okay=False))
-@common_options
-def handle(event: Path) -> None:
+def handle(context: Context, event: Path) -> int:
     """Load the files that an AWS event names, as Lambda does.
 
     EVENT is a JSON file.
     """
     from dropledger.handlers.cli.ingest import handle as body
 
-    _run(body, event=event)
+    return _run(context, body, event=event)
 
 
-@cli.command()
-@common_options
-def doctor() -> None:
+@cli.add_command
+@command
+def doctor(context: Context) -> int:
     """Check the set-up, and say what is stuck and what to do."""
     from dropledger.handlers.cli.doctor import doctor as body
 
-    _run(body)
+    return _run(context, body)
 
 
 def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
@@ -429,26 +351,26 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have letters that a terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    shared: dict[str, Any] = {}
+    context = Context()
     try:
-        sys.exit(cli.main(prog_name="dropledger", standalone_mode=False, obj=shared))
+        sys.exit(cli.main(prog_name="dropledger", standalone_mode=False, obj=context))
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as wrong:
-        _leave_with_usage(wrong, shared.get("command"))
+        _leave_with_usage(wrong, context.command)
     except DropledgerError as failure:
-        _leave(failure, shared.get("command"))
+        _leave(failure, context.command)
     except PermissionError as denied:
         hint = "run it as the user that owns the root; docs/operating.md says how to let others read"
         what = f"this user may not use {denied.filename}"
-        _leave(ConfigurationError(what, why=denied.strerror or "", hint=hint), shared.get("command"))
+        _leave(ConfigurationError(what, why=denied.strerror or "", hint=hint), context.command)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; there is nobody to tell
         sys.exit(0)
     except Exception as error:  # noqa: BLE001 - what is told of it holds no values
         from dropledger.handlers import excepthook
 
-        excepthook.report(error, shared.get("command"))
+        excepthook.report(error, context.command)
         sys.exit(1)

@@ -42,7 +42,7 @@ def replay(
     runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
     if feed is not None:
         runtime.pipeline.contract(feed)
-    with progress("replaying", "drops", quiet=quiet or json) as tell:
+    with progress("replaying", "drops", hidden=quiet or json) as tell:
         replayed = run_replay(runtime, Selection(since, until, feed, known_at), into, tell)
     if json:
         render.as_json(
@@ -75,7 +75,7 @@ def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, 
         facts = objects_below(bucket_at(folder_or_prefix), feeds)
     else:
         facts, odd = _files_below(Path(folder_or_prefix), feeds)
-    with progress("backfilling", "files", quiet=quiet or json) as tell:
+    with progress("backfilling", "files", hidden=quiet or json) as tell:
         outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
     if odd is not None and failure is not None:
         failure.why = f"{failure.why}; and {odd}"
@@ -127,7 +127,7 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
     on_wait = render.on_wait(quiet=quiet)
     runtime = wire_existing(root=root, warehouse=warehouse, on_wait=on_wait)
     target = wire(root=root, warehouse=to, on_wait=on_wait).warehouse
-    with progress("migrating", "drops", quiet=quiet or json) as tell:
+    with progress("migrating", "drops", hidden=quiet or json) as tell:
         verified = run_migrate(runtime, target, tell)
     if json:
         render.as_json({"command": "migrate", "warehouse": target.location, **_as_json(verified)})
@@ -146,7 +146,7 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Compare the live tables with the archive folded again; 5 where they, or any files, differ."""
     runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
-    with progress("verifying", "drops", quiet=quiet or json) as tell:
+    with progress("verifying", "drops", hidden=quiet or json) as tell:
         verified = run_verify(runtime, tell)
     if json:
         render.as_json({"command": "verify", **_as_json(verified)})

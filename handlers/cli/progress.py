@@ -8,9 +8,9 @@ from itertools import count
 
 
 @contextmanager
-def progress(task: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A function to be told how much is done and how much there is in all."""
-    if quiet or not sys.stderr.isatty():
+def progress(task: str, unit: str, *, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A function that shows how much is done, and of how much in all; it shows nothing where that is to be hidden."""
+    if hidden or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -27,14 +27,14 @@ def progress(task: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, in
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         shown = bar.add_task(task, total=None, rate="")
 
-        def tell(done: int, total: int) -> None:
+        def show(done: int, total: int) -> None:
             rate = done / max(time.monotonic() - began, 0.001)
             bar.update(shown, completed=done, total=total, rate=f"{rate:.1f} {unit}/s")
 
-        yield tell
+        yield show
 
 
-def one_by_one(tell: Callable[[int, int], None], total: int) -> Callable[[object], None]:
+def one_by_one(on_progress: Callable[[int, int], None], total: int) -> Callable[[object], None]:
     """A function to be called once for each of `total` things that is done."""
     done = count(1)
-    return lambda _: tell(next(done), total)
+    return lambda _: on_progress(next(done), total)

@@ -1,0 +1,81 @@
+"""What a command gets beside its own arguments: the root that it works on, and how it prints its result."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dropledger.handlers.variables import misspelt
+
+if TYPE_CHECKING:
+    from dropledger.core.ingest.runtime import Runtime
+    from dropledger.core.retry import OnWait
+    from dropledger.handlers.settings import Settings
+
+_LOGGING = {"handle", "watch"}  # what they write to standard error is a log, which has its own line for that
+
+
+@dataclass
+class Context:
+    """The options that all commands have, None where one was not given, and the name of the command that runs.
+
+    Its methods import what they need, so that help and version are instant.
+    """
+
+    command: str | None = None
+    root: str | None = None
+    warehouse: str | None = None
+    pipeline: str | None = None
+    json: bool = False
+    quiet: bool = False
+
+    def warn_of_misspelt_variables(self) -> None:
+        """Name the environment variables that look like settings and are none."""
+        if not self.quiet and self.command not in _LOGGING:
+            for name, hint in misspelt():
+                click.echo(f"Warning: {name} is not a setting; {hint}", err=True)
+
+    def wire(self) -> "Runtime":
+        """Everything the pipeline runs on; see `wiring.wire`."""
+        from dropledger.handlers.wiring import wire
+
+        return wire(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=self._on_wait())
+
+    def wire_existing(self) -> "Runtime":
+        """The same, for a root that must be there; see `wiring.wire_existing`."""
+        from dropledger.handlers.wiring import wire_existing
+
+        return wire_existing(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=self._on_wait())
+
+    def configure_logs(self) -> "Settings":
+        """Set up the log of a command that writes one; the settings in force, to be passed on to `wiring.wire`."""
+        from dropledger.handlers.logs import configure_logs
+        from dropledger.handlers.wiring import settings_in_force
+
+        settings = settings_in_force(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline)
+        configure_logs(settings.log)
+        return settings
+
+    def print_result(self, document: Mapping[str, Any], show: Callable[[], None]) -> None:
+        """Print the command's one JSON object, or else let `show` print the result for people; nothing if quiet."""
+        from dropledger.handlers import render
+
+        if self.json:
+            render.as_json({"command": self.command, **document})
+        elif not self.quiet:
+            show()
+
+    def progress(
+        self, task: str, unit: str, *, hidden: bool = False
+    ) -> AbstractContextManager[Callable[[int, int], None]]:
+        """The progress of a task, for people who look on; see `progress.progress`."""
+        from dropledger.handlers.cli.progress import progress
+
+        return progress(task, unit, hidden=hidden or self.quiet or self.json)
+
+    def _on_wait(self) -> "OnWait":
+        from dropledger.handlers import render
+
+        return render.on_wait(quiet=self.quiet)
