@@ -10,7 +10,7 @@ from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest.run import process
 from dropledger.core.views.timeline import find_timeline
 from dropledger.handlers import render
-from dropledger.handlers.outcomes import exit_code, show
+from dropledger.handlers.outcomes import exit_code, show_outcomes
 from dropledger.handlers.wiring import wire
 from dropledger.infra.local.inbox import dropped_file
 
@@ -61,7 +61,7 @@ def demo(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) ->
             }
         )
     elif not quiet:
-        show(outcomes)
+        show_outcomes(outcomes)
         for name, rows in marts.items():
             columns = [column for column in rows[0] if not column.endswith("drop_id")]
             render.line()

@@ -1,57 +1,222 @@
-"""`dropledger handle`: the function of AWS Lambda, in this process, on an event file."""
+"""The commands that load files: process, watch, backfill, handle."""
 
-import json as json_format
-import math
+import os
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
 
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.core.ledger.fault import as_refusal
-from dropledger.handlers import render
-from dropledger.handlers.aws_lambda.function import handle as run_handle
-from dropledger.handlers.logs import configure_logs
-from dropledger.handlers.outcomes import exit_code, most_urgent, show
-from dropledger.handlers.wiring import settings_in_force, wire
+from dropledger.handlers.cli.command import as_of_of_files, command, feed_of_files
+from dropledger.handlers.cli.context import Context
+
+if TYPE_CHECKING:
+    from dropledger.core.drop import FileDropped
+    from dropledger.core.ledger.outcome import Outcome
+    from dropledger.handlers.aws_lambda.function import Handled
 
 
-def handle(*, event: Path, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Handle the event; the exit code, the most urgent of all failures and refusals."""
-    settings = settings_in_force(root=root, warehouse=warehouse)
-    configure_logs(settings.log)
-    try:
-        content = json_format.loads(event.read_bytes())
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{event} is not there", hint="name a file that holds one event of AWS") from error
-    except ValueError as error:
+@command
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@as_of_of_files
+@feed_of_files
+def process(context: Context, files: Sequence[Path], as_of: datetime | None, feed: str | None) -> int:
+    """Load files in place.
+
+    They go the same way as files that land in the inbox; the originals stay where they are.
+    """
+    from dropledger.core.ingest.run import process as run_process
+    from dropledger.handlers.cli.progress import one_by_one
+    from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
+    from dropledger.infra.local.inbox import dropped_file
+
+    runtime = context.wire()
+    if feed is not None:
+        runtime.pipeline.contract(feed)
+    facts = []
+    for path in files:
+        _refuse_unless_file(path)
+        facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
+    with context.progress("processing", "files", hidden=len(facts) == 1) as on_progress:
+        on_outcome = one_by_one(on_progress, len(facts))
+        outcomes, failure = run_and_collect(lambda: run_process(runtime, facts, on_outcome), facts)
+    return report_outcomes(context, outcomes, failure, show_outcomes)
+
+
+def _refuse_unless_file(path: Path) -> None:
+    if path.is_dir():
         raise ConfigurationError(
-            f"{event} is not JSON", why=str(error), hint="name a file that holds an event"
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(
-            f"{event} is not an event", why="it holds no JSON object", hint="name a file that holds one"
+            f"{path} is a folder, and process takes files",
+            hint=f"dropledger backfill {path} loads all files below it, in any order; or name the files",
         )
-    runtime = wire(settings=settings, on_wait=render.on_wait(quiet=quiet))
+    if not path.is_file():
+        raise ConfigurationError(
+            f"{path} cannot be processed",
+            why="it does not exist" if not path.exists() else "it is not a regular file",
+            hint="name files that exist",
+        )
+
+
+@command
+@click.option("--once", is_flag=True, help="Load what is in the inbox, then stop.")
+@click.option("--poll", is_flag=True, help="Poll instead of file-system events, for network mounts.")
+def watch(context: Context, once: bool, poll: bool) -> int:
+    """Load each file as it lands in the inbox.
+
+    First loads what is there already.
+    """
+    from dropledger.handlers.watch.loop import watch as run_watch
+
+    return run_watch(context, once=once, poll=poll)
+
+
+@command
+@click.argument("folder_or_prefix")
+def backfill(context: Context, folder_or_prefix: str) -> int:
+    """Load old extracts in place, in any order, many at once.
+
+    All files below a folder or an s3://bucket/prefix; the originals stay where they are.
+    """
+    from dropledger.core.operations.backfill import backfill as run_backfill
+    from dropledger.handlers.cli.progress import one_by_one
+    from dropledger.handlers.outcomes import report_outcomes, run_and_collect
+
+    runtime = context.wire()
+    facts, unreadable = _facts_below(folder_or_prefix, runtime.pipeline.contracts)
+    with context.progress("backfilling", "files") as on_progress:
+        on_outcome = one_by_one(on_progress, len(facts))
+        outcomes, failure = run_and_collect(lambda: run_backfill(runtime, facts, on_outcome), facts)
+    if unreadable is not None and failure is not None:
+        failure.why = f"{failure.why}; and {unreadable}"
+    return report_outcomes(context, outcomes, failure or unreadable, _show_summary)
+
+
+def _facts_below(
+    folder_or_prefix: str, feeds: Collection[str]
+) -> "tuple[Sequence[FileDropped], DropledgerError | None]":
+    """The files, and the error of those that cannot be read."""
+    if folder_or_prefix.startswith("s3://"):
+        from dropledger.infra.aws.originals import objects_below
+
+        return objects_below(folder_or_prefix, feeds), None
+    return _files_below(Path(folder_or_prefix), feeds)
+
+
+def _files_below(folder: Path, feeds: Collection[str]) -> "tuple[list[FileDropped], DropledgerError | None]":
+    """The same of a folder.
+
+    As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out.
+    """
+    from dropledger.core.drop import is_temporary
+    from dropledger.core.steps.address import nearest_feed
+    from dropledger.infra.local.file_names import readable
+    from dropledger.infra.local.inbox import dropped_file
+    from dropledger.infra.partial_failure import Failures
+
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder} is not a directory",
+            hint="name the folder, or the s3://bucket/prefix, that holds the old extracts",
+        )
+    folder = folder.absolute()
+    paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
+    found, failures = [], Failures()
+    for path in paths:
+        if path.is_symlink() or not path.is_file() or any(map(is_temporary, path.relative_to(folder).parts)):
+            continue
+        feed = nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds)
+        try:
+            found.append(dropped_file(path, feed=feed, keep_original=True))
+        except (ConfigurationError, FileNotFoundError) as error:  # of no time that any calendar has; or gone by now
+            failures.add(readable(str(path)), error)
+    return found, failures.summary()
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Leave no folder out without a word."""
+    hint = "let this user list it, or name a folder without it"
+    raise ConfigurationError(f"{error.filename} cannot be listed", why=error.strerror or "", hint=hint) from error
+
+
+def _show_summary(outcomes: "Sequence[Outcome]") -> None:
+    """Print how many files had which outcome, and in full those of which something was refused."""
+    from dropledger.handlers import render
+    from dropledger.handlers.outcomes import show_outcomes
+
+    for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
+        files = sum(str(outcome.delivered) == verdict for outcome in outcomes)
+        render.line(f"{render.counted(files, 'file')} {verdict}")
+    refused = [outcome for outcome in outcomes if outcome.refused or not outcome.taken]
+    if refused:
+        show_outcomes(refused)
+
+
+@command
+@click.argument("event", type=click.Path(path_type=Path, dir_okay=False))
+def handle(context: Context, event: Path) -> int:
+    """Load the files that an AWS event names, as Lambda does.
+
+    EVENT is a JSON file.
+    """
+    import math
+
+    from dropledger.handlers import render
+    from dropledger.handlers.aws_lambda.function import handle as run_handle
+    from dropledger.handlers.wiring import wire
+
+    settings = context.configure_logs()
+    content = _read_event(event)
+    runtime = wire(settings=settings, on_wait=render.on_wait(quiet=context.quiet))
     if not runtime.store.atomic_uploads:
         raise ConfigurationError(
             f"the root {runtime.store.root} is a folder, of which no event of AWS tells",
             hint="name the bucket that the event tells of, like --root s3://bucket/prefix",
         )
-    handled = run_handle(runtime, content, lambda: math.inf)
-    failed = [message.queued and message.queued.message_id for message in handled.failed]
-    failures = [_told(error) for error in handled.failed.values()]
-    if json:
-        outcomes = [outcome.as_json() for outcome in handled.outcomes]
-        first = {"error": render.failure_entry(failures[0])} if failures else {}
-        render.as_json({"command": "handle", "outcomes": outcomes, "failed": failed, **first})
-    elif not quiet:
-        show(handled.outcomes)
+    return _report_handled(context, run_handle(runtime, content, lambda: math.inf))
+
+
+def _read_event(path: Path) -> Mapping[str, Any]:
+    import json
+
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path} is not there", hint="name a file that holds one event of AWS") from error
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} is not JSON", why=str(error), hint="name a file that holds an event"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{path} is not an event", why="it holds no JSON object", hint="name a file that holds one"
+        )
+    return content
+
+
+def _report_handled(context: Context, handled: "Handled") -> int:
+    """Print what became of an event; the exit code, the most urgent of all failures and refusals."""
+    from dropledger.core.ledger.fault import as_refusal
+    from dropledger.handlers import render
+    from dropledger.handlers.outcomes import exit_code, most_urgent, show_outcomes
+
+    failures = [
+        error if isinstance(error, DropledgerError) else as_refusal("the event was not worked off", error)
+        for error in handled.failed.values()
+    ]
+    document = {
+        "outcomes": [outcome.as_json() for outcome in handled.outcomes],
+        "failed": [message.queued and message.queued.message_id for message in handled.failed],
+        **({"error": render.failure_entry(failures[0])} if failures else {}),
+    }
+    context.print_result(document, lambda: show_outcomes(handled.outcomes))
     for failure in failures[:1]:
         render.error(failure)
-    for bug in failures:
-        render.bug(bug)
-        render.bug(bug.__cause__)
-    codes = [failure.exit_code for failure in failures]
-    return most_urgent([*codes, exit_code(handled.outcomes)])
+    for failure in failures:
+        render.bug(failure)
+        render.bug(failure.__cause__)
+    return most_urgent([*(failure.exit_code for failure in failures), exit_code(handled.outcomes)])
 
 
-def _told(error: Exception) -> DropledgerError:
-    return error if isinstance(error, DropledgerError) else as_refusal("the event was not worked off", error)
+COMMANDS = (process, watch, backfill, handle)

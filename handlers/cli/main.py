@@ -12,6 +12,7 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
+from dropledger.handlers.cli import ingest
 from dropledger.handlers.cli.command import Moment, command, with_common_options
 from dropledger.handlers.cli.context import Context
 
@@ -30,6 +31,10 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+for _command in ingest.COMMANDS:
+    cli.add_command(_command)
+
+
 def _run(context: Context, body: Callable[..., int], **arguments: object) -> int:
     """Run a command's body; its exit code."""
     from dropledger.handlers.settings import pipeline_named
@@ -45,37 +50,6 @@ def demo(context: Context) -> int:
     from dropledger.handlers.cli.demo import demo as body
 
     return _run(context, body)
-
-
-@cli.add_command
-@command
-@click.option("--once", is_flag=True, help="Load what is in the inbox, then stop.")
-@click.option("--poll", is_flag=True, help="Poll instead of file-system events, for network mounts.")
-def watch(context: Context, once: bool, poll: bool) -> int:
-    """Load each file as it lands in the inbox.
-
-    First loads what is there already.
-    """
-    from dropledger.handlers.watch.loop import watch as body
-
-    return _run(context, body, once=once, poll=poll)
-
-
-@cli.add_command
-@command
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--as-of", type=Moment(), help="The time from which the rows are true; by default the date in the file name."
-)
-@click.option("--feed", help="The feed, if the file name does not tell.")
-def process(context: Context, files: tuple[Path, ...], as_of: datetime | None, feed: str | None) -> int:
-    """Load files in place.
-
-    They go the same way as files that land in the inbox; the originals stay where they are.
-    """
-    from dropledger.handlers.outcomes import process as body
-
-    return _run(context, body, files=files, as_of=as_of, feed=feed)
 
 
 @cli.add_command
@@ -257,19 +231,6 @@ def replay(
 
 @cli.add_command
 @command
-@click.argument("folder_or_prefix")
-def backfill(context: Context, folder_or_prefix: str) -> int:
-    """Load old extracts in place, in any order, many at once.
-
-    All files below a folder or an s3://bucket/prefix; the originals stay where they are.
-    """
-    from dropledger.handlers.cli.maintenance import backfill as body
-
-    return _run(context, body, folder_or_prefix=folder_or_prefix)
-
-
-@cli.add_command
-@command
 @click.option(
     "--to",
     required=True,
@@ -296,19 +257,6 @@ def verify(context: Context) -> int:
     from dropledger.handlers.cli.maintenance import verify as body
 
     return _run(context, body)
-
-
-@cli.add_command
-@command
-@click.argument("event", type=click.Path(path_type=Path, dir_okay=False))
-def handle(context: Context, event: Path) -> int:
-    """Load the files that an AWS event names, as Lambda does.
-
-    EVENT is a JSON file.
-    """
-    from dropledger.handlers.cli.ingest import handle as body
-
-    return _run(context, body, event=event)
 
 
 @cli.add_command

@@ -1,29 +1,17 @@
 """The commands that work on the past as a whole: replay, backfill, migrate, verify."""
 
-import os
-from collections.abc import Collection, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from dropledger.core.drop import FileDropped, is_temporary
-from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.core.ledger.outcome import Outcome
-from dropledger.core.operations.backfill import backfill as run_backfill
+from dropledger.core.errors import Different
 from dropledger.core.operations.migrate import migrate as run_migrate
 from dropledger.core.operations.replay import Selection
 from dropledger.core.operations.replay import replay as run_replay
 from dropledger.core.operations.verify import Verified
 from dropledger.core.operations.verify import verify as run_verify
-from dropledger.core.steps.address import nearest_feed
 from dropledger.handlers import render
-from dropledger.handlers.cli.progress import one_by_one, progress
-from dropledger.handlers.outcomes import DIFFERENT, report_outcomes, show, taken
-from dropledger.handlers.settings import is_in_bucket
-from dropledger.handlers.wiring import bucket_at, wire, wire_existing
-from dropledger.infra.local.file_names import readable
-from dropledger.infra.local.inbox import dropped_file
-from dropledger.infra.partial_failure import Failures
+from dropledger.handlers.cli.progress import progress
+from dropledger.handlers.wiring import wire, wire_existing
 
 
 def replay(
@@ -64,64 +52,6 @@ def replay(
     return 0
 
 
-def backfill(*, folder_or_prefix: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Take all files below a folder or a prefix through the pipeline; the originals stay where they are."""
-    runtime = wire(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
-    feeds = runtime.pipeline.contracts
-    odd: DropledgerError | None = None
-    if is_in_bucket(folder_or_prefix):
-        from dropledger.infra.object_store.originals import objects_below
-
-        facts = objects_below(bucket_at(folder_or_prefix), feeds)
-    else:
-        facts, odd = _files_below(Path(folder_or_prefix), feeds)
-    with progress("backfilling", "files", hidden=quiet or json) as tell:
-        outcomes, failure = taken(lambda: run_backfill(runtime, facts, one_by_one(tell, len(facts))), facts)
-    if odd is not None and failure is not None:
-        failure.why = f"{failure.why}; and {odd}"
-    return report_outcomes("backfill", outcomes, failure or odd, _summarise, json=json, quiet=quiet)
-
-
-def _files_below(folder: Path, feeds: Collection[str]) -> tuple[list[FileDropped], DropledgerError | None]:
-    """The files, and why some cannot be taken.
-
-    As in the inbox, a folder named like a feed forces it, and folders with temporary names are left out.
-    """
-    if not folder.is_dir():
-        raise ConfigurationError(
-            f"{folder} is not a directory",
-            hint="name the folder, or the s3://bucket/prefix, that holds the old extracts",
-        )
-    folder = folder.absolute()
-    paths = sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=_refuse) for name in names)
-    found, failures = [], Failures()
-    for path in paths:
-        if path.is_symlink() or not path.is_file() or any(map(is_temporary, path.relative_to(folder).parts)):
-            continue
-        feed = nearest_feed(path.parts[len(folder.parent.parts) : -1], feeds)
-        try:
-            found.append(dropped_file(path, feed=feed, keep_original=True))
-        except (ConfigurationError, FileNotFoundError) as error:  # of no time that any calendar has; or gone by now
-            failures.add(readable(str(path)), error)
-    return found, failures.summary()
-
-
-def _refuse(error: OSError) -> NoReturn:
-    """Leave no folder out without a word."""
-    hint = "let this user list it, or name a folder without it"
-    raise ConfigurationError(f"{error.filename} cannot be listed", why=error.strerror or "", hint=hint) from error
-
-
-def _summarise(outcomes: Sequence[Outcome]) -> None:
-    for verdict in dict.fromkeys(str(outcome.delivered) for outcome in outcomes):
-        render.line(
-            f"{render.counted(sum(str(outcome.delivered) == verdict for outcome in outcomes), 'file')} {verdict}"
-        )
-    odd = [outcome for outcome in outcomes if outcome.refused or not outcome.taken]
-    if odd:
-        show(odd)
-
-
 def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
     """Rebuild the ledger in another warehouse; 5 where that would hold something else, and then it does not stay."""
     on_wait = render.on_wait(quiet=quiet)
@@ -140,7 +70,7 @@ def migrate(*, to: str, root: str | None, warehouse: str | None, json: bool, qui
             f"{render.counted(len(verified.tables), 'table')} identical"
         )
         render.line(f"Set DROPLEDGER_WAREHOUSE={to} from now on. {runtime.warehouse.location} stays as it is.")
-    return DIFFERENT if verified.differences else 0
+    return Different.exit_code if verified.differences else 0
 
 
 def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
@@ -152,7 +82,7 @@ def verify(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
         render.as_json({"command": "verify", **_as_json(verified)})
     elif not quiet:
         _show_verified(verified)
-    return 0 if verified.sound else DIFFERENT
+    return 0 if verified.sound else Different.exit_code
 
 
 def _as_json(verified: Verified) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dropledger.core.operations.export import export_again, refuse_before_first_
 from dropledger.core.operations.plan import Planned
 from dropledger.core.operations.plan import plan as run_plan
 from dropledger.handlers import render
-from dropledger.handlers.outcomes import exit_code, show
+from dropledger.handlers.outcomes import exit_code, show_outcomes
 from dropledger.handlers.wiring import wire_existing
 from dropledger.infra.local.folders import filled
 from dropledger.infra.local.inbox import dropped_file
@@ -52,7 +52,7 @@ def plan(
 
 def _show_plan(planned: Planned) -> None:
     render.line("Nothing was changed. The drop would do this:")
-    show([planned.outcome])
+    show_outcomes([planned.outcome])
     if planned.rejects:
         columns = list(planned.rejects[0])
         render.table("refused rows", columns, [list(row.values()) for row in planned.rejects])

@@ -6,6 +6,7 @@ from typing import Any
 
 from dropledger.core import __version__
 from dropledger.core.contracts.pipeline_spec import Explanation, Section
+from dropledger.core.errors import Different
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.steps.soundness import refuse_lost_warehouse
 from dropledger.core.views import explain as explaining
@@ -13,7 +14,6 @@ from dropledger.core.views.drops import find_drop, list_drops, list_rejects
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
 from dropledger.handlers import render
-from dropledger.handlers.outcomes import DIFFERENT
 from dropledger.handlers.wiring import wire_existing
 
 
@@ -161,7 +161,7 @@ def explain(
         render.as_json({"command": "explain", **found})
     elif not quiet:
         _show_explanation(explaining.explanation_of(runtime.pipeline, mart)[1], key, found)
-    return DIFFERENT if found["agrees"] is False else 0
+    return Different.exit_code if found["agrees"] is False else 0
 
 
 def _show_explanation(explanation: Explanation, key: str, found: dict[str, Any]) -> None:

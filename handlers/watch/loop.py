@@ -39,9 +39,10 @@ from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.publish_throttle import PublishThrottle
-from dropledger.handlers.logs import configure_logs, frames, log_outcome
-from dropledger.handlers.outcomes import report_outcomes, show, taken
-from dropledger.handlers.wiring import settings_in_force, wire
+from dropledger.handlers.cli.context import Context
+from dropledger.handlers.logs import frames, log_outcome
+from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
+from dropledger.handlers.wiring import wire
 from dropledger.infra.local.file_names import path_of, readable
 from dropledger.infra.local.private_file import written_by_nobody
 
@@ -141,15 +142,13 @@ class _Listener(FileSystemEventHandler):
         self._wake.set()
 
 
-def watch(*, once: bool, poll: bool, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """Follow the inbox until told to stop; with `once`, the exit code of what lay there."""
-    settings = settings_in_force(root=root, warehouse=warehouse)
-    configure_logs(settings.log)
-    runtime = wire(settings=settings, on_wait=_log_waiting)
+def watch(context: Context, *, once: bool, poll: bool) -> int:
+    """Follow the inbox until a signal comes; with `once`, the exit code of what lay there."""
+    runtime = wire(settings=context.configure_logs(), on_wait=_log_waiting)
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)
-        return report_outcomes("watch", outcomes, failure, show, json=json, quiet=quiet)
+        return report_outcomes(context, outcomes, failure, show_outcomes)
     if runtime.store.atomic_uploads:
         raise ConfigurationError(
             f"{runtime.store.root} is not a directory that can be watched",
@@ -170,9 +169,9 @@ def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | No
     failure: DropledgerError | None = None
     for start in range(0, max(len(backlog), 1), _CHUNK):
         chunk = backlog[start : start + _CHUNK]
-        of_chunk, untaken = taken(partial(process, runtime, chunk, log_outcome))
+        of_chunk, of_others = run_and_collect(partial(process, runtime, chunk, log_outcome))
         outcomes += of_chunk
-        failure = failure or untaken
+        failure = failure or of_others
     if still_written and failure is None:
         failure = Unavailable(
             f"{still_written} files in the inbox are still written to", hint="try again when they are complete"

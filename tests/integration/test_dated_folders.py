@@ -1,6 +1,5 @@
 """Files at any depth below the inbox, in a folder and a bucket: which are taken, whose they are, and what is left."""
 
-import json
 import math
 import os
 from datetime import UTC, datetime, timedelta
@@ -8,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.buckets import BucketRoot
+from support.commands import Commands
 from support.ledger import Ledger, without_marts
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.handlers.aws_lambda import function
-from dropledger.handlers.cli import doctor, query
-from dropledger.handlers.cli.maintenance import backfill
 from dropledger.handlers.wiring import wire
 
 pytestmark = pytest.mark.slow
@@ -154,11 +152,8 @@ def test_backfill_finds_the_feed_in_any_folder_above(tmp_path: Path, capsys: pyt
         path = tmp_path / "old" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content(name), encoding="utf-8")
-    root = str(tmp_path / "root")
-    code = backfill(folder_or_prefix=str(tmp_path / "old"), root=root, warehouse=None, json=True, quiet=False)
+    outcomes = Commands(tmp_path / "root", capsys).json("backfill", str(tmp_path / "old"))["outcomes"]
 
-    outcomes = json.loads(capsys.readouterr().out)["outcomes"]
-    assert code == 0
     assert sorted(outcome["feed"] for outcome in outcomes) == sorted(LANDED.values())
 
 
@@ -196,16 +191,13 @@ def test_objects_at_any_depth_are_taken_on_their_events(bucket: BucketRoot):
 def test_status_counts_and_a_sweep_takes_objects_at_any_depth(bucket: BucketRoot, capsys: pytest.CaptureFixture[str]):
     for name in list(LANDED)[:3]:
         bucket.land(name, content(name))
-    options = {"root": None, "warehouse": None, "json": True, "quiet": False}
+    commands = Commands(bucket.uri, capsys)
 
-    assert query.status(**options) == 0
-    assert json.loads(capsys.readouterr().out)["waiting"]["inbox"] == 3
+    assert commands.json("status")["waiting"]["inbox"] == 3
     function.handle(wire(), {"detail-type": "Scheduled Event"}, lambda: math.inf)
-    capsys.readouterr()
-    assert query.status(**options) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = commands.json("status")
     assert (document["waiting"]["inbox"], document["feeds"]["account"]["drops"]) == (0, 3)
-    assert doctor.doctor(**options) == 0
+    assert commands.code("doctor", "--json") == 0
 
 
 def test_backfill_of_a_prefix_finds_the_feed_in_any_folder_above(
@@ -214,10 +206,8 @@ def test_backfill_of_a_prefix_finds_the_feed_in_any_folder_above(
     old = BucketRoot()
     for name in (*list(LANDED)[:3], NEVER[1]):
         old.put(f"old/{name}", content(name))
-    prefix = f"{old.uri}/old"
-    assert backfill(folder_or_prefix=prefix, root=None, warehouse=None, json=True, quiet=False) == 0
+    outcomes = Commands(bucket.uri, capsys).json("backfill", f"{old.uri}/old")["outcomes"]
 
-    outcomes = json.loads(capsys.readouterr().out)["outcomes"]
     assert [outcome["feed"] for outcome in outcomes] == ["account"] * 3
 
 
@@ -230,10 +220,10 @@ def test_object_whose_metadata_are_no_moment_is_refused(bucket: BucketRoot, text
     assert bucket.names("quarantine/") == ["quarantine/accounts.csv", "quarantine/accounts.csv.reason.json"]
 
 
-def test_object_named_by_hand_keeps_metadata_that_are_no_moment(bucket: BucketRoot):
+def test_object_named_by_hand_keeps_metadata_that_are_no_moment(bucket: BucketRoot, capsys: pytest.CaptureFixture[str]):
     old = BucketRoot()
     old.put("old/accounts.csv", ACCOUNTS.format(1), as_of="31/12/2025")
-    code = backfill(folder_or_prefix=f"{old.uri}/old", root=None, warehouse=None, json=True, quiet=False)
+    code = Commands(bucket.uri, capsys).code("backfill", f"{old.uri}/old", "--json")
 
     assert code == 3
     assert "quarantine/accounts.csv" in bucket.names("quarantine/")

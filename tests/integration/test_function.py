@@ -14,13 +14,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
+from support.commands import Commands
 from support.odd_check import with_odd_check
 
 from dropledger.core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.verify import verify
 from dropledger.handlers.aws_lambda import function
-from dropledger.handlers.cli.ingest import handle as handle_command
 from dropledger.handlers.wiring import wire
 from dropledger.infra.aws import bucket as s3_bucket
 
@@ -230,7 +230,7 @@ def test_handle_prints_one_object_whatever_happens(
         root.land(f"customers_2026-01-0{day}.csv", f"CustomerID,Name,HasLoan\n{day},{customer},No\n")
     event = tmp_path / "event.json"
     event.write_text(json.dumps(queued(root, *(f"inbox/customers_2026-01-0{day}.csv" for day in (1, 2, 3)))))
-    code = handle_command(event=event, root=root.uri, warehouse=None, json=True, quiet=False)
+    code = Commands(root.uri, capsys).code("handle", str(event), "--json")
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert (code, document["command"], document["failed"]) == (1, "handle", ["m1"])
