@@ -12,7 +12,7 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli import ingest
+from dropledger.handlers.cli import ingest, query
 from dropledger.handlers.cli.command import Moment, command, with_common_options
 from dropledger.handlers.cli.context import Context
 
@@ -31,7 +31,7 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in ingest.COMMANDS:
+for _command in (*ingest.COMMANDS, *query.COMMANDS):
     cli.add_command(_command)
 
 
@@ -50,94 +50,6 @@ def demo(context: Context) -> int:
     from dropledger.handlers.cli.demo import demo as body
 
     return _run(context, body)
-
-
-@cli.add_command
-@command
-def status(context: Context) -> int:
-    """Show freshness, sizes, warnings, and what waits."""
-    from dropledger.handlers.cli.query import status as body
-
-    return _run(context, body)
-
-
-@cli.add_command
-@command
-@click.option("--feed", help="Only this feed.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Maximum rows.")
-def drops(context: Context, feed: str | None, limit: int) -> int:
-    """List the newest drops with their outcomes and warnings."""
-    from dropledger.handlers.cli.query import drops as body
-
-    return _run(context, body, feed=feed, limit=limit)
-
-
-@cli.add_command
-@command
-@click.argument("drop_id")
-def show(context: Context, drop_id: str) -> int:
-    """Show all about a drop: counts, deliveries, checks, retractions, contract and files."""
-    from dropledger.handlers.cli.query_text import show as body
-
-    return _run(context, body, drop_id=drop_id)
-
-
-@cli.add_command
-@command
-@click.argument("drop_id")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Maximum rows.")
-def rejects(context: Context, drop_id: str, limit: int) -> int:
-    """Show the rejected rows of a drop, with line, rule and reason."""
-    from dropledger.handlers.cli.query import rejects as body
-
-    return _run(context, body, drop_id=drop_id, limit=limit)
-
-
-@cli.add_command
-@command
-@click.argument("feed")
-@click.argument("key")
-def history(context: Context, feed: str, key: str) -> int:
-    """Show the versions of a key, with file and line of each.
-
-    KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
-    '"Lee, Ann",7'. Put -- before a key that begins with a hyphen: dropledger history account -- -5.
-    """
-    from dropledger.handlers.cli.query import history as body
-
-    return _run(context, body, feed=feed, key=key)
-
-
-@cli.add_command
-@command
-@click.argument("words", nargs=-1, required=True, metavar="[MART] KEY")
-@click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
-def explain(context: Context, words: tuple[str, ...], as_of: datetime | None) -> int:
-    """Show how a figure came about: files, lines, rule, arithmetic.
-
-    MART is a table that the pipeline explains; by default the first. KEY has a part for each column of its key,
-    separated by commas. Put -- before a key that begins with a hyphen: dropledger explain -- -5.
-    """
-    from dropledger.handlers.cli.query import explain as body
-
-    if len(words) > 2:
-        raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
-    return _run(context, body, mart=words[0] if len(words) > 1 else None, key=words[-1], as_of=as_of)
-
-
-@cli.add_command
-@command
-@click.argument("query")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Maximum rows; 0 for all.")
-def sql(context: Context, query: str, limit: int) -> int:
-    """Run a query on the warehouse, and show its rows.
-
-    Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
-    written, and no file is read but those that src_ and stg_ show.
-    """
-    from dropledger.handlers.cli.sql import sql as body
-
-    return _run(context, body, query=query, limit=limit)
 
 
 @cli.add_command

@@ -1,25 +1,25 @@
-"""The commands that only look: status, drops, rejects, history, explain."""
+"""The commands that only look: status, drops, show, rejects, history, explain, sql."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import click
+
 from dropledger.core import __version__
-from dropledger.core.contracts.pipeline_spec import Explanation, Section
 from dropledger.core.errors import Different
-from dropledger.core.ingest.runtime import Runtime
-from dropledger.core.steps.soundness import refuse_lost_warehouse
-from dropledger.core.views import explain as explaining
-from dropledger.core.views.drops import find_drop, list_drops, list_rejects
-from dropledger.core.views.status import read_status
-from dropledger.core.views.timeline import find_timeline
-from dropledger.handlers import render
-from dropledger.handlers.wiring import wire_existing
+from dropledger.handlers.cli.command import Moment, command
+from dropledger.handlers.cli.context import Context
 
 
-def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """The state of the root and its ledger; zeros where nothing was ever dropped."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+@command
+def status(context: Context) -> int:
+    """Show freshness, sizes, warnings, and what waits."""
+    from dropledger.core.steps.soundness import refuse_lost_warehouse
+    from dropledger.core.views.status import read_status
+    from dropledger.handlers.cli.query_text import show_status
+
+    runtime = context.wire_existing()
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
         with runtime.reading() as session:
@@ -27,7 +27,6 @@ def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
     else:
         refuse_lost_warehouse(runtime.store, runtime.warehouse)
     document = {
-        "command": "status",
         "dropledger": __version__,
         "root": runtime.store.root,
         "warehouse": runtime.warehouse.location,
@@ -35,160 +34,136 @@ def status(*, root: str | None, warehouse: str | None, json: bool, quiet: bool) 
         **found,
         "waiting": runtime.store.backlog(),
     }
-    if json:
-        render.as_json(document)
-    elif not quiet:
-        _show_status(document)
+    context.print_result(document, lambda: show_status(document))
     return 0
 
 
-def _show_status(document: dict[str, Any]) -> None:
-    render.line(f"root       {document['root']}")
-    render.line(f"warehouse  {document['warehouse']}")
-    render.line(f"moment     {render.cell(document['moment']) or 'none yet'}")
-    render.line(
-        "drops      " + (", ".join(f"{count:,} {status}" for status, count in document["drops"].items()) or "none yet")
-    )
-    render.line("waiting    " + ", ".join(f"{count:,} in {folder}" for folder, count in document["waiting"].items()))
-    if document["feeds"]:
-        render.table(
-            "",
-            ("feed", "drops", "late", "as_of from", "newest as_of", "last received", "versions", "current"),
-            [
-                (
-                    feed,
-                    row["drops"],
-                    row["late"],
-                    ", ".join(row["as_of_sources"]),
-                    row["as_of"],
-                    row["received_at"],
-                    row["versions"],
-                    row["current"],
-                )
-                for feed, row in document["feeds"].items()
-            ],
-        )
-        render.table("", ("mart", "rows"), list(document["marts"].items()))
-    for drop in document["warnings"]:
-        _show_warnings(drop)
+@command
+@click.option("--feed", help="Only this feed.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Maximum rows.")
+def drops(context: Context, feed: str | None, limit: int) -> int:
+    """List the newest drops with their outcomes and warnings."""
+    from dropledger.core.views.drops import list_drops
+    from dropledger.handlers.cli.query_text import show_drops
 
-
-def _show_warnings(drop: dict[str, Any]) -> None:
-    for warning in drop["warnings"]:
-        render.line(f"{drop['drop_id']} {drop['name']}: warning: {warning}")
-
-
-def drops(*, feed: str | None, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """The newest drops."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+    runtime = context.wire_existing()
     if feed is not None:
         runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = list_drops(session, feed, limit, runtime.pipeline)
-    if json:
-        render.as_json({"command": "drops", "drops": found})
-    elif not quiet:
-        columns = {"drop_id": "drop_id", "feed": "feed", "name": "file", "as_of": "as_of", "status": "status"}
-        columns |= {"rows_read": "rows", "rows_rejected": "rejected"}
-        render.table("", list(columns.values()), [[row[name] for name in columns] for row in found])
-        for row in found:
-            if row["superseded_by"]:
-                render.line(f"{row['drop_id']} {row['name']}: superseded by {row['superseded_by']}; {row['error']}")
-            elif row["retracted_by"]:
-                who, when = row["retracted_by"], render.cell(row["retracted_at"])
-                render.line(f"{row['drop_id']} {row['name']}: {who} took it back at {when}: {row['retracted_because']}")
-            elif row["error"]:
-                render.line(f"{row['drop_id']} {row['name']}: {row['error']}")
-            render.origin(row["name"], row["as_of"], row["as_of_source"], late=row["late"])
-            _show_warnings(row)
+    context.print_result({"drops": found}, lambda: show_drops(found))
     return 0
 
 
-def rejects(*, drop_id: str, limit: int, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """The refused rows of a drop."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+@command
+@click.argument("drop_id")
+def show(context: Context, drop_id: str) -> int:
+    """Show all about a drop: counts, deliveries, checks, retractions, contract and files."""
+    from dropledger.core.views.show import show as find_all_about
+    from dropledger.handlers.cli.query_text import show_drop
+
+    runtime = context.wire_existing()
+    with runtime.reading() as session:
+        found = find_all_about(session, runtime.store, runtime.pipeline, drop_id)
+    context.print_result(found, lambda: show_drop(found))
+    return 0
+
+
+@command
+@click.argument("drop_id")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="Maximum rows.")
+def rejects(context: Context, drop_id: str, limit: int) -> int:
+    """Show the rejected rows of a drop, with line, rule and reason."""
+    from dropledger.core.views.drops import find_drop, list_rejects
+    from dropledger.handlers.cli.query_text import show_rejects
+
+    runtime = context.wire_existing()
     with runtime.reading() as session:
         drop = find_drop(session, drop_id)
         found = list_rejects(session, drop["drop_id"], limit)
-    if json:
-        render.as_json({"command": "rejects", "drop": drop, "rejects": found})
-    elif not quiet:
-        if drop["error"]:
-            render.line(f"{drop['name']} was quarantined: {drop['error']}")
-        if found:
-            columns = ("line", "column_name", "rule", "reason", "raw")
-            render.table(
-                f"{drop['name']} ({drop['drop_id']})", columns, [[row[name] for name in columns] for row in found]
-            )
-        else:
-            render.line(f"No row of {drop['name']} was rejected.")
+    context.print_result({"drop": drop, "rejects": found}, lambda: show_rejects(drop, found))
     return 0
 
 
-def history(*, feed: str, key: str, root: str | None, warehouse: str | None, json: bool, quiet: bool) -> int:
-    """The timeline of a key."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
-    runtime.pipeline.contract(feed)
+@command
+@click.argument("feed")
+@click.argument("key")
+def history(context: Context, feed: str, key: str) -> int:
+    """Show the versions of a key, with file and line of each.
+
+    KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
+    '"Lee, Ann",7'. Put -- before a key that begins with a hyphen: dropledger history account -- -5.
+    """
+    from dropledger.core.views.timeline import find_timeline
+    from dropledger.handlers.cli.query_text import show_timeline
+
+    runtime = context.wire_existing()
+    contract = runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = find_timeline(session, runtime.pipeline, feed, key)
-    if json:
-        render.as_json({"command": "history", "feed": feed, "key": key, "versions": found})
-    elif not quiet:
-        values = [name for name in found[0] if name not in {*_VERSION, *runtime.pipeline.contract(feed).key}]
-        columns = ("drop_id", "valid_from", "valid_to", *values, "line", "file")
-        render.table(f"{feed} {key}", columns, [[row[name] for name in columns] for row in found])
+    context.print_result(
+        {"feed": feed, "key": key, "versions": found}, lambda: show_timeline(f"{feed} {key}", contract.key, found)
+    )
     return 0
 
 
-_VERSION = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file"})
+@command
+@click.argument("words", nargs=-1, required=True, metavar="[MART] KEY")
+@click.option("--as-of", type=Moment(), help="Explain the figure as of this time; by default the newest.")
+def explain(context: Context, words: Sequence[str], as_of: datetime | None) -> int:
+    """Show how a figure came about: files, lines, rule, arithmetic.
 
+    MART is a table that the pipeline explains; by default the first. KEY has a part for each column of its key,
+    separated by commas. Put -- before a key that begins with a hyphen: dropledger explain -- -5.
+    """
+    if len(words) > 2:
+        raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
 
-def explain(
-    *,
-    mart: str | None,
-    key: str,
-    as_of: datetime | None,
-    root: str | None,
-    warehouse: str | None,
-    json: bool,
-    quiet: bool,
-) -> int:
-    """One figure, taken apart."""
-    runtime: Runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+    from dropledger.core.views import explain as view
+    from dropledger.handlers.cli.query_text import show_explanation
+
+    mart, key = words[0] if len(words) > 1 else None, words[-1]
+    runtime = context.wire_existing()
     with runtime.reading() as session:
-        found = explaining.explain(session, runtime.pipeline, mart, key, as_of)
-    if json:
-        render.as_json({"command": "explain", **found})
-    elif not quiet:
-        _show_explanation(explaining.explanation_of(runtime.pipeline, mart)[1], key, found)
+        found = view.explain(session, runtime.pipeline, mart, key, as_of)
+    context.print_result(found, lambda: show_explanation(view.explanation_of(runtime.pipeline, mart)[1], key, found))
     return Different.exit_code if found["agrees"] is False else 0
 
 
-def _show_explanation(explanation: Explanation, key: str, found: dict[str, Any]) -> None:
-    figure = found["figure"]
-    render.line(f"{explanation.of.replace('_', ' ').capitalize()} {key} at {render.cell(found['moment'])}")
-    _show_sections(explanation.sections, found)
-    if figure is None:
-        render.line(f"  {found['verdict']}")
-    else:
-        _show_sections([part for part in explanation.parts if not part.many], figure)
-        for text in (figure["arithmetic"], explaining.sentence(explanation.figure.says, figure, render.cell)):
-            if text:
-                render.line(f"  {text}")
-    if found["agrees"] is not None:
-        render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
-    if found["agrees"] is False:
-        render.line("  Try: dropledger verify, which shows all differences; then dropledger replay")
+@command
+@click.argument("query")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(0), help="Maximum rows; 0 for all.")
+def sql(context: Context, query: str, limit: int) -> int:
+    """Run a query on the warehouse, and show its rows.
+
+    Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
+    written, and no file is read.
+    """
+    from dropledger.core.views.ask import ask
+    from dropledger.handlers.cli.query_text import show_answer
+
+    runtime = context.wire_existing()
+    with runtime.reading() as session:
+        answer = ask(session, query, limit)
+    rows = [{name: _exact(value) for name, value in row.items()} for row in answer.rows] if context.json else []
+    document = {"columns": list(answer.columns), "rows": rows, "more": answer.more}
+    context.print_result(document, lambda: show_answer(answer, limit))
+    return 0
 
 
-def _show_sections(sections: Iterable[Section], found: Mapping[str, Any]) -> None:
-    """What each row says, and the file and line behind it, unless there is nothing behind it."""
-    for section in sections:
-        rows = found[section.name] if section.many else [found[section.name]]
-        for row in rows if section.says else []:
-            if row is None or ("drop_id" in row and row["drop_id"] is None):
-                continue
-            render.line(f"  {explaining.sentence(section.says, row, render.cell)}")
-            if "line" in row:
-                file = row["file"] or "the initial rows of the pipeline"
-                render.line(f"    line {row['line']} of {file} (drop {row['drop_id']})")
+def _exact(value: Any) -> Any:
+    """A value for JSON: a number that is no integer as text, at any depth, as none but integers stay what they are."""
+    match value:
+        case float():
+            return str(value)
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(name): _exact(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_exact(part) for part in value]
+        case _:
+            return value
+
+
+COMMANDS = (status, drops, show, rejects, history, explain, sql)
