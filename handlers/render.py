@@ -57,6 +57,12 @@ def line(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def lines(texts: Iterable[str]) -> None:
+    """Print a line for each text to standard output."""
+    for text in texts:
+        line(text)
+
+
 def counted(number: int, thing: str) -> str:
     """`1 row`, `2,000 rows`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -3,32 +3,33 @@
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from dropledger.core.errors import ConfigurationError
-from dropledger.core.operations.export import export as run_export
-from dropledger.core.operations.export import export_again, refuse_before_first_drop
-from dropledger.core.operations.plan import Planned
-from dropledger.core.operations.plan import plan as run_plan
-from dropledger.handlers import render
-from dropledger.handlers.outcomes import exit_code, show_outcomes
-from dropledger.handlers.wiring import wire_existing
-from dropledger.infra.local.folders import filled
-from dropledger.infra.local.inbox import dropped_file
+from dropledger.handlers.cli.command import Moment, as_of_of_files, command, feed_of_files
+from dropledger.handlers.cli.context import Context
+
+if TYPE_CHECKING:
+    from dropledger.core.ingest.runtime import Runtime
+    from dropledger.core.operations.plan import Planned
 
 
-def plan(
-    *,
-    file: Path,
-    as_of: datetime | None,
-    feed: str | None,
-    root: str | None,
-    warehouse: str | None,
-    json: bool,
-    quiet: bool,
-) -> int:
-    """What the drop would do; 3 if any of its data would be refused."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+@command
+@click.argument("file", type=click.Path(path_type=Path))
+@as_of_of_files
+@feed_of_files
+def plan(context: Context, file: Path, as_of: datetime | None, feed: str | None) -> int:
+    """Show what a file would do, and change nothing.
+
+    Rows rejected, versions opened and closed, interest before and after.
+    """
+    from dropledger.core.operations.plan import plan as run_plan
+    from dropledger.handlers.outcomes import exit_code
+    from dropledger.infra.local.inbox import dropped_file
+
+    runtime = context.wire_existing()
     if feed is not None:
         runtime.pipeline.contract(feed)
     if not file.is_file():
@@ -36,21 +37,15 @@ def plan(
             f"{file} cannot be planned", why="it is not a regular file", hint="name a file that exists"
         )
     planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of))
-    if json:
-        render.as_json(
-            {
-                "command": "plan",
-                "outcome": planned.outcome.as_json(),
-                "rejects": planned.rejects,
-                "effects": dict(planned.effects),
-            }
-        )
-    elif not quiet:
-        _show_plan(planned)
+    document = {"outcome": planned.outcome.as_json(), "rejects": planned.rejects, "effects": dict(planned.effects)}
+    context.print_result(document, lambda: _show_plan(planned))
     return exit_code([planned.outcome])
 
 
-def _show_plan(planned: Planned) -> None:
+def _show_plan(planned: "Planned") -> None:
+    from dropledger.handlers import render
+    from dropledger.handlers.outcomes import show_outcomes
+
     render.line("Nothing was changed. The drop would do this:")
     show_outcomes([planned.outcome])
     if planned.rejects:
@@ -60,7 +55,9 @@ def _show_plan(planned: Planned) -> None:
 
 
 def show_effects(effects: Mapping[str, Mapping[str, Any]]) -> None:
-    """What would become of the marts."""
+    """Print what would become of the marts."""
+    from dropledger.handlers import render
+
     for mart, effect in effects.items():
         before, after = render.cell(effect["total_before"]), render.cell(effect["total_after"])
         render.line(f"{mart}: total {effect['measure']} {before} -> {after}")
@@ -71,29 +68,43 @@ def show_effects(effects: Mapping[str, Mapping[str, Any]]) -> None:
             render.table("largest changes", list(largest[0]), [list(row.values()) for row in largest])
 
 
-def export(
-    *, as_of: datetime | None, to: Path | None, root: str | None, warehouse: str | None, json: bool, quiet: bool
-) -> int:
-    """Write the artifacts as of a moment into a folder; without moment and folder, those of the root again."""
-    runtime = wire_existing(root=root, warehouse=warehouse, on_wait=render.on_wait(quiet=quiet))
+@command
+@click.option("--as-of", type=Moment(), help="Artifacts as of this time; by default as they are.")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write into.  [default: export with --as-of, else the root's own outputs/]",
+)
+def export(context: Context, as_of: datetime | None, to: Path | None) -> int:
+    """Write the artifacts as of a time into a folder; without options, those of the root again."""
+    from dropledger.core.operations.export import export_again
+    from dropledger.handlers import render
+
+    runtime = context.wire_existing()
     if to is None and as_of is None:
         written = {name.removeprefix("outputs/"): f"{runtime.store.root}/{name}" for name in export_again(runtime)}
     else:
-        to = to or Path("export")
-        if runtime.store.is_of_root(to):
-            raise ConfigurationError(
-                f"{to} belongs to the root",
-                why="what lies there is dropledger's own",
-                hint="name another folder with --to; without options, export writes outputs/ again",
-            )
-        if as_of is not None:
-            refuse_before_first_drop(runtime, as_of)
-        with filled(to) as folder:
-            names = list(run_export(runtime, folder, as_of))
-        written = {name: str(to / name) for name in names}
-    if json:
-        render.as_json({"command": "export", "as_of": as_of, "artifacts": written})
-    elif not quiet:
-        for path in written.values():
-            render.line(path)
+        written = _export_to(to or Path("export"), as_of, runtime)
+    context.print_result({"as_of": as_of, "artifacts": written}, lambda: render.lines(written.values()))
     return 0
+
+
+def _export_to(folder: Path, as_of: datetime | None, runtime: "Runtime") -> dict[str, str]:
+    """The paths of the artifacts that were written into a folder, by their names."""
+    from dropledger.core.operations.export import export as run_export
+    from dropledger.core.operations.export import refuse_before_first_drop
+    from dropledger.infra.local.folders import filled
+
+    if runtime.store.is_of_root(folder):
+        raise ConfigurationError(
+            f"{folder} belongs to the root",
+            why="what lies there is dropledger's own",
+            hint="name another folder with --to; without options, export writes outputs/ again",
+        )
+    if as_of is not None:
+        refuse_before_first_drop(runtime, as_of)
+    with filled(folder) as begun:
+        return {name: str(folder / name) for name in run_export(runtime, begun, as_of)}
+
+
+COMMANDS = (plan, export)
