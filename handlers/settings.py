@@ -1,9 +1,7 @@
 """Settings from flags, environment and `dropledger.toml`, in this order of precedence."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +12,6 @@ from dropledger.handlers.setting_values import any_text, from_environment, numbe
 
 TOML = "dropledger.toml"
 _PIPELINE_FILE = "pipeline.yaml"
-
-
-_pipeline: ContextVar[str | None] = ContextVar("pipeline", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +28,6 @@ class File:
 
 FileOf = Callable[[str], File | None]
 """Gives the file of settings in a root that is in a bucket, if it has one."""
-
-
-@contextmanager
-def pipeline_named(name: str | None) -> Iterator[None]:
-    """Let the settings that are read in the block name this pipeline, as a flag does; None where there was no flag."""
-    token = _pipeline.set(name)
-    try:
-        yield
-    finally:
-        _pipeline.reset(token)
 
 
 def _cache_of_the_user() -> Path:
@@ -176,7 +161,7 @@ def read_settings(
     Raises:
         ConfigurationError: a setting is unknown or out of range.
     """
-    given = (("root", root), ("warehouse", warehouse), ("pipeline", pipeline or _pipeline.get()))
+    given = (("root", root), ("warehouse", warehouse), ("pipeline", pipeline))
     flags = {name: value for name, value in given if value is not None}
     above = _above()
     general = [] if above is None else [_in_folder(above)]

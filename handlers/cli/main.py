@@ -1,17 +1,20 @@
-"""The command line. Commands import what they need when they run, so that help and version are instant."""
+"""The command line: the group of all commands, and errors as exit codes.
+
+The commands stand in the modules beside this one. They import what they need when they run, so that help and version
+are instant.
+"""
 
 import io
 import os
 import sys
-from collections.abc import Callable
 from typing import NoReturn
 
 import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli import ingest, maintenance, plan_export, query
-from dropledger.handlers.cli.command import command, with_common_options
+from dropledger.handlers.cli import demo, doctor, ingest, maintenance, plan_export, query
+from dropledger.handlers.cli.command import with_common_options
 from dropledger.handlers.cli.context import Context
 
 
@@ -29,37 +32,18 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (*ingest.COMMANDS, *query.COMMANDS, *maintenance.COMMANDS, *plan_export.COMMANDS):
+for _command in (
+    *ingest.COMMANDS,
+    *query.COMMANDS,
+    *maintenance.COMMANDS,
+    *plan_export.COMMANDS,
+    doctor.doctor,
+    demo.demo,
+):
     cli.add_command(_command)
 
 
-def _run(context: Context, body: Callable[..., int], **arguments: object) -> int:
-    """Run a command's body; its exit code."""
-    from dropledger.handlers.settings import pipeline_named
-
-    with pipeline_named(context.pipeline):
-        return body(**arguments, root=context.root, warehouse=context.warehouse, json=context.json, quiet=context.quiet)
-
-
-@cli.add_command
-@command
-def demo(context: Context) -> int:
-    """Load the sample drops into a fresh root, and show the result."""
-    from dropledger.handlers.cli.demo import demo as body
-
-    return _run(context, body)
-
-
-@cli.add_command
-@command
-def doctor(context: Context) -> int:
-    """Check the set-up, and say what is stuck and what to do."""
-    from dropledger.handlers.cli.doctor import doctor as body
-
-    return _run(context, body)
-
-
-def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
+def _exit_with(failure: DropledgerError, command: str | None) -> NoReturn:
     from dropledger.handlers import render
 
     if "--json" in sys.argv:
@@ -71,17 +55,17 @@ def _leave(failure: DropledgerError, command: str | None) -> NoReturn:
 _MAY_BEGIN_WITH_A_HYPHEN = {"history": "key", "explain": "key", "sql": "query"}
 
 
-def _way_out(wrong: click.ClickException) -> str:
-    """What to try where that which was taken for an unknown option may be the very thing that a command asks for."""
+def _hint_about_hyphen(wrong: click.ClickException) -> str:
+    """What to try where a key or query that begins with a hyphen was read as an option; empty elsewhere."""
     if not isinstance(wrong, click.NoSuchOption) or wrong.ctx is None:
         return ""
     what = _MAY_BEGIN_WITH_A_HYPHEN.get(str(wrong.ctx.command.name))
     return f"; put -- before a {what} that begins with a hyphen" if what else ""
 
 
-def _leave_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
+def _exit_with_usage(wrong: click.ClickException, command: str | None) -> NoReturn:
     path = wrong.ctx.command_path if isinstance(wrong, click.UsageError) and wrong.ctx else "dropledger"
-    _leave(ConfigurationError(wrong.format_message(), hint=f"{path} --help{_way_out(wrong)}"), command)
+    _exit_with(ConfigurationError(wrong.format_message(), hint=f"{path} --help{_hint_about_hyphen(wrong)}"), command)
 
 
 def main() -> None:
@@ -93,22 +77,22 @@ def main() -> None:
     context = Context()
     try:
         sys.exit(cli.main(prog_name="dropledger", standalone_mode=False, obj=context))
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as wrong:
-        _leave_with_usage(wrong, context.command)
+        _exit_with_usage(wrong, context.command)
     except DropledgerError as failure:
-        _leave(failure, context.command)
+        _exit_with(failure, context.command)
     except PermissionError as denied:
         hint = "run it as the user that owns the root; docs/operating.md says how to let others read"
         what = f"this user may not use {denied.filename}"
-        _leave(ConfigurationError(what, why=denied.strerror or "", hint=hint), context.command)
+        _exit_with(ConfigurationError(what, why=denied.strerror or "", hint=hint), context.command)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has left; there is nobody to tell
+        sys.stderr.close()  # nobody reads our output any more
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - what is told of it holds no values
+    except Exception as error:  # noqa: BLE001 - what is printed of it holds no values
         from dropledger.handlers import excepthook
 
         excepthook.report(error, context.command)

@@ -1,6 +1,5 @@
 """The commands that work on what was loaded: replay, migrate, verify, retract, restore."""
 
-import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -198,6 +197,8 @@ def restore(context: Context, drop_id: str, reason: str) -> int:
 
 def user() -> str:
     """The name of who runs this, or where the machine has none for them, their number."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # as in a container that runs as a user of outside
