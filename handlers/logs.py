@@ -8,7 +8,7 @@ from typing import Literal, TextIO, cast
 import structlog
 
 from dropledger.core.drop import iso
-from dropledger.core.errors import Unforeseen
+from dropledger.core.errors import DropledgerError, Unforeseen
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.excepthook import frames_of
 from dropledger.handlers.variables import misspelt
@@ -57,7 +57,12 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
         structlog.get_logger("dropledger").warning("unknown_setting", variable=name, hint=hint)
 
 
-def frames(failure: BaseException | None) -> dict[str, str]:
+def failure_entries(failure: DropledgerError) -> dict[str, str]:
+    """The entries of a log line that tells of a failure: what happened, why, and what to try."""
+    return {"what": failure.what, "why": failure.why, "hint": failure.hint, **_frames(failure.__cause__)}
+
+
+def _frames(failure: BaseException | None) -> dict[str, str]:
     """The entry of a log line that tells where a bug came about; none where it is not known to be one."""
     return {"frames": frames_of(failure)} if isinstance(failure, Unforeseen) else {}
 
@@ -70,8 +75,8 @@ def log_outcome(outcome: Outcome) -> None:
         drop_id=outcome.drop.drop_id or None, feed=outcome.drop.feed or None
     )
     if not outcome.taken:
-        told = {"name": outcome.drop.name, "what": outcome.error, "hint": outcome.hint, **frames(outcome.failure)}
-        bound.error(str(outcome.delivered), **told)
+        entries = {"name": outcome.drop.name, "what": outcome.error, "hint": outcome.hint}
+        bound.error(str(outcome.delivered), **entries, **_frames(outcome.failure))
         return
     level = bound.warning if outcome.refused else bound.info
     level(

@@ -22,7 +22,7 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.aws_lambda.events import Message, messages
 from dropledger.handlers.aws_lambda.message_visibility import most_telling, seconds_until_next
 from dropledger.handlers.excepthook import frames_of
-from dropledger.handlers.logs import configure_logs, frames, log_outcome
+from dropledger.handlers.logs import configure_logs, failure_entries, log_outcome
 from dropledger.handlers.wiring import wire
 
 log = structlog.get_logger("dropledger.function")
@@ -121,8 +121,7 @@ def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[]
 
 
 def _log_unavailable(failure: DropledgerError) -> None:
-    told = {"what": failure.what, "why": failure.why, "hint": failure.hint, **frames(failure.__cause__)}
-    log.error("unavailable", **told)
+    log.error("unavailable", **failure_entries(failure))
 
 
 def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:

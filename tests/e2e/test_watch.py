@@ -13,7 +13,9 @@ import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
 
-from dropledger.handlers.watch.loop import StabilityTracker, _Watcher
+from dropledger.handlers.watch.loop import InboxListener
+from dropledger.handlers.watch.stability import StabilityTracker
+from dropledger.infra.local.folder_watcher import FolderWatcher
 from dropledger.infra.local.inbox import dropped_file
 
 pytestmark = pytest.mark.slow
@@ -108,21 +110,21 @@ def test_file_moved_in_is_taken_at_once(console: Console):
 
 
 def test_file_does_not_wait_for_where_another_was_moved_to(tmp_path: Path):
-    inbox, wake, settling = tmp_path / "inbox", threading.Event(), StabilityTracker()
+    inbox, tracker = tmp_path / "inbox", StabilityTracker()
     inbox.mkdir()
 
     def seconds(name: str) -> float:
         leaving, landing = inbox / f"leaving_{name}", inbox / name
         leaving.write_text(CUSTOMERS)
-        until(lambda: settling.complete([dropped_file(leaving)]))
+        until(lambda: tracker.complete([dropped_file(leaving)]))
         leaving.rename(tmp_path / name)
         landing.write_text(CUSTOMERS)
         landed = time.monotonic()
-        until(lambda: settling.complete([dropped_file(landing)]))
+        until(lambda: tracker.complete([dropped_file(landing)]))
         return time.monotonic() - landed
 
-    with _Watcher(tmp_path, settling, wake, poll=False):
-        settling.patience = 60
+    with FolderWatcher(tmp_path, InboxListener(tracker, threading.Event()), poll=False):
+        tracker.patience = 60
         assert min(seconds(f"customers_{day}.csv") for day in ("2025-10-31", "2025-11-30", "2025-12-31")) < 0.25
 
 

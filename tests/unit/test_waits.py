@@ -10,8 +10,10 @@ from structlog.testing import capture_logs
 
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import Busy, Unavailable
+from dropledger.core.ledger.outcome import PartialFailure
 from dropledger.core.publish_throttle import PublishThrottle
-from dropledger.handlers.watch.loop import POLL_SECONDS, RESCAN_SECONDS, SETTLE_SECONDS, StabilityTracker, _Troubles
+from dropledger.handlers.watch.backoff import POLL_SECONDS, Backoff
+from dropledger.handlers.watch.stability import RESCAN_SECONDS, STABLE_SECONDS, StabilityTracker
 from dropledger.infra.local.inbox import dropped_file
 
 
@@ -45,7 +47,7 @@ def land(tmp_path: Path) -> Callable[[str], FileDropped]:
 def test_file_is_complete_once_it_was_still_for_a_while(clock: Seconds, land: Callable[[str], FileDropped]):
     tracker, fact = StabilityTracker(clock=clock), land("AccountID\n")
     assert (tracker.complete([fact]), tracker.unstable) == ([], 1)
-    clock.now += SETTLE_SECONDS - 0.01
+    clock.now += STABLE_SECONDS - 0.01
     assert tracker.complete([fact]) == []
     clock.now += 0.02
     assert (tracker.complete([fact]), tracker.unstable) == ([fact], 0)
@@ -54,10 +56,10 @@ def test_file_is_complete_once_it_was_still_for_a_while(clock: Seconds, land: Ca
 def test_file_that_changed_has_to_be_still_anew(clock: Seconds, land: Callable[[str], FileDropped]):
     tracker, fact = StabilityTracker(clock=clock), land("AccountID\n")
     tracker.complete([fact])
-    clock.now += SETTLE_SECONDS
+    clock.now += STABLE_SECONDS
     fact = land("AccountID\n11\n")
     assert tracker.complete([fact]) == []
-    clock.now += SETTLE_SECONDS
+    clock.now += STABLE_SECONDS
     assert tracker.complete([fact]) == [fact]
 
 
@@ -83,13 +85,28 @@ def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_an
 
 
 def test_pauses_grow_while_the_same_trouble_lasts(clock: Seconds):
-    troubles, failure = _Troubles(clock), Unavailable("the disk is full")
+    pauses: list[float] = []
+    backoff, failure = Backoff(pauses.append, clock), Unavailable("the disk is full")
     with capture_logs() as told:
-        pauses = [troubles.tell(failure) for _ in range(7)]
+        for _ in range(7):
+            backoff.pause(failure)
         assert pauses == [POLL_SECONDS * factor for factor in (1, 2, 4, 8, 16)] + [RESCAN_SECONDS] * 2
-        assert troubles.tell(Unavailable("the disk is gone")) == POLL_SECONDS
-        assert troubles.tell(Busy("the root is in use")) == POLL_SECONDS
+        backoff.pause(Unavailable("the disk is gone"))
+        assert pauses.pop() == POLL_SECONDS
+        backoff.pause(Busy("the root is in use"))
+        assert pauses.pop() == POLL_SECONDS
     assert [line["what"] for line in told] == ["the disk is full", "the disk is gone", "the root is in use"]
+
+
+def test_files_that_were_put_off_are_due_in_a_while_unless_none_is_left(clock: Seconds):
+    backoff = Backoff(lambda _: None, clock)
+    assert backoff.seconds_left == math.inf
+    with capture_logs():
+        backoff.put_off(PartialFailure(Unavailable("the file cannot be read"), ()))
+    clock.now += 10
+    assert backoff.seconds_left == RESCAN_SECONDS - 10
+    backoff.note([])
+    assert backoff.seconds_left == math.inf
 
 
 def test_artifacts_are_due_every_so_many_seconds(clock: Seconds):
