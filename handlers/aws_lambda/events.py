@@ -11,7 +11,7 @@ from dropledger.core.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A message of a queue: `queue` is its ARN, `receipt` stands for this handing over of it, the `tries`-th."""
+    """A message of a queue: `queue` is its ARN, `receipt` the handle of this delivery, which is the `tries`-th."""
 
     message_id: str
     queue: str
@@ -21,7 +21,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one message tells of: the addresses of objects, or that it is time to sweep the inbox.
+    """What one message names: the addresses of objects, or that it is time to sweep the inbox.
 
     `queued` is there if it came from a queue. `error` says why it cannot be read.
     """
@@ -33,7 +33,7 @@ class Message:
 
 
 def messages(event: Mapping[str, Any]) -> list[Message]:
-    """The messages of an event: those that the queue hands over together, or one that is the event itself."""
+    """The messages of an event: those that the queue delivers together, or one that is the event itself."""
     records = event.get("Records")
     if isinstance(records, list) and records and all(_is_queued(record) for record in records):
         return [_message(_queued(record), record["body"]) for record in records]

@@ -1,8 +1,8 @@
 """The function that AWS Lambda calls, by `dropledger.handlers.aws_lambda.start`.
 
-The files that the messages at hand tell of are folded together, in one round trip of the warehouse. A message is
-handed back to its queue if one of its files could not be taken now: a file whose data are refused is in quarantine,
-and its message is done.
+The files that the messages of an event name are folded together, in one round trip of the warehouse. A message goes
+back to its queue if one of its files could not be taken now: a file whose data are refused is in quarantine, and its
+message is done.
 """
 
 import math
@@ -20,21 +20,21 @@ from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.aws_lambda.events import Message, messages
-from dropledger.handlers.aws_lambda.message_visibility import most_telling, seconds_until_next
+from dropledger.handlers.aws_lambda.message_visibility import seconds_until_visible, widest_error
 from dropledger.handlers.excepthook import frames_of
 from dropledger.handlers.logs import configure_logs, failure_entries, log_outcome
 from dropledger.handlers.wiring import wire
 
 log = structlog.get_logger("dropledger.function")
 
-_TOGETHER = 400
+_CHUNK = 400
 _RESERVE_SECONDS = 20.0  # what a file, its commit and the end may take: nothing is begun when less is left
 _RESERVE_SHARE = 1.5  # of what took longest so far, where that is more
 
 
 @dataclass
 class Handled:
-    """What became of an event; `failed` are messages to be handed over again, each with the error that kept it."""
+    """What became of an event; `failed` are messages to be delivered again, each with its error."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     failed: dict[Message, Exception] = field(default_factory=dict)
@@ -45,15 +45,15 @@ class Failed(Exception):
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Take the files that an event tells of.
+    """Take the files that an event names.
 
     Raises:
-        ConfigurationError: the settings cannot work, or the secret that they name is not to be had.
-        Failed: some could not be taken, and there is no queue to hand a part of the event back to.
+        ConfigurationError: the settings cannot work, or the secret that they name cannot be read.
+        Failed: some could not be taken, and there is no queue to which a part of the event could go back.
     """
     try:
         runtime = _runtime(_without_qualifier(context.invoked_function_arn))
-    except DropledgerError as failure:  # the whole call fails, which an alarm tells
+    except DropledgerError as failure:  # the whole call fails, and an alarm goes off
         _log_unavailable(failure)
         _hand_back(dict.fromkeys(messages(event), failure))
         raise
@@ -66,19 +66,19 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _hand_back(failed: Mapping[Message, Exception]) -> list[str]:
-    """Let the messages that came from a queue come again after a pause; their ids."""
-    pauses = {
-        message.queued: seconds_until_next(error, message.queued.tries)
+    """Set when the messages that came from a queue are visible there again; their ids."""
+    seconds_until = {
+        message.queued: seconds_until_visible(error, message.queued.tries)
         for message, error in failed.items()
         if message.queued
     }
-    for message, seconds in pauses.items():
+    for message, seconds in seconds_until.items():
         log.info("handed_back", message_id=message.message_id, tries=message.tries, seconds=seconds)
-    if pauses:
+    if seconds_until:
         from dropledger.infra.aws.sqs import hand_back
 
-        hand_back([(message.queue, message.receipt, seconds) for message, seconds in pauses.items()])
-    return [message.message_id for message in pauses]
+        hand_back([(message.queue, message.receipt, seconds) for message, seconds in seconds_until.items()])
+    return [message.message_id for message in seconds_until]
 
 
 @cache
@@ -94,30 +94,30 @@ def _without_qualifier(arn: str) -> str:
 
 
 def handle(runtime: Runtime, event: Mapping[str, Any], seconds_left: Callable[[], float]) -> Handled:
-    """Take the files that an event tells of, as long as time is left."""
-    taking = _Taking(runtime, seconds_left)
+    """Take the files that an event names, as long as time is left."""
+    batch = _Batch(runtime, seconds_left)
     readable = []
     for message in messages(event):
         if message.error is not None:
             log.error("unknown_event", message_id=message.queued and message.queued.message_id, why=message.error)
-            taking.handled.failed[message] = Postponed(message.error)
+            batch.handled.failed[message] = Postponed(message.error)
         else:
             readable.append(message)
     try:
-        waiting = {message: _files_of(runtime, message) for message in readable}
+        backlog = {message: _files_of(runtime, message) for message in readable}
     except DropledgerError as failure:
         _log_unavailable(failure)
-        taking.handled.failed.update(dict.fromkeys(readable, failure))
-        return taking.handled
-    facts = {fact: None for files in waiting.values() for fact in files}
-    taking.take_all(in_order(list(facts), runtime.pipeline))
-    for message, files in waiting.items():
-        failures = [taking.failed[fact.content] for fact in files if fact.content in taking.failed]
-        if message.sweep and taking.took_some():  # the next sweep goes on; this one would be a dead letter in the end
+        batch.handled.failed.update(dict.fromkeys(readable, failure))
+        return batch.handled
+    facts = {fact: None for files in backlog.values() for fact in files}
+    batch.take_all(in_order(list(facts), runtime.pipeline))
+    for message, files in backlog.items():
+        failures = [batch.failed[fact.content] for fact in files if fact.content in batch.failed]
+        if message.sweep and batch.took_some():  # the next sweep goes on; this one would be a dead letter in the end
             failures = [failure for failure in failures if not isinstance(failure, OutOfTime)]
         if failures:
-            taking.handled.failed[message] = most_telling(failures)
-    return taking.handled
+            batch.handled.failed[message] = widest_error(failures)
+    return batch.handled
 
 
 def _log_unavailable(failure: DropledgerError) -> None:
@@ -125,7 +125,7 @@ def _log_unavailable(failure: DropledgerError) -> None:
 
 
 def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
-    """What lies in the inbox of that which a message tells of: all contents of a name that are not taken yet."""
+    """The files that a message names and that are in the inbox: all contents of a name that are not taken yet."""
     if message.sweep:
         return runtime.store.arrivals()
     found = []
@@ -142,27 +142,27 @@ def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
 
 
 class _Deadline:
-    """Tells, each time before another file is begun, whether the call may end before that is done."""
+    """Whether the call may end before another file is done, asked each time before one is begun."""
 
     def __init__(self, seconds_left: Callable[[], float]) -> None:
         self._seconds_left = seconds_left
-        self._left_at_begin: float | None = None
+        self._left_at_last: float | None = None
         self._longest = 0.0
 
     def reached(self) -> bool:
         left = self._seconds_left()
-        if self._left_at_begin is not None:
-            self._longest = max(self._longest, self._left_at_begin - left)
-        self._left_at_begin = left if math.isfinite(left) else None  # by hand there is all the time in the world
+        if self._left_at_last is not None:
+            self._longest = max(self._longest, self._left_at_last - left)
+        self._left_at_last = left if math.isfinite(left) else None  # a call by hand has no end
         return left < max(_RESERVE_SECONDS, _RESERVE_SHARE * self._longest)
 
-    def nothing_begun(self) -> None:
-        """What is done until the next question, such as to open the warehouse, is done for no one file."""
-        self._left_at_begin = None
+    def forget_last(self) -> None:
+        """Do not count what is done until the next question for a file: it opens the warehouse, for one."""
+        self._left_at_last = None
 
 
-class _Taking:
-    """Takes files together, and remembers which ones could not be taken."""
+class _Batch:
+    """Takes files together, and collects the errors of those that could not be taken."""
 
     def __init__(self, runtime: Runtime, seconds_left: Callable[[], float]) -> None:
         self._deadline = _Deadline(seconds_left)
@@ -174,30 +174,30 @@ class _Taking:
         return any(outcome.taken for outcome in self.handled.outcomes)
 
     def take_all(self, facts: Sequence[FileDropped]) -> None:
-        for start in range(0, len(facts), _TOGETHER):
-            self._take(facts[start : start + _TOGETHER])
+        for start in range(0, len(facts), _CHUNK):
+            self._take(facts[start : start + _CHUNK])
 
     def _take(self, facts: Sequence[FileDropped]) -> None:
         try:
             self._runtime.refuse_when_out_of_time()
-            self._deadline.nothing_begun()
-            process(self._runtime, facts, self._tell)
+            self._deadline.forget_last()
+            process(self._runtime, facts, self._on_outcome)
         except OutOfTime as failure:
-            left = self._left_of(facts)
-            log.warning("out_of_time", files=len(left))
-            self._fail(left, failure)
+            not_taken = self._not_taken(facts)
+            log.warning("out_of_time", files=len(not_taken))
+            self._fail(not_taken, failure)
         except DropledgerError as failure:
             _log_unavailable(failure)
-            self._fail(self._left_of(facts), failure)
-        except Exception as bug:  # noqa: BLE001 - of no one file: the messages of all go back to their queue
+            self._fail(self._not_taken(facts), failure)
+        except Exception as bug:  # noqa: BLE001 - not of one file: the messages of all go back to their queue
             log.error("bug", frames=frames_of(bug))  # noqa: TRY400 - its message may quote rows
-            self._fail(self._left_of(facts), bug)
+            self._fail(self._not_taken(facts), bug)
 
-    def _left_of(self, facts: Sequence[FileDropped]) -> list[FileDropped]:
+    def _not_taken(self, facts: Sequence[FileDropped]) -> list[FileDropped]:
         taken = {outcome.drop.claim.dropped.content for outcome in self.handled.outcomes}
         return [fact for fact in facts if fact.content not in taken]
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _on_outcome(self, outcome: Outcome) -> None:
         log_outcome(outcome)
         dropped = outcome.drop.claim.dropped
         self.handled.outcomes.append(outcome)

@@ -13,14 +13,14 @@ from dropledger.core.errors import (
     Unforeseen,
 )
 from dropledger.core.ledger.outcome import PartialFailure
-from dropledger.handlers.aws_lambda.message_visibility import most_telling, seconds_until_next
+from dropledger.handlers.aws_lambda.message_visibility import seconds_until_visible, widest_error
 
 
 @pytest.mark.parametrize(
     "outage", [Unavailable("no answer"), Busy("held"), ConfigurationError("no such bucket"), ConnectionError()]
 )
 def test_outage_is_waited_for_longer_each_time(outage: Exception):
-    assert [seconds_until_next(outage, tries) for tries in range(1, 8)] == [30, 60, 120, 300, 900, 900, 900]
+    assert [seconds_until_visible(outage, tries) for tries in range(1, 8)] == [30, 60, 120, 300, 900, 900, 900]
 
 
 @pytest.mark.parametrize(
@@ -34,17 +34,17 @@ def test_outage_is_waited_for_longer_each_time(outage: Exception):
     ],
 )
 def test_what_keeps_one_file_keeps_the_queue_no_longer_than_before(error: Exception):
-    assert [seconds_until_next(error, tries) for tries in (1, 5, 100)] == [30, 30, 30]
+    assert [seconds_until_visible(error, tries) for tries in (1, 5, 100)] == [30, 30, 30]
 
 
 def test_hold_is_waited_for_as_long_as_it_lasts():
     held = [Busy("held", seconds=seconds) for seconds in (0, 0.2, 1199.3, -5, 1e9)]
-    assert [seconds_until_next(busy, 3) for busy in held] == [0, 1, 1200, 0, 42_000]
-    assert seconds_until_next(Conflict("by another"), 1) == 30
+    assert [seconds_until_visible(busy, 3) for busy in held] == [0, 1, 1200, 0, 42_000]
+    assert seconds_until_visible(Conflict("by another"), 1) == 30
 
 
 def test_what_time_ran_out_for_is_handed_over_at_once():
-    assert seconds_until_next(OutOfTime("no time"), 4) == 0
+    assert seconds_until_visible(OutOfTime("no time"), 4) == 0
 
 
 def test_tries_of_the_template_last_longer_than_a_hold():
@@ -52,11 +52,11 @@ def test_tries_of_the_template_last_longer_than_a_hold():
     from support.template import parameter
 
     tries = int(parameter("MaxReceiveCount")["Default"])
-    lasts = sum(seconds_until_next(Busy("held"), number) for number in range(1, tries))
+    lasts = sum(seconds_until_visible(Busy("held"), number) for number in range(1, tries))
     assert lasts == pytest.approx(50 * 60, rel=0.1)  # as docs/aws.md has it
 
 
 def test_outage_goes_before_what_keeps_one_file():
     outage, bug = Unavailable("no answer"), Unforeseen("bug")
-    assert most_telling([bug, outage]) is outage
-    assert most_telling([bug]) is bug
+    assert widest_error([bug, outage]) is outage
+    assert widest_error([bug]) is bug
