@@ -11,28 +11,28 @@ _ON_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:")
 
 
 @dataclass(frozen=True, slots=True)
-class WhoAsks:
+class Credentials:
     """A token, or the id of a client and its secret; their texts are in no representation."""
 
     token: str = field(default="", repr=False)
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
 
-    def is_told(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether this is enough to sign in with."""
         return bool(self.token or (self.client_id and self.client_secret))
 
 
 @dataclass(frozen=True, slots=True)
 class DatabricksSettings:
-    """Where a SQL warehouse is and who asks."""
+    """Where a SQL warehouse is, and what to sign in with."""
 
     host: str
     http_path: str
     catalog: str
     schema: str
     cloud_fetch: bool
-    who_asks: WhoAsks
+    credentials: Credentials
 
 
 _VALUES: Mapping[str, Callable[[object], object]] = {
@@ -42,8 +42,8 @@ _VALUES: Mapping[str, Callable[[object], object]] = {
     "schema": text_like(r"^\w*$"),
     "cloud_fetch": yes_or_no,
 }
-_WITHOUT = {"schema": "", "cloud_fetch": "true"}
-"""What is taken where the environment says nothing."""
+_DEFAULTS = {"schema": "", "cloud_fetch": "true"}
+"""The values where the environment says nothing."""
 
 
 def read_databricks_settings(text_of_secret: Callable[[str], str]) -> DatabricksSettings:
@@ -55,15 +55,15 @@ def read_databricks_settings(text_of_secret: Callable[[str], str]) -> Databricks
         ConfigurationError: one that is needed is missing, or out of range.
     """
     given = from_environment("DATABRICKS_", [*_VALUES, "token", "client_id", "client_secret", "secret_arn"])
-    found = {name: _value(name, {**_WITHOUT, **given}) for name in _VALUES}
+    found = {name: _value(name, {**_DEFAULTS, **given}) for name in _VALUES}
     arn = given.get("secret_arn", "")
-    asks = _in_secret(arn, text_of_secret(arn)) if arn else _told_by(given)
-    if not asks.is_told():
+    credentials = _in_secret(arn, text_of_secret(arn)) if arn else _credentials(given)
+    if not credentials.is_complete():
         raise ConfigurationError(
             "the warehouse databricks needs DATABRICKS_TOKEN, or DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET",
             hint="set them as docs/databricks.md says",
         )
-    settings = DatabricksSettings(**found, who_asks=asks)  # type: ignore[arg-type]
+    settings = DatabricksSettings(**found, credentials=credentials)  # type: ignore[arg-type]
     if settings.host.startswith("http://") and not settings.host.startswith(_ON_THIS_MACHINE):
         raise ConfigurationError(
             f"DATABRICKS_HOST is {settings.host}, which would send the token in plain text",
@@ -75,7 +75,7 @@ def read_databricks_settings(text_of_secret: Callable[[str], str]) -> Databricks
 def _value(name: str, given: Mapping[str, str]) -> object:
     try:
         if name not in given:
-            raise ValueError("Field required")  # noqa: TRY301 - told like a value that cannot be used
+            raise ValueError("Field required")  # noqa: TRY301 - refused like a value that cannot be used
         return _VALUES[name](given[name])
     except ValueError as error:
         raise ConfigurationError(
@@ -85,22 +85,22 @@ def _value(name: str, given: Mapping[str, str]) -> object:
         ) from error
 
 
-def _told_by(said: Mapping[str, str]) -> WhoAsks:
-    return WhoAsks(said.get("token", ""), said.get("client_id", ""), said.get("client_secret", ""))
+def _credentials(entries: Mapping[str, str]) -> Credentials:
+    return Credentials(entries.get("token", ""), entries.get("client_id", ""), entries.get("client_secret", ""))
 
 
-def _in_secret(arn: str, text: str) -> WhoAsks:
-    """Who asks by a secret, whose text is in no error: JSON with token or client, or else the token itself."""
-    asks = WhoAsks(token=text.strip())
+def _in_secret(arn: str, text: str) -> Credentials:
+    """The credentials in a secret, whose text is in no error: JSON with token or client, or else the token itself."""
+    found = Credentials(token=text.strip())
     if text.lstrip().startswith("{"):
         try:
-            said = json.loads(text)
+            entries = json.loads(text)
         except ValueError:  # which quotes it
-            said = {}
-        asks = _told_by({name: value for name, value in said.items() if isinstance(value, str)})
-    if not asks.is_told():
+            entries = {}
+        found = _credentials({name: value for name, value in entries.items() if isinstance(value, str)})
+    if not found.is_complete():
         raise ConfigurationError(
             f"the secret {arn} has neither token, nor client_id and client_secret",
             hint='store JSON like {"token": "..."} or {"client_id": "...", "client_secret": "..."}, or the bare token',
         )
-    return asks
+    return found

@@ -1,4 +1,4 @@
-"""What is told of an error that nobody foresaw: where it came about, and nothing of the values that were at hand."""
+"""What is printed of an error that nobody foresaw: where it was raised, and none of the values that were in use."""
 
 import sys
 import traceback
@@ -11,20 +11,20 @@ _LEFT_OUT = "(the message may quote rows: it is left out here, and shown on a te
 
 
 def report(error: Exception, command: str | None) -> None:
-    """Tell of a bug: a traceback without local variables on standard error, and the error object for `--json`."""
+    """Print a bug: a traceback without local variables on standard error, and the error object for `--json`."""
     if "--json" in sys.argv:
         bug = {"what": "a bug", "why": type(error).__name__, "try": "report it with the traceback", "exit_code": 1}
         render.as_json({"command": command, "error": bug})
-    sys.stderr.write(told_of(error))
+    sys.stderr.write(traceback_of(error))
 
 
-def told_of(error: BaseException) -> str:
-    """Where an error came about; with its message where a person at a terminal alone reads it."""
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an error; with its message where only a person at a terminal reads it."""
     return "".join(_lines(error, messages=sys.stderr.isatty()))
 
 
 def frames_of(error: BaseException) -> str:
-    """Where an error came about, without its message."""
+    """The traceback of an error, without its message."""
     return "".join(_lines(error, messages=False))
 
 
@@ -36,5 +36,5 @@ def _lines(error: BaseException, *, messages: bool) -> Iterator[str]:
     yield "Traceback (most recent call last):\n"
     yield from traceback.format_tb(error.__traceback__)
     # Errors of the system and our own name files, folders and counts alone.
-    told = str(error) if messages or isinstance(error, OSError | DropledgerError) else _LEFT_OUT
-    yield f"{type(error).__qualname__}: {told}\n"
+    message = str(error) if messages or isinstance(error, OSError | DropledgerError) else _LEFT_OUT
+    yield f"{type(error).__qualname__}: {message}\n"

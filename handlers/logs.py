@@ -25,8 +25,8 @@ class _StandardError(io.TextIOBase):
 
 
 def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
-    """Set up structlog once, for the whole process; its first lines tell of variables that are misspelt."""
-    # watchdog tells the standard library when a watch is stopped under way; that is no line of ours.
+    """Set up structlog once, for the whole process; its first lines name variables that are misspelt."""
+    # watchdog logs by the standard library when a watch is stopped under way; that is no line of ours.
     logging.getLogger("watchdog").addHandler(logging.NullHandler())
     readable = kind == "console" or (kind == "auto" and sys.stderr.isatty())
     structlog.configure(
@@ -35,7 +35,7 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(
-                # What both would do unless told otherwise is to show local variables, and rows are among them.
+                # By default both show local variables, and rows are among them.
                 [
                     structlog.dev.ConsoleRenderer(
                         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -58,12 +58,12 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
 
 
 def failure_entries(failure: DropledgerError) -> dict[str, str]:
-    """The entries of a log line that tells of a failure: what happened, why, and what to try."""
+    """The entries of a log line about a failure: what happened, why, and what to try."""
     return {"what": failure.what, "why": failure.why, "hint": failure.hint, **_frames(failure.__cause__)}
 
 
 def _frames(failure: BaseException | None) -> dict[str, str]:
-    """The entry of a log line that tells where a bug came about; none where it is not known to be one."""
+    """The entry of a log line about a bug: where it was raised; none where the failure is not known to be one."""
     return {"frames": frames_of(failure)} if isinstance(failure, Unforeseen) else {}
 
 

@@ -74,13 +74,13 @@ _ORIGINS = {"metadata": "its object's metadata", "modified": "its modification t
 def origin(name: str, as_of: datetime, source: str, *, late: bool | None) -> None:
     """Print where a drop's as_of came from, unless its name or the command line shows it, and that it was late."""
     if late:
-        line(f"{name}: late: its feed had observed later times already, so it was woven in before them.")
+        line(f"{name}: late: its feed had observed later times already, so it was inserted before them.")
     if source in _ORIGINS:
         line(f"{name}: as_of {cell(as_of)} is from {_ORIGINS[source]}.")
 
 
 def on_wait(*, quiet: bool) -> OnWait:
-    """What tells on standard error who is waited for; nothing if quiet."""
+    """Prints on standard error who is waited for; nothing if quiet."""
     return silently if quiet else _wait
 
 
@@ -106,6 +106,6 @@ def error(failure: DropledgerError) -> None:
 def bug(failure: BaseException | None) -> None:
     """Say on standard error where a file met a bug; nothing of other failures."""
     if isinstance(failure, Unforeseen):
-        from dropledger.handlers.excepthook import told_of
+        from dropledger.handlers.excepthook import traceback_of
 
-        sys.stderr.write(told_of(failure))
+        sys.stderr.write(traceback_of(failure))

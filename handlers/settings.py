@@ -16,7 +16,7 @@ _PIPELINE_FILE = "pipeline.yaml"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of settings: `where` it is, as people write it, what is in it, and the folder its paths are told from.
+    """A file of settings: `where` it is, as people write it, what is in it, and the folder its paths are relative to.
 
     One in a bucket has no such folder.
     """
@@ -89,18 +89,18 @@ _VALUES: Mapping[str, Callable[[object], object]] = {
 
 
 def _in_file(file: File) -> Mapping[str, Any]:
-    """The settings in a file; case is told apart in what is none."""
+    """The settings in a file, in lower case; an entry that is no setting stays as it is written."""
     import tomllib
 
     found = {
         name.lower() if name.lower() in _VALUES else name: value
         for name, value in tomllib.loads(file.content.decode()).items()
     }
-    return {name: _told_from(file, name, value) for name, value in found.items()}
+    return {name: _resolved(file, name, value) for name, value in found.items()}
 
 
-def _told_from(file: File, name: str, value: Any) -> Any:
-    """A setting of a file; a path is told from where the file lies."""
+def _resolved(file: File, name: str, value: Any) -> Any:
+    """A setting of a file; a path in it is relative to the folder of the file."""
     if name not in {"root", "warehouse", "pipeline", "cache"} or not isinstance(value, str) or not value:
         return value
     built_in = name == "pipeline" and (BUILT_IN / value / _PIPELINE_FILE).is_file()

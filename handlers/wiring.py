@@ -70,9 +70,9 @@ def wire(
 ) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
-    `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `on_wait` is told
-    when something in other hands is waited for. `function` is the ARN of the function of AWS Lambda that this process
-    serves, if it does.
+    `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `on_wait` is called
+    when something that another process holds is waited for. `function` is the ARN of the function of AWS Lambda that
+    this process serves, if it does.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work.
@@ -115,7 +115,7 @@ def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: On
             prepared=_prepared(settings, pipeline),
             root=folder,
         )
-    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_pace(settings))
+    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_throttle(settings))
 
 
 def wire_existing(
@@ -159,7 +159,7 @@ def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
     return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))
 
 
-def _pace(settings: Settings) -> PublishThrottle:
+def _throttle(settings: Settings) -> PublishThrottle:
     match settings.outputs:
         case "always":
             return PublishThrottle(0.0)
@@ -176,19 +176,19 @@ def _in_databricks(
     from dropledger.infra.databricks.connection import Access
     from dropledger.infra.databricks.warehouse import DatabricksWarehouse
 
-    asked = read_databricks_settings(_text_of_secret)
+    found = read_databricks_settings(_text_of_secret)
     access = Access(
-        asked.host,
-        asked.http_path,
-        asked.catalog,
-        asked.who_asks.token,
-        asked.who_asks.client_id,
-        asked.who_asks.client_secret,
-        asked.cloud_fetch,
+        found.host,
+        found.http_path,
+        found.catalog,
+        found.credentials.token,
+        found.credentials.client_id,
+        found.credentials.client_secret,
+        found.cloud_fetch,
     )
     return DatabricksWarehouse(
         access,
-        asked.schema or pipeline.file.db_schema,
+        found.schema or pipeline.file.db_schema,
         settings.cache.expanduser() / "databricks",
         wait_seconds=settings.wait_seconds,
         settings=engine,

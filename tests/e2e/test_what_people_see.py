@@ -55,6 +55,17 @@ def on_a_terminal(console: Console, *arguments: str, columns: int = 80) -> str:
     return written.decode().replace("\r\n", "\n")
 
 
+def test_late_file_and_the_source_of_its_as_of_are_told_when_it_is_loaded_and_by_drops(console: Console):
+    file = console.file("accounts.csv", FEW)
+    os.utime(file, (1_759_276_800,) * 2)
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    console.run("process", console.file("accounts_2025-10-31.csv", MANY))
+    loaded = console.run("process", file).out
+    for out in (loaded, console.run("drops").out):
+        assert "accounts.csv: late: its feed had observed later times already, so it was inserted before them." in out
+        assert "accounts.csv: as_of 2025-10-01 is from its modification time." in out
+
+
 # Warnings
 
 

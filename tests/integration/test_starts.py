@@ -38,6 +38,32 @@ def imported(folder: Path, *arguments: object) -> list[str]:
     return done.stderr.split()
 
 
+LOADED = """
+import sys
+from dropledger.handlers.cli.main import main
+sys.argv[0] = "dropledger"
+try:
+    main()
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["process", "--help"]], ids=" ".join)
+def test_help_and_version_load_none_of_what_commands_need(arguments: list[str]):
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    ours = {name for name in loaded if name.startswith("dropledger")}
+    assert "dropledger.handlers.cli.ingest" in ours
+    assert {name for name in ours if not name.startswith("dropledger.handlers")} == {
+        "dropledger",
+        "dropledger.core",
+        "dropledger.core.errors",
+    }
+    assert not {"duckdb", "json", "rich", "structlog", "watchdog", "yaml"} & loaded
+    assert not {"render", "settings", "wiring"} & {name.removeprefix("dropledger.handlers.") for name in ours}
+
+
 @pytest.mark.slow
 def test_pipeline_that_was_checked_is_not_checked_again(tmp_path: Path):
     samples = sorted((PROJECT / "samples" / "day1").iterdir())

@@ -23,7 +23,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def who_asks(secret: str) -> tuple[str, str, str]:
     settings = read_databricks_settings({ARN: secret}.__getitem__)
-    asks = settings.who_asks
+    asks = settings.credentials
     assert not {asks.token, asks.client_secret} & set(re.findall(r"'(.+?)'", repr(settings)))
     return asks.token, asks.client_id, asks.client_secret
 
