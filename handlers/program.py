@@ -11,7 +11,6 @@ from dropledger.core.ingest.run import process as run
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
-from dropledger.handlers.settings import pipeline_named
 from dropledger.handlers.wiring import wire
 from dropledger.infra.local.inbox import dropped_file
 
@@ -71,5 +70,4 @@ def open_ledger(root: str | PathLike[str], *, pipeline: str | None = None, wareh
     Raises:
         ConfigurationError: a setting or a file of the pipeline cannot work.
     """
-    with pipeline_named(pipeline):
-        return Ledger(wire(root=str(root), warehouse=warehouse))
+    return Ledger(wire(root=str(root), warehouse=warehouse, pipeline=pipeline))

@@ -97,10 +97,13 @@ def _facts_below(
     folder_or_prefix: str, feeds: Collection[str]
 ) -> "tuple[Sequence[FileDropped], DropledgerError | None]":
     """The files, and the error of those that cannot be read."""
-    if folder_or_prefix.startswith("s3://"):
-        from dropledger.infra.aws.originals import objects_below
+    from dropledger.handlers.settings import is_in_bucket
 
-        return objects_below(folder_or_prefix, feeds), None
+    if is_in_bucket(folder_or_prefix):
+        from dropledger.handlers.wiring import bucket_at
+        from dropledger.infra.object_store.originals import objects_below
+
+        return objects_below(bucket_at(folder_or_prefix), feeds), None
     return _files_below(Path(folder_or_prefix), feeds)
 
 

@@ -104,7 +104,7 @@ def _show_migrated(verified: "Verified", to: str, source: str, target: str) -> N
 def verify(context: Context) -> int:
     """Prove that the live tables agree with the archive.
 
-    Rebuilds them aside and compares row by row.
+    Rebuilds them separately and compares row by row.
     """
     from dropledger.core.operations.verify import verify as run_verify
 

@@ -137,7 +137,7 @@ def sql(context: Context, query: str, limit: int) -> int:
     """Run a query on the warehouse, and show its rows.
 
     Tables go by their bare names; SHOW TABLES lists them, DESCRIBE NAME shows the columns of one. Nothing is
-    written, and no file is read.
+    written, and no file is read but those that src_ and stg_ show.
     """
     from dropledger.core.views.ask import ask
     from dropledger.handlers.cli.query_text import show_answer

@@ -138,8 +138,9 @@ def show_explanation(explanation: Explanation, key: str, found: Row) -> None:
         render.line(f"  {found['verdict']}")
     else:
         _show_sections([part for part in explanation.parts if not part.many], figure)
-        render.line(f"  {figure['arithmetic']}")
-        render.line(f"  {sentence(explanation.figure.says, figure, render.cell)}")
+        for text in (figure["arithmetic"], sentence(explanation.figure.says, figure, render.cell)):
+            if text:
+                render.line(f"  {text}")
     if found["agrees"] is not None:
         render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
     if found["agrees"] is False:

@@ -21,6 +21,7 @@ class StabilityTracker:
         self.patience = patience
         self._clock = clock
         self._announced: set[str] = set()
+        self._unlisted: set[str] = set()
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._put_off: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -32,9 +33,11 @@ class StabilityTracker:
 
     def complete(self, arrivals: Iterable[FileDropped]) -> list[FileDropped]:
         """Those of the arrivals that may be taken; the others are remembered for the next look."""
-        complete, seen, now = [], {}, self._clock()
+        arrivals, complete, seen, now = list(arrivals), [], {}, self._clock()
         with self._lock:
             announced, self._announced = self._announced, set()
+        # A file may be closed after the arrivals were listed and before this look: then it is among those of the next.
+        self._unlisted, announced = announced - {fact.uri for fact in arrivals}, announced | self._unlisted
         # A file that was put off is tried again when its time has come, or when the platform announces it anew.
         announced |= {path for path, until in self._put_off.items() if until <= now}
         self._put_off = {path: until for path, until in self._put_off.items() if path not in announced}

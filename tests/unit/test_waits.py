@@ -69,6 +69,17 @@ def test_file_that_was_announced_is_complete_at_once(clock: Seconds, land: Calla
     assert tracker.complete([fact]) == [fact]
 
 
+def test_file_that_was_closed_after_the_inbox_was_listed_is_complete_at_the_next_look(
+    clock: Seconds, land: Callable[[str], FileDropped]
+):
+    tracker, fact = StabilityTracker(patience=60, clock=clock), land("AccountID\n")
+    tracker.announce(fact.uri)
+    assert tracker.complete([]) == []
+    assert tracker.complete([fact]) == [fact]
+    tracker.announce(fact.uri)
+    assert [tracker.complete(listed) for listed in ([], [], [fact])] == [[], [], []]
+
+
 def test_file_that_was_put_off_is_tried_again_in_a_while_or_when_it_is_closed_anew(
     clock: Seconds, land: Callable[[str], FileDropped]
 ):
