@@ -8,7 +8,7 @@ from typing import Any
 
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Drop, Extract
-from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.recompute import Recompute
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.identity import as_known
@@ -23,10 +23,9 @@ from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckFailed, CheckResult
 from dropledger.core.steps.compare import read_differing
 from dropledger.core.steps.examine import examine
-from dropledger.core.steps.history import Folded, fold, no_changes
+from dropledger.core.steps.history import Folded, fold
 from dropledger.core.steps.late_arrivals import archived_observations
-from dropledger.core.steps.marts import Due, Refreshed
-from dropledger.core.steps.publish import CHANGES, INITIAL, REPORT
+from dropledger.core.steps.publish import REPORT
 from dropledger.core.steps.validate import Validated, refuse_beyond_limit, validate
 
 _SOURCE = "_dl_incoming"
@@ -37,22 +36,19 @@ def admit(
     runtime: Runtime,
     session: Session,
     drop: Drop,
+    recompute: Recompute,
     refusal: DataRefused | None = None,
-    *,
-    bulk: Bulk | None = None,
-    due: Due | None = None,
-    last: bool = True,
 ) -> Outcome:
     """Admit a drop, or record it as duplicate or quarantined; `refusal` is known from an attempt rolled back.
 
-    With `bulk` the marts are left to the caller. With `due` those that may wait are left to the `last` drop, or to
-    the caller where that one is not accepted.
+    `recompute` computes the marts, now or when its caller has admitted all drops of the transaction.
 
     Raises:
         DataRefused: a check or the engine refused the drop when history was already touched; roll back, and
             call again with this refusal.
         Unanswered: a check's SQL does not work; roll back, and call again with a runtime that asks one by one.
     """
+    recompute.begin()
     found = standing(session, drop, runtime.pipeline)
     drop, known = as_known(session, drop, found.known)
     recorded = found.delivered
@@ -61,7 +57,7 @@ def admit(
         [drop_id] = ledger.drops_of(session, [drop.claim.claim_id])
         row = ledger.find(session, drop_id)
         return Outcome(drop, recorded, row.archive_name if row else "", resumed=True)
-    admission = _Admission(runtime, session, drop, runtime.clock(), found, known is not None)
+    admission = _Admission(runtime, session, drop, recompute, runtime.clock(), found, known is not None)
     if known is not None and known.status in ledger.SETTLED:
         return come_again(session, drop, known, admission.received_at)
     extract = drop.extract
@@ -73,7 +69,7 @@ def admit(
     validated = _NOTHING_READ
     if extract is not None and (refusal is None or isinstance(refusal, CheckFailed)):
         try:
-            validated = admission.read(extract, bulk, again=refusal is not None)
+            validated = admission.read(extract, again=refusal is not None)
             refuse_beyond_limit(extract.contract, validated)
         except DataRefused as error:
             if error.rule == "not_computable":
@@ -81,56 +77,8 @@ def admit(
             refusal = refusal or error
         else:
             if refusal is None:
-                return admission.accept(extract, validated, bulk, due, last=last)
+                return admission.accept(extract, validated)
     return admission.quarantine(refusal or DataRefused("unreadable", "the file cannot be read"), validated)
-
-
-def attribute_to_last(
-    session: Session, outcomes: Sequence[Outcome], refreshed: Sequence[Refreshed], results: Sequence[CheckResult]
-) -> tuple[list[Outcome], Drop | None]:
-    """Book what was computed and checked for several drops on the last one that was accepted, given beside them all."""
-    for place in reversed(range(len(outcomes))):
-        outcome = outcomes[place]
-        if outcome.delivered == Delivered.ACCEPTED and not outcome.resumed:
-            checks.record(session, {(outcome.drop.drop_id, outcome.sequence or 0): results})
-            credited = outcome.with_recomputed({**outcome.recomputed, **marts.recomputed(refreshed)})
-            return [*outcomes[:place], credited, *outcomes[place + 1 :]], outcome.drop
-    return list(outcomes), None
-
-
-def compute_marts(
-    runtime: Runtime, session: Session, bulk: Bulk, outcomes: Sequence[Outcome], moment_before: datetime | None
-) -> list[Outcome]:
-    """Compute and check the marts once for all that `bulk` folded; the last accepted drop stands for all of them.
-
-    Raises:
-        CheckFailed: a check refused what they made together.
-    """
-    contracts = runtime.pipeline.contracts.values()
-    for contract in contracts:
-        bulk.restore_changes(session, contract)
-    refreshed = marts.refresh(session, runtime.pipeline, moment_before)
-    runtime.touched.note(session, refreshed, more_to_come=False)
-    found = examine(session, [checks.history_check(session, contract) for contract in contracts], refreshed)
-    checks.refuse_failed(found.results)
-    credited, newest = attribute_to_last(session, outcomes, found.refreshed, found.results)
-    if newest is not None:
-        stage_changes(runtime, session, newest, found.refreshed)
-    return credited
-
-
-def stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Sequence[Refreshed]) -> None:
-    """Stage what the refresh of the marts changed, to be published after the commit.
-
-    Of a mart that was filled the artifact is the change.
-    """
-    for found in refreshed:
-        if found.mart.file.changes and found.filled:
-            runtime.store.staged(drop.claim.claim_id, INITIAL).touch()
-        elif found.mart.file.changes:
-            texts = marts.texts_to_escape(session, runtime.pipeline, found.mart)
-            select = marts.changes_select(found.mart, all_rows=found.whole, texts=texts)
-            session.export(select, runtime.store.staged(drop.claim.claim_id, CHANGES))
 
 
 def accepted_fields(validated: Validated, folded: Folded, committed_at: datetime) -> dict[str, Any]:
@@ -215,13 +163,14 @@ class _Admission:
     runtime: Runtime
     session: Session
     drop: Drop
+    recompute: Recompute
     received_at: datetime
     standing: Standing
     known: bool
 
-    def read(self, extract: Extract, bulk: Bulk | None, *, again: bool) -> Validated:
+    def read(self, extract: Extract, *, again: bool) -> Validated:
         """Type and check the rows: just those in which the file differs from the drop before, if that can be."""
-        if not again and (bulk is None or self.drop.feed not in bulk.observed_until):
+        if not again and not self.recompute.is_ahead_of_ledger(self.drop.feed):
             lines = self.runtime.store.staged(self.drop.claim.claim_id, "differing_lines")
             until = self.standing.observed_until
             compared = read_differing(self.runtime.archive, self.session, extract, _SOURCE, lines, until)
@@ -230,38 +179,32 @@ class _Admission:
         self.session.load(extract.path, extract.layout, _SOURCE, drop_id=self.drop.drop_id)
         return validate(self.session, extract, _SOURCE)
 
-    def accept(
-        self, extract: Extract, validated: Validated, bulk: Bulk | None, due: Due | None, *, last: bool
-    ) -> Outcome:
+    def accept(self, extract: Extract, validated: Validated) -> Outcome:
+        """Fold the rows into history, have the marts computed, check all of it, and record it."""
         session, pipeline, contract = self.session, self.runtime.pipeline, extract.contract
         sequence, observed_until = self.standing.next_sequence, self.standing.observed_until
         together = self.runtime.asks_together
         own = pipeline.feed_checks[contract.feed]
         results = checks.check_staging(session, extract, validated, own, self.received_at, together=together)
-        as_of = extract.as_of.moment
         results += guards.check_volume(contract, validated, self.standing.before)
         checks.refuse_failed(results)
-        folded = self._fold(extract, validated, sequence, bulk, observed_until)
+        folded = self._fold(extract, validated)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
-        refreshed: list[Refreshed] = []
-        questions = checks.relationship_checks(contract, validated) + guards.missing_keys_checks(
-            contract, validated, as_of
+        computed = self.recompute.after_fold(session, contract, folded, self.standing.moment)
+        found = examine(
+            session,
+            [
+                *checks.relationship_checks(contract, validated),
+                *guards.missing_keys_checks(contract, validated, extract.as_of.moment),
+                *computed.questions,
+            ],
+            computed.refreshed,
+            opened=folded.versions_opened,
+            reported=computed.reported,
+            together=together,
         )
-        if bulk is None:
-            refreshed = marts.refresh(session, pipeline, self.standing.moment, due, opened=folded.versions_opened)
-            if due is not None and last:
-                refreshed += due.refresh(session, pipeline)
-            self.runtime.touched.note(session, refreshed, more_to_come=not last)
-            questions.append(checks.history_check(session, contract, folded.versions_opened))
-        reported = pipeline if bulk is None else None
-        opened = folded.versions_opened
-        found = examine(session, questions, refreshed, opened=opened, reported=reported, together=together)
         results += found.results
-        if bulk is None:
-            checks.refuse_failed(results)
-            stage_changes(self.runtime, session, self.drop, found.refreshed)
-        else:
-            bulk.note(session, contract, folded)
+        self.recompute.settle(session, self.drop, results, found.refreshed)
         checks.record(session, {(self.drop.drop_id, sequence): results})
         self._record_rejects(validated, sequence)
         self.runtime.store.place(self.drop.claim, self.drop.archive_name)
@@ -322,14 +265,9 @@ class _Admission:
             sequence=sequence,
         )
 
-    def _fold(
-        self, extract: Extract, validated: Validated, sequence: int, bulk: Bulk | None, until: datetime | None
-    ) -> Folded:
-        session, pipeline, feed = self.session, self.runtime.pipeline, extract.contract.feed
-        if bulk is None:
-            no_changes(session, (contract for contract in pipeline.contracts.values() if contract.feed != feed))
-        else:
-            until = bulk.observed_until.get(feed, until)
+    def _fold(self, extract: Extract, validated: Validated) -> Folded:
+        session, sequence = self.session, self.standing.next_sequence
+        until = self.recompute.before_fold(session, extract.contract.feed, self.standing.observed_until)
         later = archived_observations(session, self.runtime.archive)
         return fold(session, extract, validated, sequence, observed_until=until, later_observations=later)
 

@@ -14,7 +14,7 @@ from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ingest.admission import accepted_fields, conclude
-from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.recompute import Recompute
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import Delivered, Status, Volume
@@ -151,7 +151,7 @@ def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequen
     return found
 
 
-def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bulk: Bulk) -> list[Outcome]:
+def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, recompute: Recompute) -> list[Outcome]:
     """Fold the drops and enter them in the ledger; the marts are left to the caller.
 
     Raises:
@@ -177,7 +177,7 @@ def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, bul
     session.scratch("_dl_merged_observation", statement("micro_batch_observation", fragments))
     opened, closed = merge_observed(session, contract)
     span = members[0].drop.as_of.moment, members[-1].drop.as_of.moment
-    bulk.note(session, contract, Folded(opened, closed, *span))
+    recompute.after_fold(session, contract, Folded(opened, closed, *span), None)
     folded = _folded(session, members)
     found, guarded = _results(session, contract, members, received), _guarded(session, contract, members, folded)
     results = [of_one + guards_of_one for of_one, guards_of_one in zip(found, guarded, strict=True)]

@@ -9,29 +9,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from dropledger.core.drop import FileDropped
-from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest import micro_batch
-from dropledger.core.ingest.admission import admit, attribute_to_last, compute_marts
-from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.admission import admit
 from dropledger.core.ingest.claims import batches, claimed, set_drop_apart
+from dropledger.core.ingest.completion import complete, publish_committed
 from dropledger.core.ingest.micro_batch import MicroBatch, admit_micro_batch
+from dropledger.core.ingest.recompute import EachDrop, OnceForAll, Recompute
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.fault import meets_one_file
-from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
-from dropledger.core.ledger.retractions import retracted
 from dropledger.core.ports.session import Session
-from dropledger.core.ports.store import Store
-from dropledger.core.steps import checks, marts, quarantine
-from dropledger.core.steps.examine import examine
-from dropledger.core.steps.history import no_changes
-from dropledger.core.steps.marts import Due
-from dropledger.core.steps.publish import MANIFEST, STAGED, Published, publish
+from dropledger.core.steps.publish import STAGED
 from dropledger.core.steps.questions import Unanswered
-from dropledger.core.steps.soundness import is_whole
 
 AdmitAll = Callable[[Runtime, Session, Sequence[Drop]], list[Outcome]]
 """Admits a batch of drops in the transaction at hand, marts included; fewer of them where time runs out."""
@@ -155,7 +148,7 @@ def _take(
         if isinstance(error, DataRefused) or meets_one_file(error):
             return batch
         raise
-    for outcome in _complete(runtime, session, outcomes):
+    for outcome in complete(runtime, session, outcomes):
         on_outcome(outcome)
     begun = {outcome.drop.claim.claim_id for outcome in outcomes}
     return [drop for drop in batch if drop.claim.claim_id not in begun]
@@ -182,7 +175,7 @@ def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: Admit
         if not meets_one_file(error):
             raise
         return set_drop_apart(runtime, drop, error)
-    return _complete(runtime, session, outcomes)[0]
+    return complete(runtime, session, outcomes)[0]
 
 
 def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:
@@ -203,12 +196,12 @@ def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_a
             raise
         runtime.touched.clear()
         with _transaction(runtime, session, batch):
-            outcomes = [admit(runtime, session, batch[0], refusal)]
+            outcomes = [admit(runtime, session, batch[0], EachDrop(runtime), refusal)]
             runtime.store.secure([batch[0].claim])
     except Unanswered:
         if len(batch) > 1:
             raise
-        return _admitted(replace(runtime, asks_together=False), session, batch, _admit_each)
+        return _admitted(replace(runtime, asks_together=False), session, batch, _admit_all)
     return outcomes
 
 
@@ -225,119 +218,18 @@ def _transaction(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> I
 
 def _admit_all(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
     """Admit a batch, in micro-batches where these make it cheaper."""
+    parts: Sequence[Drop | MicroBatch] = batch
+    recompute: Recompute = EachDrop(runtime, len(batch))
     if len(batch) >= micro_batch.FEWEST:
-        parts = micro_batch.divide(runtime, session, batch)
-        if any(isinstance(part, MicroBatch) for part in parts):
-            return _admit_in_bulk(runtime, session, parts)
-    return _admit_each(runtime, session, batch)
-
-
-def _admit_in_bulk(runtime: Runtime, session: Session, parts: Sequence[Drop | MicroBatch]) -> list[Outcome]:
-    """Admit micro-batches, and what stands between them; all marts are computed once, at the end."""
-    moment_before = marts.moment(session)
-    no_changes(session, runtime.pipeline.contracts.values())
-    bulk = Bulk()
+        divided = micro_batch.divide(runtime, session, batch)
+        if any(isinstance(part, MicroBatch) for part in divided):
+            parts, recompute = divided, OnceForAll.begun(runtime, session)
     outcomes: list[Outcome] = []
     for part in parts:
         if outcomes and runtime.stop():
             break
         if isinstance(part, MicroBatch):
-            outcomes += admit_micro_batch(runtime, session, part, bulk)
+            outcomes += admit_micro_batch(runtime, session, part, recompute)
         else:
-            outcomes.append(admit(runtime, session, part, bulk=bulk))
-    return compute_marts(runtime, session, bulk, outcomes, moment_before)
-
-
-def _admit_each(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
-    """Admit drop by drop; marts without a change file are computed once, at the end."""
-    due = Due() if len(batch) > 1 else None
-    outcomes: list[Outcome] = []
-    for drop in batch:
-        if outcomes and runtime.stop():
-            break
-        outcomes.append(admit(runtime, session, drop, due=due, last=drop is batch[-1]))
-    if due is not None and due.pending:
-        refreshed = due.refresh(session, runtime.pipeline)
-        runtime.touched.note(session, refreshed, more_to_come=False)
-        found = examine(session, [], refreshed)
-        checks.refuse_failed(found.results)
-        outcomes, _ = attribute_to_last(session, outcomes, found.refreshed, found.results)
-    return outcomes
-
-
-def _complete(runtime: Runtime, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Publish what was committed, then put the files in their place."""
-    publish_committed(runtime, session, outcomes)
-    return _put_away(runtime, outcomes)
-
-
-def publish_committed(
-    runtime: Runtime, session: Session, outcomes: Sequence[Outcome] = (), *, taken_back: bool = False
-) -> None:
-    """Publish whatever is committed and not yet published, drops of a crashed process included.
-
-    The marts' artifacts are written when the runtime's pace allows; until then they stay as they are. `outcomes` are
-    those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
-    taken in again, so that its own files have to go in any case.
-    """
-    found = ledger.to_publish(session)
-    drops, current = found.drops, found.current
-    if drops:
-        newest: str | None = [*drops][-1]
-    elif current:
-        return
-    else:
-        newest = ledger.newest(session)
-        if newest is None and not runtime.store.exists(MANIFEST):
-            return
-    whole = runtime.throttle.due
-    if not whole:
-        runtime.throttle.put_off()
-    if drops or whole or taken_back:
-        for drop_id in [] if current else retracted(session):
-            for name in artifacts_of(drop_id):
-                runtime.store.remove(f"outputs/{name}")
-        all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
-        before = found.manifest_sha256 if all_known else None
-        last = Published(before, runtime.touched.of) if before else None
-        filled = runtime.touched.filled
-        sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
-        with session.transaction(single=current == whole):
-            ledger.mark_published(session, [*drops], runtime.clock())
-            if current != whole or sha256:
-                ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
-    if whole:
-        runtime.throttle.written()
-
-
-def _put_away(runtime: Runtime, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Move the files to archive or quarantine; one that cannot be moved stays in work, and keeps no other."""
-    try:
-        return _moved(runtime.store, outcomes)
-    except Exception as error:
-        # A link or a file in the way of one may not be in the way of the next.
-        if not (isinstance(error, ConfigurationError) or meets_one_file(error)):
-            raise
-        if len(outcomes) > 1:
-            return [placed for outcome in outcomes for placed in _put_away(runtime, [outcome])]
-        return [set_drop_apart(runtime, outcomes[0].drop, error)]
-
-
-def _moved(store: Store, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Move the files to archive or quarantine. What came again mends an archived copy that is not whole."""
-    placed, kept = [], {}
-    for outcome in outcomes:
-        drop, file = outcome.drop, outcome.file
-        match outcome.delivered:
-            case Delivered.QUARANTINED:
-                file = quarantine.set_apart(store, drop)
-            case Delivered.ACCEPTED:
-                file = file or drop.archive_name
-                quarantine.place_rejects(store, drop)
-                kept[file] = drop.claim
-            case Delivered.DUPLICATE | Delivered.RETRACTED if not is_whole(store, file, drop.sha256):
-                kept[file] = drop.claim
-        placed.append(replace(outcome, file=file))
-    store.keep(kept)
-    store.release([outcome.drop.claim for outcome in placed])
-    return placed
+            outcomes.append(admit(runtime, session, part, recompute))
+    return recompute.finish(session, outcomes)

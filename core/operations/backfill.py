@@ -12,8 +12,8 @@ from dropledger.core.contracts.contract import Contract, Severity
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.drop import FileDropped
 from dropledger.core.formats.extract import Drop, Extract
-from dropledger.core.ingest.admission import admit, compute_marts
-from dropledger.core.ingest.bulk import Bulk
+from dropledger.core.ingest.admission import admit
+from dropledger.core.ingest.recompute import OnceForAll
 from dropledger.core.ingest.run import collecting, raise_partial_failure, run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
@@ -21,8 +21,7 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import rules_over_rows
 from dropledger.core.sql.text import quoted
-from dropledger.core.steps import marts
-from dropledger.core.steps.history import fold, no_changes
+from dropledger.core.steps.history import fold
 from dropledger.core.steps.late_arrivals import others_since
 from dropledger.core.steps.validate import validate
 
@@ -47,28 +46,26 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], on_outcome: Calla
 def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
     """Admit a batch in the transaction at hand, each feed's history truncated once, marts computed once."""
     pipeline = runtime.pipeline
-    moment_before = marts.moment(session)
-    no_changes(session, pipeline.contracts.values())
-    bulk = Bulk()
-    archived = {feed: _truncate_history(runtime, session, feed, batch, bulk) for feed in pipeline.feed_order}
+    recompute = OnceForAll.begun(runtime, session)
+    archived = {feed: _truncate_history(runtime, session, feed, batch, recompute) for feed in pipeline.feed_order}
     outcomes = []
     for drop in batch:
         later = archived.get(drop.feed, [])
         while later and later[0][0].as_of.moment <= drop.as_of.moment:
-            _fold_archived(session, *later.pop(0), bulk)
-        outcomes.append(admit(runtime, session, drop, bulk=bulk))
+            _fold_archived(session, *later.pop(0), recompute)
+        outcomes.append(admit(runtime, session, drop, recompute))
     for later in archived.values():
         for extract, sequence in later:
-            _fold_archived(session, extract, sequence, bulk)
-    return compute_marts(runtime, session, bulk, outcomes, moment_before)
+            _fold_archived(session, extract, sequence, recompute)
+    return recompute.finish(session, outcomes)
 
 
 def _truncate_history(
-    runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], bulk: Bulk
+    runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], recompute: OnceForAll
 ) -> list[tuple[Extract, int]]:
     """Cut a feed's history off where the first late drop of the batch begins; the extracts to fold again behind it.
 
-    Feeds with row-level effective times are left alone: their drops are woven in one by one.
+    Feeds with row-level effective times are left alone: their drops are merged one by one.
     """
     contract = runtime.pipeline.contract(feed)
     until = ledger.observed_until(session, feed, runtime.pipeline)
@@ -77,7 +74,7 @@ def _truncate_history(
         for drop in batch
         if drop.feed == feed and drop.refusal is None and until is not None and drop.as_of.moment < until
     ]
-    if len(late) < 2 or contract.effective_column is not None:  # a single late drop is woven in
+    if len(late) < 2 or contract.effective_column is not None:  # a single late drop is merged
         return []
     since = min(late)
     archived = others_since(session, runtime.archive, contract, since)
@@ -85,9 +82,9 @@ def _truncate_history(
         return []
     if any(any(rules_over_rows(extract.contract, "relationship", Severity.ERROR)) for extract, _ in archived):
         return []  # which rows were accepted depends on what their parents were then
-    bulk.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
+    recompute.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
-    bulk.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM _dl_cut")
+    recompute.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM _dl_cut")
     return sorted(archived, key=lambda found: (found[0].as_of.moment, found[1]))
 
 
@@ -105,9 +102,9 @@ def _cut(session: Session, contract: Contract, since: datetime) -> None:
     session.execute(f"UPDATE {history} SET valid_to = NULL, is_current = TRUE WHERE valid_to >= :since", bound)
 
 
-def _fold_archived(session: Session, extract: Extract, sequence: int, bulk: Bulk) -> None:
+def _fold_archived(session: Session, extract: Extract, sequence: int, recompute: OnceForAll) -> None:
     feed = extract.contract.feed
     session.load(extract.path, extract.layout, "_dl_source_again", drop_id=extract.drop_id)
     validated = validate(session, extract, "_dl_source_again")
-    folded = fold(session, extract, validated, sequence, observed_until=bulk.observed_until.get(feed))
-    bulk.note(session, extract.contract, folded)
+    folded = fold(session, extract, validated, sequence, observed_until=recompute.observed_until.get(feed))
+    recompute.note(session, extract.contract, folded)

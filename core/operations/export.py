@@ -6,8 +6,9 @@ from pathlib import Path
 
 from dropledger.core.drop import iso
 from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.ingest.completion import publish_committed
 from dropledger.core.ingest.prepare import prepare
-from dropledger.core.ingest.run import publish_committed, run_pending
+from dropledger.core.ingest.run import run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.operations.replay import refuse_unless_there

@@ -13,6 +13,7 @@ from dropledger.core.errors import DataRefused
 from dropledger.core.ingest.admission import admit
 from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import prepare
+from dropledger.core.ingest.recompute import EachDrop
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
@@ -73,10 +74,10 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
             before = {mart.name: keep(session, mart) for mart in measured(runtime)}
             try:
                 with session.transaction():
-                    outcome = admit(beside, session, drop)
+                    outcome = admit(beside, session, drop, EachDrop(beside))
             except DataRefused as refusal:
                 with session.transaction():
-                    outcome = admit(beside, session, drop, refusal)
+                    outcome = admit(beside, session, drop, EachDrop(beside), refusal)
             accepted = outcome.delivered == Delivered.ACCEPTED
             return Planned(
                 outcome,

@@ -10,8 +10,9 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.errors import ConfigurationError, DataRefused
 from dropledger.core.ingest.claims import with_claimed
+from dropledger.core.ingest.completion import publish_committed
 from dropledger.core.ingest.prepare import empty_source
-from dropledger.core.ingest.run import publish_committed, run_pending
+from dropledger.core.ingest.run import run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger, retractions
 from dropledger.core.ledger.ledger import LedgerRow, Status

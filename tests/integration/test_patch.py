@@ -136,7 +136,7 @@ def test_after_a_retraction_and_a_crash_artifacts_are_written_whole(ledger: Ledg
         wrong = ledger.drop("accounts_2025-11-02.csv", accounts([(13, 2)])).drop.drop_id
         retract(ledger.runtime, wrong, "wrong", "me")
         found.clear()
-        patches.setattr("dropledger.core.ingest.run.publish", lambda *_, **__: 1 / 0)
+        patches.setattr("dropledger.core.ingest.completion.publish", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             ledger.drop("accounts_2025-11-03.csv", accounts([(16, 2)]))
         patches.undo()
