@@ -22,8 +22,11 @@ def write_ahead_log(path: Path) -> Path:
 
 
 def is_filled(path: Path) -> bool:
-    """Whether a file that is there holds anything, be it in its log alone."""
-    return path.stat().st_size > 0 or write_ahead_log(path).exists()
+    """Whether a file that is there holds anything, be it in its log alone.
+
+    One that is shorter than its headers was never made to its end: the disk was full, or a kill came in between.
+    """
+    return path.stat().st_size >= HEADERS_BYTES or write_ahead_log(path).exists()
 
 
 def state_of(path: Path) -> tuple[int, bytes] | None:
@@ -46,7 +49,7 @@ def refuse_other_files(path: Path) -> None:
         ConfigurationError: DuckDB would open a CSV as a database in memory without a word, and all that is written
             would go with the process.
     """
-    if path.is_dir() or (path.is_file() and is_filled(path) and _header(path)[8:12] != b"DUCK"):
+    if path.is_dir() or (path.is_file() and _is_other(path)):
         raise ConfigurationError(
             f"{path} is not a DuckDB file", hint="name the warehouse's own file with --warehouse, or leave it out"
         )
@@ -56,6 +59,12 @@ def is_for_newer_engines(path: Path) -> bool:
     """Whether DuckDB 1.5 cannot read a database file."""
     header = _header(path)
     return header[8:12] == b"DUCK" and int.from_bytes(header[12:], "little") > _STORAGE_NUMBER
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file holds anything that is not DuckDB's; of one with a log alone the log must not be taken for it."""
+    holds = path.stat().st_size > 0 or write_ahead_log(path).exists()
+    return holds and _header(path)[8:12] != b"DUCK"
 
 
 def _header(path: Path) -> bytes:

@@ -125,7 +125,7 @@ class DuckDBWarehouse:
         return self._remote.location if self._remote else str(self._path)
 
     def exists(self) -> bool:
-        # A file of 0 bytes is none: a process that was killed while it made one has left it, or what it held is lost.
+        # A file without content is none: a process that was killed while it made one has left it.
         return self._remote.exists() if self._remote else self._found.exists() and is_filled(self._found)
 
     def confirm(self) -> None:
@@ -269,13 +269,13 @@ class DuckDBWarehouse:
     @contextmanager
     def session(self, *, read_only: bool = False) -> Iterator[DuckDBSession]:
         with self.fetched(read_only=read_only) as path:
-            if read_only and not path.exists():
+            refuse_other_files(path)
+            if read_only and not (path.exists() and is_filled(path)):
                 raise NoLedger(
                     f"there is no warehouse at {self.location}",
                     hint="drop a file first (dropledger process FILE), "
                     "or point --root or --warehouse at an existing one",
                 )
-            refuse_other_files(path)
             if not read_only and path.is_file() and not is_filled(path):
                 path.unlink()  # else the engine refuses it as damaged
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -168,6 +168,19 @@ def test_file_processed_by_hand_stays_where_it_is_when_the_disk_is_full(tmp_path
         assert console.run("process", path, "--json").json["outcomes"][0]["outcome"] == "accepted"
 
 
+@pytest.mark.parametrize("free", [4096, 8192, 13_000, 20_000])
+def test_warehouse_that_there_was_no_room_to_make_is_made_when_there_is(tmp_path: Path, free: int):
+    console = Console(
+        tmp_path, {"XDG_CACHE_HOME": "/proc/none"}
+    )  # else it begins as a copy, which is whole or not there
+    path = console.file("customers_2026-01-01.csv", CUSTOMERS)
+    with mounted(tmp_path / "ledger", "-t", "tmpfs", "-o", f"size={DISK}", "none"):
+        with filled(console.root, free):
+            assert [console.run("process", path).code for _ in range(2)] == [4, 4]
+        assert console.run("status").code == 0
+        assert console.run("process", path, "--json").json["outcomes"][0]["outcome"] == "accepted"
+
+
 def test_watch_goes_on_when_there_is_room_on_the_disk_again(tmp_path: Path):
     console = Console(tmp_path)
     with mounted(tmp_path / "ledger", "-t", "tmpfs", "-o", f"size={DISK}", "none"), console.watch() as watching:
