@@ -9,7 +9,7 @@ from typing import Any
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ingest.recompute import Recompute
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.identity import as_known
 from dropledger.core.ledger.ledger import Delivered, Status
@@ -33,7 +33,7 @@ _NOTHING_READ = Validated(0, 0, 0, 0, 0, None, None)
 
 
 def admit(
-    runtime: Runtime,
+    runtime: AdmissionRuntime,
     session: Session,
     drop: Drop,
     recompute: Recompute,
@@ -103,7 +103,7 @@ def _row_counts(validated: Validated) -> dict[str, int]:
 
 
 def conclude(
-    runtime: Runtime,
+    runtime: AdmissionRuntime,
     drop: Drop,
     sequence: int,
     validated: Validated,
@@ -160,7 +160,7 @@ class _Admission:
     `known` is whether that has a row of it, since it was refused.
     """
 
-    runtime: Runtime
+    runtime: AdmissionRuntime
     session: Session
     drop: Drop
     recompute: Recompute

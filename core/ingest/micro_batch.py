@@ -15,7 +15,7 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ingest.admission import accepted_fields, conclude
 from dropledger.core.ingest.recompute import Recompute
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import Delivered, Status, Volume
 from dropledger.core.ledger.outcome import Outcome
@@ -58,7 +58,7 @@ class MicroBatch:
     members: tuple[Member, ...]
 
 
-def divide(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Drop | MicroBatch]:
+def divide(runtime: AdmissionRuntime, session: Session, batch: Sequence[Drop]) -> list[Drop | MicroBatch]:
     """The drops as they are to be taken: those of parents first, in micro-batches where that can be."""
     parts: list[Drop | MicroBatch] = []
     for feed in (*runtime.pipeline.feed_order, ""):
@@ -83,7 +83,9 @@ def _can_be_judged_together(pipeline: Pipeline, feed: str) -> bool:
     )
 
 
-def _divide(runtime: Runtime, session: Session, contract: Contract, drops: Sequence[Drop]) -> list[Drop | MicroBatch]:
+def _divide(
+    runtime: AdmissionRuntime, session: Session, contract: Contract, drops: Sequence[Drop]
+) -> list[Drop | MicroBatch]:
     known = ledger.statuses(session, [drop.drop_id for drop in drops])
     first = {drop.drop_id: drop for drop in reversed(drops) if drop.drop_id not in known}
     plain = _plain(runtime, session, contract, list(first.values()))
@@ -114,7 +116,7 @@ def _rows_of(contract: Contract) -> str:
     return f"_dl_together_{contract.feed}"
 
 
-def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
+def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
     """Those of the drops, by drop_id, of whose rows none is refused or a duplicate."""
     now = runtime.clock()
     small = [
@@ -151,7 +153,9 @@ def _plain(runtime: Runtime, session: Session, contract: Contract, drops: Sequen
     return found
 
 
-def admit_micro_batch(runtime: Runtime, session: Session, batch: MicroBatch, recompute: Recompute) -> list[Outcome]:
+def admit_micro_batch(
+    runtime: AdmissionRuntime, session: Session, batch: MicroBatch, recompute: Recompute
+) -> list[Outcome]:
     """Fold the drops and enter them in the ledger; the marts are left to the caller.
 
     Raises:

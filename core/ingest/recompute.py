@@ -9,7 +9,7 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.formats.extract import Drop
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
 from dropledger.core.steps import checks, marts
@@ -78,7 +78,7 @@ class EachDrop:
     Those that may wait (`Mart.waits`) are computed with the last of `drops`.
     """
 
-    def __init__(self, runtime: Runtime, drops: int = 1) -> None:
+    def __init__(self, runtime: AdmissionRuntime, drops: int = 1) -> None:
         self._runtime = runtime
         self._pipeline = runtime.pipeline
         self._due = Due() if drops > 1 else None
@@ -128,13 +128,13 @@ class OnceForAll:
     `observed_until` says how far each feed's history has been folded, where the ledger is ahead of it.
     """
 
-    runtime: Runtime
+    runtime: AdmissionRuntime
     moment_before: datetime | None
     observed_until: dict[str, datetime | None] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
 
     @classmethod
-    def begun(cls, runtime: Runtime, session: Session) -> "OnceForAll":
+    def begun(cls, runtime: AdmissionRuntime, session: Session) -> "OnceForAll":
         """A policy for a transaction in which nothing has changed yet."""
         no_changes(session, runtime.pipeline.contracts.values())
         return cls(runtime, marts.moment(session))
@@ -217,7 +217,7 @@ def _attributed_to_last(
     return list(outcomes), None
 
 
-def _stage_changes(runtime: Runtime, session: Session, drop: Drop, refreshed: Iterable[Refreshed]) -> None:
+def _stage_changes(runtime: AdmissionRuntime, session: Session, drop: Drop, refreshed: Iterable[Refreshed]) -> None:
     """Stage what the refresh of the marts changed, to be published after the commit.
 
     Of a mart that was filled the artifact is the change.

@@ -11,7 +11,7 @@ from dropledger.core.errors import Conflict, NoLedger, OutOfTime
 from dropledger.core.ingest.prepare import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
 from dropledger.core.ports import Clock
 from dropledger.core.ports.session import Session
-from dropledger.core.ports.store import Store
+from dropledger.core.ports.store import DropStore, Store
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.core.retry import retry_while_busy
@@ -29,32 +29,42 @@ def never() -> bool:
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """What the pipeline runs on; put together by dropledger.handlers.wiring.
+class AdmissionRuntime:
+    """What drops are admitted on.
 
-    `throttle` says when the marts' whole artifacts are written. `claimed` has the claimed files, by the SHA-256 of
-    their bytes, that are not in the archive yet. `failed` has the claims that met an error in this process: they are
-    tried again by the next one. `touched` has the keys of marts that the last transaction computed. `stop` is asked
-    between two drops whether time has run out, so that no other is begun. `asks_together` is whether the checks of a
-    drop are asked in one statement.
+    `claimed` has the claimed files, by the SHA-256 of their bytes, that are not in the archive yet. `touched` has the
+    keys of marts that the last transaction computed. `asks_together` is whether the checks of a drop are asked in one
+    statement.
     """
 
     pipeline: Pipeline
-    store: Store
+    store: DropStore
     warehouse: Warehouse
     clock: Clock
-    wait_seconds: float = 30.0
-    throttle: PublishThrottle = field(default_factory=PublishThrottle)
     claimed: Mapping[str, Path] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
     touched: Touched = field(default_factory=Touched)
-    stop: Callable[[], bool] = never
     asks_together: bool = True
 
     @property
     def archive(self) -> Archive:
         """Where the files of earlier drops are read again."""
         return Archive(self.store, self.pipeline, self.claimed)
+
+
+@dataclass(frozen=True)
+class Runtime(AdmissionRuntime):
+    """What the pipeline runs on, with the root; put together by dropledger.handlers.wiring.
+
+    `throttle` says when the marts' whole artifacts are written. `failed` has the claims that met an error in this
+    process: they are tried again by the next one. `stop` is asked between two drops whether time has run out, so that
+    no other is begun.
+    """
+
+    store: Store
+    wait_seconds: float = 30.0
+    throttle: PublishThrottle = field(default_factory=PublishThrottle)
+    failed: set[str] = field(default_factory=set)
+    stop: Callable[[], bool] = never
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

@@ -15,7 +15,7 @@ from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ingest.admission import admit
 from dropledger.core.ingest.recompute import OnceForAll
 from dropledger.core.ingest.run import collecting, raise_partial_failure, run_pending
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime, Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
@@ -43,7 +43,7 @@ def backfill(runtime: Runtime, dropped: Sequence[FileDropped], on_outcome: Calla
     return outcomes
 
 
-def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
+def admit_in_any_order(runtime: AdmissionRuntime, session: Session, batch: Sequence[Drop]) -> list[Outcome]:
     """Admit a batch in the transaction at hand, each feed's history truncated once, marts computed once."""
     pipeline = runtime.pipeline
     recompute = OnceForAll.begun(runtime, session)
@@ -61,7 +61,7 @@ def admit_in_any_order(runtime: Runtime, session: Session, batch: Sequence[Drop]
 
 
 def _truncate_history(
-    runtime: Runtime, session: Session, feed: str, batch: Sequence[Drop], recompute: OnceForAll
+    runtime: AdmissionRuntime, session: Session, feed: str, batch: Sequence[Drop], recompute: OnceForAll
 ) -> list[tuple[Extract, int]]:
     """Cut a feed's history off where the first late drop of the batch begins; the extracts to fold again behind it.
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from dropledger.core.contracts.pipeline_spec import Mart
 from dropledger.core.drop import Claim, FileDropped
@@ -14,15 +14,15 @@ from dropledger.core.ingest.admission import admit
 from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import prepare
 from dropledger.core.ingest.recompute import EachDrop
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime, Runtime
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
-from dropledger.core.ports.store import Store
+from dropledger.core.ports.store import ReadStore
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import quoted
 from dropledger.core.steps.intake import identify
-from dropledger.core.steps.marts import Touched, changes_select
+from dropledger.core.steps.marts import changes_select
 from dropledger.core.steps.soundness import refuse_foreign_warehouse, refuse_lost_warehouse
 from dropledger.core.views.drops import Records, list_rejects
 
@@ -39,7 +39,7 @@ class Planned:
 class _CopyStore:
     """The root's archive for reading, and a folder elsewhere for what a drop would stage."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: ReadStore, folder: Path) -> None:
         self._store = store
         self._folder = folder
 
@@ -91,7 +91,7 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
 
 
 @contextmanager
-def copied(runtime: Runtime) -> Iterator[tuple[Runtime, Session]]:
+def copied(runtime: Runtime) -> Iterator[tuple[AdmissionRuntime, Session]]:
     """The runtime on a copy of its warehouse, whose root is only read, and a session there; it goes with the block.
 
     Raises:
@@ -104,15 +104,15 @@ def copied(runtime: Runtime) -> Iterator[tuple[Runtime, Session]]:
             with copy.session() as session:
                 prepare(session, runtime.pipeline)
                 refuse_foreign_warehouse(runtime.store, runtime.warehouse, session)
-                yield aside_of(runtime, copy, folder), session
+                yield runtime_on_copy(runtime, copy, folder), session
         finally:
             copy.remove()
 
 
-def aside_of(runtime: Runtime, warehouse: Warehouse, folder: Path) -> Runtime:
-    """The runtime on another warehouse: the root is only read, and `folder` gets what drops would stage."""
-    store = cast("Store", _CopyStore(runtime.store, folder))
-    return replace(runtime, warehouse=warehouse, store=store, touched=Touched())
+def runtime_on_copy(runtime: Runtime, warehouse: Warehouse, folder: Path) -> AdmissionRuntime:
+    """What drops are admitted on in another warehouse: the root is read, and `folder` gets what they would stage."""
+    store = _CopyStore(runtime.store, folder)
+    return AdmissionRuntime(runtime.pipeline, store, warehouse, runtime.clock, runtime.claimed)
 
 
 def measured(runtime: Runtime) -> list[Mart]:

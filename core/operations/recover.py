@@ -12,7 +12,7 @@ from dropledger.core.ingest.prepare import prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.operations.backfill import admit_in_any_order
-from dropledger.core.operations.plan import aside_of
+from dropledger.core.operations.plan import runtime_on_copy
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.steps.intake import identify
 
@@ -28,7 +28,7 @@ def recover(runtime: Runtime, rebuilt: Warehouse, progress: Callable[[int, int],
         DataRefused: a drop can no longer be read under its contract, or a check fails.
     """
     with runtime.store.temporary() as folder:
-        beside = aside_of(runtime, rebuilt, folder)
+        beside = runtime_on_copy(runtime, rebuilt, folder)
         drops = _drops(runtime)
         done = 0
         progress(done, len(drops))

@@ -13,7 +13,7 @@ from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.completion import publish_committed
 from dropledger.core.ingest.prepare import empty_source
 from dropledger.core.ingest.run import run_pending
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ingest.runtime import AdmissionRuntime, Runtime
 from dropledger.core.ledger import ledger, retractions
 from dropledger.core.ledger.ledger import LedgerRow, Status
 from dropledger.core.operations.plan import copied, effect, keep, measured
@@ -137,13 +137,13 @@ def _restorable(session: Session, drop_id: str) -> LedgerRow:
     return row
 
 
-def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=shares)
     if complete and shares:
-        _concern_hidden_keys(runtime, session, row)
-    counts = _weave_concerned(runtime, session, contract, but=row.drop_id)
+        _find_hidden_keys(runtime, session, row)
+    counts = _merge_affected(runtime, session, contract, but=row.drop_id)
     retractions.record_retraction(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
     retracted = _conclude(runtime, session, row, counts, moment_before)
     if session.query(f"SELECT 1 FROM src_{row.feed} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
@@ -151,12 +151,12 @@ def _take_back(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -
     return retracted
 
 
-def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+def _take_in_again(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     # It has no version yet by which to tell what matters.
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=True)
     retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
-    counts = _weave_concerned(runtime, session, contract)
+    counts = _merge_affected(runtime, session, contract)
     restored = _conclude(runtime, session, row, counts, moment_before)
     observed = ledger.in_history(session, row.feed, datetime.min)  # none, if no drop of the feed has a row
     if observed and observed[-1].drop_id == row.drop_id:
@@ -164,7 +164,9 @@ def _take_in_again(runtime: Runtime, session: Session, row: LedgerRow, said: Sai
     return restored
 
 
-def _read_once_more(runtime: Runtime, session: Session, row: LedgerRow) -> tuple[Contract, datetime | None, bool]:
+def _read_once_more(
+    runtime: AdmissionRuntime, session: Session, row: LedgerRow
+) -> tuple[Contract, datetime | None, bool]:
     """Type the drop's rows into scratch `_dl_parsed_again`.
 
     Its contract of now, the mart's moment, and whether the drop speaks of the keys that it lacks.
@@ -193,7 +195,7 @@ def _find_affected_keys(
 
 
 def _conclude(
-    runtime: Runtime, session: Session, row: LedgerRow, counts: tuple[int, int], moment_before: datetime | None
+    runtime: AdmissionRuntime, session: Session, row: LedgerRow, counts: tuple[int, int], moment_before: datetime | None
 ) -> Retracted:
     """Compute the marts, and hold everything against the checks."""
     # Should the process die before it has published, the next start does it.
@@ -205,7 +207,7 @@ def _conclude(
     return Retracted(row, *counts, marts.recomputed(found.refreshed))
 
 
-def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> None:
+def _find_hidden_keys(runtime: AdmissionRuntime, session: Session, row: LedgerRow) -> None:
     """Add the keys that the drop lacked and another drop of the same moment had.
 
     The later of the two stood, so such a key may have no version left that tells of it.
@@ -224,15 +226,17 @@ def _concern_hidden_keys(runtime: Runtime, session: Session, row: LedgerRow) -> 
             )
 
 
-def _first_concerned(session: Session) -> datetime | None:
+def _first_affected(session: Session) -> datetime | None:
     row = session.query("SELECT min(changed_from) AS first_change FROM _dl_affected_key")[0]
     first: datetime | None = row["first_change"]
     return first
 
 
-def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, but: str = "") -> tuple[int, int]:
+def _merge_affected(
+    runtime: AdmissionRuntime, session: Session, contract: Contract, *, but: str = ""
+) -> tuple[int, int]:
     """Rebuild the timelines of the keys in `_dl_affected_key` from the archive; the drop `but` is left out."""
-    since = _first_concerned(session)
+    since = _first_affected(session)
     if since is None:
         return 0, 0
     fragments = feed_fragments(contract)
@@ -252,7 +256,7 @@ def _weave_concerned(runtime: Runtime, session: Session, contract: Contract, *, 
     return merge_late_arrivals(session, contract)
 
 
-def _show_newest_rows(runtime: Runtime, session: Session, contract: Contract) -> None:
+def _show_newest_rows(runtime: AdmissionRuntime, session: Session, contract: Contract) -> None:
     """Let the source layer show the rows of the newest drop that is in history."""
     left = ledger.in_history(session, contract.feed, datetime.min)
     if left:

@@ -9,7 +9,39 @@ from dropledger.core.drop import Claim, FileDropped
 from dropledger.core.errors import DropledgerError
 
 
-class Store(Protocol):
+class ReadStore(Protocol):
+    """Files of a root, to be read."""
+
+    def exists(self, name: str) -> bool:
+        """Whether `name` is there under the root."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """`name` under the root, for reading."""
+        ...
+
+    def local_copy(self, name: str) -> Path:
+        """A local path with the bytes of `name`, for the engine to read."""
+        ...
+
+
+class DropStore(ReadStore, Protocol):
+    """What a drop needs of a root while it is admitted: nothing but its own files is written."""
+
+    def staged(self, claim_id: str, name: str) -> Path:
+        """A local place for a file that belongs to a claim, in a folder that is there; it lasts until `release`."""
+        ...
+
+    def place(self, claim: Claim, name: str) -> None:
+        """Let claimed bytes be read at a name under the root before `keep` moves them there, if that can be.
+
+        What bears the name already stays as it is. `names` does not tell of what was placed until it is kept. After a
+        crash the claims of `unfinished` say whether they were placed.
+        """
+        ...
+
+
+class Store(DropStore, Protocol):
     """The root: a folder, or a bucket and prefix, with the layout of docs/operating.md."""
 
     @property
@@ -76,10 +108,6 @@ class Store(Protocol):
         """The claims that lie in work, at least those that may be committed."""
         ...
 
-    def staged(self, claim_id: str, name: str) -> Path:
-        """A local place for a file that belongs to a claim, in a folder that is there; it lasts until `release`."""
-        ...
-
     def secure(self, claims: Sequence[Claim]) -> None:
         """Make what is staged for claims survive a crash."""
         ...
@@ -96,14 +124,6 @@ class Store(Protocol):
 
     def keep(self, claims: Mapping[str, Claim]) -> None:
         """Move claimed bytes to names under the root; a repeated call changes nothing."""
-        ...
-
-    def place(self, claim: Claim, name: str) -> None:
-        """Let claimed bytes be read at a name under the root before `keep` moves them there, if that can be.
-
-        What bears the name already stays as it is. `names` does not tell of what was placed until it is kept. After a
-        crash the claims of `unfinished` say whether they were placed.
-        """
         ...
 
     def take_back(self, claims: Sequence[Claim]) -> None:
@@ -130,18 +150,6 @@ class Store(Protocol):
         """What would keep the root from working, each with what to try; for `doctor`."""
         ...
 
-    def exists(self, name: str) -> bool:
-        """Whether `name` is there under the root."""
-        ...
-
     def names(self, beginning: str) -> Iterator[str]:
         """The names under the root of the files that lie in the folder `beginning` and below, in any order."""
-        ...
-
-    def open(self, name: str) -> BinaryIO:
-        """`name` under the root, for reading."""
-        ...
-
-    def local_copy(self, name: str) -> Path:
-        """A local path with the bytes of `name`, for the engine to read."""
         ...

@@ -1,4 +1,4 @@
--- Versions opened: woven and not there before. Versions closed: there before, and now gone or ending earlier.
+-- Versions opened: merged and not there before. Versions closed: there before, and now gone or ending earlier.
 SELECT
     (
         SELECT count(*)

@@ -1,4 +1,4 @@
--- How many of the woven versions each drop of a micro-batch opened, and how many it closed. All of its drops are later
+-- How many of the merged versions each drop of a micro-batch opened, and how many it closed. All of its drops are later
 -- than what was there before, so that a version which ends at the as_of of one was closed by it.
 SELECT
     m.drop_id,

@@ -1,4 +1,4 @@
--- The versions that the woven ones may replace.
+-- The versions that the merged ones may replace.
 SELECT
     ${h_columns},
     h.valid_from,

@@ -12,7 +12,7 @@ from dropledger.core.formats.extract import Extract
 from dropledger.core.ledger.fault import meets_one_file
 from dropledger.core.ledger.ledger import LedgerRow
 from dropledger.core.ports.session import Session
-from dropledger.core.ports.store import Store
+from dropledger.core.ports.store import ReadStore
 from dropledger.core.steps.intake import read_again
 
 
@@ -23,7 +23,7 @@ class Archive:
     `claimed` has the claimed files, by the SHA-256 of their bytes, that are not in the archive yet.
     """
 
-    store: Store
+    store: ReadStore
     pipeline: Pipeline
     claimed: Mapping[str, Path]
 

@@ -1,7 +1,7 @@
 """History: a drop's observations folded into SCD2 versions.
 
 A drop whose observations are all later than any before takes one step: a join with the open versions. Any
-other drop is woven in: the timelines of the affected keys are rebuilt from where they change on. Both give
+other drop is merged: the timelines of the affected keys are rebuilt from where they change on. Both give
 the history that docs/concepts.md defines.
 """
 

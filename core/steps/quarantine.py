@@ -12,12 +12,12 @@ from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Drop
 from dropledger.core.ledger.files import BESIDE, artifacts_of, drop_told, quarantine_names
 from dropledger.core.ports.session import Session
-from dropledger.core.ports.store import Store
+from dropledger.core.ports.store import DropStore, Store
 from dropledger.core.sql.text import escape_formula, literal
 from dropledger.core.steps.publish import REASON, REJECTS, REPORT
 
 
-def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -> None:
+def stage_reason(store: DropStore, drop: Drop, refusal: DataRefused, at: datetime) -> None:
     """Stage the reason, before the outcome is recorded."""
     reason: dict[str, Any] = {
         "drop_id": drop.drop_id,
@@ -36,7 +36,7 @@ def stage_reason(store: Store, drop: Drop, refusal: DataRefused, at: datetime) -
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
 
 
-def stage_rejects(session: Session, store: Store, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
+def stage_rejects(session: Session, store: DropStore, drop: Drop, sequence: int, pipeline: Pipeline) -> None:
     """Stage the refused rows of the delivery, in order of line."""
     raw = escape_formula("raw") if pipeline.file.makes_texts_harmless else "raw"
     session.export(
