@@ -13,11 +13,11 @@ from dropledger.core.ledger import descriptions, migrations
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.cells import typed_cell
-from dropledger.core.sql.text import FREE_TEXT, MOST_CLUSTERED, engine_type, listed, literal, quoted
+from dropledger.core.sql.text import MOST_CLUSTERED, engine_type, listed, literal, quoted
 from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
 from dropledger.core.steps.history import all_changed, fold, free_texts, history_table, no_changes
 from dropledger.core.steps.intake import initial_extract
-from dropledger.core.steps.marts import TEXT_TYPES, refresh
+from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.questions import ask
 from dropledger.core.steps.validate import refuse_beyond_limit, validate
 
@@ -281,17 +281,7 @@ def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
         f"""CREATE OR REPLACE TABLE {name} {clustered} AS
         SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
     )
-    if not session.knows_free_text:
-        return
-    of_feeds = set().union(*map(free_texts, pipeline.contracts.values()))
-    columns = session.columns(mart.name)
-    hardly_repeat = {column for column, kind in columns.items() if column in of_feeds and kind in TEXT_TYPES}
-    if hardly_repeat:
-        typed = ", ".join(
-            f"{quoted(column)} {kind}{f' {FREE_TEXT}' if column in hardly_repeat else ''}"
-            for column, kind in columns.items()
-        )
-        session.execute(f"CREATE OR REPLACE TABLE {name} ({typed}) {clustered}")
+    session.keep_free_texts(mart.name, set().union(*map(free_texts, pipeline.contracts.values())))
 
 
 def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:

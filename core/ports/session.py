@@ -1,6 +1,6 @@
 """An open warehouse, and how a file is read into it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +66,11 @@ class Session(Protocol):
         """Remember something of the tables, where it can be told whether others have written to them since."""
         ...
 
-    @property
-    def knows_free_text(self) -> bool:
-        """Whether a table can be told which of its columns have texts that hardly repeat, by `FREE_TEXT`."""
+    def keep_free_texts(self, table: str, columns: Collection[str]) -> None:
+        """Keep texts of these columns, which hardly repeat, as suits such texts, in a table that has no rows yet.
+
+        Columns that it has not, or that have no texts, are passed over. An engine without such a way does nothing.
+        """
         ...
 
     @property

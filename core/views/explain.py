@@ -16,8 +16,7 @@ from dropledger.core.views.drops import Records
 from dropledger.core.views.keys import Key, count_keys, hint_of_nearest, read_key
 from dropledger.core.views.timeline import read_timeline
 
-_WITH = re.compile(r"WITH\s", re.IGNORECASE)
-_COMMENTS = re.compile(r"\A(\s*--[^\n]*\n)*\s*")
+_WITH = re.compile(r"(?:\s|--[^\n]*\n)*WITH\s", re.IGNORECASE)
 
 
 def explain(
@@ -127,9 +126,8 @@ def _rows(session: Session, explanation: Explanation, bound: Mapping[str, Any]) 
     rows: dict[str, Records] = {}
     before: dict[str, str] = {}
     for section in (*explanation.sections, *explanation.parts, explanation.figure):
-        select = _COMMENTS.sub("", section.sql)
-        rows[section.name] = session.query(_with(_named(select, before), before, select), bound)
-        before[section.name] = select
+        rows[section.name] = session.query(_with(_named(section.sql, before), before, section.sql), bound)
+        before[section.name] = section.sql
     return rows
 
 

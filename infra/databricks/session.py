@@ -8,7 +8,7 @@ written into each statement that reads them.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
@@ -111,9 +111,8 @@ class DatabricksSession:
     def learn(self, fact: str) -> None:
         self._memory.facts.add(fact)
 
-    @property
-    def knows_free_text(self) -> bool:
-        return False
+    def keep_free_texts(self, table: str, columns: Collection[str]) -> None:
+        """Nothing: Delta picks a way for each file."""
 
     @property
     def keeps_order(self) -> bool:

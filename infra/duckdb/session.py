@@ -1,7 +1,7 @@
 """A session in the embedded warehouse: DuckDB does the row work on the file that is attached to it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
 _MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
+_FOR_FREE_TEXT = "USING COMPRESSION zstd"
 _MAKES = re.compile(
     r"""\s*(?:(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?|DROP)\ (?:TABLE|VIEW)(?:\ IF(?:\ NOT)?\ EXISTS)?
         \ ("(?:[^"]|"")*"|\w+)
@@ -59,7 +60,7 @@ def _with_markers(sql: str) -> tuple[str, frozenset[str]]:
         return f"${match[1]}"
 
     # Half the time to write and half the size of what the engine would choose, and read as fast.
-    text = _MARKER.sub(marker, sql).replace(FREE_TEXT, "USING COMPRESSION zstd")
+    text = _MARKER.sub(marker, sql).replace(FREE_TEXT, _FOR_FREE_TEXT)
     return text, frozenset(names)
 
 
@@ -106,9 +107,14 @@ class DuckDBSession:
     def reads_in_place(self) -> bool:
         return True
 
-    @property
-    def knows_free_text(self) -> bool:
-        return True
+    def keep_free_texts(self, table: str, columns: Collection[str]) -> None:
+        types = self.columns(table)
+        if any(name in columns and kind == "VARCHAR" for name, kind in types.items()):
+            typed = ", ".join(
+                f"{quoted(name)} {kind}{f' {_FOR_FREE_TEXT}' if name in columns and kind == 'VARCHAR' else ''}"
+                for name, kind in types.items()
+            )
+            self._engine(f"CREATE OR REPLACE TABLE {quoted(table)} ({typed})")
 
     @property
     def keeps_order(self) -> bool:

@@ -252,7 +252,10 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         find_drop(session, newest)
         list_rejects(session, drop_id, 5)
         find_timeline(session, runtime.pipeline, "account", "11")
-        explain(session, runtime.pipeline, None, "11")
+        assert [explain(session, runtime.pipeline, None, key)["figure"] is None for key in ("11", "16")] == [
+            False,
+            True,
+        ]
         with pytest.raises(ConfigurationError, match="there is no account 7"):
             explain(session, runtime.pipeline, None, "7")
         show(session, runtime.store, runtime.pipeline, drop_id)
