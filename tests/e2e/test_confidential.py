@@ -93,7 +93,7 @@ def with_altered_claim(console: Console) -> None:
     (claim / "claim.json").write_text(json.dumps(fields))
 
 
-HARMS = {"damaged": (with_damaged_warehouse, 2), "history": (with_altered_history, 1)}
+HARMS = {"damaged": (with_damaged_warehouse, 2), "history": (with_altered_history, 2)}
 
 
 def with_file_that_meets_a_bug(console: Console) -> str:
@@ -238,7 +238,7 @@ def test_message_of_a_bug_is_shown_on_a_terminal(filled: Console):
     os.close(ours)
     assert process.wait(30) == 1
     assert f"Unknown TimeZone '{PERSON} {NUMBER}'".encode() in told
-    assert re.search(rb"duckdb_session.py.*, line \d+, in _engine", told)
+    assert re.search(rb"duckdb/session.py.*, line \d+, in _engine", told)
     assert HUSH not in told
 
 
