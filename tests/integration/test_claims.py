@@ -113,6 +113,7 @@ def test_copy_on_another_file_system_is_durable_before_the_original_goes(
     assert done[done.index("named") :][:3] == ["named", "synced", "removed"]
 
 
+@pytest.mark.slow
 def test_program_that_opens_its_file_again_while_it_is_looked_at_does_not_end_us(tmp_path: Path):
     """The kernel tells whoever looks by a signal, and that signal ends a process unless it is another one."""
     path = tmp_path / "accounts.csv"

@@ -16,6 +16,8 @@ from dropledger.infra.databricks.errors import classify_error
 pytest.importorskip("databricks.sql", reason="databricks-sql-connector is missing: make .venv/dev")
 from databricks.sql import exc
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def warehouse(*answers: int) -> Iterator[Access]:

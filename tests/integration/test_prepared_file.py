@@ -14,6 +14,8 @@ from dropledger.core import __version__
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.handlers.wiring import wire
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = sorted((PROJECT / "samples" / "day1").iterdir())
 
 

@@ -26,6 +26,8 @@ from dropledger.infra.local.inbox import dropped_file
 from dropledger.infra.object_store.bucket import Gone
 from dropledger.infra.object_store.store import ObjectStore
 
+pytestmark = pytest.mark.slow
+
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 
 

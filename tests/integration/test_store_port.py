@@ -15,6 +15,8 @@ from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.local.store import LocalStore
 from dropledger.infra.object_store.store import ObjectStore
 
+pytestmark = pytest.mark.slow
+
 TEXT = "CustomerID,Name,HasLoan\n1,Ann,Yes\n"
 ODD = "café +1 %41 & =?#.csv"
 

@@ -14,6 +14,8 @@ from dropledger.core.errors import Busy
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 from dropledger.infra.local.store import LocalStore
 
+pytestmark = pytest.mark.slow
+
 WAIT = 20.0
 processes = multiprocessing.get_context("spawn")
 
