@@ -255,7 +255,7 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_can_be_tried_again(cloud: 
 def template_of(cloud: Cloud) -> str:
     """What was deployed, as text."""
     formation = cloud.client("cloudformation")
-    text: str = formation.get_template(StackName="dropledger", TemplateStage="CopySource")["TemplateBody"]
+    text: str = formation.get_template(StackName="dropledger", TemplateStage="Original")["TemplateBody"]
     return text
 
 
