@@ -7,11 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Explanation, Mart, Pipeline, Section, names
 from dropledger.core.errors import ConfigurationError, Different
 from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import listed, quoted
+from dropledger.core.sql.text import quoted
 from dropledger.core.views.drops import Records
 from dropledger.core.views.keys import Key, count_keys, hint_of_nearest, read_key
 from dropledger.core.views.timeline import read_timeline
@@ -45,19 +44,19 @@ def explain(
         f"SELECT * FROM {quoted(mart.name)} AS m WHERE {asked.found_in('m', mart.file.key)}", asked.bound
     )
     published = found[0] if found and as_of is None else None
-    if not _is_true_at(session, asked, moment):
+    versions = read_timeline(session, asked)
+    if not _is_true_at(versions, moment):
         if published:
             raise Different(
                 f"the mart has a figure for {explanation.of} {key}, and no version of it is true",
                 hint="dropledger verify shows all differences; then dropledger replay",
             )
-        raise _nothing_true(session, mart, asked, key, moment)
+        raise _nothing_true(session, mart, asked, key, moment, known=bool(versions))
     bound = {**dict(zip(mart.file.key, asked.parts, strict=True)), "moment": moment}
     rows = _rows(session, explanation, bound)
     figure = _figure(explanation, rows)
-    key_columns = found[0] if found else dict(zip(mart.file.key, _typed(session, asked), strict=True))
     return {
-        **{name: key_columns[name] for name in mart.file.key},
+        **{name: versions[0][of] for name, of in zip(mart.file.key, asked.contract.key, strict=True)},
         "moment": moment,
         "verdict": rows["figure"][0]["no_figure"] or "computed",
         **{section.name: _shown(section, rows) for section in explanation.sections},
@@ -100,25 +99,11 @@ def explanation_of(pipeline: Pipeline, mart_name: str | None) -> tuple[Mart, Exp
     )
 
 
-def _is_true_at(session: Session, asked: Key, moment: datetime | None) -> bool:
-    return bool(
-        session.query(
-            f"""SELECT 1 AS found
-            FROM {feed_fragments(asked.contract)["history"]} AS h
-            WHERE {asked.condition}
-                AND h.valid_from <= :moment
-                AND (h.valid_to IS NULL OR h.valid_to > :moment)
-            LIMIT 1""",
-            {**asked.bound, "moment": moment},
-        )
+def _is_true_at(versions: Records, moment: datetime | None) -> bool:
+    return moment is not None and any(
+        version["valid_from"] <= moment and (version["valid_to"] is None or version["valid_to"] > moment)
+        for version in versions
     )
-
-
-def _typed(session: Session, asked: Key) -> list[Any]:
-    """The parts of a key that is there, as values of their columns."""
-    history = feed_fragments(asked.contract)["history"]
-    versions = f"SELECT {listed(asked.contract.key, 'h')} FROM {history} AS h WHERE {asked.condition} LIMIT 1"
-    return list(session.query(versions, asked.bound)[0].values())
 
 
 def _rows(session: Session, explanation: Explanation, bound: Mapping[str, Any]) -> dict[str, Records]:
@@ -131,12 +116,14 @@ def _rows(session: Session, explanation: Explanation, bound: Mapping[str, Any]) 
     return rows
 
 
-def _named(select: str, before: Mapping[str, str]) -> set[str]:
-    """Which of the selects before one it names, and those that these name."""
-    found = {name for name in before if names(select, name)}
-    for name in [*found]:
-        earlier = dict(list(before.items())[: list(before).index(name)])
-        found |= _named(before[name], earlier)
+def _named(select: str, before: dict[str, str]) -> set[str]:
+    """Which of the selects before one it names, and those that these name, each of which stands before them."""
+    found: set[str] = set()
+    texts = select
+    for name in reversed(before):
+        if names(texts, name):
+            found.add(name)
+            texts += f"\n{before[name]}"
     return found
 
 
@@ -171,10 +158,12 @@ def _agrees(figure: Mapping[str, Any] | None, published: Mapping[str, Any] | Non
     return all(figure[name] == published[name] for name in published if name in figure)
 
 
-def _nothing_true(session: Session, mart: Mart, asked: Key, key: str, moment: datetime | None) -> ConfigurationError:
+def _nothing_true(
+    session: Session, mart: Mart, asked: Key, key: str, moment: datetime | None, *, known: bool
+) -> ConfigurationError:
     """What to say of a key that is not known, or not at the moment."""
     feed, many = asked.contract.feed, _plural(asked.contract.feed)
-    if read_timeline(session, asked):
+    if known:
         return ConfigurationError(
             f"no version of {feed} {key} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
             hint=f"dropledger history {feed} {'-- ' if key.startswith('-') else ''}{key} shows when it was",
