@@ -80,7 +80,6 @@ class EachDrop:
 
     def __init__(self, runtime: AdmissionRuntime, drops: int = 1) -> None:
         self._runtime = runtime
-        self._pipeline = runtime.pipeline
         self._due = Due() if drops > 1 else None
         self._left = drops
 
@@ -92,18 +91,20 @@ class EachDrop:
         return False
 
     def before_fold(self, session: Session, feed: str, until: datetime | None) -> datetime | None:
-        no_changes(session, (contract for contract in self._pipeline.contracts.values() if contract.feed != feed))
+        no_changes(
+            session, (contract for contract in self._runtime.pipeline.contracts.values() if contract.feed != feed)
+        )
         return until
 
     def after_fold(
         self, session: Session, contract: Contract, folded: Folded, moment_before: datetime | None
     ) -> Computed:
         opened = folded.versions_opened
-        refreshed = marts.refresh(session, self._pipeline, moment_before, self._due, opened=opened)
+        refreshed = marts.refresh(session, self._runtime.pipeline, moment_before, self._due, opened=opened)
         if self._due is not None and not self._left:
-            refreshed += self._due.refresh(session, self._pipeline)
+            refreshed += self._due.refresh(session, self._runtime.pipeline)
         self._runtime.touched.note(session, refreshed, more_to_come=self._left > 0)
-        return Computed(refreshed, [checks.history_check(session, contract, opened)], self._pipeline)
+        return Computed(refreshed, [checks.history_check(session, contract, opened)], self._runtime.pipeline)
 
     def settle(
         self, session: Session, drop: Drop, results: Sequence[CheckResult], computed: Iterable[Refreshed]
@@ -114,7 +115,7 @@ class EachDrop:
     def finish(self, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
         if self._due is None or not self._due.pending:  # the last drop was accepted, and computed them
             return list(outcomes)
-        refreshed = self._due.refresh(session, self._pipeline)
+        refreshed = self._due.refresh(session, self._runtime.pipeline)
         self._runtime.touched.note(session, refreshed, more_to_come=False)
         found = examine(session, [], refreshed)
         checks.refuse_failed(found.results)

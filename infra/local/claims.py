@@ -149,11 +149,10 @@ class LocalClaims:
                 continue
             for claim in left:
                 try:
-                    if claim.path in placed:
-                        found.append(_as_it_is(replace(claim, placed=True)))
-                        continue
-                    make_private(claim.path)
-                    found.append(_as_it_is(claim))
+                    is_placed = claim.path in placed
+                    if not is_placed:
+                        make_private(claim.path)
+                    found.append(_as_it_is(replace(claim, placed=is_placed)))
                 except Exception as error:  # noqa: BLE001 - as above
                     self._failures.add(claim.dropped.uri, error)
         return found
