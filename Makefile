@@ -14,11 +14,12 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 PYTHON_ALONE := not databricks and not cloud and not container and not browser
 
 # What each lock file is made of: extras and groups of pyproject.toml, the group of its name unless another is given.
-LOCKS := runtime aws databricks dev cloud spark bench-dbt bench-dlt bench-sqlmesh
+LOCKS := runtime console aws databricks dev cloud spark bench-dbt bench-dlt bench-sqlmesh
 FROM_runtime := --group build pyproject.toml
+FROM_console := --extra console pyproject.toml
 FROM_aws := --extra aws pyproject.toml
 FROM_databricks := --extra databricks $(FROM_aws)
-FROM_dev := --group dev $(FROM_databricks)
+FROM_dev := --group dev --extra console $(FROM_databricks)
 FROM_bench-sqlmesh := --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt
 
 .PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean
@@ -35,12 +36,12 @@ $(VENV)/runtime: pyproject.toml requirements/runtime.txt
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/dev $(VENV)/aws: $(VENV)/%: $(VENV)/runtime requirements/%.txt
+$(VENV)/dev $(VENV)/aws $(VENV)/console: $(VENV)/%: $(VENV)/runtime requirements/%.txt
 	@echo "Installing requirements/$*.txt"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/$*.txt
 	@touch $@
 
-demo: $(VENV)/runtime ## Run the sample drops through a fresh root and show the result
+demo: $(VENV)/runtime $(VENV)/console ## Run the sample drops through a fresh root and show the result
 	@$(BIN)/dropledger demo
 
 test-fast: $(VENV)/dev ## Run the quick tests, in a minute: for the loop of one who writes

@@ -14,8 +14,13 @@ from dropledger.core.retry import OnWait, silently
 
 
 def as_json(document: Mapping[str, Any]) -> None:
-    """Print the one JSON object of a command; money as text, so that no reader makes a float of it."""
-    sys.stdout.write(json.dumps(document, default=_plain, indent=2, ensure_ascii=False) + "\n")
+    """Print the one JSON object of a command."""
+    sys.stdout.write(json_text(document))
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """A JSON object; money as text, so that no reader makes a float of it."""
+    return json.dumps(document, default=_plain, indent=2, ensure_ascii=False) + "\n"
 
 
 def _plain(value: object) -> str:

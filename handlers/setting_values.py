@@ -52,6 +52,18 @@ def number(value: object) -> float:
         raise ValueError("Input should be a valid number, unable to parse string as a number") from error
 
 
+_SIZE = re.compile(r"(\d+) ?([KMGT]?)(i?)B")
+
+
+def number_of_bytes(value: object) -> int:
+    """A size such as 500MB, of 1000 to a step, or 500MiB, of 1024."""
+    found = _SIZE.fullmatch(any_text(value))
+    if found is None:
+        raise ValueError("Input should be a size such as 500MB")
+    step = 1024 if found[3] else 1000
+    return int(found[1]) * int(step ** " KMGT".index(found[2] or " "))
+
+
 _YES = ("1", "on", "t", "true", "y", "yes")
 _NO = ("0", "off", "f", "false", "n", "no")
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from dropledger.core.contracts.pipeline_spec import BUILT_IN
 from dropledger.core.errors import ConfigurationError
-from dropledger.handlers.setting_values import any_text, from_environment, number, some_text, text_like
+from dropledger.handlers.setting_values import any_text, from_environment, number, number_of_bytes, some_text, text_like
 
 TOML = "dropledger.toml"
 _PIPELINE_FILE = "pipeline.yaml"
@@ -47,6 +47,7 @@ class Settings:
     wait_seconds: float = 30.0
     memory_limit: str = ""
     outputs: Literal["always", "on_demand"] | float = "always"
+    upload_limit: int = 1 << 30
     cache: Path = field(default_factory=_cache_of_the_user)
 
 
@@ -83,6 +84,7 @@ _VALUES: Mapping[str, Callable[[object], object]] = {
     "wait_seconds": _wait_seconds,
     "memory_limit": text_like(r"^(\d+ ?[KMGT]i?B)?$"),
     "outputs": _outputs,
+    "upload_limit": number_of_bytes,
     "cache": lambda value: Path(any_text(value)),
 }
 """What makes of a value, as it was given, that of a setting; a ValueError says why it cannot."""

@@ -11,6 +11,7 @@ VARIABLES = {
     "DROPLEDGER_MEMORY_LIMIT": "what DuckDB may keep in memory, such as 500MB",
     "DROPLEDGER_CACHE": "where files of a root in S3 are at hand",
     "DROPLEDGER_OUTPUTS": "when whole artifacts are written: always, on_demand, or a number of seconds",
+    "DROPLEDGER_UPLOAD_LIMIT": "how large a file may be that the console plans, such as 500MB",
     "DROPLEDGER_LOG": "how to log: console, json or auto",
     "AWS_*": "as boto3 reads them, where the root is in S3",
     "DATABRICKS_*": "the connection, where the warehouse is in Databricks",

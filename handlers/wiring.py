@@ -123,6 +123,7 @@ def wire_existing(
     root: str | None = None,
     warehouse: str | None = None,
     pipeline: str | None = None,
+    settings: Settings | None = None,
     on_wait: OnWait = silently,
 ) -> Runtime:
     """What `wire` gives, for a root that must be there; nothing is made.
@@ -130,7 +131,7 @@ def wire_existing(
     Raises:
         ConfigurationError: the settings or the pipeline cannot work, or there is no root.
     """
-    runtime = wire(root=root, warehouse=warehouse, pipeline=pipeline, on_wait=on_wait)
+    runtime = wire(root=root, warehouse=warehouse, pipeline=pipeline, settings=settings, on_wait=on_wait)
     runtime.store.refuse_unless_there()
     return runtime
 

@@ -208,10 +208,18 @@ class Session(Protocol):
 
 @runtime_checkable
 class Confinable(Protocol):
-    """A session whose engine could reach for files of this machine, and can be kept from it."""
+    """A session whose engine is part of this process: it could reach for files of this machine, and run without end."""
 
     def confine(self) -> None:
         """Let no statement read or write any file but the warehouse's own, and those that its views read, for as long
         as the session lasts.
+        """
+        ...
+
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """End the statement that still runs this long after the block began.
+
+        Raises:
+            Unavailable: one was ended.
         """
         ...

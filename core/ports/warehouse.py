@@ -19,6 +19,10 @@ class Warehouse(Protocol):
         """Whether there is anything to open for reading."""
         ...
 
+    def stamp(self) -> str | None:
+        """A text that changes whenever somebody has written, found without opening it; None where that is not told."""
+        ...
+
     def session(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
         """Open the warehouse for as long as the block lasts.
 

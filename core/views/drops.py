@@ -1,14 +1,21 @@
 """The drops of the ledger, what their checks warned of, and the rows that were refused."""
 
-from collections.abc import Iterable
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from dropledger.core.contracts.contract import Severity
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.files import artifacts_of
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ledger.outcome import finding
 from dropledger.core.ports.session import Parameters, Session
+from dropledger.core.ports.store import ReadStore
 from dropledger.core.sql.text import literal, statement
 
 Records = list[dict[str, Any]]
@@ -53,12 +60,47 @@ def finding_of(row: dict[str, Any]) -> str:
     return finding(row["check_name"], row["failing_rows"], row["message"])
 
 
-def list_drops(session: Session, feed: str | None, limit: int, pipeline: Pipeline | None = None) -> Records:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which drops are asked for; None for any.
+
+    `name` is a part of the file's name, in whatever case. `since` and `until` bound when a drop was received, the
+    latter not included. `before` is a sequence: of pages, that of the last drop on the one before.
+    """
+
+    feed: str | None = None
+    status: str | None = None
+    name: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+    def conditions(self) -> Iterator[str]:
+        """What holds for the rows `l` of the ledger that are wanted; the names of the fields are bound."""
+        if self.feed is not None:
+            yield "l.feed = :feed"
+        if self.status is not None:
+            yield "l.status = :status"
+        if self.name is not None:
+            yield "contains(lower(l.name), lower(:name))"
+        if self.since is not None:
+            yield "l.received_at >= :since"
+        if self.until is not None:
+            yield "l.received_at < :until"
+        if self.before is not None:
+            yield "l.sequence < :before"
+
+
+def list_drops(
+    session: Session, feed: str | None, limit: int, pipeline: Pipeline | None = None, wanted: Wanted | None = None
+) -> Records:
     """The newest drops first, by order of receipt, each with the `warnings` of its checks, and whether it was `late`.
 
     That is NULL for drops that are in no history. With the pipeline, those that begin before its initial rows are late.
     """
-    newest = f"WHERE :feed IS NULL OR l.feed = :feed\nORDER BY l.sequence DESC\nLIMIT {int(limit)}"
+    asked = wanted or Wanted(feed)
+    conditions = " AND ".join(asked.conditions()) or "TRUE"
+    newest = f"WHERE {conditions}\nORDER BY l.sequence DESC\nLIMIT {int(limit)}"
     late, bound = select_late(pipeline)
     found = session.query(
         f"""SELECT d.*, o.late
@@ -66,13 +108,33 @@ def list_drops(session: Session, feed: str | None, limit: int, pipeline: Pipelin
         LEFT JOIN ({late}) AS o
             ON o.drop_id = d.drop_id
         ORDER BY d.sequence DESC""",
-        {**bound, "feed": feed},
+        {**bound, **asdict(asked)},
     )
     warnings: dict[str, list[str]] = {}
     of_drops = f"SELECT l.drop_id, l.feed, l.name, l.sequence FROM drop_ledger AS l {newest}"
-    for row in failed_warnings(session, of_drops, {"feed": feed}):
+    for row in failed_warnings(session, of_drops, asdict(asked)):
         warnings.setdefault(row["drop_id"], []).append(finding_of(row))
     return [{**row, "warnings": warnings.get(row["drop_id"], [])} for row in found]
+
+
+def rows_by_drop(session: Session, newest: int) -> dict[str, Records]:
+    """The rows that the newest drops of each feed had, in order of receipt: `drop_id`, `as_of`, `rows_read`,
+    `rows_rejected`, `status`.
+    """
+    found = session.query(
+        f"""SELECT feed, drop_id, as_of, status, rows_read, rows_rejected
+        FROM (
+            SELECT l.*, row_number() OVER (PARTITION BY feed ORDER BY sequence DESC) AS place
+            FROM drop_ledger AS l
+            WHERE feed IS NOT NULL
+        ) AS placed
+        WHERE place <= {int(newest)}
+        ORDER BY feed, sequence"""
+    )
+    by_feed: dict[str, Records] = {}
+    for row in found:
+        by_feed.setdefault(row.pop("feed"), []).append(row)
+    return by_feed
 
 
 def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
@@ -119,3 +181,18 @@ def list_rejects(session: Session, drop_id: str, limit: int) -> Records:
         LIMIT {int(limit)}""",
         {"drop_id": drop_id},
     )
+
+
+def read_changes(store: ReadStore, drop_id: str, limit: int) -> dict[str, Any] | None:
+    """The change file of a drop: its `columns`, at most `limit` of its `rows` as texts, and whether there are `more`.
+
+    None where there is no such file.
+    """
+    name = f"outputs/{artifacts_of(drop_id)[0]}"
+    if not store.exists(name):
+        return None
+    with store.open(name) as file:
+        lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        columns = next(lines, [])
+        rows = list(islice(lines, limit + 1))
+    return {"columns": columns, "rows": rows[:limit], "more": len(rows) > limit}

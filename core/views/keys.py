@@ -98,10 +98,11 @@ def nearest(session: Session, key: Key) -> list[str]:
             LIMIT 1""",
             key.bound,
         )
-    return [_written([row[name] for name in columns]) for row in found]
+    return [write_key([row[name] for name in columns]) for row in found]
 
 
-def _written(parts: Sequence[Any]) -> str:
+def write_key(parts: Sequence[Any]) -> str:
+    """A key as people write it, and `read_key` reads it."""
     texts = [iso(part) if isinstance(part, datetime) else str(part) for part in parts]
     if len(texts) == 1:
         return texts[0]

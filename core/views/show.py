@@ -1,5 +1,6 @@
 """All that the ledger and the root have of one drop."""
 
+from difflib import unified_diff
 from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
@@ -43,6 +44,7 @@ def show(session: Session, store: Store, pipeline: Pipeline, drop_id: str) -> di
         "contract": {
             "sha256": contract,
             "in_force": drop["feed"] in pipeline.contracts and pipeline.contract(drop["feed"]).sha256 == contract,
+            "changes": _contract_changes(session, drop["feed"], drop["sequence"], contract),
         },
         "files": _files(store, row) if row is not None else {},
     }
@@ -97,6 +99,29 @@ def _retractions(session: Session, drop_id: str) -> Records:
     nothing = {"restored_at": None, "restored_by": None, "restored_because": None}
     # A drop is taken back, restored, taken back again: the two lists go by turns.
     return [{**one, **(restored[place] if place < len(restored) else nothing)} for place, one in enumerate(taken_back)]
+
+
+def _contract_changes(session: Session, feed: str | None, sequence: int, contract: str | None) -> list[str]:
+    """What the contract says otherwise than that of the feed's drop before, as the lines of a unified diff."""
+    if feed is None or contract is None:
+        return []
+    before = session.query(
+        """SELECT contract_sha256
+        FROM drop_ledger
+        WHERE feed = :feed AND sequence < :sequence AND contract_sha256 IS NOT NULL
+        ORDER BY sequence DESC
+        LIMIT 1""",
+        {"feed": feed, "sequence": sequence},
+    )
+    if not before or before[0]["contract_sha256"] == contract:
+        return []
+    texts = session.query(
+        "SELECT sha256, yaml FROM contract_text WHERE feed = :feed AND sha256 IN (:contract, :before)",
+        {"feed": feed, "contract": contract, "before": before[0]["contract_sha256"]},
+    )
+    by_sha256 = {row["sha256"]: row["yaml"].splitlines() for row in texts}
+    earlier, now = by_sha256.get(before[0]["contract_sha256"], []), by_sha256.get(contract, [])
+    return list(unified_diff(earlier, now, "before", "now", lineterm="", n=2))
 
 
 def _files(store: Store, row: LedgerRow) -> dict[str, list[str]]:

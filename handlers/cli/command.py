@@ -13,7 +13,11 @@ P = ParamSpec("P")
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
 
 _WHEN_PUBLISHING = ("backfill", "demo", "handle", "process", "replay", "restore", "retract", "watch")
-_ONLY_THERE = {"DROPLEDGER_OUTPUTS": _WHEN_PUBLISHING, "DROPLEDGER_LOG": ("handle", "watch")}
+_ONLY_THERE = {
+    "DROPLEDGER_OUTPUTS": _WHEN_PUBLISHING,
+    "DROPLEDGER_LOG": ("handle", "watch"),
+    "DROPLEDGER_UPLOAD_LIMIT": ("console",),
+}
 
 
 class Command(click.Command):

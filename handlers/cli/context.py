@@ -49,12 +49,17 @@ class Context:
 
         return wire_existing(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=self._on_wait())
 
+    def settings(self) -> "Settings":
+        """The settings in force."""
+        from dropledger.handlers.wiring import settings_in_force
+
+        return settings_in_force(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline)
+
     def configure_logs(self) -> "Settings":
         """Set up the log of a command that writes one; the settings in force, to be passed on to `wiring.wire`."""
         from dropledger.handlers.logs import configure_logs
-        from dropledger.handlers.wiring import settings_in_force
 
-        settings = settings_in_force(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline)
+        settings = self.settings()
         configure_logs(settings.log)
         return settings
 

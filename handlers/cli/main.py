@@ -13,7 +13,7 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli import demo, doctor, ingest, maintenance, plan_export, query
+from dropledger.handlers.cli import console, demo, doctor, ingest, maintenance, plan_export, query
 from dropledger.handlers.cli.command import with_common_options
 from dropledger.handlers.cli.context import Context
 
@@ -37,6 +37,7 @@ for _command in (
     *query.COMMANDS,
     *maintenance.COMMANDS,
     *plan_export.COMMANDS,
+    console.console,
     doctor.doctor,
     demo.demo,
 ):

@@ -1,6 +1,5 @@
 """The commands that work on what was loaded: replay, migrate, verify, retract, restore."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -168,6 +167,7 @@ def retract(context: Context, drop_id: str, reason: str | None, dry_run: bool) -
     """
     from dropledger.core.operations.retract import plan_retraction
     from dropledger.core.operations.retract import retract as run_retract
+    from dropledger.handlers.user import user
 
     if dry_run:
         planned = plan_retraction(context.wire_existing(), drop_id)
@@ -188,21 +188,12 @@ def retract(context: Context, drop_id: str, reason: str | None, dry_run: bool) -
 def restore(context: Context, drop_id: str, reason: str) -> int:
     """Take in again a drop that was taken back, as it was accepted and at its place of before."""
     from dropledger.core.operations.retract import restore as run_restore
+    from dropledger.handlers.user import user
 
     restored = run_restore(context.wire_existing(), drop_id, reason, user())
     document = {**_changed_entries(restored), "reason": reason}
     context.print_result(document, lambda: _show_changed("Restored", restored, reason))
     return 0
-
-
-def user() -> str:
-    """The name of who runs this, or where the machine has none for them, their number."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # as in a container that runs as a user of outside
-        return f"uid {os.getuid()}"
 
 
 def _changed_entries(changed: "Retracted") -> Mapping[str, Any]:

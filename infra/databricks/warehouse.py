@@ -164,6 +164,9 @@ class DatabricksWarehouse:
                     other.become(self)
         return other
 
+    def stamp(self) -> str | None:
+        return None
+
     def confirm(self) -> None:
         """Nothing to do: there is one writer at a time."""
 

@@ -119,6 +119,11 @@ def classify_error(error: duckdb.Error, sql: str) -> DropledgerError | None:
             hint=REPAIR,
         )
     match error:
+        case duckdb.InterruptException():
+            return Unavailable(
+                "a query was ended, as it took longer than it may",
+                hint="ask for less; dropledger sql has no such limit",
+            )
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
             return _does_not_work(error, sql)
         case duckdb.OperationalError() | duckdb.FatalException() if without_file := _without_file(text):

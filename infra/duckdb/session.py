@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
@@ -147,7 +148,18 @@ class DuckDBSession:
         # Nor may a name that is no table stand for a variable of this program, as the engine would have it.
         for setting in ("enable_external_access", "python_enable_replacements"):
             self._connection.execute(f"SET GLOBAL {setting} = FALSE")
+        self._connection.execute("SET GLOBAL lock_configuration = TRUE")
         self.confined = True
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """As `Confinable` has it."""
+        timer = Timer(seconds, self._connection.interrupt)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _refuse_other_ledgers(self) -> None:
         other = self._engine(

@@ -5,7 +5,7 @@ import pwd
 
 import pytest
 
-from dropledger.handlers.cli.maintenance import user
+from dropledger.handlers.user import user
 
 
 def test_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,134 @@
+"""What a console does beside showing: it plans files, and if it may, lands them and takes drops back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.types import Message
+
+from dropledger.core.errors import ConfigurationError
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.operations.plan import plan
+from dropledger.core.operations.retract import restore, retract
+from dropledger.core.views.drops import find_drop
+from dropledger.handlers.console.access import is_from_form
+from dropledger.handlers.console.pages import Answer
+from dropledger.handlers.console.planned import Uploads
+from dropledger.handlers.console.reader import Reader
+from dropledger.infra.local.inbox import dropped_file
+
+_FIELDS_BYTES = 64 * 1024
+
+
+class Refused(Exception):
+    """A request that is not answered, with its status."""
+
+    def __init__(self, status: int, says: str) -> None:
+        super().__init__(says)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of a root by way of the console; `runtime` waits for others as commands do.
+
+    `who` is what the ledger keeps of who took a drop back. `most_bytes` is how large an upload may be.
+    """
+
+    runtime: Runtime
+    reader: Reader
+    uploads: Uploads
+    token: str
+    who: str
+    most_bytes: int
+
+    async def form(self, request: Request, most_bytes: int = _FIELDS_BYTES) -> FormData:
+        """The fields of a form that a page of this console has sent.
+
+        Raises:
+            Refused: it is larger, or of no such form.
+        """
+        form = await Request(request.scope, _bounded(request, most_bytes)).form(max_files=1, max_fields=10)
+        if not is_from_form(form.get("form_token"), self.token):
+            raise Refused(403, "This form is not one of this console. Try: load the page again.")
+        return form
+
+    async def plan(self, request: Request) -> Callable[[Request], Answer]:
+        """What plans the file that a request has; to be called in a thread."""
+        form = await self.form(request, self.most_bytes)
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
+            raise ConfigurationError("no file was sent", hint="choose one")
+        feed = str(form.get("feed") or "") or None
+        upload_id, upload = await run_in_threadpool(self.uploads.keep, file.filename, file.file, feed)
+        await form.close()
+
+        def run(_: Request) -> Answer:
+            if feed is not None:
+                self.runtime.pipeline.contract(feed)
+            dropped = dropped_file(upload.path, feed=feed, keep_original=True)
+            with self.reader.alone(self.runtime.wait_seconds):
+                planned = plan(self.runtime, dropped)
+            document = {
+                "outcome": planned.outcome.as_json(),
+                "rejects": planned.rejects,
+                "effects": planned.effects,
+                "upload": upload_id,
+            }
+            return Answer(document)
+
+        return run
+
+    def land(self, form: FormData) -> str:
+        """Put a planned file in the inbox; its name there."""
+        upload_id = str(form.get("upload") or "")
+        upload = self.uploads.take(upload_id)
+        folder = f"inbox/{upload.feed}" if upload.feed else "inbox"
+        name = f"{folder}/{upload.path.name}"
+        if self.runtime.store.exists(name):  # another's, that waits
+            name = f"{folder}/{upload_id}/{upload.path.name}"
+        self.runtime.store.put({name: upload.path})
+        return name
+
+    def retract(self, form: FormData, drop_id: str) -> str:
+        """Take a drop back; its id."""
+        return self._change(form, drop_id, retract)
+
+    def restore(self, form: FormData, drop_id: str) -> str:
+        """Take a drop in again; its id."""
+        return self._change(form, drop_id, restore)
+
+    def _change(self, form: FormData, drop_id: str, change: Callable[..., Any]) -> str:
+        reason, typed = str(form.get("reason") or "").strip(), str(form.get("typed") or "").strip()
+        if not reason:
+            raise ConfigurationError("no reason was given", hint="say why: the ledger keeps it")
+        with self.reader.alone(self.runtime.wait_seconds):
+            with self.runtime.reading() as session:
+                whole: str = find_drop(session, drop_id)["drop_id"]
+            if typed != whole:
+                raise ConfigurationError(
+                    "the id that was typed is not that of this drop", hint=f"type {whole}, if this is the one"
+                )
+            change(self.runtime, whole, reason, self.who)
+        return whole
+
+
+def _bounded(request: Request, most_bytes: int) -> Callable[[], Any]:
+    """Receives a request's body, up to so many bytes."""
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > most_bytes:
+        raise Refused(413, f"This is larger than {most_bytes:,} bytes. Try: DROPLEDGER_UPLOAD_LIMIT raises the limit.")
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > most_bytes:
+            raise Refused(413, f"This is larger than {most_bytes:,} bytes.")
+        return message
+
+    return receive

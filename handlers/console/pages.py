@@ -1,0 +1,228 @@
+"""The pages that show something: what each is made of, from the same functions as the command line's --json."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+
+from dropledger.core import __version__
+from dropledger.core.drop import parse_moment
+from dropledger.core.errors import ConfigurationError, NoLedger
+from dropledger.core.views import explain as explanations
+from dropledger.core.views.drops import Wanted, list_drops, list_rejects, read_changes, rows_by_drop
+from dropledger.core.views.search import search
+from dropledger.core.views.show import show
+from dropledger.core.views.status import read_status
+from dropledger.core.views.timeline import find_timeline
+from dropledger.handlers.console.reader import Reader, Reading
+
+PAGE = 100
+"""Rows of a list on one page."""
+
+NEWEST = 20
+_SPARK = 30
+_STATUSES = ("committed", "published", "quarantined", "retracted")
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a page has: the `document` is its JSON, `more` is for the template alone."""
+
+    document: Document
+    reading: Reading | None = None
+    more: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page: its address, its template, what it is in words, what can be asked of it, and what finds it."""
+
+    path: str
+    template: str
+    says: str
+    find: Callable[[Reader, Request], Answer]
+    asks: Mapping[str, str] | None = None
+
+
+def home(reader: Reader, request: Request) -> Answer:
+    """The state of all: feeds, marts, what waits, the newest drops."""
+    del request
+    runtime = reader.runtime
+
+    def find(session: Any) -> Document:
+        return {
+            **read_status(session, runtime.pipeline),
+            "recent": list_drops(session, None, NEWEST, runtime.pipeline),
+            "rows": rows_by_drop(session, _SPARK),
+        }
+
+    reading = _or_nothing(reader, "home", find)
+    problems = [{"problem": problem, "try": hint} for problem, hint in runtime.store.stuck()]
+    document = {
+        "dropledger": __version__,
+        "root": runtime.store.root,
+        "warehouse": runtime.warehouse.location,
+        "pipeline": runtime.pipeline.name,
+        **reading.found,
+        "waiting": runtime.store.backlog(),
+        "problems": problems,
+    }
+    return Answer(document, reading, {"feeds": runtime.pipeline.feed_order, "marts": runtime.pipeline.marts})
+
+
+def _or_nothing(reader: Reader, address: str, find: Callable[[Any], Document]) -> Reading:
+    """What was found, or what a ledger has that nothing was dropped into."""
+    nothing = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
+    try:
+        return reader.read(address, find)
+    except NoLedger:
+        return Reading({**nothing, "recent": [], "rows": {}}, reader.runtime.clock())
+
+
+def drops(reader: Reader, request: Request) -> Answer:
+    """The drops that are asked for, newest first."""
+    asked = request.query_params
+    given = {name: value for name in ("feed", "status", "name") if (value := asked.get(name))}
+    if "status" in given and given["status"] not in _STATUSES:
+        raise ConfigurationError(f"there is no outcome '{given['status']}'", hint=f"use one of: {', '.join(_STATUSES)}")
+    if "feed" in given:
+        reader.runtime.pipeline.contract(given["feed"])
+    until = _moment(asked.get("until"))
+    wanted = Wanted(
+        **given,
+        since=_moment(asked.get("since")),
+        until=until + timedelta(days=1) if until and "T" not in asked["until"] else until,
+        before=_number(asked.get("before")),
+    )
+
+    def find(session: Any) -> Document:
+        found = list_drops(session, wanted.feed, PAGE + 1, reader.runtime.pipeline, wanted)
+        return {"drops": found[:PAGE], "before": found[PAGE - 1]["sequence"] if len(found) > PAGE else None}
+
+    reading = reader.read(f"drops {wanted}", find)
+    fields = {name: asked.get(name, "") for name in ("feed", "status", "name", "since", "until", "before")}
+    return Answer(reading.found, reading, {"asked": fields, "statuses": _STATUSES})
+
+
+def _moment(text: str | None) -> Any:
+    if not text:
+        return None
+    try:
+        return parse_moment(text)
+    except ValueError:
+        raise ConfigurationError(f"'{text}' is not a valid date", hint="write it like 2025-10-31") from None
+
+
+def _number(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not (text.isdecimal() and len(text) < 19):
+        raise ConfigurationError(f"'{text}' is not a number of a drop", hint="leave `before` out for the newest")
+    return int(text)
+
+
+def drop(reader: Reader, request: Request) -> Answer:
+    """All about one drop."""
+    drop_id = request.path_params["drop_id"]
+    store, pipeline = reader.runtime.store, reader.runtime.pipeline
+
+    def find(session: Any) -> Document:
+        found = show(session, store, pipeline, drop_id)
+        whole_id = found["drop"]["drop_id"]
+        return {
+            **found,
+            "rejects": list_rejects(session, whole_id, PAGE),
+            "changes": read_changes(store, whole_id, PAGE),
+        }
+
+    reading = reader.read(f"drop {drop_id}", find)
+    return Answer(reading.found, reading, {"changed_mart": _changed_mart(reader)})
+
+
+def _changed_mart(reader: Reader) -> Any:
+    """The mart whose change files drops have."""
+    return next((mart for mart in reader.runtime.pipeline.marts if mart.file.changes), None)
+
+
+def history(reader: Reader, request: Request) -> Answer:
+    """The versions of one key."""
+    feed, key = request.path_params["feed"], request.path_params["key"]
+    contract = reader.runtime.pipeline.contract(feed)
+
+    def find(session: Any) -> Document:
+        return {"feed": feed, "key": key, "versions": find_timeline(session, reader.runtime.pipeline, feed, key)}
+
+    reading = reader.read(f"history {feed} {key}", find)
+    return Answer(reading.found, reading, {"contract": contract})
+
+
+def explain(reader: Reader, request: Request) -> Answer:
+    """One figure, taken apart."""
+    mart, key = request.path_params["mart"], request.path_params["key"]
+    pipeline = reader.runtime.pipeline
+    as_of = _moment(request.query_params.get("as_of"))
+
+    def find(session: Any) -> Document:
+        return explanations.explain(session, pipeline, mart, key, as_of)
+
+    reading = reader.read(f"explain {mart} {key} {as_of}", find)
+    _, explanation = explanations.explanation_of(pipeline, mart)
+    return Answer(reading.found, reading, {"explanation": explanation, "mart": mart, "key": key, "as_of": as_of})
+
+
+def look_up(reader: Reader, request: Request) -> Answer:
+    """What is found of a word: drops, keys, texts."""
+    words = request.query_params.get("q", "").strip()[:200]
+
+    def find(session: Any) -> Document:
+        return {"q": words, **search(session, reader.runtime.pipeline, words)}
+
+    reading = reader.read(f"search {words}", find)
+    return Answer(reading.found, reading)
+
+
+def ask_for_file(reader: Reader, request: Request) -> Answer:
+    """The form that asks for a file to plan."""
+    del reader
+    return Answer({}, more={"landed": request.query_params.get("landed", "")[:300]})
+
+
+_DROP = {"drop_id": "The id of a drop, or the beginning of one."}
+PAGES = (
+    Page("/", "home.html", "Feeds, marts, what waits, what needs a person, and the newest drops.", home),
+    Page(
+        "/drops",
+        "drops.html",
+        "Drops, newest first, 100 a page.",
+        drops,
+        {
+            "feed": "Only this feed.",
+            "status": f"Only this outcome: {', '.join(_STATUSES)}.",
+            "name": "A part of the file's name.",
+            "since": "Received at or after this date or time, UTC.",
+            "until": "Received on or before this date, or before this time.",
+            "before": "The sequence that the page before ended with.",
+        },
+    ),
+    Page("/drops/{drop_id}", "drop.html", "All about one drop.", drop, _DROP),
+    Page(
+        "/history/{feed}/{key:path}",
+        "history.html",
+        "The versions of one key.",
+        history,
+        {"feed": "A feed.", "key": "A key; its parts separated by commas, quoted as in CSV where they hold one."},
+    ),
+    Page(
+        "/explain/{mart}/{key:path}",
+        "explain.html",
+        "How one figure came about.",
+        explain,
+        {"mart": "A mart that the pipeline explains.", "key": "A key.", "as_of": "The time of the question, UTC."},
+    ),
+    Page("/plan", "plan.html", "A form for a file to plan; POST it to the same address.", ask_for_file),
+    Page("/search", "search.html", "Drops, keys and texts.", look_up, {"q": "What to look for."}),
+)

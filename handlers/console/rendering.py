@@ -1,0 +1,105 @@
+"""Pages as HTML: the templates, and how they write values."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+
+from dropledger.core import __version__
+from dropledger.core.errors import DropledgerError
+from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.views import explain
+from dropledger.core.views.keys import write_key
+from dropledger.handlers import render
+from dropledger.handlers.console import pictures
+from dropledger.handlers.console.pages import Answer
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+class Templates:
+    """The templates of a console, which all know its root and what it may do."""
+
+    def __init__(self, runtime: Runtime, *, write: bool, form_token: str) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("dropledger.handlers.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters.update(
+            cell=render.cell,
+            time=_time,
+            second=lambda moment: _time(moment and moment.replace(microsecond=0)),
+            day=lambda moment: "" if moment is None else f"{moment:%Y-%m-%d}",
+            number=lambda value: f"{value:,}",
+            bytes=_bytes,
+            says=lambda section, row: explain.sentence(section.says, row, render.cell),
+            words=lambda name: str(name).replace("_", " "),
+        )
+        self._environment.globals.update(
+            version=__version__,
+            pipeline=runtime.pipeline,
+            root=runtime.store.root,
+            write=write,
+            form_token=form_token,
+            key_of=lambda row, columns: write_key([row[name] for name in columns]),
+            link=address_of,
+            counted=render.counted,
+            dict_of=lambda names, values: dict(zip(names, values, strict=True)),
+            spark=pictures.spark,
+            line=pictures.line,
+            lanes=pictures.lanes,
+            ago=lambda moment: _ago(runtime.clock() - moment),
+        )
+
+    def page(self, name: str, request: Request, answer: Answer, mark: str) -> str:
+        """A page as HTML."""
+        return self._render(
+            name,
+            request,
+            {**(answer.more or {}), "doc": answer.document, "reading": answer.reading, "mark": mark},
+        )
+
+    def error(self, request: Request, error: DropledgerError, status: int) -> str:
+        """An error as a page: what happened, why, and what to try."""
+        return self._render("error.html", request, {"error": error, "status": status, "reading": None, "mark": ""})
+
+    def _render(self, name: str, request: Request, values: Mapping[str, Any]) -> str:
+        asked = dict(request.query_params)
+        here = request.url.path + (f"?{urlencode(asked)}" if asked else "")
+        return self._environment.get_template(name).render(here=here, path=request.url.path, **values)
+
+
+def address_of(*parts: str, **asked: Any) -> str:
+    """An address of this console: the parts of its path, and what it asks, without what is None."""
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    return "/" + "/".join(quote(str(part), safe="") for part in parts) + (f"?{query}" if query else "")
+
+
+def _time(moment: datetime | None) -> str:
+    """A moment as people read it, in UTC: `2025-10-31`, or `2025-10-31 10:30:00`."""
+    return "" if moment is None else render.cell(moment).replace("T", " ").removesuffix("Z")
+
+
+def _ago(length: timedelta) -> str:
+    """How long ago: `3 hours`."""
+    seconds = int(length.total_seconds())
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return render.counted(seconds // size, unit)
+    return "less than a minute"
+
+
+def _bytes(size: int) -> str:
+    """A number of bytes as people read it: `1.2 MB`."""
+    value = size * 10
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 10_000:
+            return f"{value / 10:.1f} {unit}" if unit != "B" else f"{size} B"
+        value //= 1000
+    return f"{value / 10:,.1f} TB"
