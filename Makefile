@@ -19,7 +19,7 @@ FROM_runtime := --group build pyproject.toml
 FROM_console := --extra console pyproject.toml
 FROM_aws := --extra aws pyproject.toml
 FROM_databricks := --extra databricks $(FROM_aws)
-FROM_dev := --group dev --extra console $(FROM_databricks)
+FROM_dev := --group dev --extra console --extra lineage $(FROM_databricks)
 FROM_bench-sqlmesh := --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt
 
 .PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean
