@@ -52,13 +52,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the feed: its name in history, the headers it may have, its type and rules."""
+    """A column of the feed: its name in history, the headers it may have, its type and rules, and what it is, in words.
+
+    `classification` says how confidential it is; what is `restricted` is masked in the console.
+    """
 
     name: str
     aliases: tuple[str, ...]
     type: str
     default: str | None
     rules: tuple[Rule, ...]
+    description: str
+    classification: str | None
 
     @property
     def decimal(self) -> tuple[int, int] | None:
@@ -98,12 +103,13 @@ class CheckDefinition:
 class Contract:
     """A feed's contract.
 
-    `file` is where it stands, for messages, and `yaml` its text; `initial_text` is that of its initial rows, if any,
-    `sha256` that of both.
+    `owner` is whom to ask about the feed. `file` is where it stands, for messages, and `yaml` its text; `initial_text`
+    is that of its initial rows, if any, `sha256` that of both.
     """
 
     feed: str
     description: str
+    owner: str
     files: tuple[str, ...]
     mode: Literal["full", "delta"]
     missing_keys: Literal["keep", "close"]

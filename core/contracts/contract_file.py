@@ -77,6 +77,8 @@ class Column(BaseModel):
     type: str = "text"
     default: str | None = None
     rules: Annotated[tuple[Rule, ...], BeforeValidator(_rule_shorthand)] = ()
+    description: str = ""
+    classification: str | None = Field(default=None, min_length=1)
 
     @field_validator("name")
     @classmethod
@@ -147,6 +149,7 @@ class Contract(BaseModel):
 
     feed: Identifier
     description: str = ""
+    owner: str = ""
     files: tuple[str, ...] = Field(min_length=1)
     mode: Literal["full", "delta"] = "full"
     missing_keys: Literal["keep", "close"] = "keep"

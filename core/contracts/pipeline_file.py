@@ -44,6 +44,7 @@ class MartFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mart: Identifier
+    description: str = ""
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Identifier, ...] = Field(min_length=1)
     artifacts: tuple[Literal["csv", "parquet"], ...] = ()
@@ -54,6 +55,15 @@ class MartFile(BaseModel):
 
     def checked(self) -> plain.MartFile:
         return plain.MartFile(**{**dict(self), "checks": tuple(check.checked() for check in self.checks)})
+
+
+class ModelFile(BaseModel):
+    """`intermediate/<view>.yaml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = ""
+    descriptions: Mapping[str, str] = Field(default_factory=dict)
 
 
 class SectionFile(BaseModel):
@@ -171,7 +181,13 @@ def _check_relationships(contract: Contract, contracts: Mapping[str, Contract]) 
 
 def _intermediate(folder: Path) -> tuple[Model, ...]:
     sql = {path.stem: path.read_text(encoding="utf-8") for path in (folder / "intermediate").glob("*.sql")}
-    return tuple(Model(name, sql[name]) for name in ordered(_references(sql)))
+    said = {path.stem: path for path in sorted((folder / "intermediate").glob("*.yaml"))}
+    for name in said.keys() - sql.keys():
+        raise ContractError(said[name], 1, f"there is no view '{name}' to describe", hint="name the file like a view")
+    words = {name: load_yaml(said[name], ModelFile) if name in said else ModelFile() for name in sql}
+    return tuple(
+        Model(name, sql[name], words[name].description, words[name].descriptions) for name in ordered(_references(sql))
+    )
 
 
 def _marts(folder: Path) -> tuple[Mart, ...]:

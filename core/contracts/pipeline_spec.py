@@ -35,9 +35,10 @@ class PipelineFile:
 
 @dataclass(frozen=True, slots=True)
 class MartFile:
-    """`marts/<mart>.yaml`: its key, what its artifacts hold, its checks, and what its columns are, in words."""
+    """`marts/<mart>.yaml`: its key, what its artifacts hold, its checks, and what it and its columns are, in words."""
 
     mart: str
+    description: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     artifacts: tuple[Literal["csv", "parquet"], ...]
@@ -58,10 +59,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An intermediate view."""
+    """An intermediate view; `intermediate/<name>.yaml` says what it and its columns are, where there is one."""
 
     name: str
     sql: str
+    description: str
+    descriptions: Mapping[str, str]
+
+    @property
+    def words(self) -> str:
+        """What it is: its description, or the comment that its SQL begins with."""
+        return self.description or first_words(self.sql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,11 @@ class Mart:
     touched_sql: str
     checks: tuple[Check, ...]
     waits: bool
+
+    @property
+    def words(self) -> str:
+        """What it is: its description, or the comment that its SQL begins with."""
+        return self.file.description or first_words(self.sql)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +190,16 @@ class Pipeline:
                     )
                 found.append((contract, self.folder / contract.initial, as_of))
         return found
+
+
+def first_words(sql: str) -> str:
+    """The comment that a model's SQL begins with, as one line."""
+    lines = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").strip())
+    return " ".join(lines)
 
 
 def load_pipeline(name_or_folder: str, cache: Path | None = None) -> Pipeline:

@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.meaning import meaning_sha256
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline, names
 from dropledger.core.errors import ConfigurationError, ContractError, Unavailable
 from dropledger.core.formats.extract import Extract
@@ -36,6 +37,8 @@ def definition_sha256(pipeline: Pipeline) -> str:
 
 def prepare(session: Session, pipeline: Pipeline) -> None:
     """Make or renew tables, views and marts, and the initial rows of new feeds, if the pipeline's files changed.
+
+    Marts stay as they are where just what is said to people has changed.
 
     Raises:
         ConfigurationError: a contract's columns no longer fit its history table; or the ledger is one of another
@@ -124,8 +127,10 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
         if not session.count(history):
             fresh.append(contract)
         _layer_relations(session, contract, shown.get(contract.feed, frozenset()))
+    folded = False
     for contract, path, as_of in pipeline.initial_rows():
         if contract in fresh:
+            folded = True
             _fold_initial_rows(session, initial_extract(contract, path, as_of), pipeline)
     feeds = ", ".join(literal(feed) for feed in pipeline.file.moment)
     session.execute(
@@ -137,19 +142,30 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
     )
     for model in pipeline.intermediate:
         session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
-    _make_marts(session, pipeline)
+    definition, meaning = definition_sha256(pipeline), _meaning_sha256(pipeline)
+    stand = not folded and _marts_stand(session, pipeline, meaning)
+    if not stand:
+        _make_marts(session, pipeline)
     descriptions.describe_all(session, pipeline)
+    if stand:
+        session.execute("UPDATE pipeline_state SET definition_sha256 = :definition", {"definition": definition})
+        return
     session.execute("DELETE FROM pipeline_state")
     # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
-    session.insert(
-        "pipeline_state",
-        [
-            {
-                "definition_sha256": definition_sha256(pipeline),
-                "artifacts_current": False,
-                "pipeline": pipeline.name,
-            }
-        ],
+    made = {"definition_sha256": definition, "meaning_sha256": meaning}
+    session.insert("pipeline_state", [{**made, "artifacts_current": False, "pipeline": pipeline.name}])
+
+
+def _meaning_sha256(pipeline: Pipeline) -> str:
+    """Of all that the contents of marts depend on: what the pipeline means, and the ledger's DDL."""
+    return sha256(f"{meaning_sha256(pipeline)}\0{migrations.definition()}".encode()).hexdigest()
+
+
+def _marts_stand(session: Session, pipeline: Pipeline, meaning: str) -> bool:
+    """Whether the marts are there, and were made by what the pipeline means now."""
+    state = session.query("SELECT meaning_sha256 FROM pipeline_state")
+    return [row["meaning_sha256"] for row in state] == [meaning] and all(
+        session.has_table(mart.name) for mart in pipeline.marts
     )
 
 

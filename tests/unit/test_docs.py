@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from support.template import template
 
 from dropledger.core.contracts.contract_file import CheckDefinition, Column, Contract, Operation, Rule
-from dropledger.core.contracts.pipeline_file import MartFile, PipelineFile
+from dropledger.core.contracts.pipeline_file import MartFile, ModelFile, PipelineFile
 from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
 from dropledger.handlers.cli.main import cli
 from dropledger.handlers.settings import Settings
@@ -75,7 +75,7 @@ def test_every_setting_is_described(setting):
     ("model", "entry"),
     [
         (model, field.alias or name)
-        for model in (Contract, Column, Rule, Operation, CheckDefinition, MartFile, PipelineFile)
+        for model in (Contract, Column, Rule, Operation, CheckDefinition, MartFile, ModelFile, PipelineFile)
         for name, field in model.model_fields.items()
     ],
 )

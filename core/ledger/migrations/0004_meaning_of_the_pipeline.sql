@@ -1,0 +1,1 @@
+ALTER TABLE pipeline_state ADD COLUMN meaning_sha256 STRING;
