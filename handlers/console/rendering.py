@@ -39,6 +39,7 @@ class Templates:
             number=lambda value: f"{value:,}",
             bytes=_bytes,
             says=lambda section, row: explain.sentence(section.says, row, render.cell),
+            values_of=lambda row: list(row.values()),
             words=lambda name: str(name).replace("_", " "),
         )
         self._environment.globals.update(

@@ -1,11 +1,13 @@
 """The server of the console: uvicorn on one socket, until it is told to stop."""
 
 import secrets
+import signal
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -69,7 +71,14 @@ def serve(
             timeout_graceful_shutdown=5,
         )
         on_ready(f"http://{f'[{address}]' if ':' in address else address}:{port}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        signal.signal(signal.SIGTERM, _end)
+        with suppress(KeyboardInterrupt):  # what the server was told by a signal it raises again when it has ended
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    del signum, frame
+    raise KeyboardInterrupt
 
 
 def _listening(address: str, port: int) -> socket.socket:
