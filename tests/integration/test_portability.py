@@ -44,8 +44,11 @@ from dropledger.core.operations.verify import verify
 from dropledger.core.sql.text import full_refresh
 from dropledger.core.steps.soundness import in_work
 from dropledger.core.views.ask import ask
+from dropledger.core.views.checks import check_matrix, check_timeline
 from dropledger.core.views.drops import find_drop, list_drops, list_rejects, superseded
 from dropledger.core.views.explain import explain
+from dropledger.core.views.feeds import show_feed
+from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
@@ -262,6 +265,12 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
             assert len(ask(session, query, 1).rows) == 1
         superseded(session, [newest])
+        list_models(session, runtime.pipeline)
+        for name in ("drop_ledger", "stg_account", "int_rate_tier", "account_summary"):
+            show_model(session, runtime.pipeline, name)
+        assert show_feed(session, runtime.pipeline, "account", 5)["drops"]
+        assert check_matrix(session, runtime.pipeline)["drops"]
+        assert check_timeline(session, "account_summary", "unique_key", 5)
     return newest
 
 

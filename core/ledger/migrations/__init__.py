@@ -5,6 +5,7 @@ made is never edited, since roots hold it.
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from operator import attrgetter
@@ -15,7 +16,8 @@ from dropledger.core.sql.text import statements
 
 _CREATES = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)")
 _DEFINES = re.compile(r"^(CREATE|ALTER) TABLE ")
-_ADDS_COLUMN = re.compile(r"^ALTER TABLE (\w+) ADD COLUMN (\w+) ")
+_ADDS_COLUMN = re.compile(r"^ALTER TABLE (\w+) ADD COLUMN (\w+) (\w+)")
+_COLUMN = re.compile(r"^    (\w+) (\w+)", re.MULTILINE)
 
 
 @cache
@@ -37,6 +39,19 @@ def ledger_tables() -> frozenset[str]:
     """The names of the ledger's tables."""
     found = (_CREATES.match(statement) for migration in _migrations() for statement in migration)
     return frozenset(match[1] for match in found if match)
+
+
+@cache
+def table_columns() -> Mapping[str, Mapping[str, str]]:
+    """The columns of each of the ledger's tables, with their types, in order."""
+    found: dict[str, dict[str, str]] = {}
+    for statement in (statement for migration in _migrations() for statement in migration):
+        creates, adds = _CREATES.match(statement), _ADDS_COLUMN.match(statement)
+        if creates:
+            found[creates[1]] = dict(_COLUMN.findall(statement))
+        elif adds:
+            found[adds[1]][adds[2]] = adds[3]
+    return found
 
 
 def newest() -> int:

@@ -1,0 +1,1 @@
+"""What the tables and views of a pipeline are made of."""
