@@ -52,7 +52,7 @@ def number(value: object) -> float:
         raise ValueError("Input should be a valid number, unable to parse string as a number") from error
 
 
-_SIZE = re.compile(r"(\d+) ?([KMGT]?)(i?)B")
+_SIZE = re.compile(r"(\d+) ?([kKMGT]?)(i?)B")
 
 
 def number_of_bytes(value: object) -> int:
@@ -61,7 +61,7 @@ def number_of_bytes(value: object) -> int:
     if found is None:
         raise ValueError("Input should be a size such as 500MB")
     step = 1024 if found[3] else 1000
-    return int(found[1]) * int(step ** " KMGT".index(found[2] or " "))
+    return int(found[1]) * int(step ** " KMGT".index(found[2].upper() or " "))
 
 
 _YES = ("1", "on", "t", "true", "y", "yes")

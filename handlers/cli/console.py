@@ -1,5 +1,6 @@
 """`dropledger console`: a web page of the root."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -45,6 +46,7 @@ def console(context: Context, port: int, listen: str, write: bool, token_file: P
         link = f"{address}?token={token}"
         shown = link if token_file is None else address
         context.print_result({"url": shown}, lambda: _show(shown, token_file))
+        sys.stdout.flush()  # who reads it from a pipe waits for the link
         if open_browser:
             click.launch(link)
 

@@ -10,8 +10,12 @@ from starlette.requests import Request
 from dropledger.core import __version__
 from dropledger.core.drop import parse_moment
 from dropledger.core.errors import ConfigurationError, NoLedger
+from dropledger.core.ports.session import Session
 from dropledger.core.views import explain as explanations
+from dropledger.core.views.checks import check_matrix, check_timeline
 from dropledger.core.views.drops import Wanted, list_drops, list_rejects, read_changes, rows_by_drop
+from dropledger.core.views.feeds import show_feed
+from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
@@ -53,7 +57,7 @@ def home(reader: Reader, request: Request) -> Answer:
     del request
     runtime = reader.runtime
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         return {
             **read_status(session, runtime.pipeline),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
@@ -74,7 +78,7 @@ def home(reader: Reader, request: Request) -> Answer:
     return Answer(document, reading, {"feeds": runtime.pipeline.feed_order, "marts": runtime.pipeline.marts})
 
 
-def _or_nothing(reader: Reader, address: str, find: Callable[[Any], Document]) -> Reading:
+def _or_nothing(reader: Reader, address: str, find: Callable[[Session], Document]) -> Reading:
     """What was found, or what a ledger has that nothing was dropped into."""
     nothing = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     try:
@@ -99,7 +103,7 @@ def drops(reader: Reader, request: Request) -> Answer:
         before=_number(asked.get("before")),
     )
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         found = list_drops(session, wanted.feed, PAGE + 1, reader.runtime.pipeline, wanted)
         return {"drops": found[:PAGE], "before": found[PAGE - 1]["sequence"] if len(found) > PAGE else None}
 
@@ -130,7 +134,7 @@ def drop(reader: Reader, request: Request) -> Answer:
     drop_id = request.path_params["drop_id"]
     store, pipeline = reader.runtime.store, reader.runtime.pipeline
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         found = show(session, store, pipeline, drop_id)
         whole_id = found["drop"]["drop_id"]
         return {
@@ -153,7 +157,7 @@ def history(reader: Reader, request: Request) -> Answer:
     feed, key = request.path_params["feed"], request.path_params["key"]
     contract = reader.runtime.pipeline.contract(feed)
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         return {"feed": feed, "key": key, "versions": find_timeline(session, reader.runtime.pipeline, feed, key)}
 
     reading = reader.read(f"history {feed} {key}", find)
@@ -166,7 +170,7 @@ def explain(reader: Reader, request: Request) -> Answer:
     pipeline = reader.runtime.pipeline
     as_of = _moment(request.query_params.get("as_of"))
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         return explanations.explain(session, pipeline, mart, key, as_of)
 
     reading = reader.read(f"explain {mart} {key} {as_of}", find)
@@ -174,11 +178,63 @@ def explain(reader: Reader, request: Request) -> Answer:
     return Answer(reading.found, reading, {"explanation": explanation, "mart": mart, "key": key, "as_of": as_of})
 
 
+def models(reader: Reader, request: Request) -> Answer:
+    """The tables and views, in the order in which data goes through them."""
+    del request
+    pipeline = reader.runtime.pipeline
+    reading = _or_without(reader, "models", lambda session: {"models": list_models(session, pipeline)})
+    return Answer(reading.found, reading)
+
+
+def model(reader: Reader, request: Request) -> Answer:
+    """One table or view: columns, SQL, checks."""
+    name, pipeline = request.path_params["name"], reader.runtime.pipeline
+    reading = _or_without(reader, f"model {name}", lambda session: show_model(session, pipeline, name))
+    return Answer(reading.found, reading)
+
+
+def feed(reader: Reader, request: Request) -> Answer:
+    """One feed: its contract, and its drops over time."""
+    name, pipeline = request.path_params["feed"], reader.runtime.pipeline
+    reading = _or_without(reader, f"feed {name}", lambda session: show_feed(session, pipeline, name, PAGE))
+    return Answer(reading.found, reading)
+
+
+def _or_without(reader: Reader, address: str, find: Callable[[Session | None], Document]) -> Reading:
+    """What was found, or what is known without a ledger."""
+    try:
+        return reader.read(address, find)
+    except NoLedger:
+        return Reading(find(None), reader.runtime.clock())
+
+
+def checks(reader: Reader, request: Request) -> Answer:
+    """Each check by the newest drops."""
+    del request
+    pipeline = reader.runtime.pipeline
+    reading = reader.read("checks", lambda session: check_matrix(session, pipeline))
+    return Answer(reading.found, reading)
+
+
+def check(reader: Reader, request: Request) -> Answer:
+    """One check over time."""
+    model, name = request.path_params["model"], request.path_params["name"]
+
+    def find(session: Session) -> Document:
+        found = check_timeline(session, model, name, PAGE)
+        if not found:
+            raise ConfigurationError(f"no drop ran a check {name} of {model}", hint="the page of checks lists them")
+        return {"model": model, "check_name": name, "results": found}
+
+    reading = reader.read(f"check {model} {name}", find)
+    return Answer(reading.found, reading)
+
+
 def look_up(reader: Reader, request: Request) -> Answer:
     """What is found of a word: drops, keys, texts."""
     words = request.query_params.get("q", "").strip()[:200]
 
-    def find(session: Any) -> Document:
+    def find(session: Session) -> Document:
         return {"q": words, **search(session, reader.runtime.pipeline, words)}
 
     reading = reader.read(f"search {words}", find)
@@ -222,6 +278,17 @@ PAGES = (
         "How one figure came about.",
         explain,
         {"mart": "A mart that the pipeline explains.", "key": "A key.", "as_of": "The time of the question, UTC."},
+    ),
+    Page("/feeds/{feed}", "feed.html", "A feed: its contract, and its drops over time.", feed, {"feed": "A feed."}),
+    Page("/models", "models.html", "The tables and views, and what they are.", models),
+    Page("/models/{name}", "model.html", "One table or view: columns, SQL, checks.", model, {"name": "Its name."}),
+    Page("/checks", "checks.html", "Each check by the newest 50 drops.", checks),
+    Page(
+        "/checks/{model}/{name:path}",
+        "check.html",
+        "One check over time.",
+        check,
+        {"model": "The table or view that it checks.", "name": "The check's name."},
     ),
     Page("/plan", "plan.html", "A form for a file to plan; POST it to the same address.", ask_for_file),
     Page("/search", "search.html", "Drops, keys and texts.", look_up, {"q": "What to look for."}),

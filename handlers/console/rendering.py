@@ -84,7 +84,7 @@ def address_of(*parts: str, **asked: Any) -> str:
 
 def _time(moment: datetime | None) -> str:
     """A moment as people read it, in UTC: `2025-10-31`, or `2025-10-31 10:30:00`."""
-    return "" if moment is None else render.cell(moment).replace("T", " ").removesuffix("Z")
+    return "" if not moment else render.cell(moment).replace("T", " ").removesuffix("Z")
 
 
 def _ago(length: timedelta) -> str:

@@ -1,0 +1,318 @@
+"""The console as programs ask it: pages and their JSON, what it changes, and what it says while the root is at work."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from support.console import ACCOUNTS, CUSTOMERS, Console, warehouse_held
+from support.parcels import FILES
+from support.served import Served, serving
+
+pytestmark = pytest.mark.slow
+
+LATER = ACCOUNTS.replace("9999.99", "12500.00") + "1003,2,-5,Savings\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Console:
+    console = Console(tmp_path_factory.mktemp("console"))
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    console.run("process", console.file("accounts_2025-10-31.csv", ACCOUNTS))
+    console.run("process", console.file("accounts_2025-11-30.csv", LATER))
+    return console
+
+
+@pytest.fixture(scope="module")
+def served(folder: Console) -> Iterator[Served]:
+    with serving(folder) as served:
+        yield served
+
+
+def entries_of(console: Console, *command: str) -> dict[str, Any]:
+    """A command's object, without what just a command has."""
+    return {name: value for name, value in console.run(*command, "--json").json.items() if name != "command"}
+
+
+def test_pages_have_what_commands_have(folder: Console, served: Served):
+    drops = entries_of(folder, "drops")["drops"]
+    assert served.get("/drops.json").json["drops"] == drops
+    newest = drops[0]["drop_id"]
+    shown = served.get(f"/drops/{newest}.json").json
+    assert {**shown, **entries_of(folder, "show", newest)} == shown
+    assert shown["rejects"] == entries_of(folder, "rejects", newest)["rejects"]
+    assert served.get("/history/account/1001.json").json == entries_of(folder, "history", "account", "1001")
+    assert served.get("/explain/account_summary/1001.json").json == entries_of(folder, "explain", "1001")
+    at = "2025-10-31"
+    asked = served.get(f"/explain/account_summary/1001.json?as_of={at}").json
+    assert asked == entries_of(folder, "explain", "1001", "--as-of", at)
+    home, status = served.get("/index.json").json, entries_of(folder, "status")
+    assert {**home, **status} == home
+
+
+def test_every_page_is_html_and_json(served: Served):
+    newest = served.get("/drops.json").json["drops"][0]["drop_id"]
+    paths = (
+        f"/drops /drops/{newest} /history/account/1001 /explain/account_summary/1001 /search /models "
+        "/models/account_summary /models/history_account /models/drop_ledger /checks /checks/stg_account/volume "
+        "/feeds/account /feeds/rate /plan"
+    )
+    for path in paths.split():
+        page, document = served.get(path), served.get(f"{path}.json")
+        assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
+        assert (document.status, document.headers["content-type"]) == (200, "application/json"), path
+        assert served.get(path, Accept="application/json").json == document.json
+
+
+def test_drop_shows_what_it_changed_and_refused(served: Served):
+    newest = served.get("/drops.json").json["drops"][0]["drop_id"]
+    changes = served.get(f"/drops/{newest}.json").json["changes"]
+    row = dict(zip(changes["columns"], changes["rows"][0], strict=True))
+    assert (row["account_id"], row["original_balance_before"], row["original_balance_after"]) == (
+        "1001",
+        "9999.99",
+        "12500.00",
+    )
+    page = served.get(f"/drops/{newest}").text
+    for text in ("12500.00", "must be at least 0", "1003,2,-5,Savings", "/explain/account_summary/1001"):
+        assert text in page
+
+
+def test_drops_are_filtered_and_paged(tmp_path: Path):
+    console = Console(tmp_path)
+    names = [f"customers_2025-10-{day:02}.csv" for day in range(1, 32)]
+    for place, name in enumerate(names):
+        console.file(name, f"{CUSTOMERS}{place + 10},Nobody {place},No\n")
+    inbox = console.root / "inbox"
+    inbox.mkdir(parents=True)
+    for copy in range(4):
+        for name in names:
+            text = (console.folder / name).read_text()
+            (inbox / name.replace(".csv", f"_{copy}.csv")).write_text(f"{text}{900 + copy},Copy,No\n")
+    assert console.run("watch", "--once").code == 0
+    with serving(console) as served:
+        first = served.get("/drops.json").json
+        second = served.get(f"/drops.json?before={first['before']}").json
+        found = [drop["drop_id"] for page in (first, second) for drop in page["drops"]]
+        assert (len(first["drops"]), len(second["drops"]), second["before"]) == (100, 24, None)
+        assert len(set(found)) == 124
+        assert "Older" in served.get("/drops").text
+        named = served.get("/drops.json?name=10-07&feed=customer&status=published").json["drops"]
+        assert len(named) == 4
+        assert served.get("/drops.json?status=quarantined").json["drops"] == []
+        day = named[0]["received_at"][:10]
+        assert len(served.get(f"/drops.json?name=10-07&since={day}&until={day}").json["drops"]) == 4
+        assert served.get("/drops.json?until=2001-01-01").json["drops"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/drops/ffff", "no drop"),
+        ("/history/account/55", "the nearest"),
+        ("/history/nothing/1", "no feed"),
+        ("/explain/account_summary/55", "no account 55"),
+        ("/explain/nothing/1", "no mart"),
+        ("/models/account_sumary", "did you mean account_summary"),
+        ("/checks/stg_account/nothing", "no drop ran"),
+        ("/feeds/nothing", "no feed"),
+        ("/drops?since=yesterday", "not a valid date"),
+        ("/drops?status=lost", "no outcome"),
+        ("/drops?before=x", "not a number"),
+        ("/nowhere", "no such page"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_to_try(served: Served, path: str, says: str):
+    page = served.get(path)
+    assert page.status == 404
+    assert says in page.text
+    path, _, query = path.partition("?")
+    error = served.get(f"{path}.json?{query}").json["error"]
+    assert says in error["what"] + error["try"] + error["why"]
+    assert error["try"]
+
+
+def test_search_finds_drops_keys_and_names(served: Served):
+    newest = served.get("/drops.json").json["drops"][0]["drop_id"]
+    assert [drop["drop_id"] for drop in served.get(f"/search.json?q={newest[:10].upper()}").json["drops"]] == [newest]
+    assert len(served.get("/search.json?q=ACCOUNTS_2025").json["drops"]) == 2
+    assert served.get("/search.json?q=1001").json["keys"] == [
+        {"feed": "account", "key": "1001", "column": None, "text": None}
+    ]
+    [name] = served.get("/search.json?q=okafor").json["keys"]
+    assert (name["feed"], name["key"], name["text"]) == ("customer", "1", "Amara Okafor")
+    assert served.get("/search.json?q=savings").json["keys"] == []  # one of two words that all rows have
+    assert served.get("/search.json?q=").json == {"q": "", "drops": [], "keys": []}
+
+
+def test_openapi_describes_every_page(served: Served):
+    document = served.get("/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    newest = served.get("/drops.json").json["drops"][0]["drop_id"]
+    values = {
+        "drop_id": newest,
+        "feed": "account",
+        "key": "1001",
+        "mart": "account_summary",
+        "name": "account_summary",
+        "model": "stg_account",
+        "table": "account_summary",
+        "column": "annual_interest",
+    }
+    for path, operations in document["paths"].items():
+        for parameter in operations["get"]["parameters"]:
+            assert (f"{{{parameter['name']}}}" in path) == (parameter["in"] == "path")
+        address = path.format_map({**values, **({"name": "volume"} if "checks" in path else {})})
+        assert served.get(address).status == 200, address
+
+
+def test_root_without_a_drop_says_how_to_begin(tmp_path: Path):
+    console = Console(tmp_path)
+    (console.root / "inbox").mkdir(parents=True)
+    with serving(console) as served:
+        page = served.get("/")
+        assert page.status == 200
+        assert "dropledger process FILE" in page.text
+        assert served.get("/models/account_summary").status == 200
+        assert served.get("/feeds/account").status == 200
+        assert served.get("/drops").status == 404
+        assert "Try:" in served.get("/drops").text
+    assert not (console.root / "warehouse").exists()
+
+
+def test_other_pipeline_with_compound_text_keys(tmp_path: Path):
+    console = Console(tmp_path)
+    for name, text in FILES.items():
+        path = tmp_path / "parcels" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    settings = {"pipeline": tmp_path / "parcels"}
+    depots = console.file("depots_2025-10-31.csv", 'country,code,manager\nES,"A/1, east","Ann ""Lee"""\n')
+    assert console.run("process", depots, **settings).code == 0
+    with serving(console, **settings) as served:
+        [found] = served.get("/search.json?q=east").json["keys"]
+        assert found["key"] == 'ES,"A/1, east"'
+        page = served.get("/search?q=east").text
+        address = page.partition('href="/history/depot/')[2].partition('"')[0]
+        history = served.get(f"/history/depot/{address}")
+        assert history.status == 200
+        assert "line 2 of" in history.text
+        assert served.get(f"/history/depot/{address}.json").json["versions"][0]["code"] == "A/1, east"
+
+
+# While the root is at work
+
+
+def test_busy_page_is_the_one_of_before_and_says_so(folder: Console, served: Served):
+    asked = "/drops?name=accounts"
+    before = served.get("/drops.json?name=accounts")
+    with warehouse_held(folder):
+        duckdb.sql("SELECT 1")
+        page = served.get(asked)
+        document = served.get("/drops.json?name=accounts")
+        other = served.get("/history/customer/2")
+    assert (page.status, document.json) == (200, before.json)
+    assert (other.status, other.headers["retry-after"]) == (503, "2")
+    assert "Try again" in other.text
+
+
+def test_open_page_gets_just_what_is_new(folder: Console, served: Served):
+    page = served.get("/").text
+    mark = json.loads(page.partition("hx-headers='")[2].partition("'")[0].replace("&#34;", '"'))["Console-Mark"]
+    assert served.get("/", Console_Mark=mark).status == 204
+    folder.run("process", folder.file("accounts_2025-12-31.csv", LATER.replace("12500", "12600")))
+    again = served.get("/", Console_Mark=mark)
+    assert again.status == 200
+    assert "accounts_2025-12-31.csv" in again.text
+
+
+# What it changes
+
+
+@pytest.fixture
+def writing(tmp_path: Path) -> Iterator[tuple[Console, Served]]:
+    console = Console(tmp_path)
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    console.run("process", console.file("accounts_2025-10-31.csv", ACCOUNTS))
+    with serving(console, "--write") as served:
+        yield console, served
+
+
+def test_planned_file_is_landed_and_taken(writing: tuple[Console, Served]):
+    console, served = writing
+    token = {"form_token": served.form_token()}
+    planned = served.upload("/plan.json", "accounts_2025-11-30.csv", LATER.encode(), token).json
+    file = console.file("accounts_2025-11-30.csv", LATER)
+    told = entries_of(console, "plan", str(file))
+    assert {**planned, **told} == planned
+    assert served.get("/index.json").json["waiting"]["inbox"] == 0
+    landed = served.post("/drops", {**token, "upload": planned["upload"]})
+    assert (landed.status, landed.headers["location"]) == (303, "/plan?landed=inbox%2Faccounts_2025-11-30.csv")
+    assert (console.root / "inbox/accounts_2025-11-30.csv").read_text() == LATER
+    assert served.get("/index.json").json["waiting"]["inbox"] == 1
+    assert served.post("/drops", {**token, "upload": planned["upload"]}).status == 404
+    assert console.run("watch", "--once").code == 3
+    assert served.get("/drops.json").json["drops"][0]["drop_id"] == planned["outcome"]["drop_id"]
+
+
+def test_landed_file_never_takes_the_place_of_one_that_waits(writing: tuple[Console, Served]):
+    console, served = writing
+    fields = {"form_token": served.form_token(), "feed": "account"}
+    for text in (LATER, LATER.replace("12500", "12700")):
+        planned = served.upload("/plan.json", "a_2025-11-30.csv", text.encode(), fields).json
+        assert planned["outcome"]["feed"] == "account"
+        served.post("/drops", {**fields, "upload": planned["upload"]})
+    waiting = [path for path in (console.root / "inbox").rglob("*") if path.is_file()]
+    assert len(waiting) == 2
+    console.run("watch", "--once")
+    assert len(served.get("/drops.json?name=a_2025").json["drops"]) == 2
+
+
+def test_drop_is_retracted_and_restored(writing: tuple[Console, Served]):
+    _, served = writing
+    drop_id = served.get("/drops.json?feed=account").json["drops"][0]["drop_id"]
+    fields = {"form_token": served.form_token(), "typed": drop_id}
+    assert "Retract this drop" in served.get(f"/drops/{drop_id}").text
+    done = served.post(f"/drops/{drop_id}/retract", {**fields, "reason": "wrong extract"})
+    assert (done.status, done.headers["location"]) == (303, f"/drops/{drop_id}")
+    shown = served.get(f"/drops/{drop_id}.json").json
+    assert (shown["drop"]["status"], shown["retractions"][0]["reason"]) == ("retracted", "wrong extract")
+    assert served.get("/models/account_summary.json").json["rows"] == 0
+    page = served.get(f"/drops/{drop_id}").text
+    assert "Restore this drop" in page
+    assert "wrong extract" in page
+    served.post(f"/drops/{drop_id}/restore", {**fields, "reason": "it was right"})
+    assert served.get(f"/drops/{drop_id}.json").json["drop"]["status"] == "published"
+
+
+def test_plan_tells_what_would_be_refused(writing: tuple[Console, Served]):
+    _, served = writing
+    token = {"form_token": served.form_token()}
+    refused = served.upload("/plan", "balances.csv", ACCOUNTS.encode(), token)
+    assert refused.status == 200
+    assert "the file name fits no feed" in refused.text
+    assert served.upload("/plan", "a.csv", ACCOUNTS.encode(), {**token, "feed": "nothing"}).status == 404
+    assert served.post("/plan", token).status == 422
+
+
+def test_console_needs_a_root_and_a_free_port(tmp_path: Path, served: Served):
+    console = Console(tmp_path)
+    assert console.run("console", "--port", "0").code == 2
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    taken = console.run("console", "--port", str(served.port))
+    assert taken.code == 2
+    assert "choose another --port" in taken.err
+
+
+def test_many_ask_at_once(served: Served):
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = ["/", "/drops", "/checks", "/models", "/history/account/1001", "/feeds/account"] * 5
+
+    def ask(path: str) -> int:
+        return served.get(path).status
+
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(ask, paths)) == {200}
