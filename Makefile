@@ -41,7 +41,7 @@ $(VENV)/dev $(VENV)/aws $(VENV)/console: $(VENV)/%: $(VENV)/runtime requirements
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements/$*.txt
 	@touch $@
 
-demo: $(VENV)/runtime $(VENV)/console ## Run the sample drops through a fresh root and show the result
+demo: $(VENV)/console ## Run the sample drops through a fresh root and show the result
 	@$(BIN)/dropledger demo
 
 test-fast: $(VENV)/dev ## Run the quick tests, in a minute: for the loop of one who writes

@@ -70,8 +70,9 @@ def _show(root: Path, outcomes: "Sequence[Outcome]", marts: "Mapping[str, Record
     render.line()
     render.table("history of account 1001", columns, [[row[column] for column in columns] for row in timeline])
     render.line()
-    render.line(f"Everything is in {root}. Now ask where a figure comes from:")
+    render.line(f"Everything is in {root}. Ask where a figure comes from, or look at all of it in a browser:")
     render.line(f"  {_command()} explain 1001 --root {root}")
+    render.line(f"  {_command()} console --root {root}")
 
 
 def _fresh_root(root: str | None) -> Path:

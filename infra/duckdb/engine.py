@@ -119,21 +119,10 @@ def classify_error(error: duckdb.Error, sql: str) -> DropledgerError | None:
             hint=REPAIR,
         )
     match error:
-        case duckdb.InterruptException():
-            return Unavailable(
-                "a query was ended, as it took longer than it may",
-                hint="ask for less; dropledger sql has no such limit",
-            )
         case duckdb.BinderException() | duckdb.CatalogException() | duckdb.ParserException():
             return _does_not_work(error, sql)
-        case duckdb.OperationalError() | duckdb.FatalException() if without_file := _without_file(text):
-            return without_file
-        case duckdb.OperationalError() | duckdb.FatalException():
-            kind = Postponed if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
-            return kind(
-                f"the warehouse cannot go on: {text}",
-                hint="free memory or disk space, and try again; what was taken is completed then",
-            )
+        case duckdb.OperationalError() | duckdb.FatalException() | duckdb.InterruptException():
+            return _without_file(text) or _cannot_go_on(error, text)
         case duckdb.DataError() | duckdb.ProgrammingError() | duckdb.IntegrityError():
             return DataRefused(
                 "not_computable",
@@ -143,6 +132,18 @@ def classify_error(error: duckdb.Error, sql: str) -> DropledgerError | None:
             )
         case _:
             return None
+
+
+def _cannot_go_on(error: duckdb.Error, text: str) -> Unavailable:
+    if isinstance(error, duckdb.InterruptException):
+        return Unavailable(
+            "a query was ended, as it took longer than it may", hint="ask for less; dropledger sql has no such limit"
+        )
+    kind = Postponed if isinstance(error, duckdb.OutOfMemoryException) else Unavailable
+    return kind(
+        f"the warehouse cannot go on: {text}",
+        hint="free memory or disk space, and try again; what was taken is completed then",
+    )
 
 
 def _does_not_work(error: duckdb.Error, sql: str) -> PipelineError:

@@ -58,7 +58,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".venv").symlink_to(BIN.parent)
     # As in the checkout, but for the set-up, whose marks are not looked at here.
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    (folder / "Makefile").write_text(makefile.replace("demo: $(VENV)/runtime", "demo:"), encoding="utf-8")
+    (folder / "Makefile").write_text(makefile.replace("demo: $(VENV)/console", "demo:"), encoding="utf-8")
     return folder
 
 

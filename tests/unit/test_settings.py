@@ -19,9 +19,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("setting", Settings.__dataclass_fields__)
 def test_every_setting_can_be_set(setting: str, monkeypatch: pytest.MonkeyPatch):
-    value = {"log": "json", "wait_seconds": "7", "memory_limit": "500MB", "outputs": "60"}.get(setting, "else/where")
+    values = {"log": "json", "wait_seconds": "7", "memory_limit": "500MB", "outputs": "60", "upload_limit": "5kB"}
+    value = values.get(setting, "else/where")
     monkeypatch.setenv(f"dropledger_{setting}", value)  # in any case, as ever
-    assert str(getattr(read_settings(), setting)).removesuffix(".0") == value
+    assert str(getattr(read_settings(), setting)).removesuffix(".0") == {"5kB": "5000"}.get(value, value)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,7 @@ def test_every_setting_can_be_set(setting: str, monkeypatch: pytest.MonkeyPatch)
         ("wait_seconds", "soon", "Input should be a valid number, unable to parse string as a number"),
         ("wait_seconds", "-1", "Input should be greater than or equal to 0"),
         ("wait_seconds", "nan", "Input should be greater than or equal to 0"),
+        ("upload_limit", "5 apples", "Input should be a size such as 500MB"),
         ("memory_limit", "500mb", "String should match pattern '^(\\d+ ?[KMGT]i?B)?$'"),
         ("memory_limit", "500MB\n", "String should match pattern '^(\\d+ ?[KMGT]i?B)?$'"),
         ("outputs", "0", "Input should be 'always', 'on_demand' or a number greater than 0"),
