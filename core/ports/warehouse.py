@@ -23,6 +23,10 @@ class Warehouse(Protocol):
         """A text that changes whenever somebody has written, found without opening it; None where that is not told."""
         ...
 
+    def size_bytes(self) -> int | None:
+        """How large it is; None where that is not told."""
+        ...
+
     def session(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
         """Open the warehouse for as long as the block lasts.
 

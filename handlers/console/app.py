@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dropledger.core.errors import ConfigurationError, DropledgerError, Unavailable
+from dropledger.core.views.metrics import read_metrics
 from dropledger.handlers.console.access import Access, form_token, wants_json
 from dropledger.handlers.console.changes import Changes, Refused
 from dropledger.handlers.console.openapi import description
@@ -21,6 +22,7 @@ from dropledger.handlers.console.pages import PAGES, Answer, Page
 from dropledger.handlers.console.reader import Reader
 from dropledger.handlers.console.rendering import Templates, address_of
 from dropledger.handlers.excepthook import traceback_of
+from dropledger.handlers.metrics import metrics_text
 from dropledger.handlers.render import failure_entry, json_text
 
 MARK = "Console-Mark"
@@ -43,6 +45,7 @@ def console_app(reader: Reader, changes: Changes, port: int, *, write: bool) -> 
         Route("/index.json", partial(_page, PAGES[0], reader, templates), methods=["GET"]),
         Route("/openapi.json", _openapi, methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),
+        Route("/metrics", partial(_metrics, reader, templates), methods=["GET"]),
         Route("/plan", partial(_planned, changes, templates), methods=["POST"]),
         Route("/plan.json", partial(_planned, changes, templates), methods=["POST"]),
         Mount("/static", StaticFiles(directory=str(files("dropledger.handlers.console").joinpath("static")))),
@@ -90,6 +93,19 @@ def _json(answer: Answer) -> Response:
     if answer.reading is not None and answer.reading.stale:
         headers["Warning"] = '110 - "the warehouse is busy; this is of an earlier time"'
     return Response(json_text(answer.document), media_type="application/json", headers=headers)
+
+
+async def _metrics(reader: Reader, templates: Templates, request: Request) -> Response:
+    return await run_in_threadpool(_answered, partial(_scraped, reader), templates, request)
+
+
+def _scraped(reader: Reader, request: Request) -> Response:
+    del request
+    runtime = reader.runtime
+    found = reader.read("metrics", lambda session: {"metrics": read_metrics(session, runtime.pipeline)}).found
+    engine = " ".join(f"{name} {version}" for name, version in runtime.warehouse.versions())
+    text = metrics_text(found["metrics"], runtime.store.backlog(), runtime.warehouse.size_bytes(), engine)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
 async def _planned(changes: Changes, templates: Templates, request: Request) -> Response:

@@ -37,16 +37,16 @@ class Spark:
     bars: Sequence[Bar]
 
 
-def spark(rows: Sequence[Mapping[str, Any]], most: int) -> Spark:
-    """The rows that drops had, one bar each, with the rejected ones as the lower part; as wide as for `most` bars."""
+def spark(rows: Sequence[Mapping[str, Any]]) -> Spark:
+    """The rows that drops had, one bar each, with the rejected ones as the lower part."""
     highest = max((row["rows_read"] for row in rows), default=0) or 1
     step = _BAR_WIDTH + _BAR_GAP
     bars = []
     for place, row in enumerate(rows):
         height = max(2.0, _SPARK_HEIGHT * row["rows_read"] / highest)
         low = height * row["rows_rejected"] / row["rows_read"] if row["rows_read"] else 0.0
-        bars.append(Bar((most - len(rows) + place) * step, _BAR_WIDTH, round(height, 1), round(low, 1), row))
-    return Spark(most * step, _SPARK_HEIGHT, bars)
+        bars.append(Bar(place * step, _BAR_WIDTH, round(height, 1), round(low, 1), row))
+    return Spark(len(rows) * step, _SPARK_HEIGHT, bars)
 
 
 @dataclass(frozen=True, slots=True)

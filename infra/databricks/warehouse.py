@@ -167,6 +167,9 @@ class DatabricksWarehouse:
     def stamp(self) -> str | None:
         return None
 
+    def size_bytes(self) -> int | None:
+        return None
+
     def confirm(self) -> None:
         """Nothing to do: there is one writer at a time."""
 

@@ -135,6 +135,9 @@ class DuckDBWarehouse:
         files = [path for path in (self._found, write_ahead_log(self._found)) if path.exists()]
         return " ".join(f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" for found in map(os.stat, files))
 
+    def size_bytes(self) -> int | None:
+        return None if self._remote or not self.exists() else self._found.stat().st_size
+
     def confirm(self) -> None:
         if self._remote:
             self._remote.confirm()

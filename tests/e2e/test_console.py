@@ -168,6 +168,27 @@ def test_openapi_describes_every_page(served: Served):
         assert served.get(address).status == 200, address
 
 
+def test_metrics_tell_what_the_ledger_has(folder: Console, served: Served):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = served.get("/metrics").text
+    found = {
+        (sample.name, *(sample.labels[label] for label in sorted(sample.labels, reverse=True))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    status = entries_of(folder, "status")
+    assert found["dropledger_drops_total", "accepted", "account"] == status["feeds"]["account"]["drops"]
+    assert found["dropledger_rows_total", "account", "rejected"] >= 1
+    assert found["dropledger_versions_total", "customer", "opened"] == 2
+    assert found["dropledger_history_versions", "account"] == status["feeds"]["account"]["versions"]
+    assert found["dropledger_history_keys", "account"] == 2
+    assert found["dropledger_files", "quarantine"] == 0
+    assert found["dropledger_feed_as_of_timestamp_seconds", "customer"] == 1761868800
+    assert found["dropledger_warehouse_bytes",] == (folder.root / "warehouse/ledger.duckdb").stat().st_size
+    assert ".csv" not in text
+
+
 def test_root_without_a_drop_says_how_to_begin(tmp_path: Path):
     console = Console(tmp_path)
     (console.root / "inbox").mkdir(parents=True)

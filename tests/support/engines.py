@@ -4,12 +4,14 @@ Where an engine is missing its tests are skipped, and the end of the run tells s
 """
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 SPARK = Path(os.environ.get("SPARK", PROJECT / ".venv-spark"))
 CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
+CHROMIUM = shutil.which("chromium")
 CONTAINERS = "/var/run/docker.sock"
 
 
@@ -26,5 +28,9 @@ def _container() -> str:
         return f"a Docker engine at {CONTAINERS}" if engine.connect_ex(CONTAINERS) else ""
 
 
-MISSING = {"databricks": _databricks, "cloud": _cloud, "container": _container}
+def _browser() -> str:
+    return "" if CHROMIUM else "Chromium: apt-get install chromium"
+
+
+MISSING = {"databricks": _databricks, "cloud": _cloud, "container": _container, "browser": _browser}
 """For each engine, what to install or start so that its tests run; an empty text where it is there."""
