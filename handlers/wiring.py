@@ -136,6 +136,17 @@ def wire_existing(
     return runtime
 
 
+def pipeline_alone(*, root: str | None = None, pipeline: str | None = None) -> tuple[Pipeline, Path | None]:
+    """The pipeline that is set, without the root that it works on, and the folder for what can be made anew.
+
+    Raises:
+        ConfigurationError: the settings or the pipeline cannot work.
+    """
+    settings = settings_in_force(root=root, pipeline=pipeline)
+    cache_folder = _cache(settings)
+    return load_pipeline(settings.pipeline, cache_folder), cache_folder
+
+
 def _limit_in_lambda() -> str:
     """What DuckDB may keep in memory in a function of Lambda, which ends where all of it is taken; empty elsewhere."""
     has = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")

@@ -94,7 +94,7 @@ def reads(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
     made: dict[str, tuple[str, ...]] = dict.fromkeys(names, ())
     made["mart_moment"] = ("drop_ledger",)
     for feed in pipeline.contracts:
-        made[f"stg_{feed}"], made[f"history_{feed}"] = (f"src_{feed}",), (f"stg_{feed}",)
+        made[f"stg_{feed}"], made[f"history_{feed}"] = (f"src_{feed}",), ("drop_ledger", f"stg_{feed}")
     touched = {f"touched_{mart.name}": mart.touched_sql for mart in pipeline.marts}
     passing = {
         **{f"changed_{feed}": f"history_{feed}" for feed in pipeline.contracts},

@@ -10,6 +10,9 @@ import click
 from dropledger.handlers.variables import misspelt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dropledger.core.contracts.pipeline_spec import Pipeline
     from dropledger.core.ingest.runtime import Runtime
     from dropledger.core.retry import OnWait
     from dropledger.handlers.settings import Settings
@@ -54,6 +57,12 @@ class Context:
         from dropledger.handlers.wiring import settings_in_force
 
         return settings_in_force(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline)
+
+    def pipeline_alone(self) -> "tuple[Pipeline, Path | None]":
+        """The pipeline, for what looks at nothing else; see `wiring.pipeline_alone`."""
+        from dropledger.handlers.wiring import pipeline_alone
+
+        return pipeline_alone(root=self.root, pipeline=self.pipeline)
 
     def configure_logs(self) -> "Settings":
         """Set up the log of a command that writes one; the settings in force, to be passed on to `wiring.wire`."""

@@ -97,6 +97,7 @@ def beside_demo(demo_root: Path, tmp_path: Path) -> Path:
         ("docs/history.md", "dropledger retract"),
         ("docs/history.md", "dropledger verify"),
         ("docs/json.md", "dropledger explain"),
+        ("docs/lineage.md", "dropledger lineage"),
         ("docs/operating.md", "cp -a"),
         ("docs/operating.md", "dropledger sql"),
     ],

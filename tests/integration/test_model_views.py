@@ -59,7 +59,7 @@ def test_all_tables_and_views_are_listed_as_data_goes_through_them(parcels: tupl
         "layer": "history",
         "feed": "parcel",
         "description": "",
-        "reads": ["stg_parcel"],
+        "reads": ["drop_ledger", "stg_parcel"],
         "read_by": ["int_parcel_there", "parcel_state"],
         "artifacts": [],
         "rows": 4,

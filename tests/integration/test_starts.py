@@ -21,7 +21,7 @@ sys.argv[0] = "dropledger"
 try:
     main()
 finally:
-    print(*sorted({"pydantic", "yaml", "rich"} & set(sys.modules)), file=sys.stderr)
+    print(*sorted({"pydantic", "yaml", "rich", "sqlglot"} & set(sys.modules)), file=sys.stderr)
 """
 
 
@@ -60,7 +60,7 @@ def test_help_and_version_load_none_of_what_commands_need(arguments: list[str]):
         "dropledger.core",
         "dropledger.core.errors",
     }
-    assert not {"duckdb", "json", "rich", "structlog", "watchdog", "yaml"} & loaded
+    assert not {"duckdb", "json", "rich", "sqlglot", "structlog", "watchdog", "yaml"} & loaded
     assert not {"render", "settings", "wiring"} & {name.removeprefix("dropledger.handlers.") for name in ours}
 
 
@@ -72,6 +72,12 @@ def test_pipeline_that_was_checked_is_not_checked_again(tmp_path: Path):
     assert imported(tmp_path, "process", *samples, "--root", "second") == []
     assert imported(tmp_path, "status", "--root", "second") == []
     assert len([*(tmp_path / "caches" / "dropledger" / "pipelines").iterdir()]) == 1
+
+
+@pytest.mark.slow
+def test_lineage_that_was_read_is_not_read_again(tmp_path: Path):
+    assert "sqlglot" in imported(tmp_path, "lineage", "--quiet")
+    assert imported(tmp_path, "lineage", "--quiet") == []
 
 
 WITHOUT = """
