@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
@@ -10,6 +11,7 @@ from dropledger.core.lineage.relations import Relation, reads, relations
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import quoted
 from dropledger.core.views.checks import newest_results, own_checks, worst
+from dropledger.core.views.classification import Classified
 from dropledger.core.views.drops import Records
 
 _TABLES = ("ledger", "history", "marts")
@@ -41,8 +43,8 @@ def list_models(session: Session | None, pipeline: Pipeline) -> Records:
     return listed
 
 
-def show_model(session: Session | None, pipeline: Pipeline, name: str) -> dict[str, Any]:
-    """One of them.
+def show_model(session: Session | None, pipeline: Pipeline, name: str, *, cache: Path | None = None) -> dict[str, Any]:
+    """One of them; `cache` is the folder that `lineage_of` may keep what it reads in.
 
     Returns:
         As in `list_models`: `name`, `layer`, `feed`, `description`, `reads`, `read_by`, `artifacts`, `rows`, here of
@@ -53,6 +55,7 @@ def show_model(session: Session | None, pipeline: Pipeline, name: str) -> dict[s
         `checks`, each with `layer`, `model`, `check_name`, `severity`, `message` of a failure, `state` (passed, warn,
         error or not run), and `failing_rows`, `drop_id`, `received_at` of the newest drop that ran it.
 
+        A column of a view or mart has the classification of the columns that it is made of, see `Classified`.
         Types are the engine's with a session, else those of the contract, and None where just an engine knows them.
 
     Raises:
@@ -68,7 +71,7 @@ def show_model(session: Session | None, pipeline: Pipeline, name: str) -> dict[s
     return {
         **_named(relation, made_of),
         **_defined(pipeline, relation),
-        "columns": _columns(session, pipeline, relation),
+        "columns": _columns(session, pipeline, relation, cache),
         "artifacts": _artifacts(pipeline, relation.name),
         "rows": _rows(session, relation) if session else None,
         "checks": _checks(pipeline, relation, results),
@@ -118,18 +121,17 @@ def _defined(pipeline: Pipeline, relation: Relation) -> dict[str, Any]:
     return nothing
 
 
-def _columns(session: Session | None, pipeline: Pipeline, relation: Relation) -> Records:
+def _columns(session: Session | None, pipeline: Pipeline, relation: Relation, cache: Path | None) -> Records:
     types: Mapping[str, str | None] = relation.columns
     if session is not None:
         try:
             types = session.columns(relation.name)
         except Unavailable:  # the view reads an archived file that is gone, of which doctor tells
             types = relation.columns
-    classified: dict[str, str | None] = {}
+    classified = Classified(pipeline, cache)
     key: Sequence[str] = ()
     if relation.feed is not None:
-        contract = pipeline.contracts[relation.feed]
-        key, classified = contract.key, {column.name: column.classification for column in contract.columns}
+        key = pipeline.contracts[relation.feed].key
     elif relation.layer == "marts":
         key = pipeline.mart(relation.name).file.key
     return [
@@ -137,7 +139,7 @@ def _columns(session: Session | None, pipeline: Pipeline, relation: Relation) ->
             "name": name,
             "type": kind,
             "description": relation.column_words.get(name, ""),
-            "classification": classified.get(name),
+            "classification": classified.of(relation.name, name),
             "in_key": name in key,
         }
         for name, kind in types.items()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import sqlglot
 from support.in_process import run
 from support.ledger import Ledger
 from support.parcels import dropped_parcels, parcels_pipeline
+from support.without_sqlglot import forget_sqlglot
 
 from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
 from dropledger.core.errors import ConfigurationError
@@ -455,10 +455,7 @@ def test_command_takes_another_pipeline_and_says_what_it_is_not_sure_of(alone: P
 
 
 def test_command_says_what_to_install(alone: Path, monkeypatch: pytest.MonkeyPatch):
-    for name in [name for name in sys.modules if name.startswith("dropledger.core.lineage.")]:
-        if name.rpartition(".")[2] in {"query", "results", "expression"}:
-            monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sqlglot", None)
+    forget_sqlglot(monkeypatch)
     left = run("lineage", "account_summary", cwd=alone)
     assert left.code == 2
     assert "Error: the lineage of columns needs sqlglot" in left.err

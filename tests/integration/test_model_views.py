@@ -1,5 +1,6 @@
 """What pages about tables, feeds and checks show, of a ledger whose keys are several texts, and of none."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from support.ledger import Ledger, custom_pipeline
 from support.parcels import PARCELS, dropped_parcels, parcels_pipeline
+from support.without_sqlglot import forget_sqlglot
 
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.lineage import kept
 from dropledger.core.lineage.relations import reads, relations, relations_read
 from dropledger.core.operations.retract import restore, retract
 from dropledger.core.ports.session import Session
@@ -124,6 +127,61 @@ def test_layers_of_a_feed_show_its_contract(parcels: tuple[Ledger, list[str]]):
     assert (source["rows"], staging["rows"]) == (2, 2)
     assert by_name(history["columns"])["valid_to"]["description"].startswith("The time until which")
     assert by_name(source["columns"])["_accepted"]["description"] == "Whether the row was accepted."
+
+
+def classified(pipeline: Pipeline, name: str) -> dict[str, str]:
+    columns = show_model(None, pipeline, name)["columns"]
+    return {column["name"]: column["classification"] for column in columns if column["classification"]}
+
+
+def test_what_is_made_of_a_restricted_column_is_restricted(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    parcels_pipeline(folder)
+    mart, view = folder / "marts/depot_load.yaml", folder / "intermediate/int_parcel_there.yaml"
+    mart.write_text(mart.read_text("utf-8").replace("parcels, weight]", "parcels, weight, manager]"))
+    view.write_text("descriptions: {manager: Who answers for the depot., weight: In kilos.}\n")
+    pipeline = load_pipeline(str(folder))
+    for name in ("src_depot", "stg_depot", "history_depot", "int_parcel_there", "depot_load"):
+        assert classified(pipeline, name) == {"manager": "restricted"}, name
+    assert classified(pipeline, "parcel_state") == {}
+
+
+def test_where_nobody_is_sure_all_that_may_be_restricted_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "pipeline"
+    parcels_pipeline(folder)
+    view = folder / "intermediate/int_parcel_there.sql"
+    view.write_text(view.read_text("utf-8").replace("FROM history_parcel AS p", "FROM history_parcel AS p, nowhere"))
+    everything = dict.fromkeys(["country", "code", "parcels", "weight"], "restricted")
+    counted = {"parcels": "restricted"}  # which is sure to be made of no column, where sqlglot is there to tell
+    assert classified(load_pipeline(str(folder)), "depot_load") == dict(everything.items() - counted.items())
+    shutil.rmtree(folder)
+    pipeline = parcels_pipeline(folder)
+    assert classified(pipeline, "depot_load") == {}
+    monkeypatch.setattr(kept, "_in_process", {})
+    forget_sqlglot(monkeypatch)
+    assert classified(pipeline, "depot_load") == everything
+    assert classified(pipeline, "history_depot") == {"manager": "restricted"}
+    assert classified(pipeline, "parcel_state") == {}
+
+
+def test_of_several_classifications_restricted_is_told_first(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    parcels_pipeline(folder)
+    for before, now, told in (
+        ("{name: state,", "{name: state, classification: internal,", "internal"),
+        ("{name: number,", "{name: number, classification: personal,", "internal, personal"),
+    ):
+        contract = folder / "parcel.yaml"
+        contract.write_text(contract.read_text("utf-8").replace(before, now))
+        (folder / "marts/parcel_state.sql").write_text(
+            """SELECT p.country, p.code, p.number, concat(p.state, p.number, d.code) AS state
+            FROM history_parcel AS p
+            CROSS JOIN history_depot AS d"""
+        )
+        assert classified(load_pipeline(str(folder)), "parcel_state")["state"] == told
+    mart = folder / "marts/parcel_state.sql"
+    mart.write_text(mart.read_text("utf-8").replace("d.code)", "d.manager)"))
+    assert classified(load_pipeline(str(folder)), "parcel_state")["state"] == "restricted"
 
 
 def test_view_shows_its_columns_and_rows(parcels: tuple[Ledger, list[str]]):
