@@ -86,7 +86,7 @@ def wire(
 
 
 def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: OnWait, function: str) -> Runtime:
-    pipeline = load_pipeline(settings.pipeline, _cache(settings))
+    pipeline = load_pipeline(settings.pipeline, cache_folder(settings))
     for contract in pipeline.contracts.values():
         refuse_bad_patterns(contract, matches)
     earlier: Path | None = None
@@ -143,8 +143,8 @@ def pipeline_alone(*, root: str | None = None, pipeline: str | None = None) -> t
         ConfigurationError: the settings or the pipeline cannot work.
     """
     settings = settings_in_force(root=root, pipeline=pipeline)
-    cache_folder = _cache(settings)
-    return load_pipeline(settings.pipeline, cache_folder), cache_folder
+    cache = cache_folder(settings)
+    return load_pipeline(settings.pipeline, cache), cache
 
 
 def _limit_in_lambda() -> str:
@@ -155,7 +155,7 @@ def _limit_in_lambda() -> str:
     return f"{min(max(int(has) - _BESIDE_MEBIBYTES, _LEAST_MEBIBYTES), ENOUGH_MEBIBYTES)}MiB"
 
 
-def _cache(settings: Settings) -> Path | None:
+def cache_folder(settings: Settings) -> Path | None:
     """Where what can be made anew may lie; nowhere for a user without a home."""
     try:
         return settings.cache.expanduser()
@@ -165,7 +165,7 @@ def _cache(settings: Settings) -> Path | None:
 
 def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
     """What new warehouse files begin as."""
-    cache = _cache(settings)
+    cache = cache_folder(settings)
     if cache is None:
         return None
     return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))

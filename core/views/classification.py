@@ -6,6 +6,7 @@ from pathlib import Path
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.lineage.kept import lineage_of
+from dropledger.core.lineage.made import Ref
 from dropledger.core.lineage.pipeline import Lineage
 from dropledger.core.lineage.relations import reads, relations
 
@@ -16,7 +17,8 @@ RESTRICTED = "restricted"
 class Classified:
     """The classification of each column of a pipeline's tables and views.
 
-    A column of a view or mart has those of the columns that it is made of; what decides about it does not count. Where
+    A column of a view or mart has those of the columns that it is made of, or that a CASE chooses it by, so that it
+    tells of them; what else decides about it does not count. Where
     it is not sure what that is, or where sqlglot is not there to tell, it has those of all that the view or mart reads.
     """
 
@@ -58,7 +60,8 @@ class Classified:
     def _of_model(self, name: str, lineage: Lineage) -> dict[str, frozenset[str]]:
         found = {}
         for column, made in lineage[name].columns.items():
-            of_sources = [self._of_tables.get(ref.table, {}).get(ref.column, frozenset()) for ref in made.direct]
+            sources = [*made.direct, *(Ref(one.table, one.column) for one in made.indirect if "case" in one.by)]
+            of_sources = [self._of_tables.get(ref.table, {}).get(ref.column, frozenset()) for ref in sources]
             found[column] = self._of_others[name] if made.unsure else _together(of_sources)
         return found
 

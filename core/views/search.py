@@ -1,5 +1,6 @@
 """What is found of a word: drops by id or file name, keys of every feed, and texts that stand in their current rows."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 from dropledger.core.contracts.contract import Contract
@@ -15,16 +16,19 @@ FOUND = 20
 """How many of each kind are given at most."""
 
 
-def search(session: Session, pipeline: Pipeline, words: str) -> dict[str, Any]:
+def search(
+    session: Session, pipeline: Pipeline, words: str, hidden: Callable[[str], Collection[str]] = lambda _: ()
+) -> dict[str, Any]:
     """`drops`, and `keys`: each with `feed`, `key`, and the `column` and `text` that it was found by, if it was a text.
 
-    Texts are those of columns that may hold any; case makes no difference. At most `FOUND` of each kind.
+    Texts are those of columns that may hold any; case makes no difference. At most `FOUND` of each kind. `hidden` gives
+    the columns of a feed that are not looked at.
     """
     if not words:
         return {"drops": [], "keys": []}
     return {
         "drops": _drops(session, words),
-        "keys": [*_keys(session, pipeline, words), *_texts(session, pipeline, words)],
+        "keys": [*_keys(session, pipeline, words), *_texts(session, pipeline, words, hidden)],
     }
 
 
@@ -58,14 +62,14 @@ def _keys(session: Session, pipeline: Pipeline, words: str) -> Records:
     return found
 
 
-def _texts(session: Session, pipeline: Pipeline, words: str) -> Records:
+def _texts(session: Session, pipeline: Pipeline, words: str, hidden: Callable[[str], Collection[str]]) -> Records:
     """The keys whose current rows have the words in a text."""
     found: Records = []
     for feed in pipeline.feed_order:
         contract = pipeline.contract(feed)
         free = [column.name for column in contract.values if column.type == "text" and column.accepted_values is None]
         free += [name for name in contract.key if contract.column(name).type == "text"]
-        for name in free:
+        for name in (name for name in free if name not in hidden(feed)):
             rows = session.query(
                 f"""SELECT {listed(contract.key, "h")}, h.{quoted(name)} AS _text
                 FROM {feed_fragments(contract)["history"]} AS h

@@ -19,15 +19,24 @@ from dropledger.handlers.cli.context import Context
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file with the token that opens the console; by default a new one each time.",
 )
+@click.option("--show-restricted", is_flag=True, help="Show columns that a contract classifies as restricted.")
 @click.option("--open", "open_browser", is_flag=True, help="Open it in the browser.")
-def console(context: Context, port: int, listen: str, write: bool, token_file: Path | None, open_browser: bool) -> int:
+def console(
+    context: Context,
+    port: int,
+    listen: str,
+    write: bool,
+    token_file: Path | None,
+    show_restricted: bool,
+    open_browser: bool,
+) -> int:
     """Serve a web page of the root: drops, histories, figures, checks.
 
     It prints a link that opens it. It only shows, unless it is started with --write. An address that other machines
     reach needs --token-file.
     """
     try:
-        from dropledger.handlers.console.serve import LOOPBACK, serve, token_in
+        from dropledger.handlers.console.serve import LOOPBACK, Options, serve, token_in
     except ImportError as error:
         raise ConfigurationError(
             "the console needs more than is installed",
@@ -50,7 +59,7 @@ def console(context: Context, port: int, listen: str, write: bool, token_file: P
         if open_browser:
             click.launch(link)
 
-    serve(context.settings(), listen, port, token, write=write, on_ready=ready)
+    serve(context.settings(), Options(listen, port, token, write, show_restricted), ready)
     return 0
 
 

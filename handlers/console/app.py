@@ -18,7 +18,8 @@ from dropledger.core.views.metrics import read_metrics
 from dropledger.handlers.console.access import Access, form_token, wants_json
 from dropledger.handlers.console.changes import Changes, Refused
 from dropledger.handlers.console.openapi import description
-from dropledger.handlers.console.pages import PAGES, Answer, Page
+from dropledger.handlers.console.page import Answer, Page
+from dropledger.handlers.console.pages import PAGES
 from dropledger.handlers.console.reader import Reader
 from dropledger.handlers.console.rendering import Templates, address_of
 from dropledger.handlers.excepthook import traceback_of

@@ -15,7 +15,7 @@ from dropledger.core.operations.plan import plan
 from dropledger.core.operations.retract import restore, retract
 from dropledger.core.views.drops import find_drop
 from dropledger.handlers.console.access import is_from_form
-from dropledger.handlers.console.pages import Answer
+from dropledger.handlers.console.page import Answer
 from dropledger.handlers.console.planned import Uploads
 from dropledger.handlers.console.reader import Reader
 from dropledger.infra.local.inbox import dropped_file
@@ -45,26 +45,29 @@ class Changes:
     who: str
     most_bytes: int
 
-    async def form(self, request: Request, most_bytes: int = _FIELDS_BYTES) -> FormData:
-        """The fields of a form that a page of this console has sent.
+    async def form(self, request: Request, most_bytes: int = _FIELDS_BYTES, *, files: int = 0) -> FormData:
+        """The fields of a form that a page of this console has sent, with at most so many files.
 
         Raises:
             Refused: it is larger, or of no such form.
         """
-        form = await Request(request.scope, _bounded(request, most_bytes)).form(max_files=1, max_fields=10)
+        form = await Request(request.scope, _bounded(request, most_bytes)).form(max_files=files, max_fields=10)
         if not is_from_form(form.get("form_token"), self.token):
+            await form.close()
             raise Refused(403, "This form is not one of this console. Try: load the page again.")
         return form
 
     async def plan(self, request: Request) -> Callable[[Request], Answer]:
         """What plans the file that a request has; to be called in a thread."""
-        form = await self.form(request, self.most_bytes)
-        file = form.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
-            raise ConfigurationError("no file was sent", hint="choose one")
-        feed = str(form.get("feed") or "") or None
-        upload_id, upload = await run_in_threadpool(self.uploads.keep, file.filename, file.file, feed)
-        await form.close()
+        form = await self.form(request, self.most_bytes, files=1)
+        try:
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not file.filename:
+                raise ConfigurationError("no file was sent", hint="choose one")
+            feed = str(form.get("feed") or "") or None
+            upload_id, upload = await run_in_threadpool(self.uploads.keep, file.filename, file.file, feed)
+        finally:
+            await form.close()
 
         def run(_: Request) -> Answer:
             if feed is not None:
@@ -72,10 +75,11 @@ class Changes:
             dropped = dropped_file(upload.path, feed=feed, keep_original=True)
             with self.reader.alone(self.runtime.wait_seconds):
                 planned = plan(self.runtime, dropped)
+            masking = self.reader.masking
             document = {
                 "outcome": planned.outcome.as_json(),
-                "rejects": planned.rejects,
-                "effects": planned.effects,
+                "rejects": masking.rejects(planned.outcome.drop.feed, planned.rejects),
+                "effects": masking.effects(planned.effects),
                 "upload": upload_id,
             }
             return Answer(document)

@@ -53,13 +53,18 @@ def drawn(layers: Mapping[str, str], reads: Mapping[str, Sequence[str]]) -> Grap
     nodes: dict[str, Node] = {}
     titles, x = [], 0
     for column in columns:
-        width = round(max(map(len, column)) * _LETTER) + _PADDING
+        width = round(max(len(label(name)) for name in column) * _LETTER) + _PADDING
         nodes.update({name: Node(name, layers[name], x, heights[name], width) for name in column})
         titles.append((x, ", ".join(dict.fromkeys(layers[name] for name in column))))
         x += width + _ACROSS
     edges = [Edge(other, name, _curve(nodes[other], nodes[name])) for name, others in known.items() for other in others]
     height = max((node.y for node in nodes.values()), default=0) + _HEIGHT + 4
     return Graph(max(x - _ACROSS, 0) + 2, height, titles, list(nodes.values()), edges)
+
+
+def label(name: str) -> str:
+    """What stands in a node: feeds and artifacts are told by their layer."""
+    return name.removeprefix("feed:").removeprefix("outputs/")
 
 
 def _columns(reads: Mapping[str, Sequence[str]]) -> list[list[str]]:

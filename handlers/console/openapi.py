@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dropledger.core import __version__
-from dropledger.handlers.console.pages import PAGES, Page
+from dropledger.handlers.console.page import Page
+from dropledger.handlers.console.pages import PAGES
 
 _PLACES = re.compile(r"{(\w+)(?::\w+)?}")
 

@@ -1,7 +1,6 @@
 """The pages that show something: what each is made of, from the same functions as the command line's --json."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +19,8 @@ from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
+from dropledger.handlers.console.lineage import lineage, lineage_of_one
+from dropledger.handlers.console.page import Answer, Document, Page
 from dropledger.handlers.console.reader import Reader, Reading
 
 PAGE = 100
@@ -28,28 +29,6 @@ PAGE = 100
 NEWEST = 20
 _SPARK = 30
 _STATUSES = ("committed", "published", "quarantined", "retracted")
-
-Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a page has: the `document` is its JSON, `more` is for the template alone."""
-
-    document: Document
-    reading: Reading | None = None
-    more: Document | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page: its address, its template, what it is in words, what can be asked of it, and what finds it."""
-
-    path: str
-    template: str
-    says: str
-    find: Callable[[Reader, Request], Answer]
-    asks: Mapping[str, str] | None = None
 
 
 def home(reader: Reader, request: Request) -> Answer:
@@ -132,24 +111,20 @@ def _number(text: str | None) -> int | None:
 def drop(reader: Reader, request: Request) -> Answer:
     """All about one drop."""
     drop_id = request.path_params["drop_id"]
-    store, pipeline = reader.runtime.store, reader.runtime.pipeline
+    store, pipeline, masking = reader.runtime.store, reader.runtime.pipeline, reader.masking
+    changed = next((mart for mart in pipeline.marts if mart.file.changes), None)
 
     def find(session: Session) -> Document:
         found = show(session, store, pipeline, drop_id)
         whole_id = found["drop"]["drop_id"]
         return {
             **found,
-            "rejects": list_rejects(session, whole_id, PAGE),
-            "changes": read_changes(store, whole_id, PAGE),
+            "rejects": masking.rejects(found["drop"]["feed"], list_rejects(session, whole_id, PAGE)),
+            "changes": masking.changes(changed.name if changed else None, read_changes(store, whole_id, PAGE)),
         }
 
     reading = reader.read(f"drop {drop_id}", find)
-    return Answer(reading.found, reading, {"changed_mart": _changed_mart(reader)})
-
-
-def _changed_mart(reader: Reader) -> Any:
-    """The mart whose change files drops have."""
-    return next((mart for mart in reader.runtime.pipeline.marts if mart.file.changes), None)
+    return Answer(reading.found, reading, {"changed_mart": changed})
 
 
 def history(reader: Reader, request: Request) -> Answer:
@@ -158,7 +133,8 @@ def history(reader: Reader, request: Request) -> Answer:
     contract = reader.runtime.pipeline.contract(feed)
 
     def find(session: Session) -> Document:
-        return {"feed": feed, "key": key, "versions": find_timeline(session, reader.runtime.pipeline, feed, key)}
+        versions = find_timeline(session, reader.runtime.pipeline, feed, key)
+        return reader.masking.timeline({"feed": feed, "key": key, "versions": versions})
 
     reading = reader.read(f"history {feed} {key}", find)
     return Answer(reading.found, reading, {"contract": contract})
@@ -171,7 +147,7 @@ def explain(reader: Reader, request: Request) -> Answer:
     as_of = _moment(request.query_params.get("as_of"))
 
     def find(session: Session) -> Document:
-        return explanations.explain(session, pipeline, mart, key, as_of)
+        return reader.masking.explanation(mart, explanations.explain(session, pipeline, mart, key, as_of))
 
     reading = reader.read(f"explain {mart} {key} {as_of}", find)
     _, explanation = explanations.explanation_of(pipeline, mart)
@@ -189,7 +165,9 @@ def models(reader: Reader, request: Request) -> Answer:
 def model(reader: Reader, request: Request) -> Answer:
     """One table or view: columns, SQL, checks."""
     name, pipeline = request.path_params["name"], reader.runtime.pipeline
-    reading = _or_without(reader, f"model {name}", lambda session: show_model(session, pipeline, name))
+    reading = _or_without(
+        reader, f"model {name}", lambda session: show_model(session, pipeline, name, cache=reader.cache)
+    )
     return Answer(reading.found, reading)
 
 
@@ -235,7 +213,7 @@ def look_up(reader: Reader, request: Request) -> Answer:
     words = request.query_params.get("q", "").strip()[:200]
 
     def find(session: Session) -> Document:
-        return {"q": words, **search(session, reader.runtime.pipeline, words)}
+        return {"q": words, **search(session, reader.runtime.pipeline, words, reader.masking.columns)}
 
     reading = reader.read(f"search {words}", find)
     return Answer(reading.found, reading)
@@ -289,6 +267,14 @@ PAGES = (
         "One check over time.",
         check,
         {"model": "The table or view that it checks.", "name": "The check's name."},
+    ),
+    Page("/lineage", "lineage.html", "How tables are made of one another.", lineage),
+    Page(
+        "/lineage/{name:path}",
+        "lineage_of_one.html",
+        "What a table or column comes from, and what it goes into.",
+        lineage_of_one,
+        {"name": "A table, or a table and a column with a slash between."},
     ),
     Page("/plan", "plan.html", "A form for a file to plan; POST it to the same address.", ask_for_file),
     Page("/search", "search.html", "Drops, keys and texts.", look_up, {"q": "What to look for."}),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -12,6 +13,7 @@ from dropledger.core.errors import Busy
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ports.session import Confinable, Session
 from dropledger.core.steps.soundness import refuse_lost_warehouse
+from dropledger.handlers.console.masking import Masking
 
 WAIT_SECONDS = 2.0
 """How long a page waits for a warehouse that is worked on."""
@@ -35,10 +37,14 @@ class Reading:
 
 
 class Reader:
-    """Reads for the pages of a console; may be used by several threads."""
+    """Reads for the pages of a console; may be used by several threads. `masking` is what its pages do not show, and
+    `cache` the folder for what can be made anew.
+    """
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, masking: Masking, cache: Path | None) -> None:
         self.runtime = runtime
+        self.masking = masking
+        self.cache = cache
         self._kept: OrderedDict[str, Reading] = OrderedDict()
         self._alone = Lock()
 

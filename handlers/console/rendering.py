@@ -15,7 +15,8 @@ from dropledger.core.views import explain
 from dropledger.core.views.keys import write_key
 from dropledger.handlers import render
 from dropledger.handlers.console import pictures
-from dropledger.handlers.console.pages import Answer
+from dropledger.handlers.console.graph import label
+from dropledger.handlers.console.page import Answer
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -40,6 +41,7 @@ class Templates:
             bytes=_bytes,
             says=lambda section, row: explain.sentence(section.says, row, render.cell),
             values_of=lambda row: list(row.values()),
+            label=label,
             words=lambda name: str(name).replace("_", " "),
         )
         self._environment.globals.update(

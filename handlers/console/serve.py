@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -14,11 +14,12 @@ import uvicorn
 from dropledger.core.errors import ConfigurationError
 from dropledger.handlers.console.app import console_app
 from dropledger.handlers.console.changes import Changes
+from dropledger.handlers.console.masking import Masking
 from dropledger.handlers.console.planned import Uploads
 from dropledger.handlers.console.reader import WAIT_SECONDS, Reader
 from dropledger.handlers.settings import Settings
 from dropledger.handlers.user import user
-from dropledger.handlers.wiring import wire, wire_existing
+from dropledger.handlers.wiring import cache_folder, wire, wire_existing
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _LEAST_LETTERS = 20
@@ -46,21 +47,34 @@ def token_in(file: Path | None) -> str:
     return token
 
 
-def serve(
-    settings: Settings, address: str, port: int, token: str, *, write: bool, on_ready: Callable[[str], None]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a console is served: where it listens, the `token` that opens it, whether it may `write`, and whether it
+    shows columns that are restricted.
+    """
+
+    address: str
+    port: int
+    token: str
+    write: bool
+    show_restricted: bool
+
+
+def serve(settings: Settings, options: Options, on_ready: Callable[[str], None]) -> None:
     """Serve the console of a root that is there until the process is told to end; `on_ready` gets its address.
 
     Raises:
         ConfigurationError: there is no root, or nothing can listen there.
     """
+    address, token = options.address, options.token
     reading = wire_existing(settings=replace(settings, wait_seconds=WAIT_SECONDS))
-    with _listening(address, port) as listening, closing(Uploads()) as uploads:
+    with _listening(address, options.port) as listening, closing(Uploads()) as uploads:
         port = listening.getsockname()[1]
-        reader = Reader(reading)
+        cache = cache_folder(settings)
+        reader = Reader(reading, Masking(reading.pipeline, cache, show_restricted=options.show_restricted), cache)
         changes = Changes(wire(settings=settings), reader, uploads, token, user(), settings.upload_limit)
         config = uvicorn.Config(
-            console_app(reader, changes, port, write=write),
+            console_app(reader, changes, port, write=options.write),
             http="h11",
             ws="none",
             lifespan="off",

@@ -48,6 +48,9 @@ def test_pages_have_what_commands_have(folder: Console, served: Served):
     at = "2025-10-31"
     asked = served.get(f"/explain/account_summary/1001.json?as_of={at}").json
     assert asked == entries_of(folder, "explain", "1001", "--as-of", at)
+    of_column = entries_of(folder, "lineage", "account_summary.annual_interest")
+    assert of_column.pop("pipeline") == "lending"
+    assert served.get("/lineage/account_summary/annual_interest.json").json == of_column
     home, status = served.get("/index.json").json, entries_of(folder, "status")
     assert {**home, **status} == home
 
@@ -57,7 +60,8 @@ def test_every_page_is_html_and_json(served: Served):
     paths = (
         f"/drops /drops/{newest} /history/account/1001 /explain/account_summary/1001 /search /models "
         "/models/account_summary /models/history_account /models/drop_ledger /checks /checks/stg_account/volume "
-        "/feeds/account /feeds/rate /plan"
+        "/feeds/account /feeds/rate /plan /lineage /lineage/account_summary /lineage/account_summary/annual_interest "
+        "/lineage/outputs%2Faccount_summary.csv /lineage/feed%3Aaccount"
     )
     for path in paths.split():
         page, document = served.get(path), served.get(f"{path}.json")
@@ -118,6 +122,8 @@ def test_drops_are_filtered_and_paged(tmp_path: Path):
         ("/models/account_sumary", "did you mean account_summary"),
         ("/checks/stg_account/nothing", "no drop ran"),
         ("/feeds/nothing", "no feed"),
+        ("/lineage/account_sumary", "did you mean account_summary"),
+        ("/lineage/account_summary/intrest", "no column"),
         ("/drops?since=yesterday", "not a valid date"),
         ("/drops?status=lost", "no outcome"),
         ("/drops?before=x", "not a number"),
