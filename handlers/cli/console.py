@@ -1,6 +1,8 @@
-"""`dropledger console`: a web page of the root."""
+"""The commands that make pages for a browser: console, docs."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -35,14 +37,8 @@ def console(
     It prints a link that opens it. It only shows, unless it is started with --write. An address that other machines
     reach needs --token-file.
     """
-    try:
+    with _extra():
         from dropledger.handlers.console.serve import LOOPBACK, Options, serve, token_in
-    except ImportError as error:
-        raise ConfigurationError(
-            "the console needs more than is installed",
-            why=str(error),
-            hint="install it: pip install 'dropledger[console]'",
-        ) from error
     if listen not in LOOPBACK and token_file is None:
         raise ConfigurationError(
             f"the console wants a token of yours to listen on {listen}",
@@ -70,3 +66,60 @@ def _show(link: str, token_file: Path | None) -> None:
     if token_file is not None:
         render.line(f"Open it once with ?token= and the text in {token_file} behind the address.")
     render.line("Ctrl-C stops it.")
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    """Say what to install where something is missing.
+
+    Raises:
+        ConfigurationError: it says so.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            "pages for a browser need more than is installed",
+            why=str(error),
+            hint="install it: pip install 'dropledger[console]'",
+        ) from error
+
+
+@command
+@click.option(
+    "--to",
+    default="docs-site",
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write into.",
+)
+def docs(context: Context, to: Path) -> int:
+    """Write pages of the pipeline that open from a disk: models, columns, SQL, lineage.
+
+    Where the root has a ledger they have the rows of tables and the last results of checks too.
+    """
+    with _extra():
+        from dropledger.handlers.console.site import write_site
+    from dropledger.handlers import render
+    from dropledger.handlers.wiring import cache_folder, wire
+    from dropledger.infra.local.folders import filled
+
+    settings = context.settings()
+    runtime = wire(settings=settings)
+    if runtime.store.is_of_root(to):
+        raise ConfigurationError(
+            f"{to} belongs to the root", why="what lies there is dropledger's own", hint="name another folder with --to"
+        )
+    with filled(to) as begun, ExitStack() as opened:
+        session = opened.enter_context(runtime.reading()) if runtime.warehouse.exists() else None
+        root = runtime.store.root if session else ""
+        names = write_site(
+            begun, runtime.pipeline, session, root=root, clock=runtime.clock, cache=cache_folder(settings)
+        )
+    index = to / names[0]
+    document = {"index": str(index), "files": len(names)}
+    context.print_result(document, lambda: render.line(f"{render.counted(len(names), 'file')}. Open {index}"))
+    return 0
+
+
+COMMANDS = (console, docs)

@@ -38,7 +38,7 @@ for _command in (
     lineage.lineage,
     *maintenance.COMMANDS,
     *plan_export.COMMANDS,
-    console.console,
+    *console.COMMANDS,
     doctor.doctor,
     demo.demo,
 ):

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +22,7 @@ from dropledger.handlers.console.openapi import description
 from dropledger.handlers.console.page import Answer, Page
 from dropledger.handlers.console.pages import PAGES
 from dropledger.handlers.console.reader import Reader
-from dropledger.handlers.console.rendering import Templates, address_of
+from dropledger.handlers.console.rendering import Setting, Templates, address_of
 from dropledger.handlers.excepthook import traceback_of
 from dropledger.handlers.metrics import metrics_text
 from dropledger.handlers.render import failure_entry, json_text
@@ -35,7 +36,11 @@ def console_app(reader: Reader, changes: Changes, port: int, *, write: bool) -> 
 
     It plans files; with `write` it lands them too, and takes drops back.
     """
-    templates = Templates(reader.runtime, write=write, form_token=form_token(changes.token))
+    runtime = reader.runtime
+    setting = Setting(
+        runtime.pipeline, runtime.store.root, runtime.clock, write=write, form_token=form_token(changes.token)
+    )
+    templates = Templates(setting)
     routes: list[BaseRoute] = []
     for page in PAGES:
         endpoint = partial(_page, page, reader, templates)
@@ -86,7 +91,11 @@ def _rendered(page: Page, reader: Reader, templates: Templates, request: Request
     answer = page.find(reader, request)
     if wants_json(request):
         return _json(answer)
-    return HTMLResponse(templates.page(page.template, request, answer, mark))
+    return HTMLResponse(templates.page(page.template, answer, **_address(request), mark=mark))
+
+
+def _address(request: Request) -> dict[str, Any]:
+    return {"path": request.url.path, "asked": dict(request.query_params)}
 
 
 def _json(answer: Answer) -> Response:
@@ -123,7 +132,7 @@ def _shown(template: str, templates: Templates, find: Callable[[Request], Answer
     answer = find(request)
     if wants_json(request):
         return _json(answer)
-    return HTMLResponse(templates.page(template, request, answer, ""))
+    return HTMLResponse(templates.page(template, answer, **_address(request)))
 
 
 Change = Callable[[Changes, FormData, Request], str]
@@ -175,4 +184,4 @@ def _told(templates: Templates, request: Request, error: DropledgerError, status
     headers = {"Retry-After": "2"} if status == 503 else {}
     if wants_json(request):
         return Response(json_text({"error": failure_entry(error)}), status, headers, media_type="application/json")
-    return HTMLResponse(templates.error(request, error, status), status, headers)
+    return HTMLResponse(templates.error(error, status, **_address(request)), status, headers)

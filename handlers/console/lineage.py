@@ -17,14 +17,14 @@ def lineage(reader: Reader, request: Request) -> Answer:
     """How all tables are made of one another."""
     del request
     found = lineage_of(reader.runtime.pipeline, reader.cache)
-    return Answer(graph(found), more={"picture": _picture(found), "lit": {}})
+    return Answer(graph(found), more={"picture": picture(found), "lit": {}})
 
 
 def lineage_of_one(reader: Reader, request: Request) -> Answer:
     """One table or column, with what it comes from and goes into."""
     found = lineage_of(reader.runtime.pipeline, reader.cache)
     document = show_lineage(found, _asked(found, request.path_params["name"]))
-    return Answer(document, more={"picture": _picture(found), "lit": _lit(document)})
+    return Answer(document, more={"picture": picture(found), "lit": lit(document)})
 
 
 def _asked(found: Lineage, name: str) -> Asked:
@@ -35,21 +35,22 @@ def _asked(found: Lineage, name: str) -> Asked:
     return find(found, name if name in found or not table else f"{table}.{column}")
 
 
-def _picture(found: Lineage) -> Graph:
+def picture(found: Lineage) -> Graph:
+    """All feeds, tables, views and artifacts but the ledger's own."""
     shown = {name: table for name, table in found.items() if table.layer != "ledger"}
     return drawn(
         {name: table.layer for name, table in shown.items()}, {name: table.reads for name, table in shown.items()}
     )
 
 
-def _lit(document: Mapping[str, Any]) -> dict[str, str]:
+def lit(document: Mapping[str, Any]) -> dict[str, str]:
     """How each table that has to do with the one that was asked for stands out: `of` is that itself, `on` what it comes
     from or goes into, `by` what has just columns that decide.
     """
-    lit = {document["table"]: "of"}
+    found = {document["table"]: "of"}
     for one in (*document["upstream"], *document["downstream"]):
         if one.get("kind") != "indirect":
-            lit.setdefault(one["table"], "on")
+            found.setdefault(one["table"], "on")
     for one in (*document["upstream"], *document["downstream"]):
-        lit.setdefault(one["table"], "by")
-    return lit
+        found.setdefault(one["table"], "by")
+    return found

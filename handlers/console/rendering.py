@@ -1,16 +1,18 @@
 """Pages as HTML: the templates, and how they write values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.requests import Request
 
 from dropledger.core import __version__
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import DropledgerError
-from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ports import Clock
 from dropledger.core.views import explain
 from dropledger.core.views.keys import write_key
 from dropledger.handlers import render
@@ -18,13 +20,36 @@ from dropledger.handlers.console import pictures
 from dropledger.handlers.console.graph import label
 from dropledger.handlers.console.page import Answer
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
-class Templates:
-    """The templates of a console, which all know its root and what it may do."""
+def address_of(*parts: str, **asked: Any) -> str:
+    """An address of this console: the parts of its path, and what it asks, without what is None."""
+    query = urlencode({name: value for name, value in asked.items() if value is not None})
+    return "/" + "/".join(quote(str(part), safe="") for part in parts) + (f"?{query}" if query else "")
 
-    def __init__(self, runtime: Runtime, *, write: bool, form_token: str) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all pages know: the pipeline and its root (empty for none), whether they may write, and the token of forms.
+
+    `site` is whether they lie in files, which lead to one another by `address`, in place of a console's own.
+    """
+
+    pipeline: Pipeline
+    root: str
+    clock: Clock
+    write: bool = False
+    form_token: str = ""
+    site: bool = False
+    address: Callable[..., str] = address_of
+
+
+class Templates:
+    """The templates of the pages."""
+
+    def __init__(self, setting: Setting) -> None:
         self._environment = Environment(
             loader=PackageLoader("dropledger.handlers.console"),
             autoescape=True,
@@ -46,42 +71,36 @@ class Templates:
         )
         self._environment.globals.update(
             version=__version__,
-            pipeline=runtime.pipeline,
-            root=runtime.store.root,
-            write=write,
-            form_token=form_token,
+            pipeline=setting.pipeline,
+            root=setting.root,
+            write=setting.write,
+            form_token=setting.form_token,
+            site=setting.site,
+            link=setting.address,
             key_of=lambda row, columns: write_key([row[name] for name in columns]),
-            link=address_of,
             counted=render.counted,
             dict_of=lambda names, values: dict(zip(names, values, strict=True)),
             spark=pictures.spark,
             line=pictures.line,
             lanes=pictures.lanes,
-            ago=lambda moment: _ago(runtime.clock() - moment),
+            ago=lambda moment: _ago(setting.clock() - moment),
         )
 
-    def page(self, name: str, request: Request, answer: Answer, mark: str) -> str:
-        """A page as HTML."""
-        return self._render(
-            name,
-            request,
-            {**(answer.more or {}), "doc": answer.document, "reading": answer.reading, "mark": mark},
-        )
+    def page(
+        self, name: str, answer: Answer, *, path: str = "", asked: Mapping[str, str] = _NOTHING, mark: str = ""
+    ) -> str:
+        """A page as HTML; `path` and what was `asked` are its address, `mark` what it has seen."""
+        values = {**(answer.more or {}), "doc": answer.document, "reading": answer.reading, "mark": mark}
+        return self._rendered(name, path, asked, values)
 
-    def error(self, request: Request, error: DropledgerError, status: int) -> str:
+    def error(self, error: DropledgerError, status: int, *, path: str, asked: Mapping[str, str]) -> str:
         """An error as a page: what happened, why, and what to try."""
-        return self._render("error.html", request, {"error": error, "status": status, "reading": None, "mark": ""})
+        values = {"error": error, "status": status, "reading": None, "mark": ""}
+        return self._rendered("error.html", path, asked, values)
 
-    def _render(self, name: str, request: Request, values: Mapping[str, Any]) -> str:
-        asked = dict(request.query_params)
-        here = request.url.path + (f"?{urlencode(asked)}" if asked else "")
-        return self._environment.get_template(name).render(here=here, path=request.url.path, **values)
-
-
-def address_of(*parts: str, **asked: Any) -> str:
-    """An address of this console: the parts of its path, and what it asks, without what is None."""
-    query = urlencode({name: value for name, value in asked.items() if value is not None})
-    return "/" + "/".join(quote(str(part), safe="") for part in parts) + (f"?{query}" if query else "")
+    def _rendered(self, name: str, path: str, asked: Mapping[str, str], values: Mapping[str, Any]) -> str:
+        here = path + (f"?{urlencode(asked)}" if asked else "")
+        return self._environment.get_template(name).render(here=here, path=path, **values)
 
 
 def _time(moment: datetime | None) -> str:
