@@ -137,6 +137,16 @@ def rows_by_drop(session: Session, newest: int) -> dict[str, Records]:
     return by_feed
 
 
+def count_uncorrected(session: Session) -> int:
+    """How many drops are quarantined of which no correction was accepted."""
+    found = session.query(
+        f"""SELECT count(*) AS uncorrected
+        FROM ({statement("drops")}) AS d
+        WHERE d.status = 'quarantined' AND d.superseded_by IS NULL"""
+    )
+    return int(found[0]["uncorrected"])
+
+
 def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
     """Those of the drops whose refused files nobody needs to correct any more.
 

@@ -12,7 +12,7 @@ from dropledger.core.errors import ConfigurationError, NoLedger
 from dropledger.core.ports.session import Session
 from dropledger.core.views import explain as explanations
 from dropledger.core.views.checks import check_matrix, check_timeline
-from dropledger.core.views.drops import Wanted, list_drops, list_rejects, read_changes, rows_by_drop
+from dropledger.core.views.drops import Wanted, count_uncorrected, list_drops, list_rejects, read_changes, rows_by_drop
 from dropledger.core.views.feeds import show_feed
 from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.search import search
@@ -41,6 +41,7 @@ def home(reader: Reader, request: Request) -> Answer:
             **read_status(session, runtime.pipeline),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
             "rows": rows_by_drop(session, _SPARK),
+            "uncorrected": count_uncorrected(session),
         }
 
     reading = _or_nothing(reader, "home", find)
@@ -63,7 +64,7 @@ def _or_nothing(reader: Reader, address: str, find: Callable[[Session], Document
     try:
         return reader.read(address, find)
     except NoLedger:
-        return Reading({**nothing, "recent": [], "rows": {}}, reader.runtime.clock())
+        return Reading({**nothing, "recent": [], "rows": {}, "uncorrected": 0}, reader.runtime.clock())
 
 
 def drops(reader: Reader, request: Request) -> Answer:
