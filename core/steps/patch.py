@@ -53,9 +53,8 @@ class Patch:
                 for part in _merged(blocks, header.split(b",", 2)[2], self.place, wanted):
                     after.update(part)
                     new.write(part)
-        except (_NotPlain, ValueError, IndexError):  # such as a key that is no number, in a file that was changed
-            return None
-        except OSError:  # what was published is gone, or cannot be read
+        except (_NotPlain, ValueError, IndexError, OSError):
+            # Such as a key that is no number, in a file that was changed; or what was published cannot be read.
             return None
         return after.hexdigest() if before.hexdigest() == self.sha256 else None
 
