@@ -1,4 +1,4 @@
-"""The kinds of rules: each is a module with these functions, and an entry in `KINDS`.
+"""The kinds of rules: each is a module with these functions, or a `KIND` in a module, and an entry in `KINDS`.
 
 Cells are looked at as text, in the column that `text_of` names, and as values, in the column itself. What the functions
 give is SQL over one row, but for the messages.
@@ -13,7 +13,7 @@ from dropledger.core.rules import accepted_values, not_null, pattern, range_, re
 
 
 class Kind(Protocol):
-    """What a module of a kind has."""
+    """What a kind has."""
 
     OVER_ROWS: bool
     """Whether it takes several rows to break such a rule; `steps.validate` and `steps.checks` look for them."""
@@ -49,10 +49,10 @@ class Kind(Protocol):
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "not_null": not_null,
-        "unique": unique,
+        "unique": unique.KIND,
         "accepted_values": accepted_values,
         "range": range_,
         "pattern": pattern,
-        "relationship": relationship,
+        "relationship": relationship.KIND,
     }
 )

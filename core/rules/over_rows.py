@@ -1,25 +1,34 @@
-"""What rules have in common that it takes several rows to break."""
+"""What kinds of rules have in common that it takes several rows to break."""
+
+from collections.abc import Callable
 
 from dropledger.core.contracts.contract import Column, Rule
 
-OVER_ROWS = True
-BY_TYPING = False
 
+class OverRows:
+    """A `Kind` that no row breaks by itself. `lacks` is what such a rule says is missing in it."""
 
-def unfit(_: Rule, __: Column) -> str:
-    return ""
+    OVER_ROWS = True
+    BY_TYPING = False
 
+    def __init__(self, lacks: Callable[[Rule], str] = lambda _: "") -> None:
+        self.lacks = lacks
 
-def violated(_: Rule, __: Column) -> str:
-    return "FALSE"
+    def unfit(self, rule: Rule, column: Column) -> str:
+        del rule, column
+        return ""
 
+    def violated(self, rule: Rule, column: Column) -> str:
+        del rule, column
+        return "FALSE"
 
-def reason(_: Rule, __: Column) -> str:
-    return "''"
+    def reason(self, rule: Rule, column: Column) -> str:
+        del rule, column
+        return "''"
 
+    def violated_value(self, rule: Rule, column: Column) -> str:
+        return self.violated(rule, column)
 
-violated_value = violated
-
-
-def refuses(_: Rule, __: str) -> str:
-    return ""
+    def refuses(self, rule: Rule, text: str) -> str:
+        del rule, text
+        return ""

@@ -80,7 +80,7 @@ def test_kind_of_rule_is_a_module_and_an_entry(folder: Path):
     register(
         folder / "dropledger/core/rules/kinds.py",
         ("import accepted_values,", "import accepted_values, max_length,"),
-        ('        "unique": unique,', '        "unique": unique,\n        "max_length": max_length,'),
+        ('        "not_null": not_null,', '        "not_null": not_null,\n        "max_length": max_length,'),
     )
     register(
         folder / "mine/customer.yaml",
