@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Explanation, Mart, Pipeline, Section, names
 from dropledger.core.errors import ConfigurationError, Different
 from dropledger.core.ports.session import Session
@@ -34,12 +35,13 @@ def explain(
         says the same. The last two are None with `as_of`.
 
     Raises:
-        ConfigurationError: the pipeline explains no such mart, or no version of the key is true at the moment.
+        ConfigurationError: the pipeline explains no such mart, a mart was named in place of a key, or no version of the
+            key is true at the moment.
         Different: and yet the mart has a figure.
     """
     mart, explanation = explanation_of(pipeline, mart_name)
     moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
-    asked = read_key(key, pipeline.contract(explanation.of))
+    asked = _read_key(key, pipeline.contract(explanation.of), pipeline, mart_name)
     found = session.query(
         f"SELECT * FROM {quoted(mart.name)} AS m WHERE {asked.found_in('m', mart.file.key)}", asked.bound
     )
@@ -51,6 +53,8 @@ def explain(
                 f"the mart has a figure for {explanation.of} {key}, and no version of it is true",
                 hint="dropledger verify shows all differences; then dropledger replay",
             )
+        if not versions and _is_mart_alone(pipeline, mart_name, key):
+            raise _key_missing(pipeline, key)
         raise _nothing_true(session, mart, asked, key, moment, known=bool(versions))
     bound = {**dict(zip(mart.file.key, asked.parts, strict=True)), "moment": moment}
     rows = _rows(session, explanation, bound)
@@ -97,6 +101,34 @@ def explanation_of(pipeline: Pipeline, mart_name: str | None) -> tuple[Mart, Exp
         f"the pipeline {pipeline.name} has {what}",
         hint=f"add explain/{mart_name or '<mart>'}.yaml to it; docs/contracts.md tells how",
     )
+
+
+def _read_key(key: str, contract: Contract, pipeline: Pipeline, mart_name: str | None) -> Key:
+    try:
+        return read_key(key, contract)
+    except ConfigurationError as error:
+        if _is_mart_alone(pipeline, mart_name, key):
+            raise _key_missing(pipeline, key) from error
+        raise
+
+
+def _is_mart_alone(pipeline: Pipeline, mart_name: str | None, key: str) -> bool:
+    """Whether what stands for a key is the name of a mart. It may be a key all the same."""
+    return mart_name is None and any(mart.name == key for mart in pipeline.marts)
+
+
+def _key_missing(pipeline: Pipeline, name: str) -> ConfigurationError:
+    mart, _ = explanation_of(pipeline, name)
+    return ConfigurationError(
+        f"a key is missing: {name} is a mart",
+        hint=f"dropledger explain {name} {','.join(mart.file.key).upper()}; {_where_keys_are(mart)}",
+    )
+
+
+def _where_keys_are(mart: Mart) -> str:
+    if "csv" in mart.file.artifacts:
+        return f"outputs/{mart.name}.csv in the root lists all that have a figure"
+    return "see dropledger drops"
 
 
 def _is_true_at(versions: Records, moment: datetime | None) -> bool:
@@ -175,11 +207,10 @@ def _nothing_true(
             why=f"no {feed} was ever dropped",
             hint=f"drop a file of {many} first: dropledger process FILE",
         )
-    lists_all = f"outputs/{mart.name}.csv in the root lists all that have a figure"
     return ConfigurationError(
         f"there is no {feed} {key}",
         why=f"the ledger has {keys:,} {feed if keys == 1 else many}",
-        hint=hint_of_nearest(session, asked, lists_all if "csv" in mart.file.artifacts else "see dropledger drops"),
+        hint=hint_of_nearest(session, asked, _where_keys_are(mart)),
     )
 
 

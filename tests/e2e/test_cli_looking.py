@@ -202,6 +202,14 @@ def test_explain_says_why_an_account_has_no_figure(filled: Console, account: str
     assert why in document["verdict"]
 
 
+def test_explain_of_a_mart_without_a_key_says_what_is_missing(filled: Console):
+    done = filled.run("explain", "account_summary")
+    assert done.code == 2
+    assert "a key is missing: account_summary is a mart" in done.err
+    assert "Try: dropledger explain account_summary ACCOUNT_ID" in done.err
+    assert "no explanation of customer_profile" in filled.run("explain", "customer_profile").err
+
+
 def test_explain_of_an_unknown_account_exits_2(filled: Console):
     done = filled.run("explain", "4711")
     assert (done.code, done.out) == (2, "")

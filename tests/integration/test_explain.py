@@ -101,6 +101,9 @@ def test_command_shows_what_the_pipeline_says(ledger: Ledger, tmp_path: Path):
     document = nothing.json
     assert (document["verdict"], document["figure"], document["agrees"]) == ("nothing is left of it", None, True)
     assert run("explain", "worth", "a", "b", *options, cwd=tmp_path).code == 2
+    without = run("explain", "worth", *options, cwd=tmp_path).err
+    assert "a key is missing: worth is a mart" in without
+    assert "Try: dropledger explain worth PLACE,ARTICLE" in without
     assert "has no mart 'profit'" in run("explain", "profit", "a,b", *options, cwd=tmp_path).err
 
 
