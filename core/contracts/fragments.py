@@ -1,7 +1,7 @@
 """A contract's columns as SQL text."""
 
 from dropledger.core.contracts.contract import Contract
-from dropledger.core.sql.text import MOST_CLUSTERED, differs, listed, quoted, same
+from dropledger.core.sql.text import differs, listed, quoted, same
 
 
 def feed_fragments(contract: Contract) -> dict[str, str]:
@@ -17,7 +17,6 @@ def feed_fragments(contract: Contract) -> dict[str, str]:
         "history": quoted(f"history_{contract.feed}"),
         "changed": quoted(f"changed_{contract.feed}"),
         "key": listed(key),
-        "clustered": listed(key[:MOST_CLUSTERED]),
         "h_key": listed(key, "h"),
         "o_key": listed(key, "o"),
         "columns": listed([*key, *values]),

@@ -17,7 +17,6 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ledger.redelivery import come_again
 from dropledger.core.ledger.standing import Standing, standing
 from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import statement
 from dropledger.core.steps import checks, guards, marts, quarantine, report
 from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckFailed, CheckResult
@@ -279,7 +278,5 @@ class _Admission:
     def _record_rejects(self, validated: Validated, sequence: int) -> None:
         """Keep the refused rows with their raw text, in the ledger and in a file to be put into quarantine."""
         if validated.rows_rejected:
-            self.session.raw_rows(_SOURCE, "_dl_left_out", "_dl_raw_row")
-            bound = {"drop_id": self.drop.drop_id, "sequence": sequence}
-            self.session.execute(statement("record_rejected_rows"), bound)
+            quarantine.record_rejects(self.session, _SOURCE, self.drop.drop_id, sequence)
             quarantine.stage_rejects(self.session, self.runtime.store, self.drop, sequence, self.runtime.pipeline)

@@ -56,9 +56,11 @@ def publish_committed(
         last = Published(before, runtime.touched.of) if before else None
         filled = runtime.touched.filled
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
-        with session.transaction(single=current == whole):
+        if current == whole and sha256 is None:
             ledger.mark_published(session, [*drops], runtime.clock())
-            if current != whole or sha256:
+        else:
+            with session.transaction():
+                ledger.mark_published(session, [*drops], runtime.clock())
                 ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
     if whole:
         runtime.throttle.written()

@@ -14,9 +14,9 @@ from dropledger.core.ledger import descriptions, migrations
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.cells import typed_cell
-from dropledger.core.sql.text import MOST_CLUSTERED, engine_type, listed, literal, quoted
+from dropledger.core.sql.text import engine_type, literal, quoted
 from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
-from dropledger.core.steps.history import all_changed, fold, free_texts, history_table, no_changes
+from dropledger.core.steps.history import all_changed, fold, free_texts, history_columns, no_changes
 from dropledger.core.steps.intake import initial_extract
 from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.questions import ask
@@ -60,7 +60,7 @@ def migrate(session: Session, pipeline: Pipeline) -> None:
     """
     migrations.run_migrations(session)
     refuse_other_pipeline(session, pipeline)
-    session.execute("UPDATE pipeline_state SET pipeline = :name WHERE pipeline IS NULL", {"name": pipeline.name})
+    session.update_where("pipeline_state", {"pipeline": ":name"}, "pipeline IS NULL", {"name": pipeline.name})
 
 
 def needs_migration(session: Session, pipeline: Pipeline) -> bool:
@@ -123,7 +123,7 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
         if session.has_table(history):
             _refuse_other_columns(session, contract)
         _keep(session, contract)
-        session.execute(history_table(contract))
+        session.create_table(history, history_columns(contract), contract.key)
         if not session.count(history):
             fresh.append(contract)
         _layer_relations(session, contract, shown.get(contract.feed, frozenset()))
@@ -133,24 +133,25 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
             folded = True
             _fold_initial_rows(session, initial_extract(contract, path, as_of), pipeline)
     feeds = ", ".join(literal(feed) for feed in pipeline.file.moment)
-    session.execute(
-        f"""CREATE OR REPLACE VIEW mart_moment AS
-        SELECT max(last_effective) AS moment
+    session.create_view(
+        "mart_moment",
+        f"""SELECT max(last_effective) AS moment
         FROM drop_ledger
         WHERE feed IN ({feeds})
-            AND status IN ('committed', 'published')"""
+            AND status IN ('committed', 'published')""",
     )
     for model in pipeline.intermediate:
-        session.execute(f"CREATE OR REPLACE VIEW {quoted(model.name)} AS\n{model.sql}")
+        session.create_view(model.name, model.sql)
     definition, meaning = definition_sha256(pipeline), _meaning_sha256(pipeline)
     stand = not folded and _marts_stand(session, pipeline, meaning)
     if not stand:
         _make_marts(session, pipeline)
     descriptions.describe_all(session, pipeline)
     if stand:
-        session.execute("UPDATE pipeline_state SET definition_sha256 = :definition", {"definition": definition})
+        bound = {"definition": definition}
+        session.update_where("pipeline_state", {"definition_sha256": ":definition"}, "TRUE", bound)
         return
-    session.execute("DELETE FROM pipeline_state")
+    session.delete_where("pipeline_state", "TRUE")
     # The artifacts are those of the marts as they were; whoever publishes next brings them in line.
     made = {"definition_sha256": definition, "meaning_sha256": meaning}
     session.insert("pipeline_state", [{**made, "artifacts_current": False, "pipeline": pipeline.name}])
@@ -182,15 +183,7 @@ def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -
 def _refuse_other_columns(session: Session, contract: Contract) -> None:
     table = f"history_{contract.feed}"
     there = [*session.columns(table)]
-    wanted = [
-        *contract.key,
-        *(column.name for column in contract.values),
-        "valid_from",
-        "valid_to",
-        "is_current",
-        "drop_id",
-        "line",
-    ]
+    wanted = [column.name for column in history_columns(contract)]
     if there != wanted:
         raise ConfigurationError(
             f"the contract of the feed {contract.feed} no longer fits the table {table}",
@@ -215,7 +208,7 @@ def _keep(session: Session, contract: Contract) -> None:
         other_initial = newest[0]["initial"] != contract.initial_text and session.count(f"history_{contract.feed}") > 0
         _refuse_to_mix(contract, newest[0]["yaml"], other_initial=other_initial)
     this = {"feed": contract.feed, "sha256": contract.sha256}
-    session.execute("DELETE FROM contract_text WHERE feed = :feed AND sha256 = :sha256", this)  # it was in force before
+    session.delete_where("contract_text", "feed = :feed AND sha256 = :sha256", this)  # it was in force before
     place = newest[0]["place"] + 1 if newest else 1
     session.insert("contract_text", [{**this, "yaml": contract.yaml, "initial": contract.initial_text, "place": place}])
 
@@ -247,21 +240,21 @@ def _layer_relations(session: Session, contract: Contract, shown: frozenset[str]
     if not {column.name for column in contract.columns} <= shown:
         empty_source(session, contract)
     typed = ",\n    ".join(f"{typed_cell(column)} AS {quoted(column.name)}" for column in contract.columns)
-    session.execute(
-        f"""CREATE OR REPLACE VIEW {quoted("stg_" + contract.feed)} AS
-        SELECT s._drop_id, s._line, {typed}
+    session.create_view(
+        f"stg_{contract.feed}",
+        f"""SELECT s._drop_id, s._line, {typed}
         FROM {quoted("src_" + contract.feed)} AS s
-        WHERE s._accepted"""
+        WHERE s._accepted""",
     )
 
 
 def empty_source(session: Session, contract: Contract) -> None:
     """Let `src_<feed>` show no rows."""
     cells = ", ".join(f"CAST(NULL AS STRING) AS {quoted(column.name)}" for column in contract.columns)
-    session.execute(
-        f"""CREATE OR REPLACE VIEW {quoted(f"src_{contract.feed}")} AS
-        SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
-        WHERE FALSE"""
+    session.create_view(
+        f"src_{contract.feed}",
+        f"""SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
+        WHERE FALSE""",
     )
 
 
@@ -292,12 +285,8 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
 
 def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
     """A table with the columns that the mart's SQL has; texts of feeds that hardly repeat are kept as in history."""
-    name, clustered = quoted(mart.name), f"/* cluster by {listed(mart.file.key[:MOST_CLUSTERED])} */"
-    session.execute(
-        f"""CREATE OR REPLACE TABLE {name} {clustered} AS
-        SELECT * FROM (\n{mart.sql}\n) AS empty_mart WHERE FALSE"""
-    )
-    session.keep_free_texts(mart.name, set().union(*map(free_texts, pipeline.contracts.values())))
+    texts = set[str]().union(*map(free_texts, pipeline.contracts.values()))
+    session.create_table_like(mart.name, mart.sql, mart.file.key, texts)
 
 
 def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:

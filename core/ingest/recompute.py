@@ -165,13 +165,14 @@ class OnceForAll:
         times = [time for time in (self.observed_until.get(feed), folded.last_effective) if time is not None]
         if feed in self.observed_until:
             self.observed_until[feed] = max(times, default=None)
-        self.add_changes(session, contract, f"SELECT * FROM changed_{feed}")
+        key = feed_fragments(contract)["key"]
+        self.add_changes(session, contract, f"SELECT {key}, changed_from FROM changed_{feed}")
 
     def add_changes(self, session: Session, contract: Contract, select: str) -> None:
-        """Add keys, each with the time from which it changed."""
+        """Add what a select gives: keys, each with the time from which it changed."""
         name = f"_dl_all_changed_{contract.feed}"
         if contract.feed in self._changed:
-            session.execute(f"INSERT INTO {name} {select}")
+            session.insert_select(name, [*contract.key, "changed_from"], select)
         else:
             session.scratch(name, select)
             self._changed.add(contract.feed)

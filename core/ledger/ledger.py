@@ -293,7 +293,7 @@ def record_drop(session: Session, drop: Drop, outcome: Delivered, row: Mapping[s
     if known:
         if row["status"] == Status.QUARANTINED:
             row = {**row, "name": _archived_as(session, row["drop_id"]) or row["name"]}
-        session.execute("DELETE FROM drop_ledger WHERE drop_id = :drop_id", {"drop_id": row["drop_id"]})
+        session.delete_where("drop_ledger", "drop_id = :drop_id", {"drop_id": row["drop_id"]})
     session.insert("drop_ledger", [row])
 
 
@@ -340,12 +340,10 @@ def drop_row(
 def mark_published(session: Session, drop_ids: Sequence[str], published_at: datetime) -> None:
     if drop_ids:
         some = _some(drop_ids)
-        session.execute(
-            f"""UPDATE drop_ledger SET
-                status = :status,
-                published_at = :published_at
-            WHERE drop_id IN ({", ".join(f":{name}" for name in some)})
-                AND status = :committed""",
+        session.update_where(
+            "drop_ledger",
+            {"status": ":status", "published_at": ":published_at"},
+            f"drop_id IN ({', '.join(f':{name}' for name in some)}) AND status = :committed",
             {**some, "status": Status.PUBLISHED, "committed": Status.COMMITTED, "published_at": published_at},
         )
 
@@ -357,8 +355,10 @@ def _some(drop_ids: Sequence[str]) -> dict[str, str]:
 
 def mark_artifacts(session: Session, *, current: bool, manifest_sha256: str | None = None) -> None:
     """Note whether the marts' artifacts are in line with the tables, in the transaction that makes it so."""
-    session.execute(
-        "UPDATE pipeline_state SET artifacts_current = :current, manifest_sha256 = :manifest_sha256",
+    session.update_where(
+        "pipeline_state",
+        {"artifacts_current": ":current", "manifest_sha256": ":manifest_sha256"},
+        "TRUE",
         {"current": current, "manifest_sha256": manifest_sha256},
     )
 

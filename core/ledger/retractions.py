@@ -65,6 +65,5 @@ def record_restoration(session: Session, row: LedgerRow, *, at: datetime, who: s
 
 
 def _set_status(session: Session, row: LedgerRow, status: Status) -> None:
-    session.execute(
-        "UPDATE drop_ledger SET status = :status WHERE drop_id = :drop_id", {"status": status, "drop_id": row.drop_id}
-    )
+    bound = {"status": status, "drop_id": row.drop_id}
+    session.update_where("drop_ledger", {"status": ":status"}, "drop_id = :drop_id", bound)

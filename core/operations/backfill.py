@@ -21,7 +21,7 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import rules_over_rows
 from dropledger.core.sql.text import quoted
-from dropledger.core.steps.history import fold
+from dropledger.core.steps.history import OPEN, fold
 from dropledger.core.steps.late_arrivals import others_since
 from dropledger.core.steps.validate import validate
 
@@ -89,17 +89,16 @@ def _truncate_history(
 
 
 def _cut(session: Session, contract: Contract, since: datetime) -> None:
-    history = quoted(f"history_{contract.feed}")
-    bound = {"since": since}
+    history, bound = f"history_{contract.feed}", {"since": since}
     session.scratch(
         "_dl_cut",
         f"""SELECT {feed_fragments(contract)["key"]}, CAST(:since AS TIMESTAMP) AS changed_from
-        FROM {history}
+        FROM {quoted(history)}
         WHERE valid_from >= :since OR valid_to >= :since""",
         bound,
     )
-    session.execute(f"DELETE FROM {history} WHERE valid_from >= :since", bound)
-    session.execute(f"UPDATE {history} SET valid_to = NULL, is_current = TRUE WHERE valid_to >= :since", bound)
+    session.delete_where(history, "valid_from >= :since", bound)
+    session.update_where(history, OPEN, "valid_to >= :since", bound)
 
 
 def _fold_archived(session: Session, extract: Extract, sequence: int, recompute: OnceForAll) -> None:

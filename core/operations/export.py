@@ -14,8 +14,8 @@ from dropledger.core.ledger import ledger
 from dropledger.core.operations.replay import refuse_unless_there
 from dropledger.core.ports.session import Session
 from dropledger.core.publish_throttle import PublishThrottle
-from dropledger.core.sql.text import literal, quoted
-from dropledger.core.steps.history import all_changed
+from dropledger.core.sql.text import literal
+from dropledger.core.steps.history import OPEN, all_changed
 from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.publish import artifact_names, export_marts
 from dropledger.core.steps.soundness import archive_differences, in_work
@@ -61,8 +61,7 @@ def export_again(runtime: Runtime) -> list[str]:
         run_pending(runtime)
         with runtime.session() as session:
             _refuse_part(runtime, session)
-            with session.transaction(single=True):
-                ledger.mark_artifacts(session, current=False)
+            ledger.mark_artifacts(session, current=False)
             publish_committed(replace(runtime, throttle=PublishThrottle()), session)
 
     runtime.alone(work)
@@ -104,14 +103,12 @@ def refuse_before_first_drop(runtime: Runtime, as_of: datetime) -> None:
 def _truncate_history(session: Session, runtime: Runtime, moment: datetime) -> None:
     pipeline = runtime.pipeline
     for feed in pipeline.contracts:
-        history = quoted(f"history_{feed}")
-        session.execute(f"DELETE FROM {history} WHERE valid_from > :moment", {"moment": moment})
-        session.execute(
-            f"UPDATE {history} SET valid_to = NULL, is_current = TRUE WHERE valid_to > :moment", {"moment": moment}
-        )
+        history, bound = f"history_{feed}", {"moment": moment}
+        session.delete_where(history, "valid_from > :moment", bound)
+        session.update_where(history, OPEN, "valid_to > :moment", bound)
     stamp = literal(moment.strftime("%Y-%m-%d %H:%M:%S.%f"))
-    session.execute(f"CREATE OR REPLACE VIEW mart_moment AS SELECT CAST({stamp} AS TIMESTAMP) AS moment")
+    session.create_view("mart_moment", f"SELECT CAST({stamp} AS TIMESTAMP) AS moment")
     for mart in pipeline.marts:
-        session.execute(f"DELETE FROM {quoted(mart.name)}")
+        session.delete_where(mart.name, "TRUE")
     all_changed(session, pipeline.contracts.values())
     refresh(session, pipeline, None)

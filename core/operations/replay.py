@@ -16,7 +16,7 @@ from dropledger.core.operations.recover import recover
 from dropledger.core.ports.session import Parameters, Session
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.rules.fragments import IN_FUTURE
-from dropledger.core.sql.text import listed, statement
+from dropledger.core.sql.text import listed
 from dropledger.core.steps import checks
 from dropledger.core.steps.address import latest_allowed
 from dropledger.core.steps.archive import archived_extract
@@ -24,6 +24,7 @@ from dropledger.core.steps.examine import examine
 from dropledger.core.steps.history import all_changed, fold
 from dropledger.core.steps.late_arrivals import archived_observations
 from dropledger.core.steps.marts import refresh
+from dropledger.core.steps.quarantine import record_rejects
 from dropledger.core.steps.soundness import is_lost, refuse_foreign_warehouse
 from dropledger.core.steps.validate import refuse_beyond_limit, validate
 
@@ -224,8 +225,7 @@ def _fold_again(
         error.hint = f"drop {row.drop_id} ({row.name}) was accepted before, {why}; {error.hint}"
         raise
     if validated.rows_rejected:
-        session.raw_rows("_dl_incoming", "_dl_left_out", "_dl_raw_row")
-        session.execute(statement("record_rejected_rows"), {"drop_id": row.drop_id, "sequence": row.sequence})
+        record_rejects(session, "_dl_incoming", row.drop_id, row.sequence)
     folded = fold(
         session,
         extract,
@@ -239,30 +239,25 @@ def _fold_again(
     if is_newest:
         session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out, row.archive_name)
     _copy(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
-    session.execute(
-        """UPDATE drop_ledger SET
-            status = CASE WHEN status = 'committed' THEN status ELSE 'published' END,
-            error = NULL,
-            sequence = :sequence,
-            rows_read = :rows_read,
-            rows_accepted = :rows_accepted,
-            rows_rejected = :rows_rejected,
-            rows_duplicate = :rows_duplicate,
-            first_effective = :first_effective,
-            last_effective = :last_effective,
-            contract_sha256 = :contract_sha256
-        WHERE drop_id = :drop_id""",
+    found = {
+        "sequence": row.sequence,
+        "rows_read": validated.rows_read,
+        "rows_accepted": validated.rows_accepted,
+        "rows_rejected": validated.rows_rejected,
+        "rows_duplicate": validated.rows_duplicate,
+        "first_effective": folded.first_effective,
+        "last_effective": folded.last_effective,
+        "contract_sha256": contract.sha256,
+    }
+    session.update_where(
+        "drop_ledger",
         {
-            "drop_id": row.drop_id,
-            "sequence": row.sequence,
-            "rows_read": validated.rows_read,
-            "rows_accepted": validated.rows_accepted,
-            "rows_rejected": validated.rows_rejected,
-            "rows_duplicate": validated.rows_duplicate,
-            "first_effective": folded.first_effective,
-            "last_effective": folded.last_effective,
-            "contract_sha256": contract.sha256,
+            "status": "CASE WHEN status = 'committed' THEN status ELSE 'published' END",
+            "error": "NULL",
+            **{name: f":{name}" for name in found},
         },
+        "drop_id = :drop_id",
+        {"drop_id": row.drop_id, **found},
     )
 
 
@@ -273,12 +268,8 @@ def _copy(
     order there.
     """
     names = list(session.columns(table))
-    session.execute(
-        f"""INSERT INTO {table} ({listed(names)})
-        SELECT {listed(names, "t")}
-        FROM {live}{table} AS t
-        WHERE {condition}""",
-        parameters,
+    session.insert_select(
+        table, names, f"SELECT {listed(names, 't')} FROM {live}{table} AS t WHERE {condition}", parameters
     )
 
 

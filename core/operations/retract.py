@@ -217,12 +217,13 @@ def _find_hidden_keys(runtime: AdmissionRuntime, session: Session, row: LedgerRo
     for extract, sequence in others_since(session, runtime.archive, contract, row.as_of, row.drop_id):
         if extract.as_of.moment == row.as_of:
             read_archived(session, extract, sequence)
-            session.execute(
-                f"""INSERT INTO _dl_affected_key ({fragments["key"]}, changed_from)
-                SELECT DISTINCT {fragments["o_key"]}, o._effective_at
+            session.insert_select(
+                "_dl_affected_key",
+                [*contract.key, "changed_from"],
+                f"""SELECT DISTINCT {fragments["o_key"]}, o._effective_at
                 FROM _dl_parsed_again AS o
                 WHERE o._valid
-                    AND NOT EXISTS (SELECT 1 FROM _dl_affected_key AS h WHERE {fragments["same_key"]})"""
+                    AND NOT EXISTS (SELECT 1 FROM _dl_affected_key AS h WHERE {fragments["same_key"]})""",
             )
 
 

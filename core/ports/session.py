@@ -50,12 +50,45 @@ class Layout:
         return plain and self.row_cells in {None, self.width}
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do, or costs, that core goes by; each adapter declares it once.
+
+    `reads_in_place` is whether rows are read where their file lies, so that what is not read costs nothing; else all
+    are moved. `keeps_order` is whether the rows of a table have an order, which `insert_in_order` gives them, `rises`
+    sees and `export` keeps. `cheap_statements` is whether a statement costs what it does; else it costs by itself, so
+    that fewer of them are worth more work in each.
+    """
+
+    reads_in_place: bool
+    keeps_order: bool
+    cheap_statements: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table to be made: a portable `type`, whether each row has a value, and whether it has texts that
+    hardly repeat, which an engine may keep in a way that suits them.
+    """
+
+    name: str
+    type: str
+    required: bool = False
+    free_text: bool = False
+
+
 class Session(Protocol):
-    """An open warehouse. Statements are portable SQL with `:name` parameters, one an execution."""
+    """An open warehouse. What is read is a select, and what is changed is said by a verb, in parts: an engine makes a
+    statement of its own of them.
+
+    Parts are portable SQL with `:name` parameters. Tables and columns go by their bare names. A table that a verb
+    changes may be a scratch relation. Each verb tells how many rows it changed. Within a `transaction` it is part of
+    that; by itself it is all done, or not at all, when it returns.
+    """
 
     @property
-    def reads_in_place(self) -> bool:
-        """Whether rows are read where their file lies, so that what is not read costs nothing; else all are moved."""
+    def capabilities(self) -> Capabilities:
+        """What the engine can do."""
         ...
 
     def knows(self, fact: str) -> bool:
@@ -66,23 +99,79 @@ class Session(Protocol):
         """Remember something of the tables, where it can be told whether others have written to them since."""
         ...
 
-    def keep_free_texts(self, table: str, columns: Collection[str]) -> None:
-        """Keep texts of these columns, which hardly repeat, as suits such texts, in a table that has no rows yet.
+    def execute(self, statement: str, *, changes: str | None = None) -> None:
+        """Run a statement of a migration. `changes` is the table whose rows or columns it changes; None where it makes
+        what was not there.
 
-        Columns that it has not, or that have no texts, are passed over. An engine without such a way does nothing.
+        Migrations are text that was released, so they alone are run as they are. One that is run again, or late for a
+        process that has died, must change nothing.
         """
         ...
 
-    @property
-    def keeps_order(self) -> bool:
-        """Whether the rows of a table have an order, which `execute` can give them, `rises` sees and `export` keeps."""
+    def create_table(self, name: str, columns: Sequence[TableColumn], key: Sequence[str]) -> None:
+        """Make a table, if it is not there. An engine that can keeps rows of near keys together.
+
+        It may stay where a transaction around it raises.
+        """
         ...
 
-    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
-        """Run a statement; the number of rows it changed (0 where it changes none).
+    def create_table_like(self, name: str, select: str, key: Sequence[str], free_texts: Collection[str]) -> None:
+        """Make a table without rows that has the columns of a select, in place of one of that name, as `create_table`
+        does.
 
-        With `in_order` the rows that an INSERT adds are kept in the order in which its select gives them, by an engine
-        whose tables have an order.
+        `free_texts` are columns whose texts hardly repeat; those that it has not, or that have no texts, are passed
+        over.
+        """
+        ...
+
+    def create_view(self, name: str, select: str) -> None:
+        """Make a view that stays, in place of one of that name; it may stay where a transaction around it raises."""
+        ...
+
+    def insert_select(
+        self, table: str, columns: Sequence[str], select: str, parameters: Parameters | None = None
+    ) -> int:
+        """Append the rows of a select, which gives these columns in this order."""
+        ...
+
+    def insert_in_order(
+        self, table: str, columns: Sequence[str], select: str, parameters: Parameters | None = None
+    ) -> int:
+        """Append the rows of a select in the order in which it gives them, if the engine `keeps_order`."""
+        ...
+
+    def delete_where(self, table: str, condition: str, parameters: Parameters | None = None) -> int:
+        """Delete the rows of which a condition is true. It reads nothing but the row."""
+        ...
+
+    def delete_keys(self, table: str, key: Sequence[str], relation: str) -> int:
+        """Delete the rows whose key is in a scratch relation, or in a view of this session, that has columns of the
+        same names.
+        """
+        ...
+
+    def update_where(
+        self, table: str, assignments: Mapping[str, str], condition: str, parameters: Parameters | None = None
+    ) -> int:
+        """Give columns other values in the rows of which a condition is true. Both read nothing but the row."""
+        ...
+
+    def update_matched(
+        self, table: str, key: Sequence[str], relation: str, assignments: Mapping[str, str], condition: str
+    ) -> int:
+        """Give columns other values by the row of a relation, as `delete_keys` takes it, that has the same key.
+
+        Assignments and the condition, without which a row stays, read the table's row `t` and the relation's row `s`,
+        of which a row of the table has one at most.
+        """
+        ...
+
+    def replace_rows(self, table: str, columns: Sequence[str], key: Sequence[str], before: str, select: str) -> int:
+        """Exchange rows: those with a key that is in `before` go, and those that the select gives come, whatever their
+        keys; how many went and came.
+
+        `columns` are all of the table, in its order. The relation `before`, as `delete_keys` takes it, has them too;
+        the select gives them in that order and does not read the table.
         """
         ...
 
@@ -118,12 +207,11 @@ class Session(Protocol):
         """Name a query, for this session alone; it is evaluated where it is used, and nothing but a query is taken."""
         ...
 
-    def transaction(self, *, single: bool = False) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """What happens inside becomes visible together at the end, or not at all if it raises; but tables that were
         created empty, and views, may stay.
 
-        With `single` it is one statement, that harms nothing if a dead process's one runs late; so an engine without
-        transactions need not prepare to take it back.
+        One verb alone needs none, which spares an engine without transactions preparing to take it back.
         """
         ...
 

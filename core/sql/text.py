@@ -15,11 +15,6 @@ SCRATCH_PREFIX = "_dl_"
 (`observation`, `changed_<feed>`, `touched_<mart>`, `before_<mart>`). No feed, view or mart may be called so."""
 
 _INCREMENTAL = re.compile(r"/\* incremental \*/.*?/\* end \*/", re.DOTALL)
-FREE_TEXT = "/* free text */"
-"""Stands behind a column whose texts hardly repeat, for engines that keep such texts in a way of their own."""
-
-MOST_CLUSTERED = 4
-"""By so many columns an engine can keep the rows of a table together; `/* cluster by ... */` says by which."""
 
 _ENGINE_TYPES = {"bigint": "BIGINT", "text": "STRING", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
 

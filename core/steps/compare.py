@@ -62,7 +62,7 @@ def read_differing(
     """
     contract, layout = extract.contract, extract.layout
     if not (
-        session.reads_in_place
+        session.capabilities.reads_in_place
         and extract.text_bytes >= FEWEST_BYTES
         and layout.line_per_row
         and _may_be_compared(archive.pipeline, contract)

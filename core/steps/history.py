@@ -12,8 +12,8 @@ from datetime import datetime
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import FREE_TEXT, engine_type, quoted, statement
+from dropledger.core.ports.session import Session, TableColumn
+from dropledger.core.sql.text import engine_type, listed, quoted, statement
 from dropledger.core.steps.validate import Validated
 
 
@@ -48,14 +48,28 @@ def free_texts(contract: Contract) -> set[str]:
     return {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
 
 
-def history_table(contract: Contract) -> str:
-    """The DDL of a feed's history table."""
+def history_columns(contract: Contract) -> list[TableColumn]:
+    """The columns of a feed's history table."""
     hardly_repeat = free_texts(contract)
-    typed = ",\n    ".join(
-        f"{quoted(column.name)} {engine_type(column.type)}{f' {FREE_TEXT}' if column.name in hardly_repeat else ''}"
-        for column in (*contract.key_columns, *contract.values)
-    )
-    return statement("history_table", {**feed_fragments(contract), "typed_columns": typed})
+    of_feed = (*contract.key_columns, *contract.values)
+    return [
+        *(TableColumn(one.name, engine_type(one.type), free_text=one.name in hardly_repeat) for one in of_feed),
+        TableColumn("valid_from", "TIMESTAMP", required=True),
+        TableColumn("valid_to", "TIMESTAMP"),
+        TableColumn("is_current", "BOOLEAN", required=True),
+        TableColumn("drop_id", "STRING", required=True),
+        TableColumn("line", "BIGINT", required=True),
+    ]
+
+
+def observed_columns(contract: Contract) -> list[str]:
+    """The columns of `_dl_merged_observation`."""
+    of_feed = (*contract.key_columns, *contract.values)
+    return [*(one.name for one in of_feed), "_effective_at", "_absent", "_line", "_sequence", "_drop_id"]
+
+
+OPEN = {"valid_to": "NULL", "is_current": "TRUE"}
+"""What a version is given whose end is taken back."""
 
 
 def fold(
@@ -167,7 +181,7 @@ def changed(session: Session, contract: Contract, select: str) -> None:
 
 def _append(session: Session, extract: Extract, accepted: int, *, is_first: bool) -> tuple[int, int]:
     contract = extract.contract
-    fragments = feed_fragments(contract)
+    fragments, history = feed_fragments(contract), f"history_{contract.feed}"
     closed = 0
     if is_first:  # there is no history to compare with
         fragments["change"] = "(SELECT *, TRUE AS _opens FROM observation WHERE NOT _absent)"
@@ -176,18 +190,28 @@ def _append(session: Session, extract: Extract, accepted: int, *, is_first: bool
         session.scratch("_dl_step", statement("append", fragments))
         few = accepted <= UPDATED_IN_PLACE and contract.missing_keys != "close"
         if few or session.count("_dl_step") <= UPDATED_IN_PLACE:
-            closed = session.execute(statement("close_versions", fragments))
+            end = {"valid_to": "s._effective_at", "is_current": "FALSE"}
+            closed = session.update_matched(history, contract.key, "_dl_step", end, "t.is_current AND s._closes")
         else:
             session.scratch("_dl_added_version", statement("closed_versions", fragments))
             closed = session.count("_dl_added_version")
             session.scratch("_dl_removed_version", f"SELECT {fragments['key']}, valid_from FROM _dl_added_version")
-            session.execute(statement("delete_versions", fragments))
-            session.execute(statement("insert_versions", fragments))
-    # In the order of the file, so that keys which rise in it are seen to rise in history too.
-    opened = session.execute(statement("open_versions", fragments), {"drop_id": extract.drop_id}, in_order=is_first)
+            _exchange_versions(session, contract)
+    columns, bound = [one.name for one in history_columns(contract)], {"drop_id": extract.drop_id}
+    if is_first:  # in the order of the file, so that keys which rise in it are seen to rise in history too
+        opened = session.insert_in_order(history, columns, statement("opened_versions", fragments), bound)
+    else:
+        opened = session.insert_select(history, columns, statement("opened_versions", fragments), bound)
     select = f"SELECT {fragments['key']}, _effective_at AS changed_from FROM {fragments['change']} AS o"
     session.view(f"changed_{contract.feed}", select)
     return opened, closed
+
+
+def _exchange_versions(session: Session, contract: Contract) -> None:
+    """Put the versions in `_dl_added_version` into history, in place of those in `_dl_removed_version`."""
+    history, columns = f"history_{contract.feed}", [one.name for one in history_columns(contract)]
+    session.delete_keys(history, [*contract.key, "valid_from"], "_dl_removed_version")
+    session.insert_select(history, columns, f"SELECT {listed(columns)} FROM _dl_added_version")
 
 
 def merge_observed(session: Session, contract: Contract) -> tuple[int, int]:
@@ -219,8 +243,7 @@ def merge_late_arrivals(session: Session, contract: Contract) -> tuple[int, int]
     session.scratch("_dl_removed_version", f"{before} EXCEPT {after}")
     session.scratch("_dl_added_version", f"{after} EXCEPT {before}")
     counts = session.query(statement("merge_counts", fragments))[0]
-    session.execute(statement("delete_versions", fragments))
-    session.execute(statement("insert_versions", fragments))
+    _exchange_versions(session, contract)
     changed(
         session,
         contract,

@@ -16,7 +16,7 @@ from dropledger.core.rules.fragments import parse_fragments
 from dropledger.core.rules.repeated_header import REPEATED
 from dropledger.core.sql.text import engine_type, literal, quoted, statement
 from dropledger.core.steps.archive import Archive, extract_in_history
-from dropledger.core.steps.history import LaterObservations
+from dropledger.core.steps.history import LaterObservations, observed_columns
 from dropledger.core.steps.intake import initial_extract
 from dropledger.core.steps.validate import effective_times
 
@@ -38,8 +38,7 @@ def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
     """Add to `_dl_merged_observation` what the extracts, each with its sequence, observed of `_dl_affected_key`."""
     fragments = feed_fragments(contract)
-    columns = f"{fragments['columns']}, _effective_at, _absent, _line, _sequence, _drop_id"
-    into = f"INSERT INTO _dl_merged_observation ({columns})\n"
+    into, columns = "_dl_merged_observation", observed_columns(contract)
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
     )
@@ -47,9 +46,10 @@ def observe_again(session: Session, contract: Contract, others: Sequence[tuple[E
     for extract, sequence in others:
         complete = read_archived(session, extract, sequence)
         bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
-        session.execute(into + statement("observations_again", fragments), bound)
+        session.insert_select(into, columns, statement("observations_again", fragments), bound)
         if complete:
-            session.execute(into + statement("absences_again", {**fragments, "h_columns": absent_columns}), bound)
+            absences = statement("absences_again", {**fragments, "h_columns": absent_columns})
+            session.insert_select(into, columns, absences, bound)
 
 
 def _unknown_keys(session: Session, contract: Contract, drop_id: str, sequence: int) -> bool:

@@ -50,18 +50,18 @@ class Touched:
         for found in refreshed:
             name = found.mart.name
             touched, kept = quoted(f"touched_{name}"), f"_dl_touched_{name}"
-            key = listed(found.mart.file.key)
+            keys = f"SELECT {listed(found.mart.file.key)} FROM {touched}"
             if found.whole:
                 self.filled.add(name)
-            if found.whole or not session.reads_in_place:
+            if found.whole or not session.capabilities.reads_in_place:
                 self._relations[name] = None
             elif name not in self._relations and not more_to_come:
                 self._relations[name] = touched
             elif name not in self._relations:
-                session.scratch(kept, f"SELECT {key} FROM {touched}")
+                session.scratch(kept, keys)
                 self._relations[name] = quoted(kept)
             elif self._relations[name] is not None:
-                session.execute(f"INSERT INTO {kept} SELECT {key} FROM {touched}")
+                session.insert_select(kept, found.mart.file.key, keys)
 
     def of(self, mart: Mart) -> str | None:
         """The relation with the keys of a mart; None if these are all, or nobody knows."""
@@ -81,14 +81,14 @@ class Due:
 
     def add(self, session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> None:
         """Remember the keys that a drop touches; all keys where it is None."""
-        due = quoted(f"_dl_due_{mart.name}")
+        due, key = f"_dl_due_{mart.name}", mart.file.key
         if touched_sql is None:
             self._touched[mart.name] = None
         elif mart.name not in self._touched:
-            session.scratch(f"_dl_due_{mart.name}", touched_sql, bound)
-            self._touched[mart.name] = f"SELECT DISTINCT * FROM {due}"
+            session.scratch(due, touched_sql, bound)
+            self._touched[mart.name] = f"SELECT DISTINCT * FROM {quoted(due)}"
         elif self._touched[mart.name] is not None:
-            session.execute(f"INSERT INTO {due}\n{touched_sql}", bound)
+            session.insert_select(due, key, f"SELECT {listed(key)} FROM (\n{touched_sql}\n) AS t", bound)
 
     def refresh(self, session: Session, pipeline: Pipeline) -> list[Refreshed]:
         """Compute what was remembered."""
@@ -153,22 +153,22 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
         rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
-    if not session.reads_in_place:
+    if not session.capabilities.cheap_statements:
         _put_touched_and_before(session, mart, touched_sql, bound)
-        return Refreshed(mart, None, False, session.execute(_merge(session, mart)))
+        return Refreshed(mart, None, False, _exchange(session, mart))
     touched = session.scratch(f"touched_{mart.name}", touched_sql, bound)
     many = touched is not None and touched >= WHOLE_FROM and _can_be_whole(mart)
     if many and touched is not None and touched >= session.count(mart.name):
         session.scratch(f"before_{mart.name}", full_refresh(before))
-        session.execute(f"DELETE FROM {fragments['mart']}")
+        session.delete_where(mart.name, "TRUE")
         return Refreshed(mart, _fill(session, mart), True)
     there = session.scratch(f"before_{mart.name}", before)
     if touched == 0:
         return Refreshed(mart, 0, False)
     if not there:
-        rows = session.execute(_insert(mart))
+        rows = session.insert_select(mart.name, list(session.columns(mart.name)), mart.sql)
         return Refreshed(mart, rows, whole=False, filled=0 < rows == session.count(mart.name))
-    exchanged = session.execute(_merge(session, mart))
+    exchanged = _exchange(session, mart)
     return Refreshed(mart, exchanged - there, False, exchanged)
 
 
@@ -194,32 +194,19 @@ def _fill(session: Session, mart: Mart) -> int:
     Where several artifacts are written of them, in the order of the key, an engine that keeps an order gets them in it:
     so they need not be put in order then, nor keys that rise be counted.
     """
-    if not session.keeps_order or len(mart.file.artifacts) < 2:
-        return session.execute(full_refresh(_insert(mart)))
-    rows = f"SELECT *\nFROM (\n{full_refresh(mart.sql)}\n) AS filled\nORDER BY {listed(mart.file.key)}"
-    return session.execute(f"INSERT INTO {quoted(mart.name)}\n{rows}", in_order=True)
+    columns, select = list(session.columns(mart.name)), full_refresh(mart.sql)
+    if not session.capabilities.keeps_order or len(mart.file.artifacts) < 2:
+        return session.insert_select(mart.name, columns, select)
+    in_order = f"SELECT *\nFROM (\n{select}\n) AS filled\nORDER BY {listed(mart.file.key)}"
+    return session.insert_in_order(mart.name, columns, in_order)
 
 
-def _insert(mart: Mart) -> str:
-    return f"INSERT INTO {quoted(mart.name)}\n{mart.sql}"
-
-
-def _merge(session: Session, mart: Mart) -> str:
-    """The statement that exchanges the touched rows of a mart."""
-    key, columns = mart.file.key, list(session.columns(mart.name))
-    before = [quoted(f"_dl_key_{place}") for place in range(len(key))]
-    fragments = mart_fragments(mart)
-    fragments |= {
-        "keys_before": ", ".join(f"b.{quoted(name)} AS {kept}" for name, kept in zip(key, before, strict=True)),
-        "no_keys": ", ".join(
-            f"CASE WHEN FALSE THEN n.{quoted(name)} END AS {kept}" for name, kept in zip(key, before, strict=True)
-        ),
-        "same_key_before": " AND ".join(f"m.{quoted(name)} = n.{kept}" for name, kept in zip(key, before, strict=True)),
-        "all_columns": listed(columns),
-        "new_columns": listed(columns, "n"),
-        "select": mart.sql,
-    }
-    return statement("mart_merge", fragments)
+def _exchange(session: Session, mart: Mart) -> int:
+    """Let the rows that the mart's SQL gives now, for the touched keys, take the place of those before; how many went
+    and came. One comes whatever its key, so that a key which is missing or comes twice is found by the checks.
+    """
+    columns = list(session.columns(mart.name))
+    return session.replace_rows(mart.name, columns, mart.file.key, f"before_{mart.name}", mart.sql)
 
 
 def rows_computed(refreshed: Sequence[Refreshed]) -> list[Question[Refreshed]]:

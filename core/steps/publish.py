@@ -87,7 +87,7 @@ def publish(
         manifest.write_bytes(content)
         store.put({MANIFEST: manifest})
     large = any(entry["name"].endswith(".csv") and entry["size_bytes"] >= patch.SMALLEST_BYTES for entry in of_marts)
-    return hashlib.sha256(content).hexdigest() if whole and large and session.reads_in_place else None
+    return hashlib.sha256(content).hexdigest() if whole and large and session.capabilities.reads_in_place else None
 
 
 def _write_marts(

@@ -13,7 +13,7 @@ from dropledger.core.formats.extract import Drop
 from dropledger.core.ledger.files import BESIDE, artifacts_of, drop_told, quarantine_names
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import DropStore, Store
-from dropledger.core.sql.text import escape_formula, literal
+from dropledger.core.sql.text import escape_formula, literal, statement
 from dropledger.core.steps.publish import REASON, REJECTS, REPORT
 
 
@@ -34,6 +34,17 @@ def stage_reason(store: DropStore, drop: Drop, refusal: DataRefused, at: datetim
     }
     path = store.staged(drop.claim.claim_id, REASON)
     path.write_text(json.dumps(reason, indent=2) + "\n", encoding="utf-8")
+
+
+def record_rejects(session: Session, source: str, drop_id: str, sequence: int) -> None:
+    """Keep in the ledger the rows of `source` that `_dl_left_out` has, with their text as received."""
+    session.raw_rows(source, "_dl_left_out", "_dl_raw_row")
+    session.insert_select(
+        "rejected_row",
+        ("drop_id", "sequence", "line", "column_name", "rule", "reason", "raw"),
+        statement("rejected_rows"),
+        {"drop_id": drop_id, "sequence": sequence},
+    )
 
 
 def stage_rejects(session: Session, store: DropStore, drop: Drop, sequence: int, pipeline: Pipeline) -> None:

@@ -245,9 +245,10 @@ def distinct_count(contract: Contract, relation: str) -> str:
 
 
 def _leave_out(session: Session, select: str, times: dict[str, datetime | None] | None = None) -> None:
-    session.execute(
-        f"""INSERT INTO _dl_left_out
-        SELECT _line, _duplicate, column_name, rule, reason
+    session.insert_select(
+        "_dl_left_out",
+        ("_line", "_duplicate", "column_name", "rule", "reason"),
+        f"""SELECT _line, _duplicate, column_name, rule, reason
         FROM ({select}) AS found
         WHERE _line NOT IN (SELECT _line FROM _dl_left_out)""",
         times,

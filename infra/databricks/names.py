@@ -1,20 +1,13 @@
-"""What a session names: every statement brings along the names that stand in it, as common table expressions.
+"""What a session names: every query brings along the names that stand in it, as common table expressions.
 
 A temporary view would be a statement more for each name, and gone with the connection.
 """
 
 import re
 
-from dropledger.infra.databricks.dialect import FROM_A_QUERY, NAME, ticked, written_table
+from dropledger.infra.databricks.dialect import ticked
 
 _WORD = re.compile(r"`((?:[^`]|``)*)`|(\w+)")
-_A_QUERY = re.compile(r"\s*(?:--[^\n]*\n\s*)*(?:SELECT|WITH|FROM|VALUES|\()", re.IGNORECASE)
-_A_MERGE = re.compile(
-    rf"""^(?P<into>\s*(?:--[^\n]*\n\s*)*MERGE\ INTO\ {NAME}(?:\ AS\ \w+)?\s+USING\s+)
-    (?:(?P<name>{NAME})|\((?P<query>.*)\))
-    (?P<rest>\ AS\ \w+\s+ON\s.*)$""",
-    re.VERBOSE | re.DOTALL,
-)
 
 
 class Names:
@@ -30,26 +23,13 @@ class Names:
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._queries
 
-    def brought(self, statement: str) -> str:
-        """The statement, which may be any in Databricks' dialect, with the names that it reads.
-
-        Raises:
-            ValueError: it reads some, and is of no kind that can bring them along.
-        """
-        names = self._read_by(statement)
+    def brought(self, query: str) -> str:
+        """A query in Databricks' dialect with the names that it reads."""
+        names = self._read_by(query)
         if not names:
-            return statement
+            return query
         along = "WITH " + ",\n".join(f"{ticked(name)} AS (\n{self._queries[name]}\n)" for name in names)
-        if _A_QUERY.match(statement):
-            return f"{along}\n(\n{statement}\n)"
-        if found := FROM_A_QUERY.match(statement):
-            return f"{statement[: found.start('query')]}{along}\n(\n{found['query']}\n)"
-        if found := _A_MERGE.match(statement):
-            query = found["query"] or f"SELECT * FROM {found['name']}"
-            return f"{found['into']}(\n{along}\n(\n{query}\n)\n){found['rest']}"
-        if names == [(written_table(statement) or "").lower()]:  # as one that deletes by values
-            return statement
-        raise ValueError(f"a statement that cannot bring {', '.join(names)} along: {statement[:120]}")
+        return f"{along}\n(\n{query}\n)"
 
     def _read_by(self, text: str) -> list[str]:
         """The names in a text and in their queries, each behind those that it reads."""

@@ -13,11 +13,13 @@ from uuid import uuid4
 from dropledger.core.errors import ConfigurationError, Conflict, NoLedger, PipelineError
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.retry import OnWait, silently
+from dropledger.infra.databricks.changes import clustered
 from dropledger.infra.databricks.connection import Access, Statements
 from dropledger.infra.databricks.dialect import literal, ticked
+from dropledger.infra.databricks.local_reader import LocalReader
 from dropledger.infra.databricks.memory import Memory
 from dropledger.infra.databricks.schemas import VOLUME, drop_schema, has_table, schemas_like, tables_of
-from dropledger.infra.databricks.session import DatabricksSession, LocalReader
+from dropledger.infra.databricks.session import DatabricksSession
 from dropledger.infra.databricks.writer import Writer
 
 _ASIDE = ("planning", "exporting", "verifying", "rebuilding", "migrating")
@@ -200,11 +202,12 @@ class DatabricksWarehouse:
         try:
             self._statements.run(f"CREATE TABLE {table} SHALLOW CLONE {other}")
         except PipelineError:
-            self._statements.run(f"CREATE TABLE {table} {self._clustered_as(other)}AS SELECT * FROM {other}")
+            near = clustered(self._key_of(other))
+            self._statements.run(f"CREATE TABLE {table} {near}AS SELECT * FROM {other}")
 
-    def _clustered_as(self, table: str) -> str:
-        columns = self._statements.rows(f"DESCRIBE DETAIL {table}")[0]["clusteringColumns"]
-        return f"CLUSTER BY ({', '.join(map(ticked, columns))}) " if columns else ""
+    def _key_of(self, table: str) -> Sequence[str]:
+        """The columns by which the rows of a table are kept together."""
+        return self._statements.rows(f"DESCRIBE DETAIL {table}")[0]["clusteringColumns"] or ()
 
     def _standing(self) -> Standing:
         """What grows with each delivery, retraction and restoration: the platform's own OPTIMIZE adds no row."""
@@ -277,9 +280,9 @@ class DatabricksWarehouse:
     def _fill(self, session: DatabricksSession, table: str, other: str, *, is_there: bool) -> None:
         """Let a table have another one's rows; it stays what it is where it has the same columns."""
         if is_there and list(session.columns(table).items()) == list(session.columns_of(other).items()):
-            session.execute(f"INSERT OVERWRITE {ticked(table)} SELECT * FROM {other}")
-            return
-        session.execute(f"CREATE OR REPLACE TABLE {ticked(table)} {self._clustered_as(other)}AS SELECT * FROM {other}")
+            session.overwrite(table, f"SELECT * FROM {other}")
+        else:
+            session.make_anew(table, self._key_of(other), f"SELECT * FROM {other}")
 
     def remove(self) -> None:
         self._prepared = False

@@ -234,9 +234,13 @@ class Writer:
 
     def begin(self) -> None:
         """Open a change."""
-        if self._changed:
-            self.undo()  # the one before, of which this failed
+        self.settle()
         self._changed = {}
+
+    def settle(self) -> None:
+        """Undo the change before, if that failed and could not be undone then: what is written next is none of it."""
+        if self._changed:
+            self.undo()
 
     def about_to_write(self, table: str) -> None:
         """Make sure that what the tables hold now can be restored, and that this is still the writer's turn."""

@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any, cast
@@ -12,20 +10,19 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from dropledger.core.errors import ConfigurationError, NoLedger
-from dropledger.core.ports.session import Layout, Parameters
+from dropledger.core.ports.session import Capabilities, Layout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.sql.text import FREE_TEXT, listed, literal, quoted
+from dropledger.core.sql.text import listed, literal, quoted
+from dropledger.infra.duckdb import changes as changed
 from dropledger.infra.duckdb.archive import ArchivedFiles
 from dropledger.infra.duckdb.engine import copied_to, translated_errors
+from dropledger.infra.duckdb.markers import bound, marked, read
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy
 from dropledger.infra.readers.delimited import DelimitedFiles
 
 if TYPE_CHECKING:
     from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, RemoteFile
 
-# What may hold a colon and is no marker (literals, quoted names, comments) is matched first, and left alone.
-_MARKER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|(?<![:\w]):([a-z_]\w*)""")
-_FOR_FREE_TEXT = "USING COMPRESSION zstd"
 _MAKES = re.compile(
     r"""\s*(?:(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?|DROP)\ (?:TABLE|VIEW)(?:\ IF(?:\ NOT)?\ EXISTS)?
         \ ("(?:[^"]|"")*"|\w+)
@@ -33,42 +30,10 @@ _MAKES = re.compile(
     re.VERBOSE,
 )
 ATTACHED_AS = "warehouse"
-# A small drop takes some 42 statements, most of them the same text each time.
-STATEMENTS_KEPT = 512
 _AT_ONCE = 2
 
 # What parses a text, or remembers how it did.
 Parse = Callable[[str], list[duckdb.Statement]]
-
-
-def _bound(value: Any) -> Any:
-    return value.astimezone(UTC).replace(tzinfo=None) if isinstance(value, datetime) and value.tzinfo else value
-
-
-def _read(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-
-
-@lru_cache(STATEMENTS_KEPT)
-def _with_markers(sql: str) -> tuple[str, frozenset[str]]:
-    """A portable statement with the engine's own markers, and their names."""
-    names: set[str] = set()
-
-    def marker(match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[0]
-        names.add(match[1])
-        return f"${match[1]}"
-
-    # Half the time to write and half the size of what the engine would choose, and read as fast.
-    text = _MARKER.sub(marker, sql).replace(FREE_TEXT, _FOR_FREE_TEXT)
-    return text, frozenset(names)
-
-
-def _marked(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
-    """A portable statement with the engine's own markers, and what it binds."""
-    text, names = _with_markers(sql)
-    return text, {name: _bound((parameters or {})[name]) for name in names}
 
 
 def _bare(name: str) -> str:
@@ -81,6 +46,8 @@ class DuckDBSession:
 
     `columns` are those of tables and views that sessions before have asked for, which outlive them.
     """
+
+    capabilities = Capabilities(reads_in_place=True, keeps_order=True, cheap_statements=True)
 
     def __init__(
         self,
@@ -102,24 +69,8 @@ class DuckDBSession:
         self._files = DelimitedFiles(self._engine, connection, passing)
         self._archived = ArchivedFiles(connection, root)
         self._columns = columns
+        self._changing = False
         self.confined = False
-
-    @property
-    def reads_in_place(self) -> bool:
-        return True
-
-    def keep_free_texts(self, table: str, columns: Collection[str]) -> None:
-        types = self.columns(table)
-        if any(name in columns and kind == "VARCHAR" for name, kind in types.items()):
-            typed = ", ".join(
-                f"{quoted(name)} {kind}{f' {_FOR_FREE_TEXT}' if name in columns and kind == 'VARCHAR' else ''}"
-                for name, kind in types.items()
-            )
-            self._engine(f"CREATE OR REPLACE TABLE {quoted(table)} ({typed})")
-
-    @property
-    def keeps_order(self) -> bool:
-        return True
 
     def enter_schema(self, *, create: bool) -> None:
         """Make the pipeline's schema the current one; with `create` it is made where it is not there.
@@ -193,28 +144,85 @@ class DuckDBSession:
     def learn(self, fact: str) -> None:
         """Nothing is remembered."""
 
-    def execute(self, sql: str, parameters: Parameters | None = None, *, in_order: bool = False) -> int:
-        with self._files.in_order_of_the_file() if in_order else nullcontext():
-            row = self._engine(*_marked(sql, parameters)).fetchone()
+    def execute(self, statement: str, *, changes: str | None = None) -> None:
+        del changes
+        self._engine(statement)
+
+    def create_table(self, name: str, columns: Sequence[TableColumn], key: Sequence[str]) -> None:
+        del key  # rows stay in the order in which they came
+        self._change(changed.created(name, columns))
+
+    def create_table_like(self, name: str, select: str, key: Sequence[str], free_texts: Collection[str]) -> None:
+        del key
+        with self._alone():
+            self._engine(changed.created_like(name, select))
+            for_free_texts = changed.with_free_texts(name, self.columns(name), free_texts)
+            if for_free_texts is not None:
+                self._engine(for_free_texts)
+
+    def create_view(self, name: str, select: str) -> None:
+        self._change(f"CREATE OR REPLACE VIEW {quoted(name)} AS\n{select}")
+
+    def insert_select(
+        self, table: str, columns: Sequence[str], select: str, parameters: Parameters | None = None
+    ) -> int:
+        return self._change(changed.inserted(table, columns, select), parameters)
+
+    def insert_in_order(
+        self, table: str, columns: Sequence[str], select: str, parameters: Parameters | None = None
+    ) -> int:
+        with self._files.in_order_of_the_file():
+            return self.insert_select(table, columns, select, parameters)
+
+    def delete_where(self, table: str, condition: str, parameters: Parameters | None = None) -> int:
+        return self._change(changed.deleted_where(table, condition), parameters)
+
+    def delete_keys(self, table: str, key: Sequence[str], relation: str) -> int:
+        return self._change(changed.deleted_keys(table, key, relation))
+
+    def update_where(
+        self, table: str, assignments: Mapping[str, str], condition: str, parameters: Parameters | None = None
+    ) -> int:
+        return self._change(changed.updated_where(table, assignments, condition), parameters)
+
+    def update_matched(
+        self, table: str, key: Sequence[str], relation: str, assignments: Mapping[str, str], condition: str
+    ) -> int:
+        return self._change(changed.updated_matched(table, key, relation, assignments, condition))
+
+    def replace_rows(self, table: str, columns: Sequence[str], key: Sequence[str], before: str, select: str) -> int:
+        with self._alone():  # two statements take the engine less than one MERGE: half the time for many rows
+            gone = self.delete_keys(table, key, before)
+            return gone + self.insert_select(table, columns, select)
+
+    def _change(self, sql: str, parameters: Parameters | None = None) -> int:
+        """Run a statement that changes something; how many rows."""
+        with self._alone():
+            row = self._engine(*marked(sql, parameters)).fetchone()
         return int(row[0]) if row and isinstance(row[0], int) else 0
 
+    def _alone(self) -> AbstractContextManager[None]:
+        """A transaction of its own for what happens outside of one."""
+        return nullcontext() if self._changing else self.transaction()
+
     def query(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-        text, bound = _marked(sql, parameters)
+        text, given = marked(sql, parameters)
         with translated_errors(
             text, asked=self.confined
         ):  # a value may be at fault that the engine comes by when it is fetched
-            result = self._engine(text, bound)
+            result = self._engine(text, given)
             names = [column[0] for column in result.description or ()]
-            return [dict(zip(names, map(_read, row), strict=True)) for row in result.fetchall()]
+            return [dict(zip(names, map(read, row), strict=True)) for row in result.fetchall()]
 
     def insert(self, table: str, records: Sequence[Mapping[str, Any]]) -> None:
         if records:
-            bound = [{name: _bound(value) for name, value in record.items()} for record in records]
-            rows = "SELECT unnest($records, max_depth := 2)"
-            self._engine(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": bound})
+            given = [{name: bound(value) for name, value in record.items()} for record in records]
+            rows = "SELECT unnest(:records, max_depth := 2)"
+            self._change(f"INSERT INTO {quoted(table)} BY NAME\n{rows}", {"records": given})
 
     def scratch(self, name: str, select: str, parameters: Parameters | None = None) -> int | None:
-        return self.execute(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)
+        row = self._engine(*marked(f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS\n{select}", parameters)).fetchone()
+        return int(row[0]) if row else 0
 
     def count(self, name: str) -> int:
         return int(self.query(f"SELECT count(*) AS row_count FROM {quoted(name)}")[0]["row_count"])
@@ -238,18 +246,20 @@ class DuckDBSession:
         self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
 
     @contextmanager
-    def transaction(self, *, single: bool = False) -> Iterator[None]:
-        del single  # costs no more to take back than another
+    def transaction(self) -> Iterator[None]:
         if self._metadata is not None:
             self._metadata.renew(self._connection)  # the end of a large change is a checkpoint
         self._connection.execute("BEGIN")
+        self._changing = True
         try:
             yield
         except BaseException:
+            self._changing = False
             with suppress(duckdb.Error):  # what went wrong before is to be told
                 self._columns.clear()
                 self._connection.execute("ROLLBACK")
             raise
+        self._changing = False
         self._commit()
 
     def _commit(self) -> None:
@@ -307,7 +317,7 @@ class DuckDBSession:
         self._files.load_together(files, source)
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:
-        return self._files.select(source, into, *_marked(select, parameters))
+        return self._files.select(source, into, *marked(select, parameters))
 
     def with_lines(self, source: str) -> None:
         self._files.with_lines(source)

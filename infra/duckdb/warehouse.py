@@ -27,9 +27,10 @@ from dropledger.infra.duckdb.file import (
     state_of,
     write_ahead_log,
 )
+from dropledger.infra.duckdb.markers import STATEMENTS_KEPT
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy, put_back, remove_copy
 from dropledger.infra.duckdb.prepared_file import Prepare, PreparedFiles
-from dropledger.infra.duckdb.session import ATTACHED_AS, STATEMENTS_KEPT, DuckDBSession
+from dropledger.infra.duckdb.session import ATTACHED_AS, DuckDBSession
 from dropledger.infra.local.file_lock import is_alive, retry_in_turn
 from dropledger.infra.local.folders import share
 

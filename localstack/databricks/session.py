@@ -22,6 +22,11 @@ from pyspark.sql.types import StructType
 if TYPE_CHECKING:
     from engine import Engine
 
+LATE_INSERT = re.compile(
+    rf"""\s*INSERT\ INTO\ (?P<table>{sql.NAME}(?:\.{sql.NAME})*)
+    (?:\s+(?P<columns>\({sql.NAME}(?:,\s*{sql.NAME})*\)))?\s+(?P<query>.*)$""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
 INSERT = re.compile(rf"\bINSERT (?:INTO|OVERWRITE)(?: TABLE)? ({sql.NAME}(?:\.{sql.NAME})*)", re.IGNORECASE)
 SCHEMA = re.compile(
     rf"(CREATE|DROP) (?:SCHEMA|DATABASE) (IF (?:NOT )?EXISTS )?({sql.NAME}(?:\.{sql.NAME})*)", re.IGNORECASE
@@ -157,16 +162,16 @@ class Session:
         So does a statement that runs when its table is changed, where Delta lets it through: its commit says which
         version it had read.
         """
-        found = re.match(rf"\s*INSERT INTO ({sql.NAME}(?:\.{sql.NAME})*)\s+(.*)$", statement, re.IGNORECASE | re.DOTALL)
+        found = LATE_INSERT.match(statement)
         if found is None:
             raise sql.Refused("UNSUPPORTED_FEATURE.STAND_IN", "Just an INSERT INTO can slip in.", "0A000")
         args = {str(each.name): self._bound(each) for each in parameters}
-        rows = self.spark.sql(found[2], args=args).toArrow()
-        log = self._log_of(found[1])
+        rows = self.spark.sql(found["query"], args=args).toArrow()
+        log = self._log_of(found["table"])
         read = max(int(path.stem) for path in log.glob("*.json"))
         linger()
         self.spark.createDataFrame(rows).createOrReplaceTempView("slips_in")
-        self.spark.sql(f"INSERT INTO {found[1]} SELECT * FROM slips_in")
+        self.spark.sql(f"INSERT INTO {found['table']} {found['columns'] or ''} SELECT * FROM slips_in")
         written = max(log.glob("*.json"), key=lambda path: int(path.stem))
         lines = [json.loads(line) for line in written.read_text("utf-8").splitlines()]
         for line in lines:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def opened(databricks: Server, schema: str, folder: Path) -> DatabricksWarehouse
 def open_warehouse(databricks: Server, schema: str, tmp_path: Path) -> Callable[[], DatabricksWarehouse]:
     """Another process's, as far as the warehouse can tell; table t is empty."""
     with opened(databricks, schema, tmp_path).session() as session:
-        session.execute("DELETE FROM t")
+        session.delete_where("t", "TRUE")
     databricks.ask("DELETE", "/_statements")
     return lambda: opened(databricks, schema, tmp_path)
 
@@ -72,9 +72,9 @@ def left_open(session: Session) -> None:
     """Leave a change of table t open, as a stranger does who dies: one row is in, which was not there before."""
     [described] = session.query("DESCRIBE HISTORY t LIMIT 1")
     session.execute("INSERT INTO t VALUES (1)")
+    changed = json.dumps({"t": described["version"]})
     session.execute(
-        "UPDATE writer SET holder = :holder, changed = :changed, until = CAST('2020-01-01' AS TIMESTAMP)",
-        {"holder": STRANGER, "changed": json.dumps({"t": described["version"]})},
+        f"UPDATE writer SET holder = '{STRANGER}', changed = '{changed}', until = CAST('2020-01-01' AS TIMESTAMP)"
     )
 
 
@@ -86,10 +86,10 @@ def ran(databricks: Server, beginning: str = "") -> list[str]:
 def test_who_was_overtaken_undoes_nothing_of_its_successor(open_warehouse: Callable[[], DatabricksWarehouse]):
     slept, successor = open_warehouse(), open_warehouse()
     with slept.session() as session, suppress(Interrupted), session.transaction():
-        session.execute("INSERT INTO t VALUES (1)")
+        session.insert("t", [{"id": 1}])
         end_hold(successor)
         with successor.session() as other, other.transaction():
-            other.execute("INSERT INTO t VALUES (2)")
+            other.insert("t", [{"id": 2}])
         raise Interrupted
     assert ids(successor) == [2]
 
@@ -106,7 +106,7 @@ def test_who_was_overtaken_writes_no_more(
         with pytest.raises(Conflict):
             session.scratch("found", "SELECT 3 AS id")
         with pytest.raises(Conflict):
-            session.execute("INSERT INTO t VALUES (1)")
+            session.insert("t", [{"id": 1}])
     assert ids(successor) == []
 
 
@@ -117,17 +117,20 @@ def test_statement_of_a_dead_writer_that_begins_late_does_nothing(
     successor = open_warehouse()
     with successor.session() as session:
         session.insert("t", [{"id": 7}])
-    late = (
-        "INSERT INTO t VALUES (1)",
-        "UPDATE t SET id = 3 WHERE id = 7",
-        "DELETE FROM t",
-        "CREATE OR REPLACE TABLE t AS SELECT CAST(5 AS BIGINT) AS id",
+    late: tuple[Callable[[Session], object], ...] = (
+        lambda session: session.insert("t", [{"id": 1}]),
+        lambda session: session.update_where("t", {"id": "3"}, "id = 7"),
+        lambda session: session.update_matched("t", ["id"], "found", {"id": "3"}, "TRUE"),
+        lambda session: session.replace_rows("t", ["id"], ["id"], "found", "SELECT CAST(5 AS BIGINT) AS id"),
+        lambda session: session.delete_keys("t", ["id"], "found"),
+        lambda session: session.delete_where("t", "TRUE"),
+        lambda session: session.create_table_like("t", "SELECT CAST(5 AS BIGINT) AS id", (), ()),
     )
     with ThreadPoolExecutor(len(late)) as threads:
         sent = []
-        for statement in late:
+        for change in late:
             databricks.fault("slow", match=r"\bt\b.*_held", seconds=300)
-            sent.append(threads.submit(_write, open_warehouse(), statement))
+            sent.append(threads.submit(_change, open_warehouse(), change))
             until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
             end_hold(successor)
         with successor.session():
@@ -138,31 +141,41 @@ def test_statement_of_a_dead_writer_that_begins_late_does_nothing(
     assert ids(successor) == [7]
 
 
-def _write(warehouse: DatabricksWarehouse, statement: str) -> None:
+def _change(warehouse: DatabricksWarehouse, change: Callable[[Session], object]) -> None:
+    with warehouse.session() as session:
+        session.scratch("found", "SELECT CAST(7 AS BIGINT) AS id")
+        with session.transaction():
+            change(session)
+
+
+def _write(warehouse: DatabricksWarehouse, table: str, number: int) -> None:
     with warehouse.session() as session, session.transaction():
-        session.execute(statement)
+        session.insert(table, [{"id": number}])
 
 
-def test_change_that_could_not_be_undone_is_undone_before_the_next(warehouse: DatabricksWarehouse, databricks: Server):
+@pytest.mark.parametrize("next_change", ["transaction", "lone verb"])
+def test_change_that_could_not_be_undone_is_undone_before_the_next(
+    warehouse: DatabricksWarehouse, databricks: Server, next_change: str
+):
     with warehouse.session() as session:
         with suppress(Interrupted), session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
+            session.insert("t", [{"id": 1}])
             databricks.fault("conflict", match="^RESTORE", times=8)
             raise Interrupted
         assert databricks.ask("GET", "/_faults") == {"waiting": 0}
-        with session.transaction():
-            session.execute("INSERT INTO t VALUES (2)")
+        with session.transaction() if next_change == "transaction" else nullcontext():
+            session.insert("t", [{"id": 2}])
     assert ids(warehouse) == [2]
 
 
 def test_statement_whose_answer_is_lost_is_not_sent_twice(warehouse: DatabricksWarehouse, databricks: Server):
-    databricks.fault("lost_answer", match="INSERT INTO t")
+    databricks.fault("lost_answer", match="INSERT INTO `t`")
     with warehouse.session() as session:
         with pytest.raises(Unavailable), session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
-        assert len(ran(databricks, "INSERT INTO t")) == 1
+            session.insert("t", [{"id": 1}])
+        assert len(ran(databricks, "INSERT INTO `t`")) == 1
         with session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
+            session.insert("t", [{"id": 1}])
     assert ids(warehouse) == [1]
 
 
@@ -176,7 +189,7 @@ def test_writer_that_fails_at_its_beginning_or_end_keeps_its_own_process_waiting
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
     warehouse = open_warehouse()
     with warehouse.session() as session, session.transaction():
-        session.execute("INSERT INTO t VALUES (1)")
+        session.insert("t", [{"id": 1}])
     assert ids(warehouse) == [1]
 
 
@@ -202,12 +215,12 @@ def test_writer_that_finds_all_as_it_left_it_looks_at_nothing_anew(
     open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server
 ):
     warehouse, other = open_warehouse(), open_warehouse()
-    _write(warehouse, "INSERT INTO t VALUES (1)")
-    for statement, anew in (("INSERT INTO t VALUES (2)", False), ("INSERT INTO t VALUES (3)", True)):
+    _write(warehouse, "t", 1)
+    for number, anew in ((2, False), (3, True)):
         databricks.ask("DELETE", "/_statements")
-        _write(warehouse, statement)
+        _write(warehouse, "t", number)
         assert bool(ran(databricks, "SELECT holder")) == bool(ran(databricks, "SHOW VIEWS")) == anew
-        _write(other, "INSERT INTO delivery VALUES (7)")
+        _write(other, "delivery", 7)
     assert ids(warehouse) == [1, 2, 3]
 
 
@@ -215,14 +228,14 @@ def test_change_is_undone_by_versions_that_an_earlier_session_saw(
     open_warehouse: Callable[[], DatabricksWarehouse], databricks: Server
 ):
     warehouse = open_warehouse()
-    _write(warehouse, "INSERT INTO delivery VALUES (7)")
-    _write(warehouse, "INSERT INTO delivery VALUES (8)")
+    _write(warehouse, "delivery", 7)
+    _write(warehouse, "delivery", 8)
     with warehouse.session() as session:
         before = session.query("SELECT count(*) AS n FROM delivery")
         databricks.ask("DELETE", "/_statements")
         with suppress(Interrupted), session.transaction():
-            session.execute("INSERT INTO t VALUES (1)")
-            session.execute("INSERT INTO delivery VALUES (9)")
+            session.insert("t", [{"id": 1}])
+            session.insert("delivery", [{"id": 9}])
             raise Interrupted
         assert [text.count("DESCRIBE HISTORY") for text in ran(databricks) if "DESCRIBE HISTORY" in text] == [1]
         assert session.query("SELECT count(*) AS n FROM delivery") == before
@@ -235,7 +248,7 @@ def test_histories_are_asked_one_by_one_where_the_platform_does_not_read_them_li
     databricks.fault("refused", match=r"FROM \(DESCRIBE HISTORY")
     for number in (1, 2):
         with warehouse.session() as session, suppress(Interrupted), session.transaction():
-            session.execute(f"INSERT INTO t VALUES ({number})")
+            session.insert("t", [{"id": number}])
             raise Interrupted
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
     assert len(ran(databricks, "DESCRIBE HISTORY")) == 6
@@ -248,7 +261,7 @@ def test_hold_that_was_taken_by_a_statement_whose_answer_was_lost_is_ones_own(da
         session.execute("CREATE TABLE t (id BIGINT)")
         session.execute("CREATE TABLE drop_ledger (sequence BIGINT)")
     databricks.fault("lost_answer", match="holder IS NULL AND changed IS NULL")
-    _write(warehouse, "INSERT INTO t VALUES (1)")
+    _write(warehouse, "t", 1)
     assert databricks.ask("GET", "/_faults") == {"waiting": 0}
     assert ids(warehouse) == [1]
 
@@ -284,7 +297,7 @@ def test_rebuilt_schema_takes_no_place_where_others_wrote_meanwhile(warehouse: D
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
     with warehouse.session() as session:
-        session.execute("INSERT INTO delivery VALUES (1)")
+        session.insert("delivery", [{"id": 1}])
     with pytest.raises(Conflict, match="while it was rebuilt"):
         warehouse.swap_in(rebuilt, "previous")
     assert ids(warehouse) == []

@@ -59,7 +59,7 @@ def open_warehouse(access: Access, schema: str, tmp_path: Path) -> Opened:
 def emptied(open_warehouse: Opened) -> None:
     """Table t has no rows."""
     with open_warehouse().session() as session:
-        session.execute("DELETE FROM t")
+        session.delete_where("t", "TRUE")
 
 
 @pytest.fixture
@@ -74,16 +74,13 @@ def ids(warehouse: DatabricksWarehouse) -> list[int]:
 
 def written(warehouse: DatabricksWarehouse, number: int) -> int:
     with warehouse.session() as session, session.transaction():
-        return session.execute(f"INSERT INTO t VALUES ({number})")
+        return session.insert_select("t", ["id"], f"SELECT CAST({number} AS BIGINT)")
 
 
 def die(warehouse: DatabricksWarehouse, who: str, until: str = "2999-01-01") -> None:
     """Leave the schema in the hands of a process that does nothing more."""
     with warehouse.session(read_only=True) as session:
-        session.execute(
-            "UPDATE writer SET holder = :holder, until = CAST(:until AS TIMESTAMP)",
-            {"holder": f"{DEAD} ({who})", "until": until},
-        )
+        session.execute(f"UPDATE writer SET holder = '{DEAD} ({who})', until = CAST('{until}' AS TIMESTAMP)")
 
 
 # Names
@@ -111,11 +108,10 @@ def test_rows_are_counted_by_the_result_where_the_server_says_nothing_beside_it(
 ):
     databricks.fault("uncounted", times=10_000)
     with warehouse.session() as session, session.transaction():
-        assert session.execute("INSERT INTO t SELECT id FROM range(3)") == 3
+        assert session.insert_select("t", ["id"], "SELECT id FROM range(3)") == 3
         session.scratch("found", "SELECT CAST(2 AS BIGINT) AS id")
-        merge = "MERGE INTO t USING found AS f ON t.id = f.id WHEN MATCHED THEN UPDATE SET id = 7"
-        assert session.execute(merge) == 1
-        assert session.execute("DELETE FROM t WHERE id < 2") == 2
+        assert session.update_matched("t", ["id"], "found", {"id": "7"}, "TRUE") == 1
+        assert session.delete_where("t", "id < 2") == 2
     databricks.ask("DELETE", "/_faults")
     assert ids(warehouse) == [7]
 
@@ -130,7 +126,7 @@ def test_change_whose_rows_nobody_counts_is_undone(warehouse: DatabricksWarehous
         warehouse.session() as session,
         session.transaction(),
     ):
-        session.execute("INSERT INTO t SELECT id FROM range(3)")
+        session.insert_select("t", ["id"], "SELECT id FROM range(3)")
     assert ids(warehouse) == [7]
 
 
@@ -141,7 +137,7 @@ def assert_overtaken_by_a_late_statement(
     change: Callable[[], None], open_warehouse: Opened, successor: DatabricksWarehouse, databricks: Server
 ) -> None:
     """A statement of a dead writer slips into a change of its successor, which is told so, as is the dead one."""
-    databricks.fault("slips_in", match="^INSERT INTO t", seconds=300)
+    databricks.fault("slips_in", match="^INSERT INTO `t`", seconds=300)
     with ThreadPoolExecutor(1) as threads:
         sent = threads.submit(written, open_warehouse(), 1)
         until(lambda: databricks.ask("GET", "/_faults") == {"waiting": 0}, 60)
@@ -159,7 +155,7 @@ def test_statement_that_the_fence_lets_through_is_undone_with_the_change_that_it
 
     def overtaken() -> None:
         with successor.session() as session, session.transaction():
-            session.execute("INSERT INTO t VALUES (2)")
+            session.insert("t", [{"id": 2}])
             databricks.ask("DELETE", "/_faults")
             until(lambda: session.count("t") == 2, 60)
 
@@ -180,10 +176,10 @@ def test_statement_that_the_fence_lets_through_is_undone_after_a_change_that_fai
             databricks.ask("DELETE", "/_faults")
             until(lambda: session.count("t") == 1, 60)
             with suppress(Interrupted), session.transaction():
-                session.execute("INSERT INTO t VALUES (2)")
+                session.insert("t", [{"id": 2}])
                 raise Interrupted
             with session.transaction():
-                session.execute("INSERT INTO t VALUES (3)")
+                session.insert("t", [{"id": 3}])
 
     assert_overtaken_by_a_late_statement(overtaken, open_warehouse, successor, databricks)
     written(successor, 4)
@@ -367,7 +363,7 @@ def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(wa
     """OPTIMIZE makes a version of a table, and is no other writer."""
     with warehouse.session() as session:
         for number in (1, 2):
-            session.execute(f"INSERT INTO delivery VALUES ({number})")
+            session.insert("delivery", [{"id": number}])
     rebuilt = warehouse.staging_copy("rebuilding")
     with rebuilt.session() as session:
         session.execute("CREATE TABLE t AS SELECT CAST(7 AS BIGINT) AS id")
@@ -378,4 +374,4 @@ def test_rebuilt_table_takes_its_place_beside_what_the_platform_does_to_files(wa
     warehouse.swap_in(rebuilt, "previous")
     assert ids(warehouse) == [7]
     with warehouse.session() as session, pytest.raises(DropledgerError, match="NOT_NULL"):
-        session.execute("INSERT INTO t VALUES (NULL)")
+        session.insert_select("t", ["id"], "SELECT CAST(NULL AS BIGINT)")

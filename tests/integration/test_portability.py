@@ -1,7 +1,8 @@
 """One text serves both engines: what DuckDB has run here Spark's parser reads, and it uses what means the same in both.
 
-The statements are those that core hands to sessions while drops are processed, looked at, taken back and rebuilt. What
-they give on Spark is for tests/databricks; this says at once which statement is at fault.
+What core hands to sessions, while drops are processed, looked at, taken back and rebuilt, is handed once more to a
+session of Databricks, whose statements are noted in place of being sent. What they give on Spark is for
+tests/databricks; this says at once which statement is at fault.
 """
 
 import ast
@@ -12,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
 from dropledger.core.operations.verify import verify
-from dropledger.core.sql.text import full_refresh
+from dropledger.core.retry import silently
+from dropledger.core.sql.text import full_refresh, quoted
 from dropledger.core.steps.soundness import in_work
 from dropledger.core.views.ask import ask
 from dropledger.core.views.checks import check_matrix, check_timeline
@@ -52,7 +54,12 @@ from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
-from dropledger.infra.databricks.dialect import dialect, while_held, written_table
+from dropledger.infra.databricks.connection import Access, Statements
+from dropledger.infra.databricks.dialect import dialect
+from dropledger.infra.databricks.local_reader import LocalReader
+from dropledger.infra.databricks.memory import Memory
+from dropledger.infra.databricks.session import DatabricksSession
+from dropledger.infra.databricks.writer import Writer
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 from dropledger.infra.local.inbox import dropped_file
 
@@ -60,7 +67,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("portability")]
 
 CORE = PROJECT / "dropledger" / "core"
 OLDER = Path(__file__).parents[1] / "data" / "root_of_63ad2a1.tar.gz"
-HANDED_ON = {"execute", "query", "scratch", "view", "select_rows", "export"}
+READS = {"query", "scratch", "view", "select_rows", "export"}
+CHANGES = {
+    *("insert_select", "insert_in_order", "delete_where", "delete_keys", "update_where", "update_matched"),
+    *("replace_rows", "create_table", "create_table_like", "create_view"),
+}
+HANDED_ON = {*READS, *CHANGES, "execute"}
+WRITTEN = re.compile(r"(?:INSERT INTO|MERGE INTO|UPDATE|DELETE FROM|CREATE OR REPLACE TABLE) (\S+)")
 # A function joins these once it is seen to give the same in both engines. Of concat that holds for what is not NULL,
 # which is all that it gets. What parses and means something else stays out: / of decimals and avg are DOUBLE in DuckDB,
 # hash and log are other functions, and regexp_replace replaces the first match in one, and all in the other.
@@ -145,12 +158,30 @@ ALIKE = {  # whose extracts are compared with the one before, among whose rows s
 }
 
 
-class Recording:
-    """A session that notes the statements that it is handed, and by which line of which file."""
+@dataclass(frozen=True)
+class Handed:
+    """A call of a session, and by which line of which file."""
 
-    def __init__(self, session: Any, statements: list[tuple[str, int, str]]) -> None:
+    file: str
+    line: int
+    verb: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+    @property
+    def texts(self) -> list[str]:
+        """The SQL in it."""
+        of_arguments = [part for part in self.arguments if isinstance(part, str)]
+        of_assignments = [text for part in self.arguments if isinstance(part, dict) for text in part.values()]
+        return [*of_arguments, *(text for text in of_assignments if isinstance(text, str))]
+
+
+class Recording:
+    """A session that notes the calls of it that hand on SQL."""
+
+    def __init__(self, session: Any, calls: list[Handed]) -> None:
         self._session = session
-        self._statements = statements
+        self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._session, name)
@@ -159,34 +190,69 @@ class Recording:
 
         def noted(*arguments: Any, **options: Any) -> Any:
             by = sys._getframe(1)
-            place = {"scratch": 1, "view": 1, "select_rows": 2}.get(name, 0)
-            self._statements.append((by.f_code.co_filename, by.f_lineno, arguments[place]))
+            self._calls.append(Handed(by.f_code.co_filename, by.f_lineno, name, arguments, options))
             return verb(*arguments, **options)
 
         return noted
 
 
 class RecordedWarehouse(DuckDBWarehouse):
-    """DuckDB, whose sessions all note their statements in one list."""
+    """DuckDB, whose sessions all note their calls in one list."""
 
-    def __init__(self, path: Path, schema: str, statements: list[tuple[str, int, str]]) -> None:
+    def __init__(self, path: Path, schema: str, calls: list[Handed]) -> None:
         super().__init__(path, schema, settings={"threads": "1"})
-        self._statements = statements
+        self._calls = calls
 
     @contextmanager
     def session(self, *, read_only: bool = False) -> Iterator[Any]:
         with super().session(read_only=read_only) as session:
-            yield Recording(session, self._statements)
+            yield Recording(session, self._calls)
 
     def _sibling(self, path: Path) -> "RecordedWarehouse":
-        return RecordedWarehouse(path, self._schema, self._statements)
+        return RecordedWarehouse(path, self._schema, self._calls)
 
 
-def recorded(folder: Path, pipeline: Pipeline, statements: list[tuple[str, int, str]]) -> Ledger:
+def recorded(folder: Path, pipeline: Pipeline, calls: list[Handed]) -> Ledger:
     ledger = Ledger(folder, pipeline)
-    warehouse = RecordedWarehouse(ledger.database, pipeline.file.db_schema, statements)
+    warehouse = RecordedWarehouse(ledger.database, pipeline.file.db_schema, calls)
     ledger.runtime = replace(ledger.runtime, warehouse=warehouse)
     return ledger
+
+
+class NotedStatements(Statements):
+    """What would be sent to a SQL warehouse; each statement changes one row there, and finds none."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("localhost", "/", "catalog"), Path())
+        self.noted: list[str] = []
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> int:
+        self.noted.append(sql)
+        return 1
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        self.noted.append(sql)
+        return []
+
+
+def as_databricks_has_it(calls: list[Handed], folder: Path) -> dict[str, str]:
+    """The statements that the verbs become there, each with its verb."""
+    statements, memory = NotedStatements(), Memory()
+    writer = Writer(statements, "catalog", "schema", 0, silently, memory=memory)
+    session = DatabricksSession(statements, "schema", "work", "volume", LocalReader(folder, {}), writer, memory)
+    found = {}
+    for call in calls:
+        place = {"scratch": 0, "view": 0, "select_rows": 1}.get(call.verb)
+        if place is not None:  # names, of which those that verbs read are brought along
+            name, select = call.arguments[place : place + 2]
+            session.view(name, f"SELECT * FROM {quoted(f'from_{name}')}" if call.verb != "view" else select)
+        if call.verb in {"scratch", "select_rows"}:
+            session._scratch.add(name)
+        if call.verb in CHANGES:
+            del statements.noted[:]
+            getattr(session, call.verb)(*call.arguments, **call.options)
+            found[statements.noted[-1]] = call.verb
+    return found
 
 
 def three_days(ledger: Ledger, month: str) -> list[FileDropped]:
@@ -304,28 +370,33 @@ def drop_alike(ledger: Ledger) -> None:
 
 
 @pytest.fixture(scope="module")
-def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> list[tuple[str, int, str]]:
-    """What core hands on, as (file, line, statement)."""
-    statements: list[tuple[str, int, str]] = []
+def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> list[Handed]:
+    """What core hands on."""
+    calls: list[Handed] = []
     folder = tmp_path_factory.mktemp("portability")
-    do_everything(recorded(folder / "lending", lending, statements), folder)
+    do_everything(recorded(folder / "lending", lending, calls), folder)
     pipeline = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL, "alike.yaml": ALIKE})
-    drop_collateral(recorded(folder / "collateral", pipeline, statements))
-    drop_alike(recorded(folder / "alike", pipeline, statements))
-    moved = recorded(folder / "moved", lending, statements)
+    drop_collateral(recorded(folder / "collateral", pipeline, calls))
+    drop_alike(recorded(folder / "alike", pipeline, calls))
+    moved = recorded(folder / "moved", lending, calls)
     with rows_moved_to_the_engine():
         moved.drop("customers_2026-01-01.csv", CUSTOMERS)
     with tarfile.open(OLDER) as archive:
         archive.extractall(folder, filter="data")
     os.rename(folder / "root/warehouse/lending.duckdb", folder / "root/warehouse/ledger.duckdb")
-    with recorded(folder / "root", lending, statements).runtime.reading():
+    with recorded(folder / "root", lending, calls).runtime.reading():
         pass
-    return statements
+    return calls
 
 
-def test_every_statement_of_core_is_come_by(handed_on: list[tuple[str, int, str]]):
+@pytest.fixture(scope="module")
+def changes(handed_on: list[Handed], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return as_databricks_has_it(handed_on, tmp_path_factory.mktemp("local"))
+
+
+def test_every_statement_of_core_is_come_by(handed_on: list[Handed]):
     written = {
-        (str(path), call.lineno)
+        (str(path), call.lineno): call.func.attr
         for path in CORE.rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(call, ast.Call)
@@ -334,15 +405,23 @@ def test_every_statement_of_core_is_come_by(handed_on: list[tuple[str, int, str]
         and ast.unparse(call.func.value).endswith("session")
     }
     assert len(written) > 90
-    assert written - {(file, line) for file, line, _ in handed_on} == set()
+    assert set(written.values()) == HANDED_ON
+    assert written.keys() - {(call.file, call.line) for call in handed_on} == set()
 
 
-def test_every_sql_file_is_come_by(handed_on: list[tuple[str, int, str]]):
-    met = "\n".join({full_refresh(sql) for _, _, sql in handed_on})
+def test_every_sql_file_is_come_by(handed_on: list[Handed]):
+    met = "\n".join({full_refresh(text) for call in handed_on for text in call.texts})
     for path in CORE.rglob("*.sql"):
         for text in re.split(r";\n", full_refresh(path.read_text("utf-8")).strip().rstrip(";")):
             pattern = "(?s:.+?)".join(map(re.escape, re.split(r"\$\{\w+\}", text)))
             assert not text or re.search(pattern, met), path
+
+
+def test_statements_as_they_are_come_from_migrations_alone(handed_on: list[Handed]):
+    by = {Path(call.file).relative_to(CORE).as_posix() for call in handed_on if call.verb == "execute"}
+    assert by == {"ledger/migrations/__init__.py"}
+    changed = {call.options["changes"] for call in handed_on if call.verb == "execute"}
+    assert changed == {None, "delivery", "rejected_row", "check_result", "pipeline_state"}
 
 
 def judged(statements: list[str]) -> dict[str, str]:
@@ -359,24 +438,23 @@ def judged(statements: list[str]) -> dict[str, str]:
 
 
 @pytest.mark.databricks  # Spark's parser
-def test_statements_are_portable(handed_on: list[tuple[str, int, str]]):
-    found = judged(sorted({dialect(sql) for _, _, sql in handed_on}))
+def test_statements_are_portable(handed_on: list[Handed], changes: dict[str, str]):
+    place = {"scratch": 1, "view": 1, "select_rows": 2}
+    as_they_are = {
+        dialect(call.arguments[place.get(call.verb, 0)]) for call in handed_on if call.verb in {*READS, "execute"}
+    }
+    found = judged(sorted({*as_they_are, *changes}))
     assert found == {}
 
 
-@pytest.mark.databricks  # Spark's parser
-def test_statements_that_write_depend_on_the_hold_of_their_writer(handed_on: list[tuple[str, int, str]]):
-    writing = {sql for sql in (dialect(sql) for _, _, sql in handed_on) if written_table(sql)}
-    guarded = {sql: while_held(sql, "held") for sql in writing}
-    assert judged(sorted(guarded.values())) == {}
-    merged = [re.search(r"(?s)USING (?:\(.*?FROM )?`?(\w+)", sql) for sql in writing if sql == guarded[sql]]
-    assert {source[1] for source in merged if source} == {
-        "_dl_step",
-        "drop_ledger",  # migrations, which change what has no value alone
-        "_dl_removed_version",
-        "before_account_summary",
-        "before_customer_profile",
-    }
+def test_what_writes_rows_depends_on_the_hold_of_its_writer(changes: dict[str, str]):
+    """Unless it writes to a relation of the writer's own schema, which goes before the hold does."""
+    assert set(changes.values()) == CHANGES
+    for text, verb in changes.items():
+        written = WRITTEN.match(text)
+        assert bool(written) == (verb not in {"create_table", "create_view"}), text
+        if written:
+            assert ("_held" in text) != written[1].startswith("work."), text
 
 
 @pytest.mark.databricks  # Spark's parser

@@ -166,7 +166,7 @@ def with_older_drop_ids(ledger: Ledger) -> str:
     [(drop_id,)] = ledger.rows("SELECT drop_id FROM drop_ledger")
     with ledger.runtime.session() as session, session.transaction():
         for table in ("drop_ledger", "delivery", "history_event"):
-            session.execute(f"UPDATE {table} SET drop_id = :older", {"older": older})
+            session.update_where(table, {"drop_id": ":older"}, "TRUE", {"older": older})
     [archived] = (ledger.root / "archive").rglob(f"{drop_id}-*")
     archived.rename(archived.with_name(archived.name.replace(drop_id, older)))
     return older

@@ -13,10 +13,11 @@ from support.databricks_ledger import access_to, new_schema
 from support.reading import AS_OF, RolledBack
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.errors import ConfigurationError, DataRefused, DropledgerError
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ports.session import Session
+from dropledger.core.ports.session import Session, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
+from dropledger.core.sql.text import quoted
 from dropledger.core.steps.intake import read_again
 from dropledger.core.views.ask import ask
 from dropledger.infra.databricks.warehouse import DatabricksWarehouse
@@ -105,17 +106,78 @@ def test_values_come_back_as_they_were_inserted(session: Session):
     assert session.query("SELECT id FROM t WHERE word IS NOT DISTINCT FROM :word", {"word": None}) == [{"id": 3}]
 
 
-def test_statements_tell_how_many_rows_they_changed(session: Session):
+def test_verbs_tell_how_many_rows_they_changed(session: Session):
     filled(session)
-    assert session.execute("INSERT INTO t (id) SELECT id + 10 FROM t WHERE id < :most", {"most": 10}) == 2
-    assert session.execute("UPDATE t SET word = 'new' WHERE id > 10 AND id < 20") == 2
-    assert session.execute("DELETE FROM t WHERE id = 11") == 1
-    merge = """MERGE INTO t AS t USING (SELECT CAST(13 AS BIGINT) AS id UNION ALL SELECT 14) AS s ON t.id = s.id
-        WHEN MATCHED THEN UPDATE SET word = 'merged'
-        WHEN NOT MATCHED THEN INSERT (id, word) VALUES (s.id, 'merged')"""
-    assert session.execute(merge) == 2
-    assert session.count("t") == 5
-    assert session.execute("CREATE TABLE other AS SELECT id FROM t WHERE FALSE") == 0
+    session.scratch("given", "SELECT CAST(13 AS BIGINT) AS id, 'merged' AS word UNION ALL SELECT 14, 'new'")
+    assert session.insert_select("t", ["id"], "SELECT id + 10 FROM t WHERE id < :most", {"most": 10}) == 2
+    assert session.update_where("t", {"word": ":word"}, "id > 10 AND id < :most", {"word": "up", "most": 20}) == 2
+    assert session.update_matched("t", ["id"], "given", {"word": "s.word"}, "t.id > 10") == 1
+    assert session.delete_where("t", "id = :id", {"id": 11}) == 1
+    assert session.delete_keys("t", ["id", "word"], "given") == 1
+    assert ids(session) == [1, 3, 2**62]
+    session.scratch("before", "SELECT * FROM t WHERE id < 10")
+    columns = list(session.columns("t"))
+    assert session.replace_rows("t", columns, ["id"], "before", f"SELECT {', '.join(columns)} FROM before") == 4
+    assert session.delete_where("t", "TRUE") == 3
+    assert session.insert_select("t", ["id"], "SELECT id FROM given WHERE id < 0") == 0
+
+
+def test_conditions_of_several_terms_hold_as_a_whole(session: Session):
+    """An engine may put terms of its own beside them."""
+    filled(session)
+    assert session.update_where("t", {"amount": "1.5", "word": "concat('it''s ', word)"}, "id = 1 OR id = 3") == 2
+    session.scratch("given", "SELECT id, TRUE AS wanted FROM t WHERE id <> 3")
+    assert session.update_matched("t", ["id"], "given", {"known": "NULL"}, "s.wanted OR t.id = 3") == 2
+    assert session.delete_where("t", "word = '' OR id = 3") == 2
+    found = session.query("SELECT id, amount, word, known FROM t")
+    word = f"it's {RECORDS[0]['word']}"
+    assert found == [{"id": 1, "amount": Decimal("1.50"), "word": word, "known": None}]
+
+
+def test_rows_come_in_place_of_those_before_whatever_their_keys(session: Session):
+    """Keys that are missing, or that come twice, are for whoever checks them."""
+    session.create_table("t", [TableColumn('odd"key`', "BIGINT"), TableColumn("part", "STRING")], ['odd"key`', "part"])
+    rows = [(1, "a"), (1, "b"), (2, "a"), (3, None)]
+    session.insert("t", [{'odd"key`': number, "part": part} for number, part in rows])
+    key = list(session.columns("t"))
+    session.scratch("before", f"SELECT * FROM t WHERE {quoted(key[0])} <> 2")
+    new = "SELECT CAST(7 AS BIGINT) AS k, 'x' AS p UNION ALL SELECT 7, 'x' UNION ALL SELECT NULL, 'y'"
+    session.view("after", new)
+    assert session.replace_rows("t", key, key, "before", "SELECT k, p FROM after") == 5
+    found = [tuple(row.values()) for row in session.query("SELECT * FROM t")]
+    assert sorted(found, key=str) == sorted([(2, "a"), (3, None), (7, "x"), (7, "x"), (None, "y")], key=str)
+
+
+def test_verbs_change_scratch_relations_alike(session: Session):
+    session.scratch("few", "SELECT CAST(1 AS BIGINT) AS id, 'a' AS word UNION ALL SELECT 2, 'b'")
+    session.scratch("gone", "SELECT CAST(2 AS BIGINT) AS id")
+    assert session.insert_select("few", ["word", "id"], "SELECT 'c', id + 1 FROM gone") == 1
+    assert session.delete_keys("few", ["id"], "gone") == 1
+    assert session.update_where("few", {"word": "upper(word)"}, "id = 3") == 1
+    assert session.query("SELECT id, word FROM few ORDER BY id") == [{"id": 1, "word": "a"}, {"id": 3, "word": "C"}]
+    assert session.delete_where("few", "id = 1") == 1
+    assert session.count("few") == 1
+
+
+def test_tables_and_views_are_made(session: Session):
+    columns = [
+        TableColumn("id", "BIGINT", required=True),
+        TableColumn('a"word`', "STRING", free_text=True),
+        TableColumn("seen_at", "TIMESTAMP"),
+    ]
+    for _ in range(2):  # what is there stays
+        session.create_table("t", columns, ["id"])
+        session.insert("t", [{"id": 1, 'a"word`': "x", "seen_at": NOON}])
+    with pytest.raises(DropledgerError):
+        session.insert("t", [{"id": None, "seen_at": NOON}])
+    assert session.count("t") == 2
+    session.create_table_like("other", 'SELECT "a""word`", id + 1 AS later FROM t', ["later"], {'a"word`', "nothing"})
+    assert (list(session.columns("other")), session.count("other")) == (['a"word`', "later"], 0)
+    session.create_table_like("other", "SELECT id FROM t", ["id"], {"id"})
+    assert list(session.columns("other")) == ["id"]
+    for select, rows in (("SELECT id FROM t WHERE id > 1", 0), ("SELECT seen_at FROM t", 2)):
+        session.create_view("v", select)
+        assert session.count("v") == rows
 
 
 def _rows(*keys: tuple[int | None, str | None]) -> list[dict[str, Any]]:
@@ -145,21 +207,25 @@ def test_keys_that_rise_are_known_to_stand_once(
 ):
     session.execute(TABLE)
     session.insert("t", rows)
-    in_order = isinstance(session, DuckDBSession)
+    in_order = session.capabilities.keeps_order
     assert session.rises("t", ["id"]) == (of_id and in_order)
     assert session.rises("t", ["id", "word"]) == (of_both and in_order)
+
+
+def _numbers(session: Session, below: int) -> str:
+    """A select of all numbers from 0 on, in order where there is one."""
+    if isinstance(session, DuckDBSession):
+        return f"SELECT CAST(k AS BIGINT) AS id FROM (SELECT unnest(range({below})) AS k) AS r"
+    return f"SELECT id FROM range({below})"
 
 
 @pytest.mark.parametrize("size", [2_048, 122_880])  # of a vector and of a row group in DuckDB
 @pytest.mark.parametrize("moved", [-1, 0, 1])
 def test_key_that_stands_twice_is_no_rising_one_wherever_it_stands(session: Session, size: int, moved: int):
     session.execute("CREATE TABLE t (id BIGINT)")
-    many = f"SELECT CAST(k AS BIGINT) AS id FROM (SELECT unnest(range({2 * size + 10})) AS k) AS r"
-    if not isinstance(session, DuckDBSession):
-        many = f"SELECT id FROM range({2 * size + 10})"
-    session.execute(f"INSERT INTO t {many}", in_order=True)
-    assert session.rises("t", ["id"]) == isinstance(session, DuckDBSession)
-    session.execute(f"UPDATE t SET id = {size + moved - 1} WHERE id = {size + moved}")
+    session.insert_in_order("t", ["id"], _numbers(session, 2 * size + 10))
+    assert session.rises("t", ["id"]) == session.capabilities.keeps_order
+    session.update_where("t", {"id": f"{size + moved - 1}"}, f"id = {size + moved}")
     assert not session.rises("t", ["id"])
 
 
@@ -171,7 +237,7 @@ def test_scratch_and_views_are_of_the_session_alone(warehouse: Warehouse):
         session.scratch("few", "SELECT CAST(1 AS BIGINT) AS id UNION ALL SELECT 0")
         assert ids(session, "fewer") == [0, 1]
         session.insert("few", [{"id": -1}])
-        session.execute("DELETE FROM few WHERE id = 1")
+        session.delete_where("few", "id = 1")
         assert ids(session, "fewer") == [-1, 0]
         assert not session.has_table("few")
     with warehouse.session() as session:
@@ -181,34 +247,52 @@ def test_scratch_and_views_are_of_the_session_alone(warehouse: Warehouse):
                 session.query(f"SELECT * FROM {name}")
 
 
+def _make_other(session: Session) -> None:
+    """Make the table anew with the ids of t."""
+    session.create_table_like("other", "SELECT id FROM t", ["id"], ())
+    session.insert_select("other", ["id"], "SELECT id FROM t")
+
+
 def test_a_transaction_that_raises_leaves_nothing(session: Session):
     filled(session)
     with suppress(RolledBack), session.transaction():
-        session.execute("DELETE FROM t WHERE id = 1")
+        session.delete_where("t", "id = 1")
         session.insert("t", [{"id": 4}])
-        session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
+        _make_other(session)
         assert ids(session, "other") == [3, 4, 2**62]
         raise RolledBack
     assert ids(session) == [1, 3, 2**62]
     assert not session.has_table("other")
     with session.transaction():
-        session.execute("DELETE FROM t WHERE id = 1")
-        session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
-    with session.transaction(single=True):
-        session.execute("UPDATE t SET word = 'new' WHERE id = 3")
+        session.delete_where("t", "id = 1")
+        _make_other(session)
+    session.update_where("t", {"word": "'new'"}, "id = 3")
     assert session.query("SELECT id FROM t WHERE word = 'new'") == [{"id": 3}]
     assert (ids(session), ids(session, "other")) == ([3, 2**62], [3, 2**62])
 
 
+def test_a_verb_that_fails_by_itself_changes_nothing_and_keeps_no_transaction_open(session: Session):
+    filled(session)
+    session.scratch("before", "SELECT * FROM t WHERE id = 1")
+    columns = list(session.columns("t"))
+    none = ", ".join(["CAST('x' AS BIGINT)", *columns[1:]])
+    with pytest.raises(DropledgerError):
+        session.replace_rows("t", columns, ["id"], "before", f"SELECT {none} FROM before")
+    assert ids(session) == [1, 3, 2**62]
+    with session.transaction():
+        session.delete_where("t", "id = 3")
+    assert ids(session) == [1, 2**62]
+
+
 def test_a_table_made_anew_goes_with_the_transaction_that_made_it(session: Session):
     filled(session)
-    session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
+    _make_other(session)
     with session.transaction():
-        session.execute("DELETE FROM t WHERE id = 1")
+        session.delete_where("t", "id = 1")
     session.execute("DROP TABLE other")
     with suppress(RolledBack), session.transaction():
-        session.execute("DELETE FROM t WHERE id = 3")
-        session.execute("CREATE OR REPLACE TABLE other AS SELECT id FROM t")
+        session.delete_where("t", "id = 3")
+        _make_other(session)
         raise RolledBack
     assert ids(session) == [3, 2**62]
     assert not session.has_table("other")
@@ -219,14 +303,14 @@ def test_what_was_committed_is_there_for_whoever_opens_next(warehouse: Warehouse
     with warehouse.session(read_only=True) as session:
         assert ids(session) == [1, 3, 2**62]
         with pytest.raises((DataRefused, TypeError)), session.transaction():
-            session.execute("DELETE FROM t")
+            session.delete_where("t", "TRUE")
     with warehouse.session(read_only=True) as session:
         assert ids(session) == [1, 3, 2**62]
 
 
 def test_columns_and_tables_are_told(session: Session):
     filled(session)
-    session.execute("CREATE OR REPLACE VIEW v AS SELECT amount, id FROM t")
+    session.create_view("v", "SELECT amount, id FROM t")
     assert list(session.columns("t")) == ["id", "amount", "word", "known", "seen_at"]
     assert session.columns("v") == {"amount": "DECIMAL(18,2)", "id": "BIGINT"}
     assert [session.has_table(name) for name in ("t", "v", "nothing")] == [True, True, False]
@@ -235,7 +319,7 @@ def test_columns_and_tables_are_told(session: Session):
 def test_errors_tell_data_from_statements(session: Session):
     filled(session)
     with pytest.raises(DataRefused):
-        session.execute("INSERT INTO t (amount) SELECT CAST('1e30' AS DECIMAL(18,2))")
+        session.insert_select("t", ["amount"], "SELECT CAST('1e30' AS DECIMAL(18,2))")
     with pytest.raises(ConfigurationError):
         session.query("SELECT missing FROM t")
     with pytest.raises(ConfigurationError):
@@ -337,9 +421,11 @@ def test_results_are_written_in_order(session: Session, tmp_path: Path):
 
 def test_results_are_written_at_once_in_the_order_in_which_rows_were_put_in(session: Session, tmp_path: Path):
     session.execute("CREATE TABLE t (id BIGINT)")
-    numbers = "SELECT unnest(range(300000)) AS id" if session.keeps_order else "SELECT id FROM range(300000)"
-    session.execute(f"INSERT INTO t SELECT CAST(id * 7 % 300007 AS BIGINT) FROM ({numbers}) AS n", in_order=True)
-    lying = "SELECT id FROM t" if session.keeps_order else "SELECT id FROM t ORDER BY id * 257149 % 300007"
+    numbers = f"SELECT CAST(id * 7 % 300007 AS BIGINT) FROM ({_numbers(session, 300_000)}) AS n"
+    session.insert_in_order("t", ["id"], numbers)
+    lying = "SELECT id FROM t"
+    if not session.capabilities.keeps_order:
+        lying = f"{lying} ORDER BY id * 257149 % 300007"
     paths = [tmp_path / name for name in ("lying.csv", "rising.csv", "lying.parquet")]
     session.export_at_once([(lying, paths[0]), ("SELECT id FROM t ORDER BY id", paths[1]), (lying, paths[2])])
     expected = [number * 7 % 300_007 for number in range(300_000)]
@@ -377,7 +463,7 @@ def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):
     copy = warehouse.staging_copy("copy", copied=True)
     with copy.session() as session:
         with session.transaction():
-            session.execute("DELETE FROM t WHERE id = 1")
+            session.delete_where("t", "id = 1")
         assert (ids(session), ids(session, "v")) == ([3, 2**62], [3, 2**62])
         with session.attached(warehouse, ["t"]) as other:
             assert ids(session, f"{other}t") == [1, 3, 2**62]
@@ -385,7 +471,7 @@ def test_another_is_made_beside_and_takes_the_place(warehouse: Warehouse):
     rebuilt = warehouse.staging_copy("rebuilt")
     with rebuilt.session() as session, session.transaction():
         filled(session)
-        session.execute("DELETE FROM t WHERE id > 1")
+        session.delete_where("t", "id > 1")
         session.execute("CREATE VIEW v AS SELECT id + 1 AS id FROM t")
     before = warehouse.swap_in(rebuilt, "before")
     with warehouse.session(read_only=True) as session:

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -190,7 +190,8 @@ def work_on_tables_as_a_whole_from(rows: int) -> Iterator[None]:
 def rows_moved_to_the_engine() -> Iterator[None]:
     """Let DuckDB be asked as an engine that files are moved to, and that statements cost by themselves."""
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(DuckDBSession, "reads_in_place", False)
+        moved = replace(DuckDBSession.capabilities, reads_in_place=False, cheap_statements=False)
+        patches.setattr(DuckDBSession, "capabilities", moved)
         yield
 
 

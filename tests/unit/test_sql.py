@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.engines import PROJECT
 
-from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.sql.text import (
     differs,
@@ -21,6 +20,7 @@ from dropledger.core.sql.text import (
     statement,
     statements,
 )
+from dropledger.core.steps.history import history_columns
 
 Row = tuple[str | None, str | None]
 # An identifier of DuckDB holds any character but NUL.
@@ -128,7 +128,7 @@ def test_file_of_several_statements_is_divided_into_each(engine):
 
 def test_statement_that_lacks_a_fragment_is_not_run():
     with pytest.raises(KeyError):
-        statement("history_table", {"history": '"history_account"'})
+        statement("opened_versions", {"o_columns": 'o."account_id"'})
 
 
 def test_fragment_is_put_in_as_it_is(engine):
@@ -150,23 +150,21 @@ def test_fragment_is_put_in_as_it_is(engine):
     assert engine.execute(sql).fetchall() == [("other", False)]
 
 
-def test_history_table_is_that_of_the_contract(engine, lending: Pipeline):
-    fragments = feed_fragments(lending.contract("account"))
-    ddl = statement("history_table", {**fragments, "typed_columns": "account_id BIGINT, customer_id BIGINT"})
-    engine.execute(ddl)
-    columns = engine.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'history_account' ORDER BY column_index"
-    )
+def test_history_table_is_that_of_the_contract(lending: Pipeline):
+    columns = history_columns(lending.contract("customer"))
 
-    assert [name for (name,) in columns.fetchall()] == [
-        "account_id",
-        "customer_id",
-        "valid_from",
-        "valid_to",
-        "is_current",
-        "drop_id",
-        "line",
+    assert [(column.name, column.type) for column in columns] == [
+        ("customer_id", "BIGINT"),
+        ("customer_name", "STRING"),
+        ("has_loan", "BOOLEAN"),
+        ("valid_from", "TIMESTAMP"),
+        ("valid_to", "TIMESTAMP"),
+        ("is_current", "BOOLEAN"),
+        ("drop_id", "STRING"),
+        ("line", "BIGINT"),
     ]
+    assert {column.name for column in columns if column.required} == {"valid_from", "is_current", "drop_id", "line"}
+    assert {column.name for column in columns if column.free_text} == {"customer_name"}
 
 
 def test_what_keeps_a_statement_to_the_rows_touched_can_be_left_out():

@@ -15,7 +15,7 @@ from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import statements
 
 _CREATES = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+)")
-_DEFINES = re.compile(r"^(CREATE|ALTER) TABLE ")
+_CHANGES = re.compile(r"^(?:--[^\n]*\n)*(?:ALTER TABLE|MERGE INTO) (\w+)")
 _ADDS_COLUMN = re.compile(r"^ALTER TABLE (\w+) ADD COLUMN (\w+) (\w+)")
 _COLUMN = re.compile(r"^    (\w+) (\w+)", re.MULTILINE)
 
@@ -92,11 +92,16 @@ def run_migrations(session: Session) -> None:
     refuse_newer(found)
     for statement in (statement for migration in _migrations()[found:] for statement in migration):
         # A new ledger has no rows to bring to another form, and none of the columns that are added.
-        if (not _is_done(session, statement)) if found else _DEFINES.match(statement):
-            session.execute(statement)
+        if (not _is_done(session, statement)) if found else _defines(statement):
+            changes = _CHANGES.match(statement)
+            session.execute(statement, changes=changes[1] if changes else None)
     if found < newest():
-        session.execute("DELETE FROM schema_version")
+        session.delete_where("schema_version", "TRUE")
         session.insert("schema_version", [{"version": newest()}])
+
+
+def _defines(statement: str) -> bool:
+    return statement.startswith(("CREATE TABLE ", "ALTER TABLE "))
 
 
 def _is_done(session: Session, statement: str) -> bool:

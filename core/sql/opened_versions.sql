@@ -1,4 +1,4 @@
-INSERT INTO ${history} (${columns}, valid_from, valid_to, is_current, drop_id, line)
+-- The versions that a drop opens.
 SELECT
     ${o_columns},
     o._effective_at,

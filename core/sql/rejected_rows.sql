@@ -1,4 +1,4 @@
-INSERT INTO rejected_row (drop_id, sequence, line, column_name, rule, reason, raw)
+-- The refused rows of a drop with their text as received, in the order of its file.
 SELECT
     :drop_id,
     CAST(:sequence AS BIGINT),
