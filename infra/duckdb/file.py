@@ -1,6 +1,7 @@
 """The file of an embedded warehouse: its form, its log, and the names that earlier versions gave it."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -19,6 +20,13 @@ _STORAGE_NUMBER = 68
 def write_ahead_log(path: Path) -> Path:
     """Where the engine keeps what it has not folded into the file yet."""
     return path.with_name(f"{path.name}.wal")
+
+
+def copy_with_log(path: Path, other: Path) -> None:
+    """Copy a file that nobody writes to."""
+    shutil.copyfile(path, other)
+    if write_ahead_log(path).exists():
+        shutil.copyfile(write_ahead_log(path), write_ahead_log(other))
 
 
 def is_filled(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """A session in the embedded warehouse: DuckDB does the row work on the file that is attached to it."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Timer
@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from dropledger.core.errors import ConfigurationError, NoLedger
 from dropledger.core.ports.session import Capabilities, Layout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, literal, quoted
 from dropledger.infra.duckdb import changes as changed
 from dropledger.infra.duckdb.archive import ArchivedFiles
+from dropledger.infra.duckdb.attach import ATTACHED_AS
+from dropledger.infra.duckdb.catalog import comments, enter_schema, has_table
 from dropledger.infra.duckdb.engine import copied_to, translated_errors
+from dropledger.infra.duckdb.kept_engine import Parse
 from dropledger.infra.duckdb.markers import bound, marked, read
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy
+from dropledger.infra.duckdb.remote_file import RemoteFile
 from dropledger.infra.readers.delimited import DelimitedFiles
 
 if TYPE_CHECKING:
-    from dropledger.infra.duckdb.warehouse import DuckDBWarehouse, RemoteFile
+    from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 _MAKES = re.compile(
     r"""\s*(?:(?:CREATE(?:\ OR\ REPLACE)?(?:\ TEMP)?|DROP)\ (?:TABLE|VIEW)(?:\ IF(?:\ NOT)?\ EXISTS)?
@@ -29,11 +32,7 @@ _MAKES = re.compile(
     |(?:ALTER|ATTACH|DETACH|DROP|USE)\b)""",
     re.VERBOSE,
 )
-ATTACHED_AS = "warehouse"
 _AT_ONCE = 2
-
-# What parses a text, or remembers how it did.
-Parse = Callable[[str], list[duckdb.Statement]]
 
 
 def _bare(name: str) -> str:
@@ -55,7 +54,7 @@ class DuckDBSession:
         parse: Parse,
         schema: str,
         passing: Path,
-        keeping: "tuple[RemoteFile, Path] | None",
+        keeping: tuple[RemoteFile, Path] | None,
         metadata: MetadataCopy | None,
         columns: dict[str, Mapping[str, str]],
         root: Path | None,
@@ -73,23 +72,8 @@ class DuckDBSession:
         self.confined = False
 
     def enter_schema(self, *, create: bool) -> None:
-        """Make the pipeline's schema the current one; with `create` it is made where it is not there.
-
-        Raises:
-            ConfigurationError: it is not there and not to be made; or the file has the ledger of another pipeline.
-        """
-        try:
-            self._connection.execute(f"USE {self._qualified}")
-        except duckdb.CatalogException as error:
-            self._refuse_other_ledgers()
-            if not create:
-                raise NoLedger(
-                    f"the warehouse has no schema {self._schema}", hint="drop a file first: dropledger process FILE"
-                ) from error
-            self._engine(f"CREATE SCHEMA {self._qualified}")
-            self._engine(f"USE {self._qualified}")
-            # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-            self._engine("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)")
+        """As `catalog.enter_schema` has it."""
+        enter_schema(self._connection, self._engine, self._schema, create=create)
         self._archived.find(writing=create)
 
     def confine(self) -> None:
@@ -111,18 +95,6 @@ class DuckDBSession:
             yield
         finally:
             timer.cancel()
-
-    def _refuse_other_ledgers(self) -> None:
-        other = self._engine(
-            f"""SELECT schema_name FROM duckdb_tables()
-            WHERE database_name = {literal(ATTACHED_AS)} AND table_name = 'pipeline_state'"""
-        ).fetchone()
-        if other is not None:
-            raise ConfigurationError(
-                f"the warehouse is that of another pipeline, whose schema is {other[0]}",
-                why=f"the pipeline that is set has its tables in the schema {self._schema}",
-                hint="set DROPLEDGER_PIPELINE, or --pipeline, to the one that made it; or name another --root",
-            )
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement of the engine's own dialect."""
@@ -279,26 +251,11 @@ class DuckDBSession:
         return self._columns[name]
 
     def has_table(self, name: str) -> bool:
-        there = """SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()
-            UNION ALL
-            SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = current_database()"""
-        return bool(
-            self.query(
-                f"SELECT 1 FROM ({there}) AS there WHERE schema_name = :schema AND table_name = :name",
-                {"schema": self._schema, "name": name},
-            )
-        )
+        return has_table(self._engine, self._schema, name)
 
     def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
-        found = self.query(
-            "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = :schema",
-            {"schema": self._schema},
-        )
-        views = {row["view_name"] for row in found}
-        for name, (text, columns) in said.items():
-            self._engine(f"COMMENT ON {'VIEW' if name in views else 'TABLE'} {quoted(name)} IS {literal(text)}")
-            for column, of_column in columns.items():
-                self._engine(f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {literal(of_column)}")
+        for comment in comments(self._engine, self._schema, said):
+            self._engine(comment)
 
     @contextmanager
     def attached(self, other: Warehouse, tables: Sequence[str]) -> Iterator[str]:

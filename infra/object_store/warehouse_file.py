@@ -17,7 +17,7 @@ from dropledger.infra.object_store.bucket import Bucket, Found, Gone
 
 
 class WarehouseObject:
-    """An `dropledger.infra.duckdb.warehouse.RemoteFile` for the object `name` of a bucket.
+    """A `dropledger.infra.duckdb.remote_file.RemoteFile` for the object `name` of a bucket.
 
     `earlier` is what a version before this one called it: who opens it to write gives it its name of now.
     """

@@ -134,8 +134,8 @@ def test_a_drop_like_the_one_before_has_few_statements_parsed_anew(ledger: Ledge
     ledger.drop("customers_2025-10-31.csv", full_extract("customers", 5))
     ledger.drop("accounts_2025-10-31.csv", full_extract("accounts", 10))
     ledger.drop("accounts_2025-11-01.csv", _accounts([(1, 500, 10)]))
-    before = ledger.runtime.warehouse._parse.cache_info()
+    before = ledger.runtime.warehouse._engine.parse.cache_info()
     ledger.drop("accounts_2025-11-02.csv", _accounts([(1, 700, 10)]))
-    after = ledger.runtime.warehouse._parse.cache_info()
+    after = ledger.runtime.warehouse._engine.parse.cache_info()
     assert after.hits - before.hits > 30
     assert after.misses - before.misses < 12  # those that name a file
