@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dropledger.core.compression import Compression
+from dropledger.core.ports.capabilities import Capabilities
 
 if TYPE_CHECKING:
     from dropledger.core.ports.warehouse import Warehouse
@@ -48,21 +49,6 @@ class Layout:
         """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
         plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
         return plain and self.row_cells in {None, self.width}
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What an engine can do, or costs, that core goes by; each adapter declares it once.
-
-    `reads_in_place` is whether rows are read where their file lies, so that what is not read costs nothing; else all
-    are moved. `keeps_order` is whether the rows of a table have an order, which `insert_in_order` gives them, `rises`
-    sees and `export` keeps. `cheap_statements` is whether a statement costs what it does; else it costs by itself, so
-    that fewer of them are worth more work in each.
-    """
-
-    reads_in_place: bool
-    keeps_order: bool
-    cheap_statements: bool
 
 
 @dataclass(frozen=True, slots=True)

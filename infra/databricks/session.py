@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from dropledger.core.errors import DropledgerError
-from dropledger.core.ports.session import Capabilities, Layout, Parameters, TableColumn
+from dropledger.core.ports.capabilities import Capabilities
+from dropledger.core.ports.session import Layout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, quoted
 from dropledger.infra.databricks import changes

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from dropledger.core.ports.session import Capabilities, Layout, Parameters, TableColumn
+from dropledger.core.ports.capabilities import Capabilities
+from dropledger.core.ports.session import Layout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, literal, quoted
 from dropledger.infra.duckdb import changes as changed
