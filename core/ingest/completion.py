@@ -34,7 +34,7 @@ def publish_committed(
     those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
     taken in again, so that its own files have to go in any case.
     """
-    found = ledger.to_publish(session)
+    found = ledger.to_publish(session, runtime.pipeline)
     drops, current = found.drops, found.current
     if drops:
         newest: str | None = [*drops][-1]
@@ -57,10 +57,10 @@ def publish_committed(
         filled = runtime.touched.filled
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
         if current == whole and sha256 is None:
-            ledger.mark_published(session, [*drops], runtime.clock())
+            ledger.mark_published(session, found, runtime.clock())
         else:
             with session.transaction():
-                ledger.mark_published(session, [*drops], runtime.clock())
+                ledger.mark_published(session, found, runtime.clock())
                 ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
     if whole:
         runtime.throttle.written()

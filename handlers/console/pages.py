@@ -19,6 +19,7 @@ from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
+from dropledger.core.views.totals import mart_totals
 from dropledger.handlers.console.lineage import lineage, lineage_of_one
 from dropledger.handlers.console.page import Answer, Document, Page
 from dropledger.handlers.console.reader import Reader, Reading
@@ -41,6 +42,7 @@ def home(reader: Reader, request: Request) -> Answer:
             **read_status(session, runtime.pipeline),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
             "rows": rows_by_drop(session, _SPARK),
+            "totals": mart_totals(session, runtime.pipeline, _SPARK),
             "uncorrected": count_uncorrected(session),
         }
 
@@ -64,7 +66,7 @@ def _or_nothing(reader: Reader, address: str, find: Callable[[Session], Document
     try:
         return reader.read(address, find)
     except NoLedger:
-        return Reading({**nothing, "recent": [], "rows": {}, "uncorrected": 0}, reader.runtime.clock())
+        return Reading({**nothing, "recent": [], "rows": {}, "totals": {}, "uncorrected": 0}, reader.runtime.clock())
 
 
 def drops(reader: Reader, request: Request) -> Answer:

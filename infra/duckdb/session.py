@@ -79,6 +79,8 @@ class DuckDBSession:
 
     def confine(self) -> None:
         """As `Confinable` has it. Engines take it back no more, so the warehouse ends this one then."""
+        if self.confined:
+            return
         if paths := self._archived.read_by_views(self._schema):
             self._connection.execute(f"SET GLOBAL allowed_paths = [{', '.join(map(literal, paths))}]")
         # Nor may a name that is no table stand for a variable of this program, as the engine would have it.

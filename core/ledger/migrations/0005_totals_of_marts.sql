@@ -1,0 +1,1 @@
+ALTER TABLE drop_ledger ADD COLUMN mart_totals STRING;
