@@ -25,7 +25,9 @@ class Expressions:
         for kinds, read in self._OWN_WAYS:
             if isinstance(node, kinds):
                 return read(self, node)
-        return computed(self.made(part, own_first=own_first) for part in node.iter_expressions())
+        # Of a thousand conditions in a row each is an operand of the one before it, deeper than Python goes.
+        parts = node.flatten() if isinstance(node, exp.Binary) else node.iter_expressions()
+        return computed(self.made(part, own_first=own_first) for part in parts)
 
     def window(self, node: exp.Window) -> Made:
         """What decides about a window function beside its arguments."""

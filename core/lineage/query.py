@@ -12,7 +12,7 @@ from sqlglot.errors import SqlglotError
 
 from dropledger.core.lineage.expression import Expressions
 from dropledger.core.lineage.made import NOTHING, Made, Rows, because, computed
-from dropledger.core.lineage.results import decided_rows, results
+from dropledger.core.lineage.results import decided_rows, order_keys, results
 from dropledger.core.lineage.scope import Scope, add_column
 
 _MOST_ROUNDS = 50
@@ -32,14 +32,15 @@ def read_query(sql: str, known: Mapping[str, Rows], *, schema: str = "", dialect
     """
     try:
         found = parse(sql, read=dialect)
-    except (SqlglotError, RecursionError) as error:
-        place = getattr(error, "errors", None) or [{}]
-        what = place[0].get("description") or type(error).__name__
-        return Rows(hidden=f"the SQL could not be read: {what} (line {place[0].get('line', 1)})")
-    statements = [statement for statement in found if statement is not None]
-    if len(statements) != 1:
-        return Rows(hidden=f"the SQL has {len(statements)} statements")
-    return _Queries(known, schema.casefold()).rows(statements[0], {}, None)
+        statements = [statement for statement in found if statement is not None]
+        if len(statements) != 1:
+            return Rows(hidden=f"the SQL has {len(statements)} statements")
+        return _Queries(known, schema.casefold()).rows(statements[0], {}, None)
+    except RecursionError:
+        return Rows(hidden="the SQL could not be read: it is nested too deeply")
+    except SqlglotError as error:
+        told = getattr(error, "errors", None) or [{"description": type(error).__name__, "line": 1}]
+        return Rows(hidden=f"the SQL could not be read: {told[0]['description']} (line {told[0]['line']})")
 
 
 class _Queries:
@@ -106,7 +107,11 @@ class _Queries:
         if not any(node.args.get(name) for name in ("limit", "offset")) or node.args.get("order") is None:
             return NOTHING
         inside = Scope(scope.around, scope.sources, scope.unseen, scope.together, dict(rows.columns), scope.windows)
-        return self._expressions(inside, named).made(node.args["order"], own_first=True).deciding("order")
+        expressions = self._expressions(inside, named)
+        return computed(
+            rows.columns[key] if isinstance(key, str) else expressions.made(key, own_first=True)
+            for key in order_keys(node, list(rows.columns))
+        ).deciding("order")
 
     def _expressions(self, scope: Scope, named: Mapping[str, Rows]) -> Expressions:
         return Expressions(scope, lambda node: self.rows(node, named, scope))

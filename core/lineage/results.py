@@ -1,6 +1,6 @@
 """What a SELECT makes of what it reads: its columns, and what decides about its rows beside its joins."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from sqlglot import exp
 
@@ -67,8 +67,17 @@ def decided_rows(node: exp.Select, expressions: Expressions, columns: Mapping[st
     return decided
 
 
-def _group_keys(node: exp.Select, columns: list[str]) -> Iterable[exp.Expr | str]:
-    """What a SELECT groups by: expressions, or the names of its results."""
+def order_keys(node: exp.Expr, columns: list[str]) -> Iterator[exp.Expr | str]:
+    """What a query is ordered by: expressions, or the names of its results."""
+    for key in node.args["order"].expressions:
+        if key.this.sql().casefold() == "all":
+            yield from columns
+        else:
+            yield _by_place(key.this, columns)
+
+
+def _group_keys(node: exp.Select, columns: list[str]) -> Iterator[exp.Expr | str]:
+    """What a SELECT groups by, likewise."""
     group = node.args["group"]
     if group.args.get("all"):
         for one in node.expressions:
@@ -78,8 +87,10 @@ def _group_keys(node: exp.Select, columns: list[str]) -> Iterable[exp.Expr | str
         *group.expressions,
         *(one for name in ("cube", "rollup", "grouping_sets") for one in group.args.get(name) or ()),
     ):
-        is_place = isinstance(key, exp.Literal) and not key.is_string
-        if is_place and 0 < int(key.name) <= len(columns):
-            yield columns[int(key.name) - 1]
-        else:
-            yield key
+        yield _by_place(key, columns)
+
+
+def _by_place(key: exp.Expr, columns: list[str]) -> exp.Expr | str:
+    """A key, or the result that it means where it is a number."""
+    is_place = isinstance(key, exp.Literal) and not key.is_string
+    return columns[int(key.name) - 1] if is_place and 0 < int(key.name) <= len(columns) else key

@@ -1,15 +1,17 @@
 """What pages about tables, feeds and checks show, of a ledger whose keys are several texts, and of none."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 
 import pytest
+from support.large_ledger import large_ledger
 from support.ledger import Ledger, custom_pipeline
 from support.parcels import PARCELS, dropped_parcels, parcels_pipeline
 from support.without_sqlglot import forget_sqlglot
@@ -23,6 +25,8 @@ from dropledger.core.ports.session import Session
 from dropledger.core.views.checks import check_matrix, check_timeline
 from dropledger.core.views.feeds import show_feed
 from dropledger.core.views.models import list_models, show_model
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -388,6 +392,31 @@ def test_two_checks_of_one_name_are_one_with_the_rows_of_both(tmp_path: Path):
     (check,) = (check for check in found["checks"] if check["check_name"] == "there")
     assert (check["states"], check["failing_rows"]) == (["warn"], [3])
     assert [check["state"] for check in shown["checks"] if check["check_name"] == "there"] == ["warn"]
+
+
+@pytest.mark.slow
+def test_pages_are_short_and_quick_on_a_large_ledger(tmp_path: Path, lending: Pipeline):
+    """Each takes 2 to 20 ms; ten times as much is let pass, as the machine may be busy."""
+    ledger = large_ledger(tmp_path / "root", lending, drops=10_000, accounts=1_000_000)
+    seconds: dict[str, float] = {}
+
+    def timed(what: str, ask: Callable[[], T]) -> T:
+        begin = perf_counter()
+        found = ask()
+        seconds[what] = perf_counter() - begin
+        return found
+
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        rows = by_name(timed("all models", lambda: list_models(session, lending)))
+        assert (rows["account_summary"]["rows"], rows["drop_ledger"]["rows"]) == (1_000_001, 10_002)
+        assert rows["check_result"]["rows"] > 200_000
+        for name in rows:
+            timed(name, lambda name=name: show_model(session, lending, name))
+        assert len(timed("feed", lambda: show_feed(session, lending, "account", 100))["drops"]) == 100
+        matrix = timed("matrix", lambda: check_matrix(session, lending, 50))
+        assert {len(check["states"]) for check in matrix["checks"]} == {len(matrix["drops"])} == {50}
+        assert len(timed("one check", lambda: check_timeline(session, "account_summary", "unique_key", 100))) == 100
+    assert {what: took for what, took in seconds.items() if took > 0.2} == {}
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,9 @@ def test_query_that_names_itself_is_followed_round():
         ("SELECT DISTINCT ON (a) b FROM t ORDER BY c", "t.a:distinct t.c:order"),
         ("SELECT a FROM t ORDER BY b", ""),
         ("SELECT a AS q FROM t ORDER BY q, c LIMIT 3", "t.a:order t.c:order"),
+        ("SELECT a AS q, b FROM t ORDER BY 2 LIMIT 3", "t.b:order"),
+        ("SELECT a, b FROM t ORDER BY ALL LIMIT 3", "t.a:order t.b:order"),
+        ("SELECT a FROM t UNION ALL SELECT x FROM u ORDER BY a LIMIT 3", "t.a:order u.x:order"),
         ("SELECT a FROM t UNION SELECT x FROM u", "t.a:set u.x:set"),
         ("SELECT a FROM t UNION ALL SELECT x FROM u WHERE y = 1", "u.y:where"),
         ("SELECT a FROM t INTERSECT SELECT x FROM u", "t.a:set u.x:set"),
@@ -218,6 +221,15 @@ def test_columns_that_may_be_missing_are_told(sql: str, reason: str):
     assert reason in read(sql).hidden
 
 
-def test_deep_nesting_is_told_and_does_no_harm():
-    rows = read(f"SELECT {'(' * 3000}a{')' * 3000} AS q FROM t")
-    assert "the SQL could not be read" in rows.hidden or direct(rows.columns["q"]) == "t.a"
+def test_many_conditions_and_terms_in_a_row_are_read():
+    conditions = " OR ".join(f"b = {number}" for number in range(3000))
+    rows = read(f"SELECT {' + '.join(['a'] * 3000)} AS q FROM t WHERE {conditions} AND c > 1")
+    assert (direct(rows.columns["q"]), indirect(rows.decided)) == ("t.a", "t.b:where t.c:where")
+
+
+def test_what_is_nested_too_deeply_is_told():
+    assert read(f"SELECT {'(' * 3000}a{')' * 3000} AS q FROM t").hidden == (
+        "the SQL could not be read: it is nested too deeply"
+    )
+    unions = " UNION ALL ".join(["SELECT a FROM t"] * 3000)
+    assert read(f"SELECT a FROM ({unions})").hidden == "the SQL could not be read: it is nested too deeply"
