@@ -57,6 +57,7 @@ def show_model(session: Session | None, pipeline: Pipeline, name: str, *, cache:
 
         A column of a view or mart has the classification of the columns that it is made of, see `Classified`.
         Types are the engine's with a session, else those of the contract, and None where just an engine knows them.
+        What is new in the pipeline since the last drop is shown as without a session.
 
     Raises:
         ConfigurationError: there is none of this name; the hint names the nearest.
@@ -68,12 +69,13 @@ def show_model(session: Session | None, pipeline: Pipeline, name: str, *, cache:
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(found)}"
         raise ConfigurationError(f"the pipeline {pipeline.name} has no table or view '{name}'", hint=hint)
     results = newest_results(session, _models_of_checks(relation)) if session else []
+    asked = session if session and relation.name.casefold() in _there(session) else None
     return {
         **_named(relation, made_of),
         **_defined(pipeline, relation),
-        "columns": _columns(session, pipeline, relation, cache),
+        "columns": _columns(asked, pipeline, relation, cache),
         "artifacts": _artifacts(pipeline, relation.name),
-        "rows": _rows(session, relation) if session else None,
+        "rows": _rows(asked, relation) if asked else None,
         "checks": _checks(pipeline, relation, results),
     }
 
@@ -196,9 +198,16 @@ _ENTRIES = (
 )
 
 
+def _there(session: Session) -> set[str]:
+    """The tables and views of the warehouse, in lower case: what is new in the pipeline is made by the next drop."""
+    return {str(row["name"] if "name" in row else row["tableName"]).casefold() for row in session.query("SHOW TABLES")}
+
+
 def _counted(session: Session, found: Mapping[str, Relation]) -> dict[str, int]:
     """The rows of tables, by one statement."""
-    tables = [one.name for one in found.values() if one.layer in _TABLES and one.name != "mart_moment"]
+    there = _there(session)
+    tables = [one.name for one in found.values() if one.layer in _TABLES and one.name.casefold() in there]
+    tables.remove("mart_moment")
     counts = "\nUNION ALL\n".join(
         f"SELECT {place} AS place, count(*) AS row_count FROM {quoted(name)}" for place, name in enumerate(tables)
     )

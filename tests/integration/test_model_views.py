@@ -224,6 +224,25 @@ def test_unknown_name_is_told_with_the_nearest(parcels: tuple[Ledger, list[str]]
     assert "depot_load" in told.value.hint
 
 
+def test_table_that_the_next_drop_makes_is_shown_as_its_files_say(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    ledger = Ledger(tmp_path / "root", parcels_pipeline(folder), bare=True)
+    dropped_parcels(ledger)
+    for name in ("depot_load.yaml", "depot_load.sql", "depot_load.touched.sql"):
+        text = (folder / "marts" / name).read_text("utf-8").replace("depot_load", "new_load")
+        (folder / "marts" / name.replace("depot_load", "new_load")).write_text(text.replace("changes: true", ""))
+    shutil.copytree(folder / "checks/depot_load", folder / "checks/new_load")
+    (folder / "gone.yaml").write_text((folder / "depot.yaml").read_text("utf-8").replace("depot", "gone"))
+    ledger.runtime = replace(ledger.runtime, pipeline=load_pipeline(str(folder)))
+    with looking(ledger) as (session, pipeline):
+        listed = by_name(list_models(session, pipeline))
+        assert (listed["new_load"]["rows"], listed["depot_load"]["rows"]) == (None, 1)
+        for name in ("new_load", "history_gone", "stg_gone"):
+            found = show_model(session, pipeline, name)
+            assert found == show_model(None, pipeline, name)
+        assert show_feed(session, pipeline, "gone")["drops"] == []
+
+
 def test_lost_archive_leaves_a_page_without_types_of_the_engine(tmp_path: Path, lending: Pipeline):
     ledger = Ledger(tmp_path / "root", lending)
     ledger.drop("customers_2026-01-01.csv", "CustomerID,Name,HasLoan\n1,Ann,Yes\n")
