@@ -12,6 +12,7 @@ from typing import Any
 from dropledger.core import __version__
 from dropledger.core.cache import is_ours, put
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ConfigurationError
 from dropledger.core.lineage.made import Ref
 from dropledger.core.lineage.pipeline import ColumnLineage, Decider, Lineage, TableLineage, read_lineage
 
@@ -44,6 +45,14 @@ def lineage_of(pipeline: Pipeline, cache: Path | None = None) -> Lineage:
         _in_process.clear()
     _in_process[pipeline.sha256] = found
     return found
+
+
+def lineage_if_installed(pipeline: Pipeline, cache: Path | None = None) -> Lineage | None:
+    """The same for what can do without: None where sqlglot is not installed."""
+    try:
+        return lineage_of(pipeline, cache)
+    except ConfigurationError:
+        return None
 
 
 def _seal(digest: str) -> str:

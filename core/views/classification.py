@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import ConfigurationError
-from dropledger.core.lineage.kept import lineage_of
+from dropledger.core.lineage.kept import lineage_if_installed
 from dropledger.core.lineage.made import Ref
 from dropledger.core.lineage.pipeline import Lineage
 from dropledger.core.lineage.relations import reads, relations
@@ -28,7 +27,7 @@ class Classified:
         contracts = pipeline.contracts.values()
         self._any = any(column.classification for contract in contracts for column in contract.columns)
         if self._any:
-            self._read(pipeline, _lineage(pipeline, cache))
+            self._read(pipeline, lineage_if_installed(pipeline, cache))
 
     def of(self, table: str, column: str) -> str | None:
         """The classification of a column; of several, `restricted` if it is one of them, else all."""
@@ -68,10 +67,3 @@ class Classified:
 
 def _together(words: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset[str]().union(*words)
-
-
-def _lineage(pipeline: Pipeline, cache: Path | None) -> Lineage | None:
-    try:
-        return lineage_of(pipeline, cache)
-    except ConfigurationError:  # sqlglot is not installed
-        return None

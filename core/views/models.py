@@ -7,6 +7,7 @@ from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.lineage.kept import lineage_if_installed
 from dropledger.core.lineage.relations import Relation, reads, relations
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import quoted
@@ -57,6 +58,7 @@ def show_model(session: Session | None, pipeline: Pipeline, name: str, *, cache:
 
         A column of a view or mart has the classification of the columns that it is made of, see `Classified`.
         Types are the engine's with a session, else those of the contract, and None where just an engine knows them.
+        Without a session the columns of a view or mart are those that its lineage has, or that its file names.
         What is new in the pipeline since the last drop is shown as without a session.
 
     Raises:
@@ -125,6 +127,10 @@ def _defined(pipeline: Pipeline, relation: Relation) -> dict[str, Any]:
 
 def _columns(session: Session | None, pipeline: Pipeline, relation: Relation, cache: Path | None) -> Records:
     types: Mapping[str, str | None] = relation.columns
+    if session is None and relation.layer in {"intermediate", "marts"}:
+        lineage = lineage_if_installed(pipeline, cache)
+        if lineage is not None and not lineage[relation.name].unsure:
+            types = dict.fromkeys(lineage[relation.name].columns)
     if session is not None:
         try:
             types = session.columns(relation.name)
