@@ -125,8 +125,7 @@ class _Queries:
             return self._read(inner, named, scope)  # joins in parentheses
         rows = self._source(node, named, scope)
         name = node.alias_or_name.casefold() if isinstance(node, (exp.Table, exp.Subquery)) else node.alias.casefold()
-        scope.add(name, replace(rows, decided=NOTHING))
-        decided = rows.decided
+        decided = rows.decided | scope.add(name, replace(rows, decided=NOTHING))
         for join in node.args.get("joins") or ():
             if isinstance(node, exp.Table):
                 decided |= self._join(join, named, scope)

@@ -92,5 +92,5 @@ def _group_keys(node: exp.Select, columns: list[str]) -> Iterator[exp.Expr | str
 
 def _by_place(key: exp.Expr, columns: list[str]) -> exp.Expr | str:
     """A key, or the result that it means where it is a number."""
-    is_place = isinstance(key, exp.Literal) and not key.is_string
+    is_place = isinstance(key, exp.Literal) and key.is_int
     return columns[int(key.name) - 1] if is_place and 0 < int(key.name) <= len(columns) else key

@@ -23,11 +23,11 @@ class Scope:
     own: dict[str, Made] = field(default_factory=dict)
     windows: dict[str, Callable[[], Made]] = field(default_factory=dict)
 
-    def add(self, name: str, rows: Rows) -> str:
-        """Take a source in; the name that it has then, one of its own where it was given none."""
-        name = name or f" {len(self.sources)}"
-        self.sources[name] = rows
-        return name
+    def add(self, name: str, rows: Rows) -> Made:
+        """Take a source in, under a name of its own where it was given none; what is not sure then."""
+        taken = name in self.sources
+        self.sources[f"{name} {len(self.sources)}" if taken or not name else name] = rows
+        return because(f"two things that are read are called {name}") if taken else NOTHING
 
     @property
     def seen(self) -> Mapping[str, Rows]:

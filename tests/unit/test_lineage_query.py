@@ -1,9 +1,14 @@
 """What the columns of a query are made of, and what decides about them; what is not sure is said."""
 
+import random
+import re
+
 import pytest
 
+from dropledger.core.contracts.pipeline_spec import BUILT_IN
 from dropledger.core.lineage.made import Made, Rows, rows_of
 from dropledger.core.lineage.query import read_query
+from dropledger.core.sql.text import full_refresh
 
 KNOWN = {
     "t": rows_of("t", ["a", "b", "c", "d", "e"]),
@@ -178,6 +183,7 @@ def test_copy_is_told_from_what_is_computed(sql: str, same: str | None):
     ("sql", "reason"),
     [
         ("SELECT a FROM t, u", "a may be of t or u"),
+        ("SELECT t.c FROM t JOIN t USING (a)", "two things that are read are called t"),
         ("SELECT q FROM t", "q is no column of what is read"),
         ("SELECT t.q FROM t", "q is no column of t"),
         ("SELECT w.a FROM t", "w.a is no column of what is read"),
@@ -219,6 +225,30 @@ def test_what_is_not_sure_is_said(sql: str, reason: str):
 )
 def test_columns_that_may_be_missing_are_told(sql: str, reason: str):
     assert reason in read(sql).hidden
+
+
+WORDS = re.compile(r"<=|>=|<>|->|::|:\w+|\w+|'[^']*'|\S")
+ALL_KINDS = """SELECT * EXCLUDE (a), t.*, CASE a WHEN b THEN c ELSE d END, if(a, b, c), list_transform(e, x -> x + 1),
+    sum(a) FILTER (WHERE b) OVER (PARTITION BY c ORDER BY d), a IN (SELECT k FROM v), EXISTS (SELECT 1 FROM u)
+    FROM t LEFT JOIN u USING (a) CROSS JOIN LATERAL (SELECT t.b) AS l, unnest([1, 2]) AS n(i),
+    (VALUES (1, 2)) AS w(p, q)
+    GROUP BY ALL HAVING max(b) > 1 QUALIFY row_number() OVER z = 1 WINDOW z AS (PARTITION BY a) ORDER BY 1 LIMIT 2
+    UNION ALL SELECT DISTINCT ON (a, 2) * FROM t NATURAL JOIN v GROUP BY ROLLUP (a, b), 1 ORDER BY ALL LIMIT 1"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_text_says_it_is_read_or_what_is_wrong_is_told(seed: int):
+    draw = random.Random(seed)
+    texts = [path.read_text("utf-8") for path in sorted((BUILT_IN / "lending").rglob("*.sql"))]
+    words = [WORDS.findall(re.sub("--.*", "", full_refresh(text))) for text in [*texts, *[ALL_KINDS] * 5]]
+    understood = 0
+    for _ in range(200):
+        text = [*draw.choice(words)]
+        for _ in range(draw.randint(1, 2)):
+            one, other = draw.randrange(len(text)), draw.randrange(len(text))
+            text[one], text[other] = draw.choice([(text[other], text[one]), ("", text[other]), (text[other], "NULL")])
+        understood += not read(" ".join(text), draw.choice(["duckdb", "databricks"])).hidden
+    assert understood > 10
 
 
 def test_many_conditions_and_terms_in_a_row_are_read():
