@@ -20,11 +20,12 @@ from typing import Any
 import duckdb
 import pytest
 from support.comparison import WITHOUT_URI, differences, files_of, land
-from support.console import SCRIPT, environment, until
+from support.console import SCRIPT, Console, environment, until
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.databricks_server import Server
 from support.ledger import Ledger
 from support.sequences import Step, sequence
+from support.served import serving
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import Busy, Conflict
@@ -336,3 +337,17 @@ def test_two_writers_lose_nothing(pair: Pair):
         complete = session.query("SELECT count(*) AS row_count FROM complete_drop WHERE name LIKE '%2026-05-01.csv'")
     assert [row["account_id"] for row in interest] == [21]
     assert complete[0]["row_count"] == 2
+
+
+def test_console_shows_what_lies_in_the_schema(pair: Pair):
+    pair.drop("customers_2025-12-30.csv", "CustomerID,Name,HasLoan\n71,Zoe Zeta,No\n")
+    pair.drop("accounts_2025-12-30.csv", ACCOUNTS + "710,71,500.00,Savings\n711,71,-1.00,Savings\n")
+    folder = pair.remote.root.parent
+    console = Console(folder, {**pair.variables, "DROPLEDGER_ROOT": str(pair.remote.root)})
+    with serving(console, wait_seconds=60) as served:
+        drop_id = served.get("/index.json").json["recent"][0]["drop_id"]
+        assert [row["raw"] for row in served.get(f"/drops/{drop_id}.json").json["rejects"]] == ["711,71,-1.00,Savings"]
+        assert served.get("/explain/account_summary/710.json").json["agrees"] is True
+        assert served.get("/search.json?q=zeta").json["keys"][0]["key"] == "71"
+        for path in ("/checks", "/models/account_summary", "/metrics"):
+            assert served.get(path).status == 200, path
