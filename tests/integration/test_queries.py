@@ -8,6 +8,10 @@ import pytest
 from support.in_process import Left, run
 from support.ledger import Ledger
 
+from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import Unavailable
+from dropledger.core.ports.session import Confinable
+
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n11,1,100.00,Savings\n12,2,20000.00,Savings\n"
 
@@ -180,3 +184,13 @@ def test_warehouse_goes_on_after_a_query(folder: Path, lending):
         assert session.count("account_summary") == 2
     with ledger.runtime.session() as session:
         assert session.count("account_summary") == 2
+
+
+def test_query_without_end_is_ended_and_the_next_one_works(folder: Path, lending: Pipeline):
+    ledger = Ledger(folder / "ledger", lending)
+    with ledger.runtime.reading() as session:
+        assert isinstance(session, Confinable)
+        session.confine()
+        with pytest.raises(Unavailable, match="longer than it may"), session.limited(0.1):
+            session.query("SELECT count(*) FROM range(1000000000000) AS a WHERE a.range % 7 = 3")
+        assert session.query("SELECT count(*) AS found FROM account_summary") == [{"found": 2}]
