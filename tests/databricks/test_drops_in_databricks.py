@@ -12,7 +12,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from support.comparison import WITHOUT_URI, differences, files_of, land
 from support.console import SCRIPT, Console, environment, until
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.databricks_server import Server
-from support.ledger import Ledger
+from support.ledger import Ledger, custom_pipeline
 from support.sequences import Step, sequence
 from support.served import serving
 
@@ -32,6 +32,9 @@ from dropledger.core.errors import Busy, Conflict
 from dropledger.core.operations.export import export
 from dropledger.core.operations.plan import plan
 from dropledger.core.operations.verify import verify
+from dropledger.core.views.checks import check_matrix, check_timeline
+from dropledger.core.views.feeds import show_feed
+from dropledger.core.views.models import list_models, show_model
 from dropledger.infra.databricks.connection import Access, Statements
 from dropledger.infra.local.inbox import dropped_file
 
@@ -42,6 +45,7 @@ STATEMENTS = 31  # of a drop, from the first to the last, in a process that was 
 STATEMENTS_OF_A_PROCESS = 56  # of one that takes a drop and ends
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
+PAGES = ("drop_ledger", "src_account", "stg_account", "history_rate", "int_rate_tier", "account_summary")
 NOT_COMPARED = {"received_at", "committed_at", "published_at", "retracted_at", "uri", "claim_id"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.xdist_group("databricks")]
@@ -170,6 +174,51 @@ def test_drops_and_what_is_done_with_them_give_the_same(pair: Pair, tmp_path: Pa
     pair.assert_alike()
     assert planned[0].effects == planned[1].effects
     assert exported[0] == exported[1]
+
+
+def shown(ledger: Ledger) -> Any:
+    """What pages show of tables, feeds and checks, but for what tells when and on which engine it ran."""
+    pipeline = ledger.runtime.pipeline
+    with ledger.runtime.reading() as session:
+        document = {
+            "models": list_models(session, pipeline),
+            "each": [show_model(session, pipeline, name) for name in PAGES],
+            "feeds": [show_feed(session, pipeline, feed, 3) for feed in pipeline.feed_order],
+            "matrix": check_matrix(session, pipeline, 4),
+            "timeline": check_timeline(session, "stg_account", "balance >= 0", 9),
+        }
+    return json.loads(
+        json.dumps(document, default=str),
+        object_hook=lambda entries: {k: v for k, v in entries.items() if k not in {*NOT_COMPARED, "type"}},
+    )
+
+
+def test_pages_of_tables_feeds_and_checks_show_the_same(pair: Pair):
+    pair.drop("customers_2025-12-06.csv", CUSTOMERS)
+    pair.drop("accounts_2025-12-06.csv", f"{ACCOUNTS}11,1,101.00,Savings\n12,2,-1,Savings\n")
+    remote, local = shown(pair.remote), shown(pair.local)
+    assert remote == local
+    assert local["timeline"]
+    assert [model["rows"] for model in local["each"]].count(None) == 0
+
+
+def test_change_of_words_leaves_marts_as_they_are(make_pair: Callable[[], Pair], tmp_path: Path):
+    ledger = make_pair().remote
+    ledger.drop("customers_2026-01-01.csv", CUSTOMERS)
+    ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}11,1,100.00,Savings\n")
+    before = marts_of(ledger)
+    edited = custom_pipeline(tmp_path / "edited", {"account.yaml": {"description": "Each account."}})
+    ledger.runtime = replace(ledger.runtime, pipeline=edited)
+    with ledger.runtime.session() as session:
+        assert session.count("contract_text") == 4
+    assert marts_of(ledger) == before
+
+
+def marts_of(ledger: Ledger) -> Any:
+    """The versions of the marts' tables, and whether artifacts stand for them."""
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        state = session.query("SELECT artifacts_current FROM pipeline_state")
+        return state, [session.query(f"DESCRIBE HISTORY {name}") for name in ("account_summary", "customer_profile")]
 
 
 @pytest.mark.parametrize("seed", range(SEQUENCES))
