@@ -15,9 +15,6 @@ from dropledger.core.lineage.made import NOTHING, Made, Rows, because, computed
 from dropledger.core.lineage.results import decided_rows, order_keys, results
 from dropledger.core.lineage.scope import Scope, add_column
 
-_MOST_ROUNDS = 50
-"""So many times is a recursive query read, each of which adds to what its columns are made of; some suffice."""
-
 
 def read_query(sql: str, known: Mapping[str, Rows], *, schema: str = "", dialect: str = "duckdb") -> Rows:
     """What the rows of an SQL text come from.
@@ -89,17 +86,14 @@ class _Queries:
         """A common table expression that may name itself: read until reading it again adds nothing."""
         alias = table.args.get("alias")
         current = _renamed(self.rows(table.this.this, named, around), alias)
-        for _ in range(_MOST_ROUNDS):
+        while True:  # each round adds to what columns are made of, and there are just so many columns
             again = _renamed(self.rows(table.this, {**named, name: current}, around), alias)
             if again == current:
                 return current
             current = again
-        return replace(current, hidden=f"{name} names itself in too many ways")
 
     def _wrapped(self, node: exp.Subquery, named: Mapping[str, Rows], around: Scope | None) -> Rows:
         rows = _renamed(self.rows(node.this, named, around), node.args.get("alias"))
-        if node.args.get("pivots"):
-            return replace(rows, columns={}, hidden="PIVOT makes columns of values")
         return replace(rows, decided=rows.decided | self._limited(node, rows, Scope(around), named))
 
     def _limited(self, node: exp.Expr, rows: Rows, scope: Scope, named: Mapping[str, Rows]) -> Made:

@@ -108,6 +108,19 @@ def test_layers_of_a_feed_lead_from_its_file_to_its_history(parcels: Pipeline):
     assert made_of(lineage, "mart_moment.moment") == ["drop_ledger.last_effective"]
 
 
+def test_rows_that_bring_their_own_time_decide_when_a_version_begins(tmp_path: Path):
+    parcels_pipeline(tmp_path / "pipeline")
+    contract = tmp_path / "pipeline/parcel.yaml"
+    text = contract.read_text("utf-8").replace("mode: delta", "mode: delta\neffective_column: moved_on")
+    contract.write_text(
+        text.replace("  - {name: operation}\n", "  - {name: operation}\n  - {name: moved_on, type: date}\n")
+    )
+    lineage = read_lineage(load_pipeline(str(tmp_path / "pipeline")))
+    assert made_of(lineage, "history_parcel.valid_from") == ["drop_ledger.as_of", "stg_parcel.moved_on"]
+    assert "stg_parcel.moved_on" in decided_by(lineage, "history_parcel.is_current")
+    assert "moved_on" not in lineage["history_parcel"].columns
+
+
 def test_touched_keys_that_a_mart_cannot_do_without_are_followed(parcels: Pipeline):
     lineage = read_lineage(parcels)
     assert made_of(lineage, "parcel_state.number") == ["history_parcel.number"]
