@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 import pytest
 from support.large_ledger import large_ledger
 from support.ledger import Ledger, custom_pipeline
-from support.parcels import PARCELS, dropped_parcels, parcels_pipeline
+from support.parcels import DEPOTS, PARCELS, dropped_parcels, parcels_pipeline
 from support.without_sqlglot import forget_sqlglot
 
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.lineage import kept
 from dropledger.core.lineage.relations import reads, relations, relations_read
-from dropledger.core.operations.retract import restore, retract
 from dropledger.core.ports.session import Session
 from dropledger.core.views.checks import check_matrix, check_timeline
 from dropledger.core.views.feeds import show_feed
@@ -385,18 +384,24 @@ def test_check_over_time_tells_of_the_newest_drops_the_oldest_first(parcels: tup
     ]
 
 
-def test_drop_that_was_examined_again_counts_in_time_and_shows_its_last(tmp_path: Path):
-    ledger = Ledger(tmp_path / "root", parcels_pipeline(tmp_path / "pipeline"), bare=True)
-    text = f"{PARCELS}ES,MAD,P1,1,lost,I\n"
+def test_drop_that_was_examined_again_counts_twice_in_time_and_shows_its_last(tmp_path: Path):
+    folder = tmp_path / "pipeline"
+    right = parcels_pipeline(folder)
+    (folder / "checks/depot_load/no_empty_depot.sql").write_text("SELECT country FROM depot_load\n")
+    ledger = Ledger(tmp_path / "root", load_pipeline(str(folder)), bare=True)
+    ledger.drop("depots_2026-01-01.csv", DEPOTS)
+    text = f"{PARCELS}ES,MAD,P1,1,there,I\n"
     drop_id = ledger.drop("parcels_2026-01-02.csv", text).drop.drop_id
-    retract(ledger.runtime, drop_id, "too early", "the tests")
-    restore(ledger.runtime, drop_id, "right after all", "the tests")
+    ledger.runtime = replace(ledger.runtime, pipeline=right)
+    assert ledger.drop("parcels_2026-01-02.csv", text).drop.drop_id == drop_id
     with looking(ledger) as (session, pipeline):
-        timed = check_timeline(session, "stg_parcel", "accepted_values_state", 9)
+        timed = check_timeline(session, "depot_load", "no_empty_depot", 9)
         found = check_matrix(session, pipeline)
-    (check,) = (check for check in found["checks"] if check["check_name"] == "accepted_values_state")
-    assert check["states"] == ["warn"]
-    assert {row["drop_id"] for row in timed} == {drop_id}
+    (check,) = (check for check in found["checks"] if check["check_name"] == "no_empty_depot")
+    assert (check["states"], check["failing_rows"]) == (["passed", "passed"], [0, 0])
+    assert [(row["drop_id"], row["state"]) for row in timed[1:]] == [(drop_id, "error"), (drop_id, "passed")]
+    received = ledger.rows("SELECT received_at FROM delivery ORDER BY sequence")
+    assert [(row["received_at"],) for row in timed] == received
 
 
 def test_two_checks_of_one_name_are_one_with_the_rows_of_both(tmp_path: Path):
