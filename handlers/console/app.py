@@ -43,15 +43,13 @@ def console_app(reader: Reader, changes: Changes, port: int, *, write: bool) -> 
     templates = Templates(setting)
     routes: list[BaseRoute] = []
     for page in PAGES:
-        endpoint = partial(_page, page, reader, templates)
-        if page.path != "/":
-            routes.append(Route(f"{page.path}.json", endpoint, methods=["GET"]))
-        routes.append(Route(page.path, endpoint, methods=["GET"]))
+        endpoint = partial(_answered, templates, partial(_rendered, page, reader, templates))
+        as_json = "/index.json" if page.path == "/" else f"{page.path}.json"
+        routes += [Route(path, endpoint, methods=["GET"]) for path in (as_json, page.path)]
     routes += [
-        Route("/index.json", partial(_page, PAGES[0], reader, templates), methods=["GET"]),
         Route("/openapi.json", _openapi, methods=["GET"]),
         Route("/healthz", _healthy, methods=["GET"]),
-        Route("/metrics", partial(_metrics, reader, templates), methods=["GET"]),
+        Route("/metrics", partial(_answered, templates, partial(_scraped, reader)), methods=["GET"]),
         Route("/plan", partial(_planned, changes, templates), methods=["POST"]),
         Route("/plan.json", partial(_planned, changes, templates), methods=["POST"]),
         Mount("/static", StaticFiles(directory=str(files("dropledger.handlers.console").joinpath("static")))),
@@ -66,13 +64,8 @@ def console_app(reader: Reader, changes: Changes, port: int, *, write: bool) -> 
     return Access(app, changes.token, port)
 
 
-async def _page(page: Page, reader: Reader, templates: Templates, request: Request) -> Response:
-    """A page, or nothing where the one that is open has all of it."""
-    return await run_in_threadpool(_answered, partial(_rendered, page, reader, templates), templates, request)
-
-
-def _answered(find: Callable[[Request], Response], templates: Templates, request: Request) -> Response:
-    """What was found, or the error that it met, as a page."""
+def _answered(templates: Templates, find: Callable[[Request], Response], request: Request) -> Response:
+    """What was found, or the error that it met, as a page; in a thread, as all that waits."""
     try:
         return find(request)
     except DropledgerError as error:
@@ -105,10 +98,6 @@ def _json(answer: Answer) -> Response:
     return Response(json_text(answer.document), media_type="application/json", headers=headers)
 
 
-async def _metrics(reader: Reader, templates: Templates, request: Request) -> Response:
-    return await run_in_threadpool(_answered, partial(_scraped, reader), templates, request)
-
-
 def _scraped(reader: Reader, request: Request) -> Response:
     del request
     runtime = reader.runtime
@@ -125,7 +114,7 @@ async def _planned(changes: Changes, templates: Templates, request: Request) -> 
         return PlainTextResponse(f"{refused}\n", refused.status)
     except DropledgerError as error:
         return _told(templates, request, error, 422)
-    return await run_in_threadpool(_answered, partial(_shown, "planned.html", templates, run), templates, request)
+    return await run_in_threadpool(_answered, templates, partial(_shown, "planned.html", templates, run), request)
 
 
 def _shown(template: str, templates: Templates, find: Callable[[Request], Answer], request: Request) -> Response:
@@ -161,7 +150,7 @@ async def _changed(changes: Changes, templates: Templates, change: Change, reque
     def run(asked: Request) -> Response:
         return RedirectResponse(change(changes, form, asked), status_code=303)
 
-    return await run_in_threadpool(_answered, run, templates, request)
+    return await run_in_threadpool(_answered, templates, run, request)
 
 
 async def _openapi(request: Request) -> Response:

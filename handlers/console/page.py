@@ -22,7 +22,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: its address, its template, what it is in words, what can be asked of it, and what finds it."""
+    """A page: its address, its template, what it is in words, what finds it, and what can be asked of it.
+
+    `path` is as the router has it; with `.json` behind it, it is the address of the JSON.
+    """
 
     path: str
     template: str
