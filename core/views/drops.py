@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
@@ -11,7 +13,7 @@ from typing import Any
 from dropledger.core.contracts.contract import Severity
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError
-from dropledger.core.ledger.files import artifacts_of
+from dropledger.core.ledger.files import BESIDE, artifacts_of
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ledger.outcome import finding
 from dropledger.core.ports.session import Parameters, Session
@@ -191,6 +193,15 @@ def list_rejects(session: Session, drop_id: str, limit: int) -> Records:
         LIMIT {int(limit)}""",
         {"drop_id": drop_id},
     )
+
+
+def read_fix(store: ReadStore, names: Iterable[str]) -> str | None:
+    """What the reason among a refused file's names below the root says to do; None if there is none."""
+    for name in names:
+        if name.endswith(BESIDE[0]):
+            with store.open(name) as file, suppress(ValueError, AttributeError):
+                return str(json.load(file).get("fix") or "") or None
+    return None
 
 
 def read_changes(store: ReadStore, drop_id: str, limit: int) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.lineage.relations import relations
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.views.drops import Records
@@ -17,19 +18,35 @@ FOUND = 20
 
 
 def search(
-    session: Session, pipeline: Pipeline, words: str, hidden: Callable[[str], Collection[str]] = lambda _: ()
+    session: Session | None, pipeline: Pipeline, words: str, hidden: Callable[[str], Collection[str]] = lambda _: ()
 ) -> dict[str, Any]:
-    """`drops`, and `keys`: each with `feed`, `key`, and the `column` and `text` that it was found by, if it was a text.
+    """What is found, at most `FOUND` of each kind.
 
-    Texts are those of columns that may hold any; case makes no difference. At most `FOUND` of each kind. `hidden` gives
-    the columns of a feed that are not looked at.
+    Returns:
+        `drops`; `keys`, each with `feed`, `key`, and the `column` and `text` that it was found by, if it was a text;
+        `models`, each with `name` and, where that was found, `column`. Without a session just the last.
+
+    Texts are those of columns that may hold any; case makes no difference. `hidden` gives the columns of a feed that
+    are not looked at.
     """
     if not words:
-        return {"drops": [], "keys": []}
-    return {
-        "drops": _drops(session, words),
-        "keys": [*_keys(session, pipeline, words), *_texts(session, pipeline, words, hidden)],
-    }
+        return {"drops": [], "keys": [], "models": []}
+    models = _models(pipeline, words.casefold())
+    if session is None:
+        return {"drops": [], "keys": [], "models": models}
+    keys = [*_keys(session, pipeline, words, hidden), *_texts(session, pipeline, words, hidden)]
+    return {"drops": _drops(session, words), "keys": keys, "models": models}
+
+
+def _models(pipeline: Pipeline, words: str) -> Records:
+    """The tables and views, and columns of them, that are called so or have it in their name."""
+    found: Records = []
+    for relation in relations(pipeline).values():
+        if words in relation.name:
+            found.append({"name": relation.name, "column": None})
+        if relation.layer != "ledger":
+            found += [{"name": relation.name, "column": column} for column in relation.columns if words in column]
+    return sorted(found, key=lambda one: words not in (one["name"], one["column"]))[:FOUND]
 
 
 def _drops(session: Session, words: str) -> Records:
@@ -44,11 +61,13 @@ def _drops(session: Session, words: str) -> Records:
     )
 
 
-def _keys(session: Session, pipeline: Pipeline, words: str) -> Records:
+def _keys(session: Session, pipeline: Pipeline, words: str, hidden: Callable[[str], Collection[str]]) -> Records:
     """The feeds that have a key which is written so."""
     found = []
     for feed in pipeline.feed_order:
         contract = pipeline.contract(feed)
+        if {*hidden(feed)} & {*contract.key}:
+            continue
         try:
             key = read_key(words, contract)
         except ConfigurationError:  # it has not as many parts
@@ -67,6 +86,8 @@ def _texts(session: Session, pipeline: Pipeline, words: str, hidden: Callable[[s
     found: Records = []
     for feed in pipeline.feed_order:
         contract = pipeline.contract(feed)
+        if {*hidden(feed)} & {*contract.key}:
+            continue
         free = [column.name for column in contract.values if column.type == "text" and column.accepted_values is None]
         free += [name for name in contract.key if contract.column(name).type == "text"]
         for name in (name for name in free if name not in hidden(feed)):

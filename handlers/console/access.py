@@ -67,10 +67,10 @@ class Access:
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = [value for name, value in query if name == "token"]
         if any(_same(one, self._token) for one in given) and scope["method"] == "GET":
-            return self._without_token(scope["path"], ((name, value) for name, value in query if name != "token"))
+            return self._without_token(raw_path(scope), ((name, value) for name, value in query if name != "token"))
         if not (_same(self._session, self._cookie_of(headers)) or self._has_bearer(headers)):
             return _refused(403, "This console wants a token. Try: open the link that dropledger console printed.")
-        if scope["method"] not in {"GET", "HEAD"} and headers.get("sec-fetch-site") != "same-origin":
+        if scope["method"] not in {"GET", "HEAD"} and not _is_of_same_origin(headers):
             return _refused(403, "This was not sent by a page of the console.")
         return None
 
@@ -103,6 +103,23 @@ class Access:
         return kind.casefold() == "bearer" and _same(text.strip(), self._token)
 
 
+def _is_of_same_origin(headers: Headers) -> bool:
+    """Whether a page of this console has sent a request, as its browser says.
+
+    One that reaches another machine without TLS says it by the origin alone.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    return headers.get("origin", "").partition("://")[2] == headers.get("host")
+
+
+def raw_path(scope: Scope) -> str:
+    """The path of a request as it was sent: what is escaped in it stays so."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    return path.decode("latin-1")
+
+
 def form_token(token: str) -> str:
     """What a form of the console has in its field `form_token`."""
     return _derived(token, "form")
@@ -114,8 +131,9 @@ def is_from_form(given: Any, token: str) -> bool:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether the answer is to be JSON: the address ends in .json, or that alone is accepted."""
-    return request.url.path.endswith(".json") or "application/json" in request.headers.get("accept", "")
+    """Whether the answer is to be JSON: the address ends in .json, or that is accepted and no page is."""
+    accepted = request.headers.get("accept", "")
+    return request.url.path.endswith(".json") or ("application/json" in accepted and "text/html" not in accepted)
 
 
 def _derived(token: str, use: str) -> str:

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from dropledger.core.errors import ConfigurationError, DropledgerError, Unavailable
 from dropledger.core.views.metrics import read_metrics
-from dropledger.handlers.console.access import Access, form_token, wants_json
+from dropledger.handlers.console.access import Access, form_token, raw_path, wants_json
 from dropledger.handlers.console.changes import Changes, Refused
 from dropledger.handlers.console.openapi import description
 from dropledger.handlers.console.page import Answer, Page
@@ -61,6 +61,7 @@ def console_app(reader: Reader, changes: Changes, port: int, *, write: bool) -> 
             Route("/drops/{drop_id}/restore", partial(_changed, changes, templates, _restore), methods=["POST"]),
         ]
     app = Starlette(routes=routes, exception_handlers={404: partial(_not_found, templates)})
+    app.router.redirect_slashes = False  # it would lead to an address without TLS
     return Access(app, changes.token, port)
 
 
@@ -88,7 +89,7 @@ def _rendered(page: Page, reader: Reader, templates: Templates, request: Request
 
 
 def _address(request: Request) -> dict[str, Any]:
-    return {"path": request.url.path, "asked": dict(request.query_params)}
+    return {"path": raw_path(request.scope), "asked": dict(request.query_params)}
 
 
 def _json(answer: Answer) -> Response:
@@ -103,7 +104,7 @@ def _scraped(reader: Reader, request: Request) -> Response:
     runtime = reader.runtime
     found = reader.read("metrics", lambda session: {"metrics": read_metrics(session, runtime.pipeline)}).found
     engine = " ".join(f"{name} {version}" for name, version in runtime.warehouse.versions())
-    text = metrics_text(found["metrics"], runtime.store.backlog(), runtime.warehouse.size_bytes(), engine)
+    text = metrics_text(found["metrics"], reader.backlog(), runtime.warehouse.size_bytes(), engine)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
@@ -111,9 +112,9 @@ async def _planned(changes: Changes, templates: Templates, request: Request) -> 
     try:
         run = await changes.plan(request)
     except Refused as refused:
-        return PlainTextResponse(f"{refused}\n", refused.status)
+        return _told(templates, request, ConfigurationError(str(refused)), refused.status)
     except DropledgerError as error:
-        return _told(templates, request, error, 422)
+        return _told(templates, request, error, 503 if isinstance(error, Unavailable) else 422)
     return await run_in_threadpool(_answered, templates, partial(_shown, "planned.html", templates, run), request)
 
 
@@ -145,7 +146,7 @@ async def _changed(changes: Changes, templates: Templates, change: Change, reque
     try:
         form = await changes.form(request)
     except Refused as refused:
-        return PlainTextResponse(f"{refused}\n", refused.status)
+        return _told(templates, request, ConfigurationError(str(refused)), refused.status)
 
     def run(asked: Request) -> Response:
         return RedirectResponse(change(changes, form, asked), status_code=303)

@@ -4,7 +4,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.errors import ConfigurationError
 from dropledger.core.lineage.explanation import columns_of_sections
 from dropledger.core.views.classification import RESTRICTED, Classified
 
@@ -29,6 +31,18 @@ class Masking:
         contract = self._pipeline.contracts.get(feed)
         columns = contract.columns if contract and self._any else ()
         return frozenset(column.name for column in columns if column.classification == RESTRICTED)
+
+    def refuse_restricted_key(self, contract: Contract) -> None:
+        """Show nothing by a key that is masked: an address that works tells that there is such a key.
+
+        Raises:
+            ConfigurationError: a column of the key is masked.
+        """
+        if self.columns(contract.feed) & {*contract.key}:
+            raise ConfigurationError(
+                f"the keys of the feed {contract.feed} are restricted",
+                hint="start the console with --show-restricted, if all who have its token may see them",
+            )
 
     def timeline(self, document: Document) -> Document:
         """A key's versions, as `history` has them."""

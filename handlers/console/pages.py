@@ -1,8 +1,7 @@
 """The pages that show something: what each is made of, from the same functions as the command line's --json."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from starlette.requests import Request
 
@@ -12,7 +11,15 @@ from dropledger.core.errors import ConfigurationError, NoLedger
 from dropledger.core.ports.session import Session
 from dropledger.core.views import explain as explanations
 from dropledger.core.views.checks import check_matrix, check_timeline
-from dropledger.core.views.drops import Wanted, count_uncorrected, list_drops, list_rejects, read_changes, rows_by_drop
+from dropledger.core.views.drops import (
+    Wanted,
+    count_uncorrected,
+    list_drops,
+    list_rejects,
+    read_changes,
+    read_fix,
+    rows_by_drop,
+)
 from dropledger.core.views.feeds import show_feed
 from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.search import search
@@ -23,6 +30,7 @@ from dropledger.core.views.totals import mart_totals
 from dropledger.handlers.console.lineage import lineage, lineage_of_one
 from dropledger.handlers.console.page import Answer, Document, Page
 from dropledger.handlers.console.reader import Reader, Reading
+from dropledger.handlers.console.shown import MOST_VERSIONS, shortened, shortened_changes
 
 PAGE = 100
 """Rows of a list on one page."""
@@ -46,7 +54,9 @@ def home(reader: Reader, request: Request) -> Answer:
             "uncorrected": count_uncorrected(session),
         }
 
-    reading = _or_nothing(reader, "home", find)
+    nothing = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
+    lists = {"recent": [], "rows": {}, "totals": {}, "uncorrected": 0}
+    reading = _or_without(reader, "home", lambda session: find(session) if session else {**nothing, **lists})
     problems = [{"problem": problem, "try": hint} for problem, hint in runtime.store.stuck()]
     document = {
         "dropledger": __version__,
@@ -54,19 +64,10 @@ def home(reader: Reader, request: Request) -> Answer:
         "warehouse": runtime.warehouse.location,
         "pipeline": runtime.pipeline.name,
         **reading.found,
-        "waiting": runtime.store.backlog(),
+        "waiting": reader.backlog(),
         "problems": problems,
     }
     return Answer(document, reading, {"feeds": runtime.pipeline.feed_order, "marts": runtime.pipeline.marts})
-
-
-def _or_nothing(reader: Reader, address: str, find: Callable[[Session], Document]) -> Reading:
-    """What was found, or what a ledger has that nothing was dropped into."""
-    nothing = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
-    try:
-        return reader.read(address, find)
-    except NoLedger:
-        return Reading({**nothing, "recent": [], "rows": {}, "totals": {}, "uncorrected": 0}, reader.runtime.clock())
 
 
 def drops(reader: Reader, request: Request) -> Answer:
@@ -77,30 +78,38 @@ def drops(reader: Reader, request: Request) -> Answer:
         raise ConfigurationError(f"there is no outcome '{given['status']}'", hint=f"use one of: {', '.join(_STATUSES)}")
     if "feed" in given:
         reader.runtime.pipeline.contract(given["feed"])
-    until = _moment(asked.get("until"))
+    until = _until(asked.get("until"))
     wanted = Wanted(
         **given,
         since=_moment(asked.get("since")),
-        until=until + timedelta(days=1) if until and "T" not in asked["until"] else until,
+        until=until,
         before=_number(asked.get("before")),
     )
 
-    def find(session: Session) -> Document:
-        found = list_drops(session, wanted.feed, PAGE + 1, reader.runtime.pipeline, wanted)
+    def find(session: Session | None) -> Document:
+        found = list_drops(session, wanted.feed, PAGE + 1, reader.runtime.pipeline, wanted) if session else []
         return {"drops": found[:PAGE], "before": found[PAGE - 1]["sequence"] if len(found) > PAGE else None}
 
-    reading = reader.read(f"drops {wanted}", find)
+    reading = _or_without(reader, f"drops {wanted}", find)
     fields = {name: asked.get(name, "") for name in ("feed", "status", "name", "since", "until", "before")}
     return Answer(reading.found, reading, {"asked": fields, "statuses": _STATUSES})
 
 
-def _moment(text: str | None) -> Any:
+def _moment(text: str | None) -> datetime | None:
     if not text:
         return None
     try:
         return parse_moment(text)
     except ValueError:
         raise ConfigurationError(f"'{text}' is not a valid date", hint="write it like 2025-10-31") from None
+
+
+def _until(text: str | None) -> datetime | None:
+    """The moment before which something was: the end of a day, where just that is given."""
+    moment = _moment(text)
+    if moment is None or "T" in (text or ""):
+        return moment
+    return None if moment.date() == date.max else moment + timedelta(days=1)
 
 
 def _number(text: str | None) -> int | None:
@@ -120,10 +129,13 @@ def drop(reader: Reader, request: Request) -> Answer:
     def find(session: Session) -> Document:
         found = show(session, store, pipeline, drop_id)
         whole_id = found["drop"]["drop_id"]
+        rejects = shortened(list_rejects(session, whole_id, PAGE))
+        changes = shortened_changes(read_changes(store, whole_id, PAGE))
         return {
             **found,
-            "rejects": masking.rejects(found["drop"]["feed"], list_rejects(session, whole_id, PAGE)),
-            "changes": masking.changes(changed.name if changed else None, read_changes(store, whole_id, PAGE)),
+            "rejects": masking.rejects(found["drop"]["feed"], rejects),
+            "changes": masking.changes(changed.name if changed else None, changes),
+            "fix": read_fix(store, found["files"]["quarantine"]),
         }
 
     reading = reader.read(f"drop {drop_id}", find)
@@ -134,10 +146,14 @@ def history(reader: Reader, request: Request) -> Answer:
     """The versions of one key."""
     feed, key = request.path_params["feed"], request.path_params["key"]
     contract = reader.runtime.pipeline.contract(feed)
+    reader.masking.refuse_restricted_key(contract)
 
     def find(session: Session) -> Document:
         versions = find_timeline(session, reader.runtime.pipeline, feed, key)
-        return reader.masking.timeline({"feed": feed, "key": key, "versions": versions})
+        shown = shortened(versions[-MOST_VERSIONS:])
+        return reader.masking.timeline(
+            {"feed": feed, "key": key, "versions": shown, "left_out": len(versions) - len(shown)}
+        )
 
     reading = reader.read(f"history {feed} {key}", find)
     return Answer(reading.found, reading, {"contract": contract})
@@ -148,12 +164,13 @@ def explain(reader: Reader, request: Request) -> Answer:
     mart, key = request.path_params["mart"], request.path_params["key"]
     pipeline = reader.runtime.pipeline
     as_of = _moment(request.query_params.get("as_of"))
+    _, explanation = explanations.explanation_of(pipeline, mart)
+    reader.masking.refuse_restricted_key(pipeline.contract(explanation.of))
 
     def find(session: Session) -> Document:
         return reader.masking.explanation(mart, explanations.explain(session, pipeline, mart, key, as_of))
 
     reading = reader.read(f"explain {mart} {key} {as_of}", find)
-    _, explanation = explanations.explanation_of(pipeline, mart)
     return Answer(reading.found, reading, {"explanation": explanation, "mart": mart, "key": key, "as_of": as_of})
 
 
@@ -193,7 +210,8 @@ def checks(reader: Reader, request: Request) -> Answer:
     """Each check by the newest drops."""
     del request
     pipeline = reader.runtime.pipeline
-    reading = reader.read("checks", lambda session: check_matrix(session, pipeline))
+    nothing: Document = {"drops": [], "checks": []}
+    reading = _or_without(reader, "checks", lambda session: check_matrix(session, pipeline) if session else nothing)
     return Answer(reading.found, reading)
 
 
@@ -215,10 +233,10 @@ def look_up(reader: Reader, request: Request) -> Answer:
     """What is found of a word: drops, keys, texts."""
     words = request.query_params.get("q", "").strip()[:200]
 
-    def find(session: Session) -> Document:
+    def find(session: Session | None) -> Document:
         return {"q": words, **search(session, reader.runtime.pipeline, words, reader.masking.columns)}
 
-    reading = reader.read(f"search {words}", find)
+    reading = _or_without(reader, f"search {words}", find)
     return Answer(reading.found, reading)
 
 

@@ -59,6 +59,7 @@ class Templates:
         )
         self._environment.filters.update(
             cell=render.cell,
+            plain=lambda value: "" if value is None else str(value),
             time=_time,
             second=lambda moment: _time(moment and moment.replace(microsecond=0)),
             day=lambda moment: "" if moment is None else f"{moment:%Y-%m-%d}",

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.console import ACCOUNTS, CUSTOMERS, Console, warehouse_held
+from support.console import ACCOUNTS, CUSTOMERS, Console, root_held, warehouse_held
 from support.parcels import FILES
 from support.served import Served, serving
 
@@ -43,7 +43,8 @@ def test_pages_have_what_commands_have(folder: Console, served: Served):
     shown = served.get(f"/drops/{newest}.json").json
     assert {**shown, **entries_of(folder, "show", newest)} == shown
     assert shown["rejects"] == entries_of(folder, "rejects", newest)["rejects"]
-    assert served.get("/history/account/1001.json").json == entries_of(folder, "history", "account", "1001")
+    of_key = entries_of(folder, "history", "account", "1001")
+    assert served.get("/history/account/1001.json").json == {**of_key, "left_out": 0}
     assert served.get("/explain/account_summary/1001.json").json == entries_of(folder, "explain", "1001")
     at = "2025-10-31"
     asked = served.get(f"/explain/account_summary/1001.json?as_of={at}").json
@@ -150,7 +151,9 @@ def test_search_finds_drops_keys_and_names(served: Served):
     [name] = served.get("/search.json?q=okafor").json["keys"]
     assert (name["feed"], name["key"], name["text"]) == ("customer", "1", "Amara Okafor")
     assert served.get("/search.json?q=savings").json["keys"] == []  # one of two words that all rows have
-    assert served.get("/search.json?q=").json == {"q": "", "drops": [], "keys": []}
+    assert served.get("/search.json?q=").json == {"q": "", "drops": [], "keys": [], "models": []}
+    columns = served.get("/search.json?q=annual_interest").json["models"]
+    assert {"name": "account_summary", "column": "annual_interest"} in columns
 
 
 def test_openapi_describes_every_page(served: Served):
@@ -214,8 +217,9 @@ def test_root_without_a_drop_says_how_to_begin(tmp_path: Path):
         assert "dropledger process FILE" in page.text
         assert served.get("/models/account_summary").status == 200
         assert served.get("/feeds/account").status == 200
-        assert served.get("/drops").status == 404
-        assert "Try:" in served.get("/drops").text
+        assert served.get("/drops.json").json == {"drops": [], "before": None}
+        assert [served.get(path).status for path in ("/checks", "/search?q=account", "/lineage")] == [200] * 3
+        assert served.get("/history/account/1").status == 404
     assert not (console.root / "warehouse").exists()
 
 
@@ -255,6 +259,48 @@ def test_busy_page_is_the_one_of_before_and_says_so(folder: Console, served: Ser
     assert "Try again" in other.text
 
 
+def test_pages_are_read_while_a_plan_waits_for_the_root(folder: Console, served: Served):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        with root_held(folder):
+            token = {"form_token": served.form_token()}
+            planned = thread.submit(served.upload, "/plan.json", "accounts_2026-01-31.csv", LATER.encode(), token)
+            assert [served.get(path).status for path in ("/history/customer/1", "/feeds/customer")] == [200, 200]
+            assert served.upload("/plan", "accounts_2026-01-31.csv", LATER.encode(), token).status == 503
+            assert not planned.done()
+        assert planned.result().json["outcome"]["outcome"] == "accepted"
+
+
+def test_page_of_a_key_is_bounded(tmp_path: Path):
+    console = Console(tmp_path)
+    long = "x" * 3_000_000
+    console.file("customers_2025-10-31.csv", CUSTOMERS + f"3,{long},Perhaps\n")
+    assert console.run("process", "customers_2025-10-31.csv").code == 3
+    with serving(console) as served:
+        drop_id = served.get("/drops.json").json["drops"][0]["drop_id"]
+        page = served.get(f"/drops/{drop_id}")
+        assert len(page.text) < 30_000
+        assert "3,000,0" in page.text
+
+
+def test_lost_warehouse_is_no_page_that_is_not_there(tmp_path: Path):
+    console = Console(tmp_path)
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    with serving(console) as served:
+        assert served.get("/").status == 200
+        (console.root / "warehouse/ledger.duckdb").unlink()
+        for path in ("/", "/drops", "/metrics"):
+            assert served.get(path).status == 503, path
+            assert "replay" in served.get(path).text
+
+
+@pytest.mark.parametrize("key", ["a%2Fb", "a%252Fb", "..%2F..%2Fetc", "%22x%22"])
+def test_open_page_asks_for_the_key_that_it_shows(served: Served, key: str):
+    text = served.get(f"/history/account/{key}").text
+    assert f'href="/history/account/{key}"' in text or f'hx-get="/history/account/{key}"' in text or "Try" in text
+
+
 def test_open_page_gets_just_what_is_new(folder: Console, served: Served):
     page = served.get("/").text
     mark = json.loads(page.partition("hx-headers='")[2].partition("'")[0].replace("&#34;", '"'))["Console-Mark"]
@@ -285,11 +331,14 @@ def test_planned_file_is_landed_and_taken(writing: tuple[Console, Served]):
     told = entries_of(console, "plan", str(file))
     assert {**planned, **told} == planned
     assert served.get("/index.json").json["waiting"]["inbox"] == 0
-    landed = served.post("/drops", {**token, "upload": planned["upload"]})
-    assert (landed.status, landed.headers["location"]) == (303, "/plan?landed=inbox%2Faccounts_2025-11-30.csv")
-    assert (console.root / "inbox/accounts_2025-11-30.csv").read_text() == LATER
+    fields = {**token, "upload": planned["upload"], "feed": "account"}
+    landed = served.post("/drops", fields)
+    assert landed.status == 303
+    [path] = (path for path in (console.root / "inbox").rglob("*") if path.is_file())
+    assert (path.name, path.read_text()) == ("accounts_2025-11-30.csv", LATER)
+    assert landed.headers["location"].endswith("%2Faccounts_2025-11-30.csv")
     assert served.get("/index.json").json["waiting"]["inbox"] == 1
-    assert served.post("/drops", {**token, "upload": planned["upload"]}).status == 404
+    assert served.post("/drops", fields).status == 404
     assert console.run("watch", "--once").code == 3
     assert served.get("/drops.json").json["drops"][0]["drop_id"] == planned["outcome"]["drop_id"]
 
@@ -297,14 +346,27 @@ def test_planned_file_is_landed_and_taken(writing: tuple[Console, Served]):
 def test_landed_file_never_takes_the_place_of_one_that_waits(writing: tuple[Console, Served]):
     console, served = writing
     fields = {"form_token": served.form_token(), "feed": "account"}
+    name = "accounts_2025-11-30.csv"
+    console.file(name, "AccountID,CustomerID,Balance,AccountType\n1001,1,1.00,Savings\n")
+    (console.root / "inbox" / name).write_bytes((console.folder / name).read_bytes())
     for text in (LATER, LATER.replace("12500", "12700")):
-        planned = served.upload("/plan.json", "a_2025-11-30.csv", text.encode(), fields).json
-        assert planned["outcome"]["feed"] == "account"
-        served.post("/drops", {**fields, "upload": planned["upload"]})
+        planned = served.upload("/plan.json", name, text.encode(), {"form_token": served.form_token()}).json
+        assert served.post("/drops", {**fields, "upload": planned["upload"]}).status == 303
     waiting = [path for path in (console.root / "inbox").rglob("*") if path.is_file()]
-    assert len(waiting) == 2
+    assert len(waiting) == 3
     console.run("watch", "--once")
-    assert len(served.get("/drops.json?name=a_2025").json["drops"]) == 2
+    assert [drop["status"] for drop in served.get(f"/drops.json?name={name}").json["drops"]] == ["published"] * 3
+
+
+def test_reason_is_a_line_of_text_and_says_where_it_was_given(writing: tuple[Console, Served]):
+    _, served = writing
+    drop_id = served.get("/drops.json?feed=account").json["drops"][0]["drop_id"]
+    fields = {"form_token": served.form_token(), "typed": drop_id}
+    for reason in ("two\nlines", "\x1b[31mred", "x" * 501, "  "):
+        assert served.post(f"/drops/{drop_id}/retract", {**fields, "reason": reason}).status == 404
+    served.post(f"/drops/{drop_id}/retract", {**fields, "reason": "wrong"})
+    [retraction] = served.get(f"/drops/{drop_id}.json").json["retractions"]
+    assert retraction["retracted_by"].endswith(", in the console")
 
 
 def test_drop_is_retracted_and_restored(writing: tuple[Console, Served]):

@@ -27,7 +27,7 @@ def test_pages_of_a_bucket(tmp_path: Path):
         later = ACCOUNTS.replace("9999.99", "12500.00").encode()
         planned = served.upload("/plan.json", "accounts_2025-11-30.csv", later, token).json
         assert planned["effects"]["account_summary"]["changes"] == {"changed": 1}
-        assert served.post("/drops", {**token, "upload": planned["upload"]}).status == 303
-        assert bucket.names("inbox/") == ["inbox/accounts_2025-11-30.csv"]
+        assert served.post("/drops", {**token, "upload": planned["upload"], "feed": "account"}).status == 303
+        assert [name.rpartition("/")[2] for name in bucket.names("inbox/")] == ["accounts_2025-11-30.csv"]
         assert console.run("watch", "--once").code == 0
         assert served.get("/explain/account_summary/1001.json").json["account"]["balance"] == "12500.00"

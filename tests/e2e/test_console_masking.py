@@ -124,3 +124,17 @@ def test_option_shows_restricted_columns(folder: Console):
         assert SECRET in served.get("/history/customer/1").text
         assert OTHER in served.get("/history/account/1001.json").text
         assert "has a loan" in served.get("/explain/account_summary/1001").text
+
+
+def test_keys_that_are_restricted_are_neither_told_nor_found(tmp_path: Path):
+    pipeline = restricting(tmp_path)
+    contract = yaml.safe_load((pipeline / "customer.yaml").read_text())
+    contract["columns"][0]["classification"] = "restricted"
+    (pipeline / "customer.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
+    console = Console(tmp_path, {"DROPLEDGER_PIPELINE": str(pipeline)})
+    console.run("process", console.file("customers_2025-10-31.csv", "CustomerID,Name,HasLoan\n71,Zoe,No\n"))
+    with serving(console) as served:
+        for path in ("/history/customer/7", "/history/customer/71"):
+            assert "are restricted" in served.get(path).text
+            assert "the nearest" not in served.get(path).text
+        assert served.get("/search.json?q=71").json["keys"] == []

@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console
@@ -103,6 +104,15 @@ def test_this_machine_has_several_names(served: Served, host: str):
     assert served.get("/healthz", Host=host).status == 200
 
 
+def test_form_of_a_page_without_tls_says_its_origin(served: Served):
+    fields = {"form_token": served.form_token(), "upload": "x", "feed": "account"}
+    headers = {"Authorization": f"Bearer {served.token}", "Content_Type": "application/x-www-form-urlencoded"}
+    body = urlencode(fields).encode()
+    for origin, status in ((f"http://127.0.0.1:{served.port}", 404), ("http://evil.example", 403), ("null", 403)):
+        assert served.ask("/drops", "POST", body, Origin=origin, **headers).status == status
+    assert served.ask("/drops", "POST", body, **headers).status == 403
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none", ""])
 def test_form_of_another_site_is_refused(served: Served, site: str):
     fields = {"form_token": served.form_token(), "upload": "x"}
@@ -193,7 +203,9 @@ def test_name_of_an_upload_is_no_path(served: Served, name: str):
     assert answer.json["outcome"]["name"] == "accounts_2025-11-30.csv"
 
 
-@pytest.mark.parametrize("name", [".hidden.csv", "..", "accounts\x01.csv", "a" * 300])
+@pytest.mark.parametrize(
+    "name", [".hidden.csv", "accounts.csv.part", "~accounts.csv", "..", "accounts\x01.csv", "a" * 300]
+)
 def test_name_that_no_file_may_have_is_refused(served: Served, name: str):
     answer = served.upload("/plan", name, ACCOUNTS.encode(), {"form_token": served.form_token()})
     assert answer.status in {400, 422}
