@@ -31,6 +31,10 @@ class Memory:
         """Look at everything anew: another has written, or what was written was undone."""
         self.left_at = None
         self.facts.clear()
+        self.forget_relations()
+
+    def forget_relations(self) -> None:
+        """There are other tables, or they are others of the same names."""
         self.columns.clear()
         self.views.clear()
         self.forget_tables()

@@ -70,7 +70,7 @@ class DatabricksSession:
     def execute(self, statement: str, *, changes: str | None = None) -> None:
         # Not while the hold is there alone: as a migration may be run late, it harms nothing.
         if changes is None:
-            self._memory.forget_tables()
+            self._memory.forget_relations()
         else:
             self._statements.writer.about_to_write(changes)
             self._memory.forget_relation(changes)
