@@ -126,6 +126,29 @@ def test_drop_that_lands_shows_by_itself(page: Page, folder: Console):
     expect(summary).to_be_focused()
 
 
+def test_what_is_open_stays_open_when_a_drop_lands(page: Page, served: Served, folder: Console):
+    drop_id = served.get("/drops.json?name=accounts_2025-12-31").json["drops"][0]["drop_id"]
+    page.goto(f"{page.url}drops/{drop_id}")
+    page.get_by_text("show", exact=True).click()
+    seen = page.locator("main").get_attribute("hx-headers")
+    folder.run("process", folder.file("customers_2026-01-30.csv", "CustomerID,Name,HasLoan\n1,Amara Okafor,No\n"))
+    expect(page.locator("main")).not_to_have_attribute("hx-headers", seen or "", timeout=10_000)
+    expect(page.get_by_text("1002,1,-5,Savings")).to_be_visible()
+
+
+def test_page_stays_and_says_so_when_the_console_is_not_reached(browser: Browser, folder: Console):
+    context = browser.new_context()
+    page = context.new_page()
+    with serving(folder) as served:
+        page.goto(served.link)
+        expect(page.locator("#unreached")).to_be_hidden()
+    expect(page.locator("#unreached")).to_contain_text("not reached", timeout=10_000)
+    with serving(folder, "--port", str(served.port)):  # with another token
+        expect(page.locator("#unreached")).to_contain_text("started anew", timeout=10_000)
+        expect(page.get_by_role("heading", name="Newest drops")).to_be_visible()
+    context.close()
+
+
 def test_file_is_planned_and_landed(page: Page, folder: Console, tmp_path: Path):
     path = tmp_path / "accounts_2026-02-28.csv"
     path.write_text(REJECTED.replace("12500", "13000"))
@@ -133,11 +156,11 @@ def test_file_is_planned_and_landed(page: Page, folder: Console, tmp_path: Path)
     page.get_by_label("Drop a file on the field").set_input_files(path)
     page.get_by_role("button", name="Plan it").click()
     expect(page.locator("main")).to_contain_text("Nothing was changed")
-    expect(page.get_by_role("region", name="Changed rows")).to_contain_text("13,000.00")
+    expect(page.get_by_role("region", name="Changed rows")).to_contain_text("13000.00")
     page.get_by_role("button", name="Land it in the inbox").click()
-    expect(page.get_by_role("status")).to_contain_text("inbox/accounts_2026-02-28.csv")
-    assert (folder.root / "inbox" / path.name).exists()
-    (folder.root / "inbox" / path.name).unlink()
+    expect(page.locator("main").get_by_role("status")).to_contain_text("/accounts_2026-02-28.csv")
+    [landed] = (folder.root / "inbox").rglob(path.name)
+    landed.unlink()
 
 
 def test_drop_is_retracted_after_its_id_was_typed(page: Page, served: Served, folder: Console):
