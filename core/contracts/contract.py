@@ -15,6 +15,7 @@ from dropledger.core.drop import AsOf, AsOfSource
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
 Delimiter = Literal[",", ";", "\t", "|"]
+Quote = Literal['"', "'", "none"]
 
 
 class Severity(StrEnum):
@@ -91,6 +92,22 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Preamble:
+    """The lines before the header: so many, or (`lines` is None) all until the line that is the header."""
+
+    lines: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trailer:
+    """A last line that is no row; `rows` and `sums` (by column) are the 1-based places of its control totals."""
+
+    pattern: str
+    rows: int | None
+    sums: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckDefinition:
     """A check in SQL: `checks/<model>/<name>.sql` selects the rows that fail."""
 
@@ -119,6 +136,12 @@ class Contract:
     effective_column: str | None
     operation: Operation | None
     delimiters: tuple[Delimiter, ...]
+    encoding: str
+    quote: Quote
+    escape: str | None
+    header: Literal["required", "none"]
+    preamble: Preamble | None
+    trailer: Trailer | None
     ignore: tuple[str, ...]
     key: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -131,6 +154,16 @@ class Contract:
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
+
+    @property
+    def quote_mark(self) -> str:
+        """What cells are quoted by; empty where nothing is."""
+        return "" if self.quote == "none" else self.quote
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether its files are UTF-8 that begins with the header and ends with a row."""
+        return self.encoding == "utf-8" and not (self.preamble or self.trailer) and self.header == "required"
 
     @property
     def values(self) -> tuple[Column, ...]:

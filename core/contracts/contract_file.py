@@ -5,6 +5,7 @@ Its models are named like what they become: errors of pydantic name them.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 import dropledger.core.contracts.contract as plain
-from dropledger.core.contracts.contract import Delimiter, Severity
+from dropledger.core.contracts.contract import Delimiter, Quote, Severity
+from dropledger.core.contracts.form_check import known_encoding, refuse_unfit_form
 from dropledger.core.contracts.yaml_file import line_at, load_yaml, parse_yaml
 from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import ContractError
@@ -129,6 +131,49 @@ class Operation(BaseModel):
         return plain.Operation(**dict(self))
 
 
+class Preamble(BaseModel):
+    """The lines before the header."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lines: int | None = Field(default=None, ge=1, le=1000)
+    until_header: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.lines is None) == (self.until_header is None):
+            raise ValueError("say either lines, how many there are, or until_header: true")
+        return self
+
+    def checked(self) -> plain.Preamble:
+        return plain.Preamble(self.lines)
+
+
+_Place = Annotated[int, Field(ge=1, le=1000)]
+
+
+class Trailer(BaseModel):
+    """A last line that is no row."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pattern: str = Field(min_length=1)
+    rows: _Place | None = None
+    sums: Mapping[Identifier, _Place] = Field(default_factory=dict)
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern} is no regular expression: {error}") from error
+        return pattern
+
+    def checked(self) -> plain.Trailer:
+        return plain.Trailer(**dict(self))
+
+
 class CheckDefinition(BaseModel):
     """A check in SQL."""
 
@@ -158,7 +203,13 @@ class Contract(BaseModel):
     future: Literal["refused", "allowed"] = "refused"
     effective_column: Identifier | None = None
     operation: Operation | None = None
-    delimiters: tuple[Delimiter, ...] = (",", ";")
+    delimiters: tuple[Delimiter, ...] = Field(default=(",", ";"), min_length=1)
+    encoding: str = "utf-8"
+    quote: Quote = '"'
+    escape: Literal["\\"] | None = None
+    header: Literal["required", "none"] = "required"
+    preamble: Preamble | None = None
+    trailer: Trailer | None = None
     ignore: tuple[str, ...] = ()
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Column, ...] = Field(min_length=1)
@@ -170,9 +221,15 @@ class Contract(BaseModel):
     def _no_float(cls, share: object) -> object:
         return str(share) if isinstance(share, float) else share
 
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        return known_encoding(name)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         contract = self.checked(Path(), "", None, "")
+        refuse_unfit_form(contract)
         _refuse_unfit_columns(contract)
         _refuse_beside_mode(contract)
         return self
@@ -181,6 +238,8 @@ class Contract(BaseModel):
         """The contract, told its file, its text, its initial rows, and the SHA-256 of both."""
         made = {
             "operation": self.operation and self.operation.checked(),
+            "preamble": self.preamble and self.preamble.checked(),
+            "trailer": self.trailer and self.trailer.checked(),
             "columns": tuple(column.checked() for column in self.columns),
             "checks": tuple(check.checked() for check in self.checks),
         }

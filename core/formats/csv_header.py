@@ -52,7 +52,7 @@ def read_header(beginning: str, contract: Contract) -> Header:
     lines = _LINE_END.split(beginning, maxsplit=_LOOKED_THROUGH)[:_LOOKED_THROUGH]
     delimiter = max(contract.delimiters, key=lambda delimiter: len(_places(lines[0], delimiter, contract)))
     places = _places(lines[0], delimiter, contract)
-    cells = _cells(lines[0], delimiter)
+    cells = _cells(lines[0], delimiter, contract)
     if _lacking(places, contract) or not places:
         _refuse(lines, delimiter, places, contract)
     repeated = next((name for name, found in places.items() if len(found) > 1), None)
@@ -82,6 +82,43 @@ def read_header(beginning: str, contract: Contract) -> Header:
     )
 
 
+def columns_in_order(beginning: str, contract: Contract) -> Header:
+    """What stands where in a file without a header, whose text begins like this: the contract's columns, in its order.
+
+    Raises:
+        DataRefused: the first line has not so many cells, or is a header after all.
+    """
+    line = _LINE_END.split(beginning, maxsplit=1)[0]
+    if any(_is_header(line, delimiter, contract) for delimiter in contract.delimiters):
+        raise DataRefused(
+            "unexpected_header",
+            "the first line is a header; the contract says header: none",
+            hint="leave header: none out of the contract, or export the file without its header",
+        )
+    width = len(contract.columns)
+    seen = {delimiter: len(_cells(line, delimiter, contract)) for delimiter in contract.delimiters}
+    delimiter = next((delimiter for delimiter, count in seen.items() if count == width), None)
+    if delimiter is None:
+        raise DataRefused(
+            "missing_column",
+            f"the first line has {max(seen.values())} cells, and the contract lists {width} columns (header: none)",
+            detail=_begins_with(line),
+            hint="list the columns in the contract in their order, each that the file has; "
+            f"cells are separated by {' or '.join(_DELIMITERS[other] for other in contract.delimiters)}",
+        )
+    row_cells = None if _is_filled(contract.columns[-1], contract) else width
+    return Header(delimiter, width, row_cells, {c.name: place for place, c in enumerate(contract.columns)}, ())
+
+
+def header_place(beginning: str, contract: Contract) -> int | None:
+    """The 0-based place of the first line that is a header; None where there is none among so much of a text."""
+    lines = enumerate(_LINE_END.split(beginning))
+    return next(
+        (place for place, line in lines if any(_is_header(line, other, contract) for other in contract.delimiters)),
+        None,
+    )
+
+
 def _refuse_in_doubt(
     names: Sequence[str],
     delimiter: str,
@@ -92,7 +129,10 @@ def _refuse_in_doubt(
 ) -> None:
     """Refuse a header that names all that it must, where a column may still be another than it seems."""
     unnamed = sum(not name.strip() for name in names)
-    if unnamed and damaged_header.cells_of_rows(_cells(line, delimiter) for line in lines) == len(names) - unnamed:
+    if (
+        unnamed
+        and damaged_header.cells_of_rows(_cells(line, delimiter, contract) for line in lines) == len(names) - unnamed
+    ):
         raise DataRefused(
             "malformed_header",
             f"the header has {damaged_header.names_over_rows(names, len(names) - unnamed)}",
@@ -108,12 +148,21 @@ def _refuse_in_doubt(
         )
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
+def _cells(line: str, delimiter: str, contract: Contract) -> list[str]:
     """The line's cells; none where its quotes do not hold together, as where a quoted cell goes on in the next line."""
-    if '"' not in line:
+    quote = contract.quote_mark
+    if not quote or quote not in line:
         return line.split(delimiter)
     try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True), [])
+        read = csv.reader(
+            [line],
+            delimiter=delimiter,
+            quotechar=quote,
+            escapechar=contract.escape,
+            skipinitialspace=True,
+            strict=True,
+        )
+        return next(read, [])
     except csv.Error:
         return []
 
@@ -122,7 +171,7 @@ def _places(line: str, delimiter: str, contract: Contract) -> dict[str, list[int
     """The columns that a line names, each with its places."""
     meant = {header: column.name for column in contract.columns for header in column.headers}
     found: dict[str, list[int]] = {}
-    for place, cell in enumerate(_cells(line, delimiter)):
+    for place, cell in enumerate(_cells(line, delimiter, contract)):
         name = meant.get(normalise_header(cell))
         if name is not None:
             found.setdefault(name, []).append(place)
@@ -158,15 +207,15 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
                 "header_not_first",
                 f"the header stands in line {number}, not in the first",
                 detail=_begins_with(next((before for before in lines[: number - 1] if before.strip()), "")),
-                hint="let the file begin with the header; what stands before it is not skipped unread, "
-                "as it may say something about the rows",
+                hint=f"declare preamble: {{lines: {number - 1}}}, or {{until_header: true}}, in the contract if these "
+                "lines may be skipped; else let the file begin with the header",
             )
     wanted = (
         f"the header must be {contract.delimiters[0].join(map(_shown, contract.columns))} in any order, "
         "spelled with or without spaces and underscores"
     )
     _refuse_odd_quotes(lines[0], delimiter, contract, wanted)
-    cells = _cells(lines[0], delimiter)
+    cells = _cells(lines[0], delimiter, contract)
     joined = damaged_header.joined(cells, contract)
     if not places and not joined:
         raise DataRefused(
@@ -176,7 +225,7 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
             hint=f"export the file with its header, since the order of columns is not guessed; {wanted}",
         )
     missing = ", ".join(_shown(column) for column in _lacking(places, contract))
-    of_rows = damaged_header.cells_of_rows(_cells(line, delimiter) for line in lines[1:])
+    of_rows = damaged_header.cells_of_rows(_cells(line, delimiter, contract) for line in lines[1:])
     seen = [f"two names joined: {name}" for name in joined]
     if of_rows not in {None, len(cells)}:
         seen.append(damaged_header.names_over_rows(cells, of_rows))
@@ -186,7 +235,7 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
 
 def _refuse_odd_quotes(line: str, delimiter: str, contract: Contract, wanted: str) -> None:
     """Refuse a line whose names stand in quotes that do not hold together, or in what is no quote."""
-    if '"' in line and not _cells(line, delimiter):
+    if contract.quote_mark and contract.quote_mark in line and not _cells(line, delimiter, contract):
         raise DataRefused(
             "malformed_header",
             "the header has a quote that is not closed in its line, or text behind one that is",
@@ -194,7 +243,7 @@ def _refuse_odd_quotes(line: str, delimiter: str, contract: Contract, wanted: st
             hint=f"write the header in one line; {wanted}",
         )
     for other in contract.delimiters:
-        wrapped = damaged_header.wrapped_in(_cells(line, other), contract)
+        wrapped = damaged_header.wrapped_in(_cells(line, other, contract), contract)
         if wrapped is not None:
             raise DataRefused(
                 "malformed_header",

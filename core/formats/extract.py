@@ -1,7 +1,9 @@
 """A file that was identified, and how it is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 from dropledger.core.contracts.contract import Contract, brings_times
@@ -12,11 +14,20 @@ from dropledger.core.ports.session import Layout
 
 
 @dataclass(frozen=True, slots=True)
+class ControlTotals:
+    """What a file says that it holds: how many rows, and the sums of columns."""
+
+    rows: int | None
+    sums: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
 class Extract:
     """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows.
 
     `text_bytes` is the size of its text, which is more than that of the file where it is packed. `latest` is the last
-    moment that rows which bring their own times may be true from, if there is one.
+    moment that rows which bring their own times may be true from, if there is one. `control` is what the file says of
+    itself.
     """
 
     drop_id: str
@@ -27,6 +38,7 @@ class Extract:
     text_bytes: int
     unexpected_columns: tuple[str, ...] = ()
     latest: datetime | None = None
+    control: ControlTotals | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ class QuoteScan:
     that are doubled. Nothing is looked for where there are no quotes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quote: str = '"') -> None:
+        self._quote = quote.encode()
         self._separator = b""
         self._classes = b""
         self._line = b""
@@ -22,7 +23,7 @@ class QuoteScan:
         """Look at the next bytes; the last line waits for its end, so that nothing is cut between two chunks."""
         if not self._classes:
             self._classify(chunk)
-        if b'"' not in chunk and b'"' not in self._line:  # so nothing is to be found, nor copied to look for it
+        if self._quote not in chunk and self._quote not in self._line:  # so nothing is found, nor copied to look
             begins = _behind_last_line_end(chunk)
             if begins:
                 self._line = chunk[begins:]
@@ -30,7 +31,7 @@ class QuoteScan:
         text = self._line + chunk
         end = _behind_last_line_end(text)
         if end == 0 and len(text) > _LONGEST:  # cut within the line, where a quote may be taken for what it is not
-            self._found = self._found or b'"' in text
+            self._found = self._found or self._quote in text
             end = len(text)
         self._look(text[:end])
         self._line = text[end:]
@@ -49,16 +50,17 @@ class QuoteScan:
         classes = bytearray(b"a" * 256)
         for byte in (0x0A, 0x0D, separator):
             classes[byte] = ord(",")
-        for byte in b'" ':
+        for byte in self._quote + b" ":
             classes[byte] = byte
         self._classes = bytes(classes)
 
     def _look(self, text: bytes) -> None:
-        if b'"' in text:
+        quote = self._quote
+        if quote in text:
             self._has_quotes = True
             if not self._found:
-                classes = text.replace(b'""', b"").translate(self._classes)
-                self._found = b'a"a' in classes or b'a "a' in classes
+                classes = text.replace(quote + quote, b"").translate(self._classes)
+                self._found = b"a%ba" % quote in classes or b"a %ba" % quote in classes
 
 
 def _behind_last_line_end(text: bytes) -> int:

@@ -5,6 +5,7 @@ import re
 
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.detect import format_of
+from dropledger.core.formats.encoding import marked_encoding
 from dropledger.core.formats.quote_scan import QuoteScan
 
 MAX_LINE_BYTES = 32 << 20
@@ -16,13 +17,18 @@ MAX_HEADER = 1 << 20
 
 _CHUNK = 1 << 20
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
-_QUOTES_APART = re.compile(rb'" +"')
 
 
 class TextScan:
-    """Watches a file's bytes go by: how many, how many lines, and whether they are UTF-8 text."""
+    """Watches a file's bytes go by: how many, how many lines, and whether they are UTF-8 text.
 
-    def __init__(self) -> None:
+    Cells are quoted by `quote`, or by nothing where that is empty; `escape` may stand before a quote within them.
+    """
+
+    def __init__(self, quote: str = '"', escape: str = "") -> None:
+        self._quote = quote.encode()
+        self._escape = escape.encode()
+        self._quotes_apart = re.compile(b"%b +%b" % (self._quote, self._quote))
         self.size = 0
         self.beginning = b""
         self._line_feeds = 0
@@ -37,7 +43,7 @@ class TextScan:
         self._has_controls = False
         self._behind_blanks = b""
         self._odd_quotes = False
-        self._quotes = QuoteScan()
+        self._quotes = QuoteScan(quote)
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes of the text."""
@@ -58,8 +64,9 @@ class TextScan:
         self.has_long_lines = self.has_long_lines or line > LONG_LINE_BYTES
         self._since_line_feed = self._since_line_feed + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         self._has_controls = self._has_controls or len(chunk.translate(None, _CONTROLS)) < len(chunk)
-        self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
-        self._quotes.update(chunk)
+        if self._quote:
+            self._odd_quotes = self._odd_quotes or self._has_odd_quotes(chunk)
+            self._quotes.update(chunk)
         if not self._not_utf8 and (not chunk.isascii() or self._decoder.getstate()[0]):
             try:
                 self._decoder.decode(chunk)
@@ -67,17 +74,25 @@ class TextScan:
                 self._not_utf8 = True
 
     def _has_odd_quotes(self, chunk: bytes) -> bool:
-        if b'"' not in chunk and not chunk.endswith(b" "):
+        if self._escape and self._escape in chunk:
+            return True
+        if self._quote not in chunk and not chunk.endswith(b" "):
             self._behind_blanks = chunk[-1:]
             return False
         text = self._behind_blanks + chunk
         self._behind_blanks = text[max(len(text.rstrip(b" ")) - 1, 0) :][:_CHUNK]
-        return b'  "' in text or (b' "' in text and _QUOTES_APART.search(text) is not None)
+        blank_before = b" " + self._quote
+        return b" " + blank_before in text or (blank_before in text and self._quotes_apart.search(text) is not None)
 
     @property
     def spoiled(self) -> bool:
         """Whether it will be refused, whatever comes."""
         return self._not_utf8 or self._has_controls or self._too_long
+
+    @property
+    def line_feeds(self) -> int:
+        """How many there are."""
+        return self._line_feeds
 
     @property
     def lines(self) -> int:
@@ -91,7 +106,7 @@ class TextScan:
 
     def plainly_quoted(self, delimiter: str) -> bool:
         """As `Layout.plainly_quoted`, for cells that are parted so."""
-        return not self._odd_quotes and not self._quotes.opens_within_a_cell(delimiter)
+        return not (self._quote and (self._odd_quotes or self._quotes.opens_within_a_cell(delimiter)))
 
     def refuse_unless_text(self) -> None:
         """Stop where it is no text that can be read as rows.
@@ -113,10 +128,13 @@ class TextScan:
             what, hint = other
             raise DataRefused("other_format", f"the file is {what}, and CSV is read", hint=hint)
         if self._not_utf8:
+            marked = marked_encoding(self.beginning)
+            begins = f"the file begins as {marked.upper()}; the contract says utf-8" if marked else ""
+            declared = f"encoding: {marked}" if marked else "its encoding, such as encoding: windows-1252,"
             raise DataRefused(
                 "not_utf8",
-                "the file is not UTF-8 text",
-                hint="export it as UTF-8 (in Excel: CSV UTF-8) and drop it again",
+                begins or "the file is not UTF-8 text",
+                hint=f"declare {declared} in the contract, or export it as UTF-8 (in Excel: CSV UTF-8)",
             )
         if self._has_controls:
             raise DataRefused(

@@ -21,6 +21,7 @@ from dropledger.core.steps import checks, guards, marts, quarantine, report
 from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckFailed, CheckResult
 from dropledger.core.steps.compare import read_differing
+from dropledger.core.steps.control import refuse_other_totals
 from dropledger.core.steps.examine import examine
 from dropledger.core.steps.history import Folded, fold
 from dropledger.core.steps.late_arrivals import archived_observations
@@ -176,7 +177,9 @@ class _Admission:
             if compared is not None:
                 return compared
         self.session.load(extract.path, extract.layout, _SOURCE, drop_id=self.drop.drop_id)
-        return validate(self.session, extract, _SOURCE)
+        validated = validate(self.session, extract, _SOURCE)
+        refuse_other_totals(self.session, extract, validated)
+        return validated
 
     def accept(self, extract: Extract, validated: Validated) -> Outcome:
         """Fold the rows into history, have the marts computed, check all of it, and record it."""

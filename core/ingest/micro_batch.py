@@ -125,6 +125,7 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
         if drop.extract is not None
         and drop.refusal is None
         and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
+        and drop.extract.layout.is_usual
         and drop.extract.layout.line_per_row
         and drop.extract.layout.row_cells is None
         and drop.text_bytes <= _LARGEST_BYTES

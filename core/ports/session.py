@@ -31,6 +31,12 @@ class Layout:
     within a cell.
     `compression` is how the file is packed, if it is; all else is said of its text. `each_line_is_a_row` is whether
     that is known already, so that nobody need find out. `has_long_lines` is whether a line exceeds 1 MiB.
+    `quote` is what cells are quoted by (empty: by nothing), `escape` what stands before a quote inside (empty: another
+    quote). `has_header` is whether the first line names the columns.
+
+    Where the text is part of what is in the file, or of another encoding than UTF-8, `encoding` and `begin` say so:
+    it begins at byte `begin` of the file in UTF-8, behind `lines_before` lines, and ends before byte `end`, if there is
+    one. All else is said of that part.
     """
 
     delimiter: str
@@ -43,6 +49,38 @@ class Layout:
     compression: Compression | None = None
     each_line_is_a_row: bool = False
     has_long_lines: bool = False
+    quote: str = '"'
+    escape: str = ""
+    has_header: bool = True
+    encoding: str = "utf-8"
+    begin: int = 0
+    lines_before: int = 0
+    end: int | None = None
+
+    @property
+    def first_row_line(self) -> int:
+        """The 1-based line of the file in which the first row begins."""
+        return self.lines_before + self.has_header + 1
+
+    @property
+    def physical_rows(self) -> int:
+        """How many lines there are but the header."""
+        return self.physical_lines - self.has_header
+
+    @property
+    def is_whole_file(self) -> bool:
+        """Whether the text is all that is in the file, as it is."""
+        return self.compression is None and self.is_whole_text
+
+    @property
+    def is_whole_text(self) -> bool:
+        """Whether the text is all that is in the file, packed or not."""
+        return self.encoding == "utf-8" and self.begin == 0 and self.end is None
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is read as contracts that say nothing of it have it."""
+        return self.is_whole_text and self.has_header and self.quote == '"' and not self.escape
 
     @property
     def line_per_row(self) -> bool:

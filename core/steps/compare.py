@@ -64,6 +64,7 @@ def read_differing(
     if not (
         session.capabilities.reads_in_place
         and extract.text_bytes >= FEWEST_BYTES
+        and layout.is_usual
         and layout.line_per_row
         and _may_be_compared(archive.pipeline, contract)
     ):

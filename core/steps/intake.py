@@ -9,8 +9,9 @@ from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash
 from dropledger.core.errors import DataRefused
-from dropledger.core.formats.csv_header import read_header
+from dropledger.core.formats.csv_header import columns_in_order, read_header
 from dropledger.core.formats.extract import Drop, Extract
+from dropledger.core.formats.text_part import read_part
 from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
 from dropledger.core.ports.session import Layout
 from dropledger.core.steps.address import addressed
@@ -26,7 +27,8 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     if claim.damage:
         contract, refusal = None, _damaged(claim)
     feed = contract.feed if contract else ""
-    identity, text = _read_through(claim.path, feed, None if brings_times(contract, as_of) else as_of.moment)
+    moment = None if brings_times(contract, as_of) else as_of.moment
+    identity, text = _read_through(claim.path, feed, moment, contract)
     extract = None
     if contract is not None and refusal is None:
         try:
@@ -50,7 +52,7 @@ def read_again(path: Path, contract: Contract, as_of: AsOf, drop_id: str | None 
     Raises:
         DataRefused: it cannot be read under the contract.
     """
-    identity, text = _read_through(path, contract.feed, as_of.moment)
+    identity, text = _read_through(path, contract.feed, as_of.moment, contract)
     return _extract(path, drop_id or identity.drop_id, contract, as_of, text), identity.sha256
 
 
@@ -59,8 +61,10 @@ def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
     return read_again(path, contract, AsOf(as_of, AsOfSource.FILE_NAME))[0]
 
 
-def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHash, TextScan]:
-    identity, text = DropHash(feed, as_of), TextScan()
+def _read_through(
+    path: Path, feed: str, as_of: datetime | None, contract: Contract | None
+) -> tuple[DropHash, TextScan]:
+    identity, text = DropHash(feed, as_of), _scan_for(contract)
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             identity.update(chunk)
@@ -68,13 +72,17 @@ def _read_through(path: Path, feed: str, as_of: datetime | None) -> tuple[DropHa
     return identity, text
 
 
-def _unpacked_text(path: Path, compression: Compression) -> TextScan:
+def _scan_for(contract: Contract | None) -> TextScan:
+    return TextScan(contract.quote_mark, contract.escape or "") if contract is not None else TextScan()
+
+
+def _unpacked_text(path: Path, compression: Compression, contract: Contract) -> TextScan:
     """The text in a packed file, as far as it is one.
 
     Raises:
         DataRefused: it cannot be unpacked, or what it unpacks to is packed again.
     """
-    text = TextScan()
+    text = _scan_for(contract)
     for chunk in unpacked(path, compression):
         text.update(chunk)
         if text.spoiled:
@@ -95,17 +103,22 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: Te
         DataRefused: it is no text, or the header does not say where all columns are.
     """
     compression = compression_of(text.beginning)
-    if compression is not None:
-        text = _unpacked_text(path, compression)
-    text.refuse_unless_text()
-    beginning = text.beginning.decode("utf-8-sig", "ignore")
+    part = None
+    if contract.is_plain_text:
+        if compression is not None:
+            text = _unpacked_text(path, compression, contract)
+        text.refuse_unless_text()
+        beginning = text.beginning.decode("utf-8-sig", "ignore")
+    else:
+        text, part = read_part(path, compression, contract, _scan_for(contract))
+        beginning = part.beginning
     if len(text.beginning) == MAX_HEADER and not _LINE_END.search(beginning):
         raise DataRefused(
             "line_too_long",
             f"the header is longer than {MAX_HEADER >> 20} MiB",
             hint="check that the file begins with a header, and that the header has a line end",
         )
-    header = read_header(beginning, contract)
+    header = (read_header if contract.header == "required" else columns_in_order)(beginning, contract)
     if header.width > _MOST_COLUMNS:
         raise DataRefused(
             "too_many_columns",
@@ -122,5 +135,9 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: Te
         text.plainly_quoted(header.delimiter),
         compression,
         has_long_lines=text.has_long_lines,
+        quote=contract.quote_mark,
+        escape=contract.escape or "",
+        has_header=contract.header == "required",
     )
-    return Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)
+    extract = Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)
+    return extract if part is None else part.told_to(extract)

@@ -1,7 +1,8 @@
 """How DuckDB reads a delimited file: at once where each line is a row, record by record where any is odd."""
 
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +14,8 @@ from typing import Any
 
 import duckdb
 
-from dropledger.core.compression import unpacked
 from dropledger.core.errors import DataRefused, Postponed
+from dropledger.core.formats.text_part import text_in
 from dropledger.core.formats.text_scan import MAX_LINE_BYTES
 from dropledger.core.ports.session import Layout, Parameters
 from dropledger.core.sql.text import literal, quoted
@@ -46,7 +47,9 @@ def _read_line_per_row(layout: Layout, paths: str, options: str = "", *, ignore_
     return _text("read_line_per_row").substitute(
         paths=paths,
         columns=f"{{{columns}}}",
+        skip=int(layout.has_header),
         delimiter=literal(layout.delimiter),
+        quote=literal(layout.quote),
         ignore_errors=str(ignore_errors).upper(),
         options=options,
     )
@@ -54,6 +57,17 @@ def _read_line_per_row(layout: Layout, paths: str, options: str = "", *, ignore_
 
 def _path(path: Path) -> str:
     return literal(str(path))
+
+
+def _part(chunks: Iterable[bytes], layout: Layout) -> Iterator[bytes]:
+    """What lies between the bytes at which the layout's text begins and ends."""
+    at = 0
+    for chunk in chunks:
+        begin = max(layout.begin - at, 0)
+        end = len(chunk) if layout.end is None else max(layout.end - at, 0)
+        at += len(chunk)
+        if part := chunk[begin:end]:
+            yield part
 
 
 def _with_line_feeds(source: Path, target: Path) -> None:
@@ -68,10 +82,26 @@ def _with_line_feeds(source: Path, target: Path) -> None:
 def _fragments(layout: Layout) -> dict[str, object]:
     """What the statements that take records apart are filled in with."""
     delimiter = f"[{layout.delimiter}]"
-    cell = f'(?: *"(?:[^"]|"")*" *| *[^" {layout.delimiter}][^{layout.delimiter}]*| *)'
+    # No text holds the character that stands for quotes where there are none.
+    quote = layout.quote or "\x1f"
+    inside = f"(?:[^{quote}]|{quote}{quote})*"
+    cut = ""
+    text = f"replace(%s, {literal(quote * 2)}, {literal(quote)})"
+    if layout.escape:
+        escape = re.escape(layout.escape)
+        inside = f"(?:[^{quote}{escape}]|(?s:{escape}.)|{quote}{quote})*"
+        cut = f"{escape}?"  # what it escapes may stand in the next line
+        escaped, letter = literal(f"(?s){escape}(.)|{quote}({quote})"), literal(r"\1\2")
+        text = f"regexp_replace(%s, {escaped}, {letter}, 'g')"
+    cell = f"(?: *{quote}{inside}{quote} *| *[^{quote} {layout.delimiter}][^{layout.delimiter}]*| *)"
+    opened = f"{delimiter} *{quote}{inside}{cut}"
     return {
-        "opens": literal(f'(?:{cell}{delimiter})* *"(?:[^"]|"")*'),
-        "stays": literal(f'(?:[^"]|"")*|(?:[^"]|"")*" *(?:{delimiter}{cell})*{delimiter} *"(?:[^"]|"")*'),
+        "quote": literal(quote),
+        "opens_within": literal(f"{quote}[^{quote} ]"),
+        "unquoted": text % "substr(trim(cell, ' '), 2, length(trim(cell, ' ')) - 2)",
+        "rows_begin": layout.first_row_line,
+        "opens": literal(f"(?:{cell}{delimiter})* *{quote}{inside}{cut}"),
+        "stays": literal(f"{inside}{cut}|{inside}{quote} *(?:{delimiter}{cell})*{opened}"),
         "record": literal(f"(?:{cell}{delimiter})*{cell}"),
         "cell_with_delimiter": literal(f"({cell}){delimiter}"),
         "delimiter": literal(layout.delimiter),
@@ -98,7 +128,8 @@ class _Source:
 class DelimitedFiles:
     """The delimited files that a session has loaded, each by the name of its source.
 
-    `passing` is a folder of this process, there once a file is unpacked or rewritten into it until the session ends.
+    `passing` is a folder of this process, there once a file is rewritten into it (unpacked, decoded, or without the
+    lines before and behind its rows) until the session ends.
     """
 
     def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
@@ -146,17 +177,17 @@ class DelimitedFiles:
         before = self._unpacked.pop(source, None)
         if before is not None:
             before.unlink(missing_ok=True)
-        if layout.compression is None:
+        if layout.is_whole_file:
             return path
         # The engine's own unpacking would keep it to one thread, at each of several readings.
         try:
             target = self._unpacked[source] = self._passing_path()
             with target.open("wb") as file:
-                file.writelines(unpacked(path, layout.compression))
+                file.writelines(_part(text_in(path, layout.compression, layout.encoding), layout))
         except OSError as error:
             target.unlink(missing_ok=True)
             raise Postponed(
-                f"{path} cannot be unpacked into {self._passing}",
+                f"{path} cannot be rewritten into {self._passing}",
                 why=str(error),
                 hint="free disk space there, and try again; what was taken is completed then",
             ) from error
@@ -172,10 +203,11 @@ class DelimitedFiles:
             # each line is a row, none was.
             with self.in_order_of_the_file():
                 rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
-            if rows == loaded.layout.physical_lines - 1 and not self._has_cells_too_many(loaded):
+            if rows == loaded.layout.physical_rows and not self._has_cells_too_many(loaded):
                 # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
                 # in the order of the file.
-                self._view(into, f"SELECT * REPLACE ({self._line_by_place(table)} AS _line) FROM {table}")
+                line = self._line_by_place(table, loaded.layout)
+                self._view(into, f"SELECT * REPLACE ({line} AS _line) FROM {table}")
                 return rows
             loaded.line_per_row = False
         if not loaded.records:
@@ -193,11 +225,9 @@ class DelimitedFiles:
         if loaded.line_per_row:
             table = quoted(f"{source}_line")
             with self.in_order_of_the_file():
-                self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded.path)}")
-            self._view(
-                f"{source}_record",
-                f"SELECT {self._line_by_place(table)} AS _line, coalesce(raw, '') AS raw FROM {table}",
-            )
+                self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded)}")
+            line = self._line_by_place(table, loaded.layout)
+            self._view(f"{source}_record", f"SELECT {line} AS _line, coalesce(raw, '') AS raw FROM {table}")
             loaded.records = True
             self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'{source}_record')}"))
         else:
@@ -218,11 +248,11 @@ class DelimitedFiles:
     def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
         """Show the rows of `source` as the view `name`: read from where `archived` says that the file lies, or kept.
 
-        They are kept as the lines that they came in, in the table `received_<name>`, where the file is packed, some
-        line of it is no row, or rows are left out.
+        They are kept as the lines that they came in, in the table `received_<name>`, where the file is rewritten to be
+        read, some line of it is no row, or rows are left out.
         """
         loaded, received = self._read(source), quoted(f"received_{name}")
-        if archived is not None and left_out is None and not loaded.records and loaded.layout.compression is None:
+        if archived is not None and left_out is None and not loaded.records and loaded.layout.is_whole_file:
             self._show(loaded, name, archived)
             self._engine(f"DROP TABLE IF EXISTS {received}")
             return
@@ -233,14 +263,15 @@ class DelimitedFiles:
             record = quoted(f"{source}_record")
             records = f"SELECT _line, raw, {accepted} AS _accepted FROM {record} ORDER BY _line"
         else:
-            records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded.path)})"
+            records = f"SELECT CAST(NULL AS BIGINT) AS _line, raw, TRUE AS _accepted FROM ({self._lines(loaded)})"
         # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
         columns = "_line BIGINT, raw VARCHAR USING COMPRESSION uncompressed, _accepted BOOLEAN"
         self._engine(f"CREATE OR REPLACE TABLE {received} ({columns})")
         with self.in_order_of_the_file():
             self._engine(f"INSERT INTO {received}\n{records}")
         numbered = (
-            "SELECT coalesce(r._line, r.rowid - first_row.place + 2) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
+            "SELECT coalesce(r._line, r.rowid - first_row.place + "
+            f"{loaded.layout.first_row_line}) AS _line, coalesce(r.raw, '') AS raw, r._accepted "
             f"FROM {received} AS r CROSS JOIN (SELECT min(rowid) AS place FROM {received}) AS first_row"
         )
         self._engine(
@@ -252,11 +283,12 @@ class DelimitedFiles:
     def _show(self, loaded: _Source, name: str, archived: str) -> None:
         """Let the view read the file in place; should it have been changed, what is no row is told, not skipped."""
         columns = _columns(loaded.layout, "c{place}")
+        line = f"row_number() OVER () + {loaded.layout.first_row_line - 1}"
         # A window without an order numbers the rows as they are read, which keeps the engine to one thread, so that
         # they come in the order of the file whatever the setting of the client is.
         self._engine(
             f"""CREATE OR REPLACE VIEW {quoted(name)} AS
-            SELECT {literal(loaded.drop_id)} AS _drop_id, row_number() OVER () + 1 AS _line, {columns},
+            SELECT {literal(loaded.drop_id)} AS _drop_id, {line} AS _line, {columns},
                 TRUE AS _accepted
             FROM {_read_line_per_row(loaded.layout, archived, ignore_errors=False)}"""
         )
@@ -276,9 +308,10 @@ class DelimitedFiles:
             _with_line_feeds(loaded.path, plain)
             self._engine(
                 _text("numbered_lines").substitute(
+                    before=loaded.layout.lines_before,
                     lines=_text("lines").substitute(
                         path=_path(plain), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
-                    )
+                    ),
                 )
             )
         record, split = quoted(f"{source}_record"), quoted(f"{source}_split")
@@ -314,23 +347,24 @@ class DelimitedFiles:
         if loaded.layout.row_cells is None:
             return False
         delimiter = literal(loaded.layout.delimiter)
-        lines = f"SELECT coalesce(raw, '') AS line FROM ({self._lines(loaded.path)})"
+        lines = f"SELECT coalesce(raw, '') AS line FROM ({self._lines(loaded)})"
+        empty_cell = literal(loaded.layout.quote * 2 or loaded.layout.delimiter)
         return bool(
             self._value(
                 f"""SELECT count(*) FROM ({lines})
-                WHERE (ends_with(line, {delimiter}) OR ends_with(line, '""'))
+                WHERE (ends_with(line, {delimiter}) OR ends_with(line, {empty_cell}))
                     AND len(line) - len(replace(line, {delimiter}, '')) >= {loaded.layout.row_cells}"""
             )
         )
 
-    def _lines(self, path: Path) -> str:
+    def _lines(self, loaded: _Source) -> str:
         """The lines behind the header, of a file in which each line is a row."""
-        return _text("lines").substitute(path=_path(path), skip=1, options="")
+        return _text("lines").substitute(path=_path(loaded.path), skip=int(loaded.layout.has_header), options="")
 
-    def _line_by_place(self, table: str) -> str:
+    def _line_by_place(self, table: str, layout: Layout) -> str:
         """A row's line in the file, by its place in a table that was filled in the order of the file."""
         first = self._value(f"SELECT min(rowid) FROM {table}")
-        return f"rowid - {first or 0} + 2"
+        return f"rowid - {first or 0} + {layout.first_row_line}"
 
     @contextmanager
     def _passing_file(self) -> Iterator[Path]:

@@ -18,6 +18,7 @@ from support.reading import attempt
 from dropledger.core import compression
 from dropledger.core.compression import Compression
 from dropledger.core.drop import AsOf, AsOfSource
+from dropledger.core.formats import text_part
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.plan import plan
@@ -26,7 +27,6 @@ from dropledger.core.operations.retract import retract
 from dropledger.core.operations.verify import verify
 from dropledger.core.steps.intake import read_again
 from dropledger.infra.local.inbox import dropped_file
-from dropledger.infra.readers import delimited
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -323,14 +323,14 @@ def test_what_a_killed_process_had_unpacked_goes_at_the_next_start(ledger: Ledge
 def test_file_that_the_disk_has_no_room_to_unpack_does_not_keep_the_others(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ):
-    unpack = delimited.unpacked
+    unpack = text_part.unpacked
 
     def full(path: Path, compression: Compression) -> Iterator[bytes]:
         yield from unpack(path, compression)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(delimited, "unpacked", full)
+        patch.setattr(text_part, "unpacked", full)
         outcomes = ledger.process(
             ledger.put("accounts_2026-01-01.csv.gz", gzip.compress(ACCOUNTS)),
             ledger.put("accounts_2026-01-02.csv", ACCOUNTS),

@@ -2,12 +2,12 @@ read_csv(
     ${paths},
     columns = ${columns},
     header = FALSE,
-    skip = 1,
+    skip = ${skip},
     auto_detect = FALSE,
     compression = 'none',
     delim = ${delimiter},
-    quote = '"',
-    escape = '"',
+    quote = ${quote},
+    escape = ${quote},
     hive_partitioning = FALSE,
     ignore_errors = ${ignore_errors}${options}
 )

@@ -6,10 +6,10 @@ WITH mapped AS (
     SELECT
         _line,
         text,
-        contains(text, '"') AND regexp_full_match(text, ${opens}) AS from_outside,
-        NOT contains(text, '"') OR regexp_full_match(text, ${stays}) AS from_inside
+        contains(text, ${quote}) AND regexp_full_match(text, ${opens}) AS from_outside,
+        NOT contains(text, ${quote}) OR regexp_full_match(text, ${stays}) AS from_inside
     FROM _dl_line
-    WHERE _line > 1
+    WHERE _line >= ${rows_begin}
 ),
 anchored AS (
     SELECT

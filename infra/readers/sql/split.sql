@@ -4,12 +4,12 @@ SELECT
     * EXCLUDE (received),
     well_quoted AND NOT two_meanings AS clear,
     CASE
-        WHEN NOT contains(raw, '"') THEN received
+        WHEN NOT contains(raw, ${quote}) THEN received
         ELSE list_transform(
             received,
             lambda cell: CASE
-                WHEN starts_with(ltrim(cell, ' '), '"')
-                    THEN replace(substr(trim(cell, ' '), 2, length(trim(cell, ' ')) - 2), '""', '"')
+                WHEN starts_with(ltrim(cell, ' '), ${quote})
+                    THEN ${unquoted}
                 ELSE cell
             END
         )
@@ -18,24 +18,24 @@ FROM (
     SELECT
         *,
         len(half_quoted) > 1
-            AND len(list_filter(half_quoted[:-2], lambda cell: regexp_matches(cell, '"[^" ]'))) > 0 AS two_meanings
+            AND len(list_filter(half_quoted[:-2], lambda cell: regexp_matches(cell, ${opens_within}))) > 0 AS two_meanings
     FROM (
         SELECT
             *,
             CASE
-                WHEN contains(raw, '"') THEN list_filter(
+                WHEN contains(raw, ${quote}) THEN list_filter(
                     received,
-                    lambda cell: NOT starts_with(ltrim(cell, ' '), '"')
-                        AND (len(cell) - len(replace(cell, '"', ''))) % 2 = 1
+                    lambda cell: NOT starts_with(ltrim(cell, ' '), ${quote})
+                        AND (len(cell) - len(replace(cell, ${quote}, ''))) % 2 = 1
                 )
                 ELSE []
             END AS half_quoted
         FROM (
             SELECT
                 *,
-                NOT contains(raw, '"') OR regexp_full_match(raw, ${record}) AS well_quoted,
+                NOT contains(raw, ${quote}) OR regexp_full_match(raw, ${record}) AS well_quoted,
                 CASE
-                    WHEN NOT contains(raw, '"') THEN string_split(raw, ${delimiter})
+                    WHEN NOT contains(raw, ${quote}) THEN string_split(raw, ${delimiter})
                     ELSE regexp_extract_all(raw || ${delimiter}, ${cell_with_delimiter}, 1)
                 END AS received
             FROM (

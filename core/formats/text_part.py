@@ -1,0 +1,180 @@
+"""The part of a text that is header and rows, where a contract declares lines before and behind it, or an encoding."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dropledger.core.compression import Compression, compression_of, unpacked
+from dropledger.core.contracts.contract import Contract, Trailer
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.csv_header import header_place
+from dropledger.core.formats.encoding import as_utf8
+from dropledger.core.formats.extract import ControlTotals, Extract
+from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
+from dropledger.core.rules.numbers import number_of
+
+_CHUNK = 1 << 20
+_LONGEST_TRAILER = 1 << 16
+_LINE_END = re.compile("\r\n|\r|\n")
+_BLANK = b" \t\r\n"
+_MARK = b"\xef\xbb\xbf"
+
+
+def text_in(path: Path, compression: Compression | None, encoding: str) -> Iterator[bytes]:
+    """A file's text in UTF-8, chunk by chunk, however it is packed and encoded.
+
+    Raises:
+        DataRefused: it cannot be unpacked, or is none in this encoding.
+    """
+    return as_utf8(unpacked(path, compression) if compression else _chunks(path), encoding)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Where the part is: from byte `begin` on, behind `lines_before` lines, to before byte `end`, if not to the end.
+
+    `beginning` is how it begins, `lines` how many it has, `trailer` the line that follows it.
+    """
+
+    beginning: str
+    encoding: str
+    begin: int
+    lines_before: int
+    lines: int
+    end: int | None
+    trailer: str | None
+
+    def told_to(self, extract: Extract) -> Extract:
+        """The extract that has this part alone, with the control totals of its trailer.
+
+        Raises:
+            DataRefused: the trailer lacks one of them, or has no number in its place.
+        """
+        layout = replace(
+            extract.layout,
+            encoding=self.encoding,
+            begin=self.begin,
+            lines_before=self.lines_before,
+            physical_lines=self.lines,
+            end=self.end,
+        )
+        trailer = extract.contract.trailer
+        control = None
+        if trailer is not None and self.trailer is not None:
+            control = _totals(self.trailer, trailer, layout.delimiter, extract.contract)
+        return replace(extract, layout=layout, control=control)
+
+
+def read_part(
+    path: Path, compression: Compression | None, contract: Contract, scan: TextScan
+) -> tuple[TextScan, TextPart]:
+    """Let `scan` see the text, and find the part of it that is header and rows.
+
+    Raises:
+        DataRefused: it is no text, or has not the lines before and behind that the contract declares.
+    """
+    tail = b""
+    for chunk in text_in(path, compression, contract.encoding):
+        scan.update(chunk)
+        tail = (tail + chunk)[-_LONGEST_TRAILER:] if len(chunk) < _LONGEST_TRAILER else chunk[-_LONGEST_TRAILER:]
+        if scan.spoiled:
+            break
+    if compression is not None and compression_of(scan.beginning) is not None:
+        raise DataRefused(
+            "packed_twice",
+            f"the {compression} file holds another compressed file",
+            hint="pack the CSV once, or not at all",
+        )
+    scan.refuse_unless_text()
+    begin, lines_before = _begin(scan.beginning, contract)
+    end, trailer = _end(scan.size, tail, contract.trailer) if contract.trailer else (None, None)
+    if end is not None and end < begin:
+        raise _incomplete(contract.trailer)
+    behind = tail[end - scan.size :].count(b"\n") if end is not None else 0
+    before = scan.beginning[:begin].count(b"\n")
+    lines = (scan.line_feeds if end is not None else scan.lines) - before - behind
+    beginning = scan.beginning[begin:end].decode("utf-8", "ignore")
+    return scan, TextPart(beginning, contract.encoding, begin, lines_before, lines, end, trailer)
+
+
+def _begin(beginning: bytes, contract: Contract) -> tuple[int, int]:
+    """The byte at which header and rows begin, and how many lines stand before it."""
+    mark = len(_MARK) if beginning.startswith(_MARK) else 0
+    if contract.preamble is None:
+        return mark, 0
+    text = beginning[mark:].decode("utf-8", "ignore")
+    lines = contract.preamble.lines
+    if lines is None:
+        lines = header_place(text, contract)
+        if lines is None:
+            raise DataRefused(
+                "no_header",
+                f"no line among the first {MAX_HEADER >> 20} MiB names the columns",
+                hint="the contract says preamble: {until_header: true}; its columns are "
+                + ", ".join(column.name for column in contract.columns if column.default is None),
+            )
+    ends = [match.end() for _, match in zip(range(lines), _LINE_END.finditer(text), strict=False)]
+    if len(ends) < lines:
+        raise DataRefused(
+            "incomplete",
+            f"the file has {len(ends)} whole lines; the contract says preamble: {{lines: {lines}}}",
+            hint="export it again; or correct how many lines stand before the header",
+        )
+    return mark + len(text[: ends[-1]].encode()) if ends else mark, lines
+
+
+def _end(size: int, tail: bytes, trailer: Trailer) -> tuple[int, str]:
+    """The byte at which the trailer begins, and the trailer."""
+    line = tail.rstrip(_BLANK)
+    start = max(line.rfind(b"\n"), line.rfind(b"\r")) + 1
+    text = line[start:].decode("utf-8", "ignore")
+    if (start == 0 and len(tail) < size) or not re.search(trailer.pattern, text):
+        raise _incomplete(trailer)
+    return size - len(tail) + start, text
+
+
+def _incomplete(trailer: Trailer | None) -> DataRefused:
+    pattern = trailer.pattern if trailer else ""
+    return DataRefused(
+        "incomplete",
+        f"the last line is no trailer like {pattern}, so the file may be cut off",
+        hint="transfer it again; or correct the entry trailer of the contract, if files end otherwise",
+    )
+
+
+def _totals(line: str, trailer: Trailer, delimiter: str, contract: Contract) -> ControlTotals:
+    quoted = contract.quote_mark and contract.quote_mark in line
+    cells = next(csv.reader([line], delimiter=delimiter, quotechar=contract.quote_mark)) if quoted else None
+    fields = [cell.strip() for cell in cells or line.split(delimiter)]
+
+    def field(place: int) -> str:
+        return fields[place - 1] if place <= len(fields) else ""
+
+    rows, sums = None, {}
+    if trailer.rows is not None:
+        if not re.fullmatch("[0-9]{1,15}", field(trailer.rows)):
+            raise _no_total("rows", trailer.rows, field(trailer.rows))
+        rows = int(field(trailer.rows))
+    for name, place in trailer.sums.items():
+        number = number_of(contract.column(name), field(place), bounded=False)
+        if number is None:
+            raise _no_total(f"sums.{name}", place, field(place))
+        sums[name] = number
+    return ControlTotals(rows, sums)
+
+
+def _no_total(entry: str, place: int, text: str) -> DataRefused:
+    return DataRefused(
+        "control_total",
+        f"field {place} of the trailer is no number; the contract says that it is the total of trailer.{entry}",
+        detail=f"it is '{text[:60]}'" if text else "it is empty",
+        hint="export the file again; or correct the entry trailer of the contract",
+    )

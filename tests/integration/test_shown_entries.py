@@ -1,0 +1,42 @@
+"""The examples of docs/contracts.md are run: an excerpt of a contract, a file, and what comes of it."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from support.ledger import Ledger
+from support.one_feed import one_feed, refused, rows_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text(encoding="utf-8")
+_EXAMPLE = re.compile(
+    r"^```yaml\n(.*?)^```\n\n```(?:text|json)\n(.*?)^```\n\n```csv\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+EXAMPLES = _EXAMPLE.findall(PAGE)
+OF_FILES = {"encoding", "quote", "escape", "header", "preamble", "trailer"}
+OF_COLUMNS: set[str] = set()
+
+
+@pytest.mark.parametrize(("entries", "content", "result"), EXAMPLES)
+def test_examples_come_to_what_is_shown(tmp_path: Path, entries: str, content: str, result: str):
+    contract = yaml.safe_load(entries)
+    left_out = {"feed": "entry", "files": ["entries*"], "key": ["id"]}
+    whole = yaml.safe_dump({**left_out, **contract}, sort_keys=False)
+    ledger = Ledger(tmp_path / "root", one_feed(tmp_path / "one", whole))
+
+    outcome = ledger.drop("entries_2025-10-31", content.encode(contract.get("encoding", "utf-8")))
+
+    names, *rows = csv.reader(io.StringIO(result))
+    if ": " in result.splitlines()[0]:
+        assert refused(outcome).startswith(result.strip())
+    else:
+        assert names == [column["name"] for column in contract["columns"]]
+        assert [list(row[1:]) for row in rows_of(ledger)] == rows
+
+
+def test_each_entry_about_files_has_an_example():
+    shown = [yaml.safe_load(entries) for entries, *_ in EXAMPLES]
+    assert {entry for contract in shown for entry in contract} >= OF_FILES
+    assert {entry for contract in shown for column in contract["columns"] for entry in column} >= OF_COLUMNS
