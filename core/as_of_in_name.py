@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from dropledger.core.errors import DataRefused
 
@@ -35,7 +36,7 @@ _TIME = rf"""
       | (?<=[0-9]{{8}}) (?P<j_hour>[0-9]{{2}}) (?P<j_minute>[0-9]{{2}}) (?P<j_second>[0-9]{{2}}) )
     (?![0-9])
     (?: [.,] (?P<fraction>[0-9]{{3}}(?:[0-9]{{3}})?) (?![0-9]) )?
-    (?: Z (?![a-z]) | [-_ ]? (?:UTC|GMT) (?![a-z]) | (?P<offset>[+] [0-9]{{2}} :? [0-9]{{2}}) (?![0-9])
+    (?: (?P<utc> Z (?![a-z]) | [-_ ]? (?:UTC|GMT) (?![a-z]) ) | (?P<offset>[+] [0-9]{{2}} :? [0-9]{{2}}) (?![0-9])
       | (?<=T[0-9]{{6}}) (?P<west>- [0-9]{{2}} :? [0-9]{{2}}) (?![0-9]) )?"""
 
 
@@ -85,8 +86,10 @@ _LIKE_A_DATE = re.compile(
 )
 
 
-def as_of_in_name(name: str) -> datetime | None:
+def as_of_in_name(name: str, zone: str | None = None) -> datetime | None:
     """The date, or the timestamp (UTC), in a file name; None where it bears nothing like a date.
+
+    A moment that bears no zone is one in `zone`, such as Europe/Madrid; else it is in UTC.
 
     A date is written 2025-10-31, 20251031, 2025_10_31 or 2025.10.31; a time behind it T103000, -1030, _103000 or as
     part of fourteen digits, with Z or an offset such as +0200 where it has a zone. docs/concepts.md tells it all.
@@ -98,26 +101,27 @@ def as_of_in_name(name: str) -> datetime | None:
     found: set[datetime] = set()
     rest, end = "", 0
     for match in _MOMENT.finditer(name):
-        moment = _moment(match)
+        moment = _moment(match, zone)
         if moment is None and match["year"] is None:
             continue  # digits that are no date, such as an account number
         behind = name[match.end() :]
         timed = match.end() > (match.end("day") if match["year"] else match.end("other_day"))
         if moment is None or _MORE.match(behind) or (timed and _MORE_OF_A_TIME.match(behind)):
-            raise _refused(f"holds '{_shown(name, match)}', which is no date or time that is read in full")
+            raise refused_name(f"holds '{_shown(name, match)}', which is no date or time that is read in full")
         found.add(moment)
         rest += name[end : match.start()] + "|"
         end = match.end()
     rest += name[end:]
     like = _LIKE_A_DATE.search(rest)
     if like is not None:
-        raise _refused(f"holds '{like[0]}', which is like a date and is none in a form that is read")
+        raise refused_name(f"holds '{like[0]}', which is like a date and is none in a form that is read")
     if len(found) > 1:
-        raise _refused(f"holds {len(found)} different dates")
+        raise refused_name(f"holds {len(found)} different dates")
     return found.pop() if found else None
 
 
-def _refused(what: str) -> DataRefused:
+def refused_name(what: str) -> DataRefused:
+    """The refusal of a file name that holds or bears this."""
     return DataRefused(
         "ambiguous_as_of",
         f"the file name {what}",
@@ -132,7 +136,7 @@ def _shown(name: str, match: re.Match[str]) -> str:
     return match[0] + (rest[0] if rest else "")
 
 
-def _moment(match: re.Match[str]) -> datetime | None:
+def _moment(match: re.Match[str], zone: str | None) -> datetime | None:
     """The moment that a match means; None where no calendar or clock has it."""
 
     def part(*groups: str) -> int:
@@ -150,9 +154,24 @@ def _moment(match: re.Match[str]) -> datetime | None:
             int((match["fraction"] or "0").ljust(6, "0")),
             tzinfo=UTC,
         )
+        if zone is not None and not (offset or match["utc"]):
+            return in_zone(there, zone)
         return there - _offset(offset) if offset else there
     except (ValueError, OverflowError):
         return None
+
+
+def in_zone(there: datetime, zone: str) -> datetime:
+    """The moment (UTC) at which clocks in a zone show a time.
+
+    Raises:
+        DataRefused: they show it twice, or never.
+    """
+    local = there.replace(tzinfo=ZoneInfo(zone))
+    moments = {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
+    if len(moments) > 1:
+        raise refused_name(f"bears {there:%Y-%m-%d %H:%M}, which comes twice or never on the clocks of {zone}")
+    return moments.pop()
 
 
 def _offset(text: str) -> timedelta:

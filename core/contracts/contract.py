@@ -16,6 +16,7 @@ _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
 Delimiter = Literal[",", ";", "\t", "|"]
 Quote = Literal['"', "'", "none"]
+Negative = Literal["minus", "parentheses", "trailing_minus"]
 
 
 class Severity(StrEnum):
@@ -62,6 +63,17 @@ class Column:
     aliases: tuple[str, ...]
     type: str
     default: str | None
+    optional: bool
+    joined: tuple[str, ...]
+    date_format: tuple[str, ...]
+    timestamp_format: tuple[str, ...]
+    timezone: str | None
+    zones: Mapping[str, str]
+    dst: Literal["earlier", "later"] | None
+    decimal_mark: Literal[",", "."] | None
+    group_mark: Literal[",", ".", " ", "'"] | None
+    strip: tuple[str, ...]
+    negative: tuple[Negative, ...]
     rules: tuple[Rule, ...]
     description: str
     classification: str | None
@@ -77,9 +89,19 @@ class Column:
         return next((rule for rule in self.rules if rule.rule == "accepted_values"), None)
 
     @property
+    def may_lack(self) -> bool:
+        """Whether a file may be without the column."""
+        return self.default is not None or self.optional
+
+    @property
     def headers(self) -> frozenset[str]:
-        """Every header that means this column, normalised."""
-        return frozenset(normalise_header(header) for header in (self.name, *self.aliases))
+        """Every header that means this column by itself, normalised."""
+        return frozenset() if self.joined else frozenset(map(normalise_header, (self.name, *self.aliases)))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The headers, normalised, whose cells make the column together."""
+        return tuple(map(normalise_header, self.joined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,15 @@ class Operation:
     column: str
     upsert: tuple[str, ...]
     delete: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameForm:
+    """Where a file name bears the as_of and how: in the group `as_of` of a pattern, by words of strptime, in a zone."""
+
+    format: str | None
+    pattern: str | None
+    timezone: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +163,7 @@ class Contract:
     missing_keys: Literal["keep", "close"]
     max_rejected: Decimal
     as_of: tuple[AsOfSource, ...]
+    as_of_in_name: NameForm | None
     future: Literal["refused", "allowed"]
     effective_column: str | None
     operation: Operation | None

@@ -6,13 +6,14 @@ new ones.
 
 import re
 from datetime import date, datetime
-from decimal import Decimal
 
 from dropledger.core.contracts.contract import Column, Contract, Severity
 from dropledger.core.errors import ContractError
 from dropledger.core.ports.session import Matches
 from dropledger.core.rules.cells import cell_pattern
 from dropledger.core.rules.kinds import KINDS
+from dropledger.core.rules.moments import formats_of, moment_of
+from dropledger.core.rules.numbers import number_of
 
 _BIGINT = range(-(2**63), 2**63)
 
@@ -78,6 +79,12 @@ def _no_type(column: Column, text: str) -> str:
         return ""
     text = text.strip(" ")
     what = f"is no {column.type} as it is written in files"
+    if column.decimal is not None or column.type == "bigint":
+        number = number_of(column, text)
+        return what if number is None or (column.type == "bigint" and int(number) not in _BIGINT) else ""
+    if formats := formats_of(column):
+        fits = any(moment_of(text, form) for form in formats)
+        return "" if fits else f"is none of: {', '.join(form.text for form in formats)}"
     if not re.fullmatch(cell_pattern(column), text):
         return what
     try:
@@ -87,15 +94,14 @@ def _no_type(column: Column, text: str) -> str:
             datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         return what
-    if column.decimal is not None:
-        precision, scale = column.decimal
-        return "" if abs(Decimal(text)) < 10 ** (precision - scale) else what
-    return what if column.type == "bigint" and int(text) not in _BIGINT else ""
+    return ""
 
 
 def _broken_rule(column: Column, text: str) -> str:
     """Which error rule of the column a value breaks by itself; empty if none. Patterns are for the engine."""
     # Words that are not accepted have no value to stand for, whatever the severity.
     binding = [rule for rule in column.rules if rule.severity == Severity.ERROR or rule.rule == "accepted_values"]
-    refused = (KINDS[rule.rule].refuses(rule, text.strip(" ")) for rule in binding)
+    number = None if column.type == "text" else number_of(column, text.strip(" "))
+    plain = text.strip(" ") if number is None else str(number)
+    refused = (KINDS[rule.rule].refuses(rule, plain) for rule in binding)
     return next(filter(None, refused), "")

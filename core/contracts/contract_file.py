@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 import dropledger.core.contracts.contract as plain
-from dropledger.core.contracts.contract import Delimiter, Quote, Severity
-from dropledger.core.contracts.form_check import known_encoding, refuse_unfit_form
+from dropledger.core.contracts.contract import Delimiter, Negative, Quote, Severity
+from dropledger.core.contracts.form_check import (
+    known_encoding,
+    refuse_unfit_form,
+    refuse_unfit_name_form,
+    refuse_unfit_reading,
+)
 from dropledger.core.contracts.yaml_file import line_at, load_yaml, parse_yaml
 from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import ContractError
@@ -69,6 +74,14 @@ def _rule_shorthand(rules: object) -> object:
     return rules
 
 
+def _as_list(given: object) -> object:
+    return [given] if isinstance(given, str) else given
+
+
+Listed = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+"""A list of texts, or one of them."""
+
+
 class Column(BaseModel):
     """A column of the feed."""
 
@@ -78,6 +91,17 @@ class Column(BaseModel):
     aliases: tuple[str, ...] = ()
     type: str = "text"
     default: str | None = None
+    optional: bool = False
+    joined: tuple[str, ...] = ()
+    date_format: Listed = ()
+    timestamp_format: Listed = ()
+    timezone: str | None = None
+    zones: Mapping[str, str] = Field(default_factory=dict)
+    dst: Literal["earlier", "later"] | None = None
+    decimal_mark: Literal[",", "."] | None = None
+    group_mark: Literal[",", ".", " ", "'"] | None = None
+    strip: Listed = ()
+    negative: Annotated[tuple[Negative, ...], BeforeValidator(_as_list)] = ()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(_rule_shorthand)] = ()
     description: str = ""
     classification: str | None = Field(default=None, min_length=1)
@@ -107,6 +131,7 @@ class Column(BaseModel):
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> Self:
         column = self.checked()
+        refuse_unfit_reading(column)
         if column.type == "boolean" and column.accepted_values is None:
             raise ValueError("a boolean column needs an accepted_values rule that maps each spelling to true or false")
         for rule in column.rules:
@@ -129,6 +154,32 @@ class Operation(BaseModel):
 
     def checked(self) -> plain.Operation:
         return plain.Operation(**dict(self))
+
+
+class AsOfEntry(BaseModel):
+    """The entry `as_of` where it says how file names bear it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sources: tuple[AsOfSource, ...] = tuple(AsOfSource)
+    file_name: str | None = None
+    pattern: str | None = None
+    timezone: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if self.in_name is not None:
+            refuse_unfit_name_form(self.in_name)
+        return self
+
+    @property
+    def in_name(self) -> plain.NameForm | None:
+        said = self.file_name, self.pattern, self.timezone
+        return plain.NameForm(*said) if any(said) else None
+
+
+def _as_sources(given: object) -> object:
+    return {"sources": given} if isinstance(given, list) else given
 
 
 class Preamble(BaseModel):
@@ -199,7 +250,7 @@ class Contract(BaseModel):
     mode: Literal["full", "delta"] = "full"
     missing_keys: Literal["keep", "close"] = "keep"
     max_rejected: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
-    as_of: tuple[AsOfSource, ...] = tuple(AsOfSource)
+    as_of: Annotated[AsOfEntry, BeforeValidator(_as_sources)] = AsOfEntry()
     future: Literal["refused", "allowed"] = "refused"
     effective_column: Identifier | None = None
     operation: Operation | None = None
@@ -238,6 +289,8 @@ class Contract(BaseModel):
         """The contract, told its file, its text, its initial rows, and the SHA-256 of both."""
         made = {
             "operation": self.operation and self.operation.checked(),
+            "as_of": self.as_of.sources,
+            "as_of_in_name": self.as_of.in_name,
             "preamble": self.preamble and self.preamble.checked(),
             "trailer": self.trailer and self.trailer.checked(),
             "columns": tuple(column.checked() for column in self.columns),

@@ -1,8 +1,11 @@
 """What a contract may not say of the form of its files, as it says something else too."""
 
 import codecs
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dropledger.core.contracts.contract import Contract
+from dropledger.core.contracts.contract import Column, Contract, NameForm, Severity
+from dropledger.core.rules.moments import moment_format, refuse_unfit_formats
 
 _NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
 
@@ -47,8 +50,84 @@ def refuse_unfit_form(contract: Contract) -> None:
                 raise ValueError(f"trailer.sums names '{name}', which is no number")
 
 
+def refuse_unfit_reading(column: Column) -> None:
+    """Refuse what a column says of how its cells are read, where that contradicts itself or its type.
+
+    Raises:
+        ValueError: with what to mend.
+    """
+    is_number = column.type == "bigint" or column.decimal is not None
+    has_fraction = column.decimal is not None and column.decimal[1] > 0
+    for entry, fits, goes_with in (
+        ("date_format", column.type == "date", "a date"),
+        ("timestamp_format", column.type == "timestamp", "a timestamp"),
+        ("timezone", column.type == "timestamp", "a timestamp"),
+        ("decimal_mark", has_fraction, "a decimal with a fraction"),
+        ("group_mark", is_number, "a number"),
+        ("strip", is_number, "a number"),
+        ("negative", is_number, "a number"),
+    ):
+        if getattr(column, entry) and not fits:
+            raise ValueError(f"{entry} goes with {goes_with}, and the column is {column.type}")
+    if column.group_mark is not None and has_fraction and column.group_mark == (column.decimal_mark or "."):
+        raise ValueError(f"'{column.group_mark}' parts thousands and the fraction as well; name another decimal_mark")
+    for word in column.strip:
+        if not word.strip() or re.search(r"[0-9()+-]", word):
+            raise ValueError(f"strip takes away '{word}', which may be part of a number; name a sign or word")
+    _refuse_unfit_zone(column)
+    _refuse_unfit_presence(column)
+    refuse_unfit_formats(column)
+
+
+def _refuse_unfit_zone(column: Column) -> None:
+    if column.dst is not None and column.timezone is None:
+        raise ValueError("dst says which of two moments is meant in a timezone, and none is named")
+    if column.timezone is not None and not _is_zone(column.timezone):
+        raise ValueError(f"there is no time zone '{column.timezone}'; use its name in tz, like Europe/Madrid")
+    if column.zones and not any("%Z" in form for form in column.timestamp_format):
+        raise ValueError("zones says what %Z means, and no timestamp_format has that")
+
+
+def _refuse_unfit_presence(column: Column) -> None:
+    if column.joined and (column.aliases or len(column.joined) < 2):
+        raise ValueError("joined lists the two or more headers whose cells make the column; aliases say nothing then")
+    if column.optional and any(rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in column.rules):
+        raise ValueError("an optional column is empty where a file lacks it, and not_null would refuse each row then")
+    if column.optional and column.default is not None:
+        raise ValueError("a column with a default may be missing anyway; leave out optional")
+
+
+def refuse_unfit_name_form(form: NameForm) -> None:
+    """Refuse what cannot be read of the way in which file names bear the as_of.
+
+    Raises:
+        ValueError: with what to mend.
+    """
+    if form.format is not None:
+        moment_format(form.format)
+    if form.pattern is not None:
+        try:
+            groups = re.compile(form.pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"{form.pattern} is no regular expression: {error}") from error
+        if "as_of" not in groups:
+            raise ValueError(f"the pattern {form.pattern} needs a group (?P<as_of>...) around the date")
+    if form.timezone is not None and not _is_zone(form.timezone):
+        raise ValueError(f"there is no time zone '{form.timezone}'; use its name in tz, like Europe/Madrid")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def _refuse_beside_no_header(contract: Contract) -> None:
     if contract.preamble is not None and contract.preamble.lines is None:
         raise ValueError("preamble: {until_header: true} looks for a header, and header: none says that there is none")
+    if absent := next((column for column in contract.columns if column.may_lack or column.joined), None):
+        raise ValueError(f"header: none wants each column in its place; {absent.name} is optional, or joined")
     if contract.ignore:
         raise ValueError("ignore names headers, and header: none says that there are none")

@@ -9,6 +9,7 @@ from typing import get_args
 from dropledger.core.contracts.contract import Column, Contract, Delimiter, Severity, normalise_header
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats import damaged_header
+from dropledger.core.ports.session import Place
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LOOKED_THROUGH = 100  # lines in which a header that is not in its place is looked for
@@ -38,7 +39,7 @@ class Header:
     delimiter: str
     width: int
     row_cells: int | None
-    positions: Mapping[str, int | None]
+    positions: Mapping[str, Place | None]
     unexpected: tuple[str, ...]
 
 
@@ -66,7 +67,7 @@ def read_header(beginning: str, contract: Contract) -> Header:
     last = next((contract.column(name) for name, found in places.items() if found[0] == width - 1), None)
     # Where the last cell may be empty, a row with an empty one too many may as well be one whose cells have moved.
     row_cells = None if last is not None and _is_filled(last, contract) else len(cells)
-    known = {place for found in places.values() for place in found}
+    known = {place for found in places.values() for each in found for place in _each(each)}
     unexpected = tuple(
         cell.strip()[:_SHOWN] or f"column {place + 1} (it has no name)"
         for place, cell in enumerate(cells[:width])
@@ -167,19 +168,28 @@ def _cells(line: str, delimiter: str, contract: Contract) -> list[str]:
         return []
 
 
-def _places(line: str, delimiter: str, contract: Contract) -> dict[str, list[int]]:
+def _places(line: str, delimiter: str, contract: Contract) -> dict[str, list[Place]]:
     """The columns that a line names, each with its places."""
     meant = {header: column.name for column in contract.columns for header in column.headers}
-    found: dict[str, list[int]] = {}
-    for place, cell in enumerate(_cells(line, delimiter, contract)):
-        name = meant.get(normalise_header(cell))
+    found: dict[str, list[Place]] = {}
+    headers = [normalise_header(cell) for cell in _cells(line, delimiter, contract)]
+    for place, header in enumerate(headers):
+        name = meant.get(header)
         if name is not None:
             found.setdefault(name, []).append(place)
+    for column in contract.columns:
+        if column.joined and set(column.parts) <= set(headers):
+            places = tuple(headers.index(part) for part in column.parts)
+            found[column.name] = [places] * max(headers.count(part) for part in column.parts)
     return found
 
 
+def _each(place: Place) -> tuple[int, ...]:
+    return place if isinstance(place, tuple) else (place,)
+
+
 def _lacking(places: Mapping[str, object], contract: Contract) -> list[Column]:
-    return [column for column in contract.columns if column.name not in places and column.default is None]
+    return [column for column in contract.columns if column.name not in places and not column.may_lack]
 
 
 def _is_header(line: str, delimiter: str, contract: Contract) -> bool:
@@ -191,7 +201,7 @@ def _is_filled(column: Column, contract: Contract) -> bool:
     """Whether the column's cell is filled in every sound row."""
     if contract.operation is not None and column.name not in {*contract.key, contract.operation.column}:
         return False  # a deletion names the key alone
-    return column.default is None and any(
+    return not column.may_lack and any(
         rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in column.rules
     )
 
@@ -255,7 +265,7 @@ def _refuse_odd_quotes(line: str, delimiter: str, contract: Contract, wanted: st
 
 def _shown(column: Column) -> str:
     """A column by the name that people know it by."""
-    return column.aliases[0] if column.aliases else column.name
+    return " and ".join(column.joined) or (column.aliases[0] if column.aliases else column.name)
 
 
 def _begins_with(line: str) -> str:

@@ -119,7 +119,7 @@ def _begin(beginning: bytes, contract: Contract) -> tuple[int, int]:
                 "no_header",
                 f"no line among the first {MAX_HEADER >> 20} MiB names the columns",
                 hint="the contract says preamble: {until_header: true}; its columns are "
-                + ", ".join(column.name for column in contract.columns if column.default is None),
+                + ", ".join(column.name for column in contract.columns if not column.may_lack),
             )
     ends = [match.end() for _, match in zip(range(lines), _LINE_END.finditer(text), strict=False)]
     if len(ends) < lines:

@@ -134,7 +134,11 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
         return {}
     session.load_together([(extract.path, extract.layout) for _, extract in small], _SOURCE)
     key = feed_fragments(contract)["key"]
-    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE, "file": "_file,"}
+    fragments = {
+        **feed_fragments(contract),
+        **parse_fragments(contract, _SOURCE),
+        "file": "_file,",
+    }
     session.scratch(_rows_of(contract), statement("parse", fragments), {"as_of": None})
     counted = session.query(
         f"""SELECT

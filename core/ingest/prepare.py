@@ -13,7 +13,7 @@ from dropledger.core.formats.extract import Extract
 from dropledger.core.ledger import descriptions, migrations
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
-from dropledger.core.rules.cells import typed_cell
+from dropledger.core.rules.cells import source_of, typed_cell
 from dropledger.core.sql.text import engine_type, literal, quoted
 from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
 from dropledger.core.steps.history import all_changed, fold, free_texts, history_columns, no_changes
@@ -243,7 +243,7 @@ def _layer_relations(session: Session, contract: Contract, shown: frozenset[str]
     session.create_view(
         f"stg_{contract.feed}",
         f"""SELECT s._drop_id, s._line, {typed}
-        FROM {quoted("src_" + contract.feed)} AS s
+        FROM {source_of(contract, quoted("src_" + contract.feed))} AS s
         WHERE s._accepted""",
     )
 

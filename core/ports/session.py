@@ -20,10 +20,14 @@ Matches = Callable[[str, str], bool]
 """Whether a pattern is found in a text, as the engine has it; a ValueError says why the pattern is none."""
 
 
+Place = int | tuple[int, ...]
+"""Where a column's cell stands in a row, or those of several that make it together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How a delimited file is read: `positions` maps column names to 0-based places, of `width`;
-    None for a column that the file lacks and the contract has a default for.
+    None for a column that the file may lack, and does. Cells of several places are one, joined by blanks.
 
     A row has `row_cells` cells, or `width` and more where that is None; those behind `width` must be empty.
     `physical_lines` counts the file's lines, the header included; `lines_end_alike` is whether all end the same way,
@@ -42,7 +46,7 @@ class Layout:
     delimiter: str
     width: int
     row_cells: int | None
-    positions: Mapping[str, int | None]
+    positions: Mapping[str, Place | None]
     physical_lines: int
     lines_end_alike: bool
     plainly_quoted: bool

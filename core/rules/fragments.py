@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from dropledger.core.contracts.contract import Column, Contract, Rule, Severity
 from dropledger.core.rules.cell_text import because, text_of
-from dropledger.core.rules.cells import cleaned, type_reason, typed_cell
+from dropledger.core.rules.cells import cleaned, source_of, type_reason, typed_cell
 from dropledger.core.rules.kinds import KINDS
+from dropledger.core.rules.moments import read_as
 from dropledger.core.rules.repeated_header import header_cases, unless_header
 from dropledger.core.sql.text import listed, literal, quoted
 
@@ -58,6 +59,18 @@ def violations(contract: Contract) -> Iterator[Violation]:
                 f"{text_of(column)} IS NULL",
                 literal(f"{column.name} is empty"),
             )
+        if _may_be_ambiguous(column):
+            yield Violation(
+                column.name,
+                "ambiguous_time",
+                Severity.ERROR,
+                f"({read_as(column)} IS NOT NULL AND {quoted(column.name)} IS NULL){unless_absent}",
+                because(
+                    column,
+                    f"comes twice or never on the clocks of {column.timezone}, as summer time begins and ends; "
+                    "say dst: earlier or later in the contract, or write times in UTC",
+                ),
+            )
         if column.type != "text" and not _refuses_other_values(column):
             yield Violation(
                 column.name,
@@ -74,6 +87,11 @@ def violations(contract: Contract) -> Iterator[Violation]:
             if not kind.OVER_ROWS:
                 predicate = f"({kind.violated(rule, column)}){unless_absent}"
                 yield Violation(column.name, rule.label, rule.severity, predicate, kind.reason(rule, column))
+
+
+def _may_be_ambiguous(column: Column) -> bool:
+    """Whether a local time may be refused since it means no moment, or two."""
+    return column.timezone is not None and column.dst is None
 
 
 def _holds(contract: Contract) -> Iterator[str]:
@@ -114,8 +132,8 @@ def rules_over_rows(contract: Contract, kind: str, severity: Severity) -> Iterat
                 yield column, rule
 
 
-def parse_fragments(contract: Contract) -> dict[str, str]:
-    """What the statements that type a drop's rows need."""
+def parse_fragments(contract: Contract, relation: str) -> dict[str, str]:
+    """What the statements that type a drop's rows need, whose cells are in a relation as text."""
     operation = contract.operation
     deletions = ", ".join(literal(word.upper()) for word in operation.delete) if operation else ""
     effective = contract.effective_column
@@ -127,8 +145,10 @@ def parse_fragments(contract: Contract) -> dict[str, str]:
     return {
         "typed_columns": ",\n        ".join(
             f"{cleaned(column)} AS {text_of(column)},\n        {typed_cell(column)} AS {quoted(column.name)}"
+            + (f",\n        s.{read_as(column)}" if _may_be_ambiguous(column) else "")
             for column in contract.columns
         ),
+        "source": source_of(contract, relation),
         "file": "",
         # Every column is in `_dl_parsed`, the effective and operation ones too, so that checks can see them.
         "columns": listed(column.name for column in contract.columns),

@@ -67,7 +67,7 @@ def _sum_is(named: Mapping[str, str], columns: Iterable[Column], at_least: int) 
 
 def _columns(contract: Contract) -> list[Column]:
     """The columns that are in every file."""
-    return [column for column in contract.columns if column.default is None] or list(contract.key_columns)
+    return [column for column in contract.columns if not column.may_lack] or list(contract.key_columns)
 
 
 def _is_typed(column: Column) -> bool:

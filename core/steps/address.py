@@ -9,6 +9,7 @@ from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOf, AsOfSource, FileDropped
 from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.formats.as_of_form import declared_as_of
 
 _DATED = re.compile("([a-z_]+=)?[0-9][0-9._-]*", re.IGNORECASE | re.ASCII)
 _AHEAD = timedelta(days=1)
@@ -89,7 +90,7 @@ def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
     """The drop's as_of by the contract's sources, in their fixed order."""
     candidates: list[tuple[AsOfSource, Callable[[], datetime | None]]] = [
         (AsOfSource.OPTION, lambda: dropped.as_of),
-        (AsOfSource.FILE_NAME, lambda: as_of_in_name(dropped.name)),
+        (AsOfSource.FILE_NAME, lambda: _as_of_in_name(dropped.name, contract)),
         (AsOfSource.METADATA, lambda: _as_of_in_metadata(dropped)),
         (AsOfSource.MODIFIED, lambda: dropped.modified_at),
     ]
@@ -103,6 +104,10 @@ def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
         "nothing says from when the rows are true",
         hint="put a date into the file name, like accounts_2025-10-31.csv, or give it with --as-of",
     )
+
+
+def _as_of_in_name(name: str, contract: Contract) -> datetime | None:
+    return as_of_in_name(name) if contract.as_of_in_name is None else declared_as_of(name, contract.as_of_in_name)
 
 
 def _as_of_in_metadata(dropped: FileDropped) -> datetime | None:

@@ -22,7 +22,7 @@ from dropledger.core.formats.line_difference import differing_lines
 from dropledger.core.formats.text_scan import TextScan
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import LedgerRow
-from dropledger.core.ports.session import Layout, Session
+from dropledger.core.ports.session import Layout, Place, Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows, staging_predicates
 from dropledger.core.sql.text import same, statement
 from dropledger.core.steps.archive import Archive
@@ -173,7 +173,7 @@ def _write_differing(before: _Before, extract: Extract, path: Path) -> Layout | 
         row_cells=None if of_file.row_cells is None else of_file.row_cells + 1,
         positions={
             "_dl_place": 0,
-            **{name: None if place is None else place + 1 for name, place in of_file.positions.items()},
+            **{name: _behind(place) for name, place in of_file.positions.items()},
         },
         physical_lines=scan.lines,
         lines_end_alike=scan.lines_end_alike,
@@ -181,6 +181,13 @@ def _write_differing(before: _Before, extract: Extract, path: Path) -> Layout | 
         has_long_lines=scan.has_long_lines,
     )
     return layout if layout.line_per_row else None
+
+
+def _behind(place: Place | None) -> Place | None:
+    """The place of a cell behind another one."""
+    if isinstance(place, tuple):
+        return tuple(each + 1 for each in place)
+    return None if place is None else place + 1
 
 
 def _text(path: Path) -> Iterator[bytes]:
@@ -203,7 +210,11 @@ def _type(session: Session, extract: Extract, path: Path, layout: Layout) -> Map
     """
     contract = extract.contract
     session.load(path, layout, _SOURCE, drop_id=extract.drop_id)
-    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE, "file": "_dl_place,"}
+    fragments = {
+        **feed_fragments(contract),
+        **parse_fragments(contract, _SOURCE),
+        "file": "_dl_place,",
+    }
     typed = session.select_rows(_SOURCE, "_dl_compared", statement("parse", fragments), effective_times(extract))
     if typed != layout.physical_lines - 1:
         return None

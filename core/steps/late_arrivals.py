@@ -30,7 +30,7 @@ def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
     """
     contract = extract.contract
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
-    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": _SOURCE}
+    fragments = {**feed_fragments(contract), **parse_fragments(contract, _SOURCE)}
     session.select_rows(_SOURCE, "_dl_parsed_again", statement("parse", fragments), effective_times(extract))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 

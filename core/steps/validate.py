@@ -70,7 +70,7 @@ def validate(session: Session, extract: Extract, source: str) -> Validated:
         DataRefused: nothing can be read as rows, or rows stand behind the header of another table.
     """
     contract = extract.contract
-    fragments = {**feed_fragments(contract), **parse_fragments(contract), "source": quoted(source)}
+    fragments = {**feed_fragments(contract), **parse_fragments(contract, quoted(source))}
     times = effective_times(extract)
     rows = session.select_rows(source, "_dl_parsed", statement("parse", fragments), times)
     once = rows >= LOOKED_AT_FROM and session.rises("_dl_parsed", observed_key(contract))

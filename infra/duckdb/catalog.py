@@ -12,6 +12,9 @@ from dropledger.infra.duckdb.attach import ATTACHED_AS
 Run = Callable[[str, Mapping[str, Any]], duckdb.DuckDBPyConnection]
 """Runs a statement of the engine's own dialect."""
 
+_CONVERT_TIMEZONE = """CREATE MACRO IF NOT EXISTS convert_timezone(from_zone, to_zone, moment) AS
+    timezone(to_zone, timezone(from_zone, moment))"""
+
 
 def enter_schema(connection: duckdb.DuckDBPyConnection, run: Run, schema: str, *, create: bool) -> None:
     """Make a schema of the attached file the current one; with `create` it is made where it is not there.
@@ -33,6 +36,8 @@ def enter_schema(connection: duckdb.DuckDBPyConnection, run: Run, schema: str, *
         run(f"USE {qualified}", {})
         # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
         run("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)", {})
+    if create:  # as convert_timezone, which schemas of earlier versions lack
+        run(_CONVERT_TIMEZONE, {})
 
 
 def _refuse_other_ledgers(run: Run, schema: str) -> None:

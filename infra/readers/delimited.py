@@ -17,7 +17,7 @@ import duckdb
 from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.formats.text_part import text_in
 from dropledger.core.formats.text_scan import MAX_LINE_BYTES
-from dropledger.core.ports.session import Layout, Parameters
+from dropledger.core.ports.session import Layout, Parameters, Place
 from dropledger.core.sql.text import literal, quoted
 from dropledger.infra.local.folders import PRIVATE
 
@@ -35,10 +35,13 @@ def _text(name: str) -> Template:
 
 def _columns(layout: Layout, cell: str) -> str:
     """The contract's columns, each by the `cell` at its place; NULL for those that the file lacks."""
-    return ",\n    ".join(
-        f"{'CAST(NULL AS VARCHAR)' if place is None else cell.format(place=place)} AS {quoted(name)}"
-        for name, place in layout.positions.items()
-    )
+    return ",\n    ".join(f"{_cell(place, cell)} AS {quoted(name)}" for name, place in layout.positions.items())
+
+
+def _cell(place: Place | None, cell: str) -> str:
+    if isinstance(place, tuple):
+        return f"concat_ws(' ', {', '.join(f'trim({cell.format(place=each)})' for each in place)})"
+    return "CAST(NULL AS VARCHAR)" if place is None else cell.format(place=place)
 
 
 def _read_line_per_row(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:

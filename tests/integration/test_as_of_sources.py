@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from support.event_feed import event_pipeline, events
 from support.ledger import Ledger, SettableClock, custom_pipeline, without_marts
 
@@ -13,6 +14,7 @@ from dropledger.core.errors import ContractError
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.retract import restore, retract
 from dropledger.core.operations.verify import verify
+from dropledger.core.steps.address import addressed
 from dropledger.core.views.drops import list_drops
 from dropledger.core.views.status import read_status
 
@@ -226,3 +228,63 @@ def test_metadata_that_cannot_be_read_are_refused(plain: Ledger, text: str):
     assert (refused.delivered, refused.rule) == (Delivered.QUARANTINED, "no_as_of")
     assert f"'{text}'" in (refused.error or "")
     assert dated.delivered == Delivered.ACCEPTED  # its name goes first, and nobody asks the metadata
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "as_of"),
+    [
+        ('{file_name: "%d-%m-%Y"}', "accounts_04-10-2025.csv", "2025-10-04T00:00Z"),
+        ('{file_name: "%d%m%Y"}', "accounts_04102025.csv", "2025-10-04T00:00Z"),
+        ('{file_name: "%d-%b-%y"}', "accounts 4-Oct-25.csv", "2025-10-04T00:00Z"),
+        (r'{pattern: "_(?P<as_of>\\d{8})_"}', "accounts_20251004_20990101.csv", "2025-10-04T00:00Z"),
+        (r'{pattern: "_b(?P<as_of>.*)_", file_name: "%y%m%d"}', "accounts_b251004_1.csv", "2025-10-04T00:00Z"),
+        ("{timezone: Europe/Madrid}", "accounts_2025-10-04.csv", "2025-10-03T22:00Z"),
+        ("{timezone: Europe/Madrid}", "accounts_20251004T103000Z.csv", "2025-10-04T10:30Z"),
+        ('{file_name: "%d-%m-%Y", timezone: Europe/Madrid}', "accounts_04-12-2025.csv", "2025-12-03T23:00Z"),
+        ('{file_name: "%d-%m-%Y"}', "accounts.csv", "2020-01-01T00:00Z"),
+    ],
+)
+def test_contract_says_how_names_bear_the_as_of(tmp_path: Path, entry, name, as_of):
+    pipeline = custom_pipeline(tmp_path / "mine", {"account.yaml": {"as_of": yaml.safe_load(entry)}})
+    dropped = FileDropped(name, name, datetime(2020, 1, 1, tzinfo=UTC))
+
+    _, found, refusal = addressed(dropped, pipeline)
+
+    assert refusal is None
+    assert found.moment == datetime.fromisoformat(as_of)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name", "reason"),
+    [
+        ('{file_name: "%d-%m-%Y"}', "accounts_2025-10-04.csv", "bears a date that is not written like %d-%m-%Y"),
+        ('{file_name: "%d-%m-%Y"}', "accounts_31-02-2025.csv", "holds '31-02-2025', which no calendar has"),
+        ('{file_name: "%d-%m-%Y"}', "accounts_01-02-2025_02-02-2025.csv", "holds 2 different dates"),
+        (r'{pattern: "_(?P<as_of>\\d{8})_"}', "accounts_20251304_.csv", "which is no date or time"),
+        ("{timezone: Europe/Madrid}", "accounts_20251026T023000.csv", "comes twice or never on the clocks"),
+    ],
+)
+def test_name_that_bears_another_form_is_refused(tmp_path: Path, entry, name, reason):
+    pipeline = custom_pipeline(tmp_path / "mine", {"account.yaml": {"as_of": yaml.safe_load(entry)}})
+
+    _, _, refusal = addressed(FileDropped(name, name, datetime(2020, 1, 1, tzinfo=UTC)), pipeline)
+
+    assert refusal is not None
+    assert refusal.rule == "ambiguous_as_of"
+    assert reason in refusal.what
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ('{file_name: "%d-%m"}', "lacks %Y"),
+        ('{pattern: "("}', "( is no regular expression"),
+        ('{pattern: "[0-9]+"}', "needs a group (?P<as_of>...)"),
+        ("{timezone: Mars}", "there is no time zone 'Mars'"),
+        ("{sources: [clock]}", "as_of"),
+    ],
+)
+def test_form_of_names_that_cannot_be_read_is_told(tmp_path: Path, entry, reason):
+    with pytest.raises(ContractError) as error:
+        custom_pipeline(tmp_path / "mine", {"account.yaml": {"as_of": yaml.safe_load(entry)}})
+    assert reason in str(error.value)

@@ -1,7 +1,5 @@
 """How cells become values: what each type of a contract takes, and what it rejects with which rule."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.reading import Reader
+from support.cells import read_cells
 
-from dropledger.core.contracts.contract_file import load_contract
 from dropledger.core.ports.session import Session
-from dropledger.core.steps.validate import validate
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 
 Typed = Callable[[str, Sequence[str]], list[Any]]
@@ -30,24 +26,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 def found(session: Session, tmp_path: Path) -> Callable[[str, Sequence[str]], tuple[dict[int, Any], dict[int, str]]]:
     """Reads cells of a column `x` that a contract describes: values and reasons, by the place of the cell."""
 
-    def read(column: str, cells: Sequence[str]) -> tuple[dict[int, Any], dict[int, str]]:
-        path = tmp_path / "thing.yaml"
-        key = "key: [id]\ncolumns:\n  - {name: id, type: bigint, rules: [not_null]}\n"
-        path.write_text(f"feed: thing\nfiles: [things*.csv]\n{key}  - {{name: x, {column}}}\n", encoding="utf-8")
-        reader = Reader(session, load_contract(path), tmp_path / "things.csv")
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("id", "x"), *enumerate(cells)])
-        extract = reader.extract(text.getvalue())
-        with reader.transaction() as session_:
-            reader.load(extract)
-            validated = validate(session_, extract, "loaded")
-            accepted = {row["id"]: row["x"] for row in session_.query("SELECT id, x FROM observation")}
-            refused = "SELECT p.id, l.rule, l.reason FROM _dl_left_out AS l JOIN _dl_parsed AS p USING (_line)"
-            left_out = session_.query(refused) if validated.rows_accepted < validated.rows_read else []
-        assert all(row["reason"] for row in left_out)
-        return accepted, {row["id"]: f"{row['rule']}: {row['reason']}" for row in left_out}
-
-    return read
+    return lambda column, cells: read_cells(session, tmp_path, column, cells)
 
 
 @pytest.fixture

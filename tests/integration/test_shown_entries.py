@@ -16,7 +16,10 @@ _EXAMPLE = re.compile(
 )
 EXAMPLES = _EXAMPLE.findall(PAGE)
 OF_FILES = {"encoding", "quote", "escape", "header", "preamble", "trailer"}
-OF_COLUMNS: set[str] = set()
+OF_COLUMNS = {
+    *("optional", "joined", "date_format", "timestamp_format", "timezone", "zones", "dst"),
+    *("decimal_mark", "group_mark", "strip", "negative"),
+}
 
 
 @pytest.mark.parametrize(("entries", "content", "result"), EXAMPLES)

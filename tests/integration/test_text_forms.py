@@ -244,3 +244,54 @@ def test_wrong_declarations_are_told_with_file_and_line(new: New, entries, reaso
     with pytest.raises(ContractError) as error:
         new(entries)
     assert reason in str(error.value)
+
+
+def test_an_optional_column_is_empty_where_a_file_lacks_it(new: New):
+    ledger = new("")
+    [contract] = ledger.runtime.pipeline.contracts.values()
+    text = contract.yaml.replace("{name: text}", "{name: text, optional: true}")
+    ledger = Ledger(ledger.root, one_feed(ledger.root.parent / "one", text))
+
+    ledger.drop("entries_2025-10-31.csv", "id,amount\n1,1.50\n")
+    ledger.drop("entries_2025-11-01.csv", PLAIN)
+
+    assert ledger.table("history_entry", "id, text, valid_to IS NULL") == [
+        (1, "a", True),
+        (1, None, False),
+        (2, "b", True),
+    ]
+    assert "unknown_column: note is not known, and text is missing" in refused(
+        ledger.drop("entries_2025-11-02.csv", "id,amount,note\n1,1.50,x\n")
+    )
+
+
+def test_a_column_may_be_joined_of_several(new: New):
+    column = """
+  - name: at
+    type: timestamp
+    joined: [Date, Time, Zone]
+    timestamp_format: "%d/%m/%Y %H:%M:%S %Z"
+    zones: {CEST: "+02:00"}
+"""
+    ledger = new("").root
+    text = BASE.rstrip() + column
+    ledger = Ledger(ledger.parent / "joined", one_feed(ledger.parent / "two", text))
+
+    outcome = ledger.drop(
+        NAME,
+        "Date,id,Time,text,Zone,amount\n"
+        "31/10/2025,1, 10:00:00 ,a,CEST,1\n"
+        '31/10/2025,2,10:00:00,"b\nc",UTC,1\n'
+        ",3,,d,,1\n"
+        "31/10/2025,4,,e,,1\n",
+    )
+
+    assert rows_of(ledger) == [
+        ("2", "1", "a", "1.00", "2025-10-31 08:00:00"),
+        ("3", "2", "b\nc", "1.00", "2025-10-31 10:00:00"),
+        ("5", "3", "d", "1.00", ""),
+    ]
+    assert [(line, rule) for line, _, rule, *_ in rejects_of(ledger, outcome)] == [(6, "type")]
+    assert "missing_column: the header lacks Date and Time and Zone" in refused(
+        ledger.drop("entries_2025-11-01.csv", "id,text,amount,Date,Time\n1,a,1,31/10/2025,10:00:00\n")
+    )

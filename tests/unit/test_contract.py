@@ -213,7 +213,7 @@ def test_word_that_yaml_takes_for_something_else_is_named_as_it_stands_in_the_fi
 def test_hint_lists_the_entries_of_the_place_where_one_is_unknown(path):
     hint = error(path, changed("    aliases:", "    alias:")).hint
 
-    assert "name, aliases, type, default, rules" in hint
+    assert "name, aliases, type, default, optional" in hint
     assert "feed" not in hint
 
 
