@@ -15,6 +15,7 @@ from dropledger.core.drop import AsOf, AsOfSource
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
 Delimiter = Literal[",", ";", "\t", "|"]
+Format = Literal["csv", "ndjson", "json", "parquet"]
 Quote = Literal['"', "'", "none"]
 Negative = Literal["minus", "parentheses", "trailing_minus"]
 
@@ -65,6 +66,7 @@ class Column:
     default: str | None
     optional: bool
     joined: tuple[str, ...]
+    path: str | None
     date_format: tuple[str, ...]
     timestamp_format: tuple[str, ...]
     timezone: str | None
@@ -85,6 +87,11 @@ class Column:
         return (int(match[1]), int(match[2])) if match else None
 
     @property
+    def is_text(self) -> bool:
+        """Whether any text is a value."""
+        return self.type in {"text", "json"}
+
+    @property
     def accepted_values(self) -> Rule | None:
         return next((rule for rule in self.rules if rule.rule == "accepted_values"), None)
 
@@ -97,6 +104,11 @@ class Column:
     def headers(self) -> frozenset[str]:
         """Every header that means this column by itself, normalised."""
         return frozenset() if self.joined else frozenset(map(normalise_header, (self.name, *self.aliases)))
+
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """Where a record of names has the column's value, or those that make it together: names, from outside in."""
+        return tuple(tuple(path.split(".")) for path in self.joined or (self.path or self.name,))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -167,6 +179,7 @@ class Contract:
     future: Literal["refused", "allowed"]
     effective_column: str | None
     operation: Operation | None
+    format: Format
     delimiters: tuple[Delimiter, ...]
     encoding: str
     quote: Quote

@@ -75,7 +75,7 @@ def _no_operation(contract: Contract, column: Column, text: str) -> str:
 
 def _no_type(column: Column, text: str) -> str:
     """Why a text is no value of the column, in the way that cells are read; empty if it is one."""
-    if column.accepted_values is not None or column.type == "text":
+    if column.accepted_values is not None or column.is_text:
         return ""
     text = text.strip(" ")
     what = f"is no {column.type} as it is written in files"
@@ -101,7 +101,7 @@ def _broken_rule(column: Column, text: str) -> str:
     """Which error rule of the column a value breaks by itself; empty if none. Patterns are for the engine."""
     # Words that are not accepted have no value to stand for, whatever the severity.
     binding = [rule for rule in column.rules if rule.severity == Severity.ERROR or rule.rule == "accepted_values"]
-    number = None if column.type == "text" else number_of(column, text.strip(" "))
+    number = None if column.is_text else number_of(column, text.strip(" "))
     plain = text.strip(" ") if number is None else str(number)
     refused = (KINDS[rule.rule].refuses(rule, plain) for rule in binding)
     return next(filter(None, refused), "")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 import dropledger.core.contracts.contract as plain
-from dropledger.core.contracts.contract import Delimiter, Negative, Quote, Severity
+from dropledger.core.contracts.contract import Delimiter, Format, Negative, Quote, Severity
 from dropledger.core.contracts.form_check import (
     known_encoding,
     refuse_unfit_form,
@@ -93,6 +93,7 @@ class Column(BaseModel):
     default: str | None = None
     optional: bool = False
     joined: tuple[str, ...] = ()
+    path: str | None = None
     date_format: Listed = ()
     timestamp_format: Listed = ()
     timezone: str | None = None
@@ -122,10 +123,10 @@ class Column(BaseModel):
         match = _DECIMAL.fullmatch(text)
         if match and int(match[2]) <= int(match[1]) <= 28:
             return f"decimal({match[1]},{match[2]})"
-        if text in {"bigint", "text", "boolean", "date", "timestamp"}:
+        if text in {"bigint", "text", "boolean", "date", "timestamp", "json"}:
             return text
         raise ValueError(
-            f"unknown type '{text}': use bigint, decimal(p,s) with p up to 28, text, boolean, date or timestamp"
+            f"unknown type '{text}': use bigint, decimal(p,s) with p up to 28, text, boolean, date, timestamp or json"
         )
 
     @model_validator(mode="after")
@@ -254,6 +255,7 @@ class Contract(BaseModel):
     future: Literal["refused", "allowed"] = "refused"
     effective_column: Identifier | None = None
     operation: Operation | None = None
+    format: Format = "csv"
     delimiters: tuple[Delimiter, ...] = Field(default=(",", ";"), min_length=1)
     encoding: str = "utf-8"
     quote: Quote = '"'

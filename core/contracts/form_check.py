@@ -37,6 +37,7 @@ def refuse_unfit_form(contract: Contract) -> None:
     Raises:
         ValueError: with what to mend.
     """
+    _refuse_beside_format(contract)
     if contract.escape is not None and contract.quote == "none":
         raise ValueError("escape is read within quoted cells, and quote: none says that there are none")
     if contract.header == "none":
@@ -122,6 +123,32 @@ def _is_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _refuse_beside_format(contract: Contract) -> None:
+    """Refuse what goes with another format than the contract's."""
+    if contract.format == "csv":
+        for column in contract.columns:
+            if column.path is not None or column.type == "json":
+                what = "path" if column.path is not None else "the type json"
+                raise ValueError(f"{column.name}: {what} goes with the formats ndjson, json and parquet")
+        return
+    of_csv = {
+        "quote": contract.quote != '"',
+        "escape": contract.escape is not None,
+        "header": contract.header == "none",
+        "preamble": contract.preamble is not None,
+        "trailer": contract.trailer is not None,
+        "encoding": contract.format == "parquet" and contract.encoding != "utf-8",
+    }
+    if entry := next((entry for entry, said in of_csv.items() if said), None):
+        raise ValueError(f"{entry} does not go with format: {contract.format}")
+    for column in contract.columns:
+        if contract.format != "parquet" and column.aliases:
+            raise ValueError(f"{column.name}: say by path where a record has it; aliases are other headers of a table")
+        for name in (name for path in column.paths for name in path):
+            if not name or '"' in name or "\\" in name:
+                raise ValueError(f"{column.name}: a path is names parted by points, like data.activity_id")
 
 
 def _refuse_beside_no_header(contract: Contract) -> None:

@@ -208,6 +208,7 @@ def _is_filled(column: Column, contract: Contract) -> bool:
 
 def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], contract: Contract) -> None:
     """Say why the first line is not the header that the contract asks for."""
+    _refuse_json(lines[0])
     for other in _DELIMITERS:
         if other not in contract.delimiters and _is_header(lines[0], other, contract):
             raise _unknown_delimiter(other, contract)
@@ -241,6 +242,17 @@ def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], 
         seen.append(damaged_header.names_over_rows(cells, of_rows))
     has = f"; it has {', and '.join(seen)}" if seen else ""
     raise DataRefused("missing_column", f"the header lacks {missing}{has}", hint=wanted)
+
+
+def _refuse_json(line: str) -> None:
+    if re.match(r'\s*(\[\s*$|\[?\s*\{\s*("|$|\}))', line):
+        form = "json" if line.lstrip()[0] == "[" else "ndjson"
+        raise DataRefused(
+            "other_format",
+            "the file is JSON; the contract says csv",
+            detail=_begins_with(line),
+            hint=f"declare format: {form} in the contract, or export the table as CSV",
+        )
 
 
 def _refuse_odd_quotes(line: str, delimiter: str, contract: Contract, wanted: str) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 _AS_CSV = "save or export the table as CSV in UTF-8, and drop that"
+_AS_PARQUET = "declare format: parquet in the contract, or export the table as CSV in UTF-8"
 _UNPACKED = "unpack it, and drop the CSV files in it one by one; gzip and Zstandard are read as they are"
 _KINDS: Mapping[bytes, tuple[str, str]] = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (xls), or another Office document", _AS_CSV),
-    b"PAR1": ("a Parquet file", _AS_CSV),
+    b"PAR1": ("a Parquet file", _AS_PARQUET),
     b"ARROW1": ("an Arrow file", _AS_CSV),
     b"ORC": ("an ORC file", _AS_CSV),
     b"Obj\x01": ("an Avro file", _AS_CSV),

@@ -10,7 +10,7 @@ from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.drop import AsOf, Claim
 from dropledger.core.errors import DataRefused
 from dropledger.core.ledger.files import archive_name
-from dropledger.core.ports.session import Layout
+from dropledger.core.ports.session import AnyLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Extract:
     drop_id: str
     contract: Contract
     path: Path
-    layout: Layout
+    layout: AnyLayout
     as_of: AsOf
     text_bytes: int
     unexpected_columns: tuple[str, ...] = ()

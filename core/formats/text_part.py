@@ -13,6 +13,7 @@ from dropledger.core.formats.csv_header import header_place
 from dropledger.core.formats.encoding import as_utf8
 from dropledger.core.formats.extract import ControlTotals, Extract
 from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
+from dropledger.core.ports.session import Layout
 from dropledger.core.rules.numbers import number_of
 
 _CHUNK = 1 << 20
@@ -52,14 +53,14 @@ class TextPart:
     end: int | None
     trailer: str | None
 
-    def told_to(self, extract: Extract) -> Extract:
+    def told_to(self, extract: Extract, layout: Layout) -> Extract:
         """The extract that has this part alone, with the control totals of its trailer.
 
         Raises:
             DataRefused: the trailer lacks one of them, or has no number in its place.
         """
         layout = replace(
-            extract.layout,
+            layout,
             encoding=self.encoding,
             begin=self.begin,
             lines_before=self.lines_before,

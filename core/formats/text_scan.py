@@ -19,6 +19,17 @@ _CHUNK = 1 << 20
 _CONTROLS = bytes(set(range(32)) - {0x09, 0x0A, 0x0D})
 
 
+class Beginning:
+    """Keeps the first bytes of a file that go by."""
+
+    def __init__(self) -> None:
+        self.beginning = b""
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self.beginning = self.beginning or chunk
+
+
 class TextScan:
     """Watches a file's bytes go by: how many, how many lines, and whether they are UTF-8 text.
 
@@ -108,8 +119,8 @@ class TextScan:
         """As `Layout.plainly_quoted`, for cells that are parted so."""
         return not (self._quote and (self._odd_quotes or self._quotes.opens_within_a_cell(delimiter)))
 
-    def refuse_unless_text(self) -> None:
-        """Stop where it is no text that can be read as rows.
+    def refuse_unless_text(self, form: str = "csv") -> None:
+        """Stop where it is no text that can be read as rows of a format; in `json` rows are no lines.
 
         Raises:
             DataRefused: with what it is.
@@ -126,7 +137,7 @@ class TextScan:
         other = format_of(self.beginning) if self._not_utf8 or self._has_controls else None
         if other is not None:
             what, hint = other
-            raise DataRefused("other_format", f"the file is {what}, and CSV is read", hint=hint)
+            raise DataRefused("other_format", f"the file is {what}; the contract says {form}", hint=hint)
         if self._not_utf8:
             marked = marked_encoding(self.beginning)
             begins = f"the file begins as {marked.upper()}; the contract says utf-8" if marked else ""
@@ -142,7 +153,7 @@ class TextScan:
                 "the file holds control characters such as NUL, so it is no plain text",
                 hint="export it as plain CSV and drop it again",
             )
-        if self._too_long:
+        if self._too_long and form != "json":
             raise DataRefused(
                 "line_too_long",
                 f"a line is longer than {MAX_LINE_BYTES >> 20} MiB",

@@ -19,7 +19,7 @@ from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import Delivered, Status, Volume
 from dropledger.core.ledger.outcome import Outcome
-from dropledger.core.ports.session import Session
+from dropledger.core.ports.session import Layout, Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows
 from dropledger.core.sql.text import quoted, statement
 from dropledger.core.steps import checks, guards
@@ -41,6 +41,7 @@ class Member:
 
     drop: Drop
     extract: Extract
+    layout: Layout
     counts: Mapping[str, Any]
 
     @property
@@ -120,9 +121,10 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
     """Those of the drops, by drop_id, of whose rows none is refused or a duplicate."""
     now = runtime.clock()
     small = [
-        (drop, drop.extract)
+        (drop, drop.extract, drop.extract.layout)
         for drop in drops
         if drop.extract is not None
+        and isinstance(drop.extract.layout, Layout)
         and drop.refusal is None
         and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
         and drop.extract.layout.is_usual
@@ -132,7 +134,7 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
     ]
     if not small:
         return {}
-    session.load_together([(extract.path, extract.layout) for _, extract in small], _SOURCE)
+    session.load_together([(extract.path, layout) for _, extract, layout in small], _SOURCE)
     key = feed_fragments(contract)["key"]
     fragments = {
         **feed_fragments(contract),
@@ -152,9 +154,9 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
     )
     found = {}
     for counts in counted:
-        drop, extract = small[counts["_file"]]
+        drop, extract, layout = small[counts["_file"]]
         if not counts["invalid"] and not counts["repeated"]:
-            found[drop.drop_id] = Member(drop, extract, counts)
+            found[drop.drop_id] = Member(drop, extract, layout, counts)
     return found
 
 
@@ -205,7 +207,7 @@ def admit_micro_batch(
     examined = [(row["drop_id"], row["sequence"]) for row in rows]
     checks.record(session, dict(zip(examined, results, strict=True)))
     last, extract = members[-1].drop, members[-1].extract
-    layout = replace(extract.layout, each_line_is_a_row=True)  # as the rows were read together
+    layout = replace(members[-1].layout, each_line_is_a_row=True)  # as the rows were read together
     session.load(extract.path, layout, "_dl_incoming", drop_id=extract.drop_id)
     runtime.store.place(last.claim, last.archive_name)
     session.keep_loaded("_dl_incoming", f"src_{contract.feed}", None, last.archive_name)

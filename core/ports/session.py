@@ -62,6 +62,11 @@ class Layout:
     end: int | None = None
 
     @property
+    def format(self) -> str:
+        """As `RecordLayout.format`."""
+        return "csv"
+
+    @property
     def first_row_line(self) -> int:
         """The 1-based line of the file in which the first row begins."""
         return self.lines_before + self.has_header + 1
@@ -91,6 +96,36 @@ class Layout:
         """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
         plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
         return plain and self.row_cells in {None, self.width}
+
+
+Within = tuple[str, ...]
+"""Where a value stands in a record: names, from outside in."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLayout:
+    """How a file of records with names is read: `ndjson` (an object a line), `json` (an array of objects) or `parquet`.
+
+    `positions` has for each column where its value stands, or those that make it together; nothing where the file lacks
+    it. `types` has the contract's type of each, `may_lack` those that no record need have. All else is as in `Layout`.
+    """
+
+    format: str
+    positions: Mapping[str, tuple[Within, ...]]
+    types: Mapping[str, str]
+    may_lack: frozenset[str] = frozenset()
+    compression: Compression | None = None
+    encoding: str = "utf-8"
+    lines_end_alike: bool = True
+    has_long_lines: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        """As `Layout.is_usual`: never, as it is no delimited file."""
+        return False
+
+
+AnyLayout = Layout | RecordLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +278,8 @@ class Session(Protocol):
         """
         ...
 
-    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
-        """Take a delimited file as the relation `source`, whose columns are text: those of `layout.positions`, and
+    def load(self, path: Path, layout: AnyLayout, source: str, *, drop_id: str) -> None:
+        """Take a file as the relation `source`, whose columns are text: those of `layout.positions`, and
         `_line`, which `select_rows` fills in.
         """
         ...

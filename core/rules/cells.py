@@ -34,7 +34,7 @@ def typed_cell(column: Column) -> str:
     text = cleaned(column)
     if column.accepted_values is not None:
         return stored(column.accepted_values, column, text)
-    if column.type == "text":
+    if column.is_text:
         return text
     if _is_read_beside(column):
         return _moment_read(column)

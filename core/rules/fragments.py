@@ -71,7 +71,7 @@ def violations(contract: Contract) -> Iterator[Violation]:
                     "say dst: earlier or later in the contract, or write times in UTC",
                 ),
             )
-        if column.type != "text" and not _refuses_other_values(column):
+        if not column.is_text and not _refuses_other_values(column):
             yield Violation(
                 column.name,
                 "type",
@@ -112,7 +112,7 @@ def _holds(contract: Contract) -> Iterator[str]:
             terms.append(_NOT_AHEAD)
         if effective or any(rule.rule == "not_null" for rule in errors):
             terms.append(f"{name} IS NOT NULL")
-        elif column.type != "text" or any(rule.rule == "accepted_values" for rule in errors):
+        elif not column.is_text or any(rule.rule == "accepted_values" for rule in errors):
             terms.append(f"({name} IS NOT NULL OR {text_of(column)} IS NULL)")
         for rule in errors:
             kind = KINDS[rule.rule]

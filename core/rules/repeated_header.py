@@ -27,6 +27,8 @@ _TYPED_AT_LEAST = 3  # fewer cells that are no values of their columns may be a 
 
 def header_cases(contract: Contract) -> list[tuple[str, str, str]]:
     """When a refused row is a header: predicate, rule and reason, in the order in which they are asked."""
+    if contract.format != "csv":  # where no line is a header
+        return []
     is_other = f"({_names_all(contract)} OR {_names_some(contract)} OR {_has_names_for_values(contract)})"
     return [
         (_is_repeated(contract), REPEATED, literal(_REASONS[REPEATED])),
@@ -39,13 +41,19 @@ def unless_header(contract: Contract) -> list[str]:
 
     Names of some columns are not enough: a code list may well have `Name` and `Description` among its texts.
     """
-    if contract.operation is not None or any(_is_typed(column) for column in _columns(contract)):
+    if (
+        contract.format != "csv"
+        or contract.operation is not None
+        or any(_is_typed(column) for column in _columns(contract))
+    ):
         return []
     return [f"NOT coalesce({_is_repeated(contract)} OR {_names_all(contract)}, FALSE)"]
 
 
 def malformed_rule(contract: Contract) -> tuple[str, str]:
     """Rule and reason of a row, by `rule`, `reason` and `raw`, which may be a header of another shape."""
+    if contract.format != "csv":
+        return "rule", "reason"
     text = f"translate(lower(raw), {literal(_BLANKS.replace(_TAB, ''))}, '')"
     named = {
         column.name: f"CASE WHEN regexp_like({text}, {literal(_cell_pattern(column))}) THEN 1 ELSE 0 END"
@@ -72,7 +80,7 @@ def _columns(contract: Contract) -> list[Column]:
 
 def _is_typed(column: Column) -> bool:
     accepted = column.accepted_values
-    return column.type != "text" or (accepted is not None and accepted.severity == Severity.ERROR)
+    return not column.is_text or (accepted is not None and accepted.severity == Severity.ERROR)
 
 
 def _word(column: Column) -> str:

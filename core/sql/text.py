@@ -16,7 +16,14 @@ SCRATCH_PREFIX = "_dl_"
 
 _INCREMENTAL = re.compile(r"/\* incremental \*/.*?/\* end \*/", re.DOTALL)
 
-_ENGINE_TYPES = {"bigint": "BIGINT", "text": "STRING", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
+_ENGINE_TYPES = {
+    "bigint": "BIGINT",
+    "text": "STRING",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "json": "STRING",
+}
 
 
 def quoted(identifier: str) -> str:

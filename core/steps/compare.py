@@ -64,6 +64,7 @@ def read_differing(
     if not (
         session.capabilities.reads_in_place
         and extract.text_bytes >= FEWEST_BYTES
+        and isinstance(layout, Layout)
         and layout.is_usual
         and layout.line_per_row
         and _may_be_compared(archive.pipeline, contract)
@@ -73,7 +74,7 @@ def read_differing(
     if before is None:
         return None
     try:
-        differing = _write_differing(before, extract, lines)
+        differing = _write_differing(before, extract, layout, lines)
         found = None if differing is None else _type(session, extract, lines, differing)
         if found is None:
             return None
@@ -143,13 +144,12 @@ def _failing(session: Session, contract: Contract, drop: LedgerRow) -> dict[str,
     return failing if asked <= failing.keys() and not asked & shared else None
 
 
-def _write_differing(before: _Before, extract: Extract, path: Path) -> Layout | None:
+def _write_differing(before: _Before, extract: Extract, of_file: Layout, path: Path) -> Layout | None:
     """Write the lines in which the files differ to `path`, each behind its place, below a header; how they are read.
 
     None where they are too many or not plain, or the header is another, or lines of the drop before were no rows.
     """
     came = gone = 0
-    of_file = extract.layout
     header = next(_text(extract.path)).split(b"\n", 1)[0]
     line_end = b"\r\n" if header.endswith(b"\r") else b"\n"
     with path.open("wb") as file:

@@ -45,7 +45,7 @@ LaterObservations = Callable[[Contract, datetime], None]
 
 def free_texts(contract: Contract) -> set[str]:
     """The columns beside the key whose texts hardly repeat."""
-    return {column.name for column in contract.values if column.type == "text" and not column.accepted_values}
+    return {column.name for column in contract.values if column.is_text and not column.accepted_values}
 
 
 def history_columns(contract: Contract) -> list[TableColumn]:

@@ -11,8 +11,9 @@ from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.csv_header import columns_in_order, read_header
 from dropledger.core.formats.extract import Drop, Extract
+from dropledger.core.formats.record_files import LAYOUTS
 from dropledger.core.formats.text_part import read_part
-from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
+from dropledger.core.formats.text_scan import MAX_HEADER, Beginning, TextScan
 from dropledger.core.ports.session import Layout
 from dropledger.core.steps.address import addressed
 
@@ -63,8 +64,9 @@ def initial_extract(contract: Contract, path: Path, as_of: datetime) -> Extract:
 
 def _read_through(
     path: Path, feed: str, as_of: datetime | None, contract: Contract | None
-) -> tuple[DropHash, TextScan]:
-    identity, text = DropHash(feed, as_of), _scan_for(contract)
+) -> tuple[DropHash, TextScan | Beginning]:
+    identity = DropHash(feed, as_of)
+    text = _scan_for(contract) if contract is None or contract.format == "csv" else Beginning()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             identity.update(chunk)
@@ -96,7 +98,19 @@ def _unpacked_text(path: Path, compression: Compression, contract: Contract) -> 
     return text
 
 
-def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: TextScan) -> Extract:
+def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, read: TextScan | Beginning) -> Extract:
+    """The file, and how it is read.
+
+    Raises:
+        DataRefused: it is of another format than the contract says, or does not say where all columns are.
+    """
+    if isinstance(read, TextScan):
+        return _delimited(path, drop_id, contract, as_of, read)
+    layout, size, unexpected = LAYOUTS[contract.format](path, read.beginning, contract)
+    return Extract(drop_id, contract, path, layout, as_of, size, unexpected)
+
+
+def _delimited(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: TextScan) -> Extract:
     """The file's layout by its header.
 
     Raises:
@@ -140,4 +154,4 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: Te
         has_header=contract.header == "required",
     )
     extract = Extract(drop_id, contract, path, layout, as_of, text.size, header.unexpected)
-    return extract if part is None else part.told_to(extract)
+    return extract if part is None else part.told_to(extract, layout)

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from dropledger.infra.duckdb.engine import copied_to, new_engine, translated_errors
-from dropledger.infra.readers.delimited import DelimitedFiles
+from dropledger.infra.readers.loaded_files import LoadedFiles
 
 
 class LocalReader:
@@ -17,7 +17,7 @@ class LocalReader:
     def __init__(self, passing: Path, settings: Mapping[str, str]) -> None:
         self.passing = passing
         self.connection = new_engine(str(passing / "spilled"), settings)
-        self.files = DelimitedFiles(self._engine, self.connection, passing)
+        self.files = LoadedFiles(self._engine, self.connection, passing)
         self._numbers = count()
 
     def _engine(self, sql: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:

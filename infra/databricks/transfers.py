@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from dropledger.core.errors import DropledgerError
-from dropledger.core.ports.session import Layout
+from dropledger.core.ports.session import AnyLayout, Layout
 from dropledger.core.sql.text import quoted
 from dropledger.infra.databricks.dialect import ticked
 from dropledger.infra.databricks.held import HeldStatements
@@ -47,7 +47,7 @@ class Transfers:
         self._names = names
         self._uploads: set[str] = set()
 
-    def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> Loaded:
+    def load(self, path: Path, layout: AnyLayout, source: str, drop_id: str) -> Loaded:
         """Take a file up as `source`, and as `<source>_malformed` what is no row of it."""
         files, rows = self._local.files, quoted(f"{source}_rows")
         files.load(path, layout, source, drop_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from dropledger.core.ports.capabilities import Capabilities
-from dropledger.core.ports.session import Layout, Parameters, TableColumn
+from dropledger.core.ports.session import AnyLayout, Layout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, literal, quoted
 from dropledger.infra.duckdb import changes as changed
@@ -22,7 +22,7 @@ from dropledger.infra.duckdb.kept_engine import Parse
 from dropledger.infra.duckdb.markers import bound, marked, read
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy
 from dropledger.infra.duckdb.remote_file import RemoteFile
-from dropledger.infra.readers.delimited import DelimitedFiles
+from dropledger.infra.readers.loaded_files import LoadedFiles
 
 if TYPE_CHECKING:
     from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
@@ -66,7 +66,7 @@ class DuckDBSession:
         self._metadata = metadata
         self._schema = schema
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
-        self._files = DelimitedFiles(self._engine, connection, passing)
+        self._files = LoadedFiles(self._engine, connection, passing)
         self._archived = ArchivedFiles(connection, root)
         self._columns = columns
         self._changing = False
@@ -270,7 +270,7 @@ class DuckDBSession:
             finally:
                 self._engine("DETACH other_warehouse")
 
-    def load(self, path: Path, layout: Layout, source: str, *, drop_id: str) -> None:
+    def load(self, path: Path, layout: AnyLayout, source: str, *, drop_id: str) -> None:
         self._files.load(path, layout, source, drop_id)
 
     def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:

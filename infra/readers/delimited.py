@@ -2,35 +2,18 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from itertools import count
 from pathlib import Path
-from string import Template
-from typing import Any
 
-import duckdb
-
-from dropledger.core.errors import DataRefused, Postponed
+from dropledger.core.errors import DataRefused
 from dropledger.core.formats.text_part import text_in
 from dropledger.core.formats.text_scan import MAX_LINE_BYTES
 from dropledger.core.ports.session import Layout, Parameters, Place
 from dropledger.core.sql.text import literal, quoted
-from dropledger.infra.local.folders import PRIVATE
+from dropledger.infra.readers.scratchpad import Scratchpad, text_of
 
 _MAX_LINE_BYTES = MAX_LINE_BYTES + (1 << 20)
-
-
-Engine = Callable[..., duckdb.DuckDBPyConnection]
-"""Runs a statement of the engine's dialect with its bound values."""
-
-
-@cache
-def _text(name: str) -> Template:
-    return Template(files("dropledger.infra.readers").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8"))
 
 
 def _columns(layout: Layout, cell: str) -> str:
@@ -47,7 +30,7 @@ def _cell(place: Place | None, cell: str) -> str:
 def _read_line_per_row(layout: Layout, paths: str, options: str = "", *, ignore_errors: bool = True) -> str:
     """The cells, from c0 on, of files in which each line is a row; their lines are known once they are in a table."""
     columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(layout.width))
-    return _text("read_line_per_row").substitute(
+    return text_of("read_line_per_row").substitute(
         paths=paths,
         columns=f"{{{columns}}}",
         skip=int(layout.has_header),
@@ -73,7 +56,7 @@ def _part(chunks: Iterable[bytes], layout: Layout) -> Iterator[bytes]:
             yield part
 
 
-def _with_line_feeds(source: Path, target: Path) -> None:
+def with_line_feeds(source: Path, target: Path) -> None:
     """Copy a text file, all its lines ended by line feeds."""
     with (
         source.open(encoding="utf-8-sig", newline=None) as lines,
@@ -129,19 +112,12 @@ class _Source:
 
 
 class DelimitedFiles:
-    """The delimited files that a session has loaded, each by the name of its source.
+    """The delimited files that a session has loaded, each by the name of its source."""
 
-    `passing` is a folder of this process, there once a file is rewritten into it (unpacked, decoded, or without the
-    lines before and behind its rows) until the session ends.
-    """
-
-    def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
-        self._engine = engine
-        self._connection = connection
-        self._passing = passing
+    def __init__(self, pad: Scratchpad) -> None:
+        self._pad = pad
+        self._engine = pad.engine
         self._sources: dict[str, _Source] = {}
-        self._unpacked: dict[str, Path] = {}
-        self._numbers = count()
 
     def load(self, path: Path, layout: Layout, source: str, drop_id: str) -> None:
         """Make the file's cells readable as the view `source`; what reads them is `select`."""
@@ -157,7 +133,7 @@ class DelimitedFiles:
         self._sources[source] = loaded
         if loaded.line_per_row:
             read = _read_line_per_row(layout, _path(loaded.path))
-            self._view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
+            self._pad.view(source, f"SELECT CAST(NULL AS BIGINT) AS _line, {_columns(layout, 'c{place}')} FROM {read}")
 
     def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
         """Read files in which each line is a row into scratch `source`, and leave out those in which one is not."""
@@ -168,33 +144,20 @@ class DelimitedFiles:
             layout, read = files[places[0]][1], quoted(f"{source}_read")
             paths = [str(self._plain(*files[place], f"{source}_{place}")) for place in places]
             line_per_row = _read_line_per_row(layout, "$paths", ", filename = TRUE")
-            with self.in_order_of_the_file():
+            with self._pad.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {read} AS\nSELECT * FROM {line_per_row}", {"paths": paths})
             into = f"INSERT INTO {quoted(source)}" if number else f"CREATE OR REPLACE TEMP TABLE {quoted(source)} AS"
-            rows = _text("together").substitute(cells=_columns(layout, "c{place}"), read=read)
+            rows = text_of("together").substitute(cells=_columns(layout, "c{place}"), read=read)
             lines = [files[place][1].physical_lines for place in places]
             self._engine(f"{into}\n{rows}", {"files": places, "paths": paths, "lines": lines})
 
     def _plain(self, path: Path, layout: Layout, source: str) -> Path:
-        """The file, or what it unpacks to, which stays until the source is another or the folder is removed."""
-        before = self._unpacked.pop(source, None)
-        if before is not None:
-            before.unlink(missing_ok=True)
+        """The file, or what it is rewritten to."""
         if layout.is_whole_file:
+            self._pad.forget(source)
             return path
         # The engine's own unpacking would keep it to one thread, at each of several readings.
-        try:
-            target = self._unpacked[source] = self._passing_path()
-            with target.open("wb") as file:
-                file.writelines(_part(text_in(path, layout.compression, layout.encoding), layout))
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise Postponed(
-                f"{path} cannot be rewritten into {self._passing}",
-                why=str(error),
-                hint="free disk space there, and try again; what was taken is completed then",
-            ) from error
-        return target
+        return self._pad.rewritten(path, _part(text_in(path, layout.compression, layout.encoding), layout), source)
 
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """Put the select over the rows of `source` in the view `into`; the number of rows read."""
@@ -204,21 +167,21 @@ class DelimitedFiles:
         if loaded.line_per_row:
             # An error would abort the transaction, so what cannot be read is skipped, and the count tells: where
             # each line is a row, none was.
-            with self.in_order_of_the_file():
-                rows = self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+            with self._pad.in_order_of_the_file():
+                rows = self._pad.count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
             if rows == loaded.layout.physical_rows and not self._has_cells_too_many(loaded):
                 # Numbering the rows while they are read would keep the engine to one thread; the table keeps them
                 # in the order of the file.
                 line = self._line_by_place(table, loaded.layout)
-                self._view(into, f"SELECT * REPLACE ({line} AS _line) FROM {table}")
+                self._pad.view(into, f"SELECT * REPLACE ({line} AS _line) FROM {table}")
                 return rows
             loaded.line_per_row = False
         if not loaded.records:
             self._take_apart(source)
-        self._count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
-        self._view(into, f"SELECT * FROM {table}")
+        self._pad.count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+        self._pad.view(into, f"SELECT * FROM {table}")
         counts = f"(SELECT count(*) FROM {table}) + (SELECT count(*) FROM {quoted(f'{source}_malformed')})"
-        return int(self._value(f"SELECT {counts}"))
+        return int(self._pad.value(f"SELECT {counts}"))
 
     def with_lines(self, source: str) -> None:
         """Make the view `source` tell the line of each row, for who has to read the file's text again."""
@@ -227,12 +190,12 @@ class DelimitedFiles:
             return
         if loaded.line_per_row:
             table = quoted(f"{source}_line")
-            with self.in_order_of_the_file():
+            with self._pad.in_order_of_the_file():
                 self._engine(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{self._lines(loaded)}")
             line = self._line_by_place(table, loaded.layout)
-            self._view(f"{source}_record", f"SELECT {line} AS _line, coalesce(raw, '') AS raw FROM {table}")
+            self._pad.view(f"{source}_record", f"SELECT {line} AS _line, coalesce(raw, '') AS raw FROM {table}")
             loaded.records = True
-            self._view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'{source}_record')}"))
+            self._pad.view(source, self._cells(loaded.layout, f"SELECT * FROM {quoted(f'{source}_record')}"))
         else:
             self._take_apart(source)
 
@@ -270,7 +233,7 @@ class DelimitedFiles:
         # These rows are replaced by the feed's next drop: looking for their best compression costs more than it saves.
         columns = "_line BIGINT, raw VARCHAR USING COMPRESSION uncompressed, _accepted BOOLEAN"
         self._engine(f"CREATE OR REPLACE TABLE {received} ({columns})")
-        with self.in_order_of_the_file():
+        with self._pad.in_order_of_the_file():
             self._engine(f"INSERT INTO {received}\n{records}")
         numbered = (
             "SELECT coalesce(r._line, r.rowid - first_row.place + "
@@ -306,44 +269,44 @@ class DelimitedFiles:
         """Read a file that may have rows of several lines or of another shape than its header."""
         loaded = self._sources[source]
         fragments = _fragments(loaded.layout)
-        with self._passing_file() as plain, self.in_order_of_the_file():
+        with self._pad.passing_file() as plain, self._pad.in_order_of_the_file():
             # The engine takes the first line end that it meets for all; with one kind there is nothing to mistake.
-            _with_line_feeds(loaded.path, plain)
+            with_line_feeds(loaded.path, plain)
             self._engine(
-                _text("numbered_lines").substitute(
+                text_of("numbered_lines").substitute(
                     before=loaded.layout.lines_before,
-                    lines=_text("lines").substitute(
+                    lines=text_of("lines").substitute(
                         path=_path(plain), skip=0, options=f", max_line_size = {_MAX_LINE_BYTES}"
                     ),
                 )
             )
         record, split = quoted(f"{source}_record"), quoted(f"{source}_split")
         self._engine(f"DROP VIEW IF EXISTS {record}")
-        self._engine(_text("records").substitute(fragments, into=quoted(f"{source}_unchecked")))
-        unclosed = self._value(f"SELECT min(_line) FROM {quoted(f'{source}_unchecked')} WHERE unclosed")
+        self._engine(text_of("records").substitute(fragments, into=quoted(f"{source}_unchecked")))
+        unclosed = self._pad.value(f"SELECT min(_line) FROM {quoted(f'{source}_unchecked')} WHERE unclosed")
         if unclosed is not None:
             raise DataRefused(
                 "unbalanced_quotes",
                 f"a quote that opens in line {unclosed} is never closed, so the rows behind it cannot be told apart",
                 hint="close the quote, or double it if it belongs to the text, and drop the file again",
             )
-        self._view(f"{source}_record", f"SELECT _line, raw FROM {quoted(f'{source}_unchecked')}")
+        self._pad.view(f"{source}_record", f"SELECT _line, raw FROM {quoted(f'{source}_unchecked')}")
         loaded.records, loaded.line_per_row = True, False
-        cells = _text("split").substitute(fragments, records=f"SELECT * FROM {record}")
+        cells = text_of("split").substitute(fragments, records=f"SELECT * FROM {record}")
         self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
         malformed = quoted(f"{source}_malformed")
-        self._engine(_text("malformed").substitute(fragments, into=malformed, split=split))
-        within = _text("split").substitute(fragments, records=_text("lines_within").substitute(malformed=malformed))
-        self._engine(_text("swallowed").substitute(fragments, into=malformed, split=within))
-        self._view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
+        self._engine(text_of("malformed").substitute(fragments, into=malformed, split=split))
+        within = text_of("split").substitute(fragments, records=text_of("lines_within").substitute(malformed=malformed))
+        self._engine(text_of("swallowed").substitute(fragments, into=malformed, split=within))
+        self._pad.view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
 
     def _cells(self, layout: Layout, records: str, *others: str) -> str:
         """The cells of records that are given with their lines, and other columns of theirs."""
-        return self._shaped(layout, _text("split").substitute(_fragments(layout), records=records), *others)
+        return self._shaped(layout, text_of("split").substitute(_fragments(layout), records=records), *others)
 
     def _shaped(self, layout: Layout, split: str, *others: str) -> str:
         cells = ",\n    ".join([_columns(layout, "nullif(cells[{place} + 1], '')"), *others])
-        return _text("cells").substitute(_fragments(layout), cells=cells, split=split)
+        return text_of("cells").substitute(_fragments(layout), cells=cells, split=split)
 
     def _has_cells_too_many(self, loaded: _Source) -> bool:
         """Whether a row may have empty cells behind those of the header, which the engine lets pass, and must not."""
@@ -353,7 +316,7 @@ class DelimitedFiles:
         lines = f"SELECT coalesce(raw, '') AS line FROM ({self._lines(loaded)})"
         empty_cell = literal(loaded.layout.quote * 2 or loaded.layout.delimiter)
         return bool(
-            self._value(
+            self._pad.value(
                 f"""SELECT count(*) FROM ({lines})
                 WHERE (ends_with(line, {delimiter}) OR ends_with(line, {empty_cell}))
                     AND len(line) - len(replace(line, {delimiter}, '')) >= {loaded.layout.row_cells}"""
@@ -362,44 +325,9 @@ class DelimitedFiles:
 
     def _lines(self, loaded: _Source) -> str:
         """The lines behind the header, of a file in which each line is a row."""
-        return _text("lines").substitute(path=_path(loaded.path), skip=int(loaded.layout.has_header), options="")
+        return text_of("lines").substitute(path=_path(loaded.path), skip=int(loaded.layout.has_header), options="")
 
     def _line_by_place(self, table: str, layout: Layout) -> str:
         """A row's line in the file, by its place in a table that was filled in the order of the file."""
-        first = self._value(f"SELECT min(rowid) FROM {table}")
+        first = self._pad.value(f"SELECT min(rowid) FROM {table}")
         return f"rowid - {first or 0} + {layout.first_row_line}"
-
-    @contextmanager
-    def _passing_file(self) -> Iterator[Path]:
-        path = self._passing_path()
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
-
-    def _passing_path(self) -> Path:
-        self._passing.mkdir(PRIVATE, exist_ok=True)
-        return self._passing / str(next(self._numbers))
-
-    @contextmanager
-    def in_order_of_the_file(self) -> Iterator[None]:
-        """Keep the order of rows for as long as the block lasts."""
-        # Elsewhere no order is kept, since it costs time. Set beside the connection, whose transaction may have been
-        # aborted when the block ends.
-        with self._connection.cursor() as beside:
-            beside.execute("SET GLOBAL preserve_insertion_order = TRUE")
-            try:
-                yield
-            finally:
-                beside.execute("SET GLOBAL preserve_insertion_order = FALSE")
-
-    def _view(self, name: str, select: str) -> None:
-        self._engine(f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS\n{select}")
-
-    def _value(self, sql: str) -> Any:
-        row = self._engine(sql).fetchone()
-        return row[0] if row else None
-
-    def _count(self, sql: str, parameters: Mapping[str, Any]) -> int:
-        row = self._engine(sql, parameters).fetchone()
-        return int(row[0]) if row else 0

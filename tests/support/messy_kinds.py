@@ -166,7 +166,7 @@ FILES_AND_TABLES = [
     refused("a web page", "<!doctype html>\n<title>Error 500</title>\n", "no_header", "<!doctype html>"),
     refused("a zip archive", b"PK\x03\x04\x14\0\0\0\0\0accounts.csv" + CLEAN.encode(), "other_format", "zip archive"),
     refused("an Excel workbook", b"PK\x03\x04\x14\0\x06\0xl/workbook.xml", "other_format", "Excel workbook (xlsx)"),
-    refused("JSON", '[{"AccountID": 1, "Balance": "9500.00"}]\n', "malformed_header", '[{"AccountID"'),
+    refused("JSON", '[{"AccountID": 1, "Balance": "9500.00"}]\n', "other_format", "the file is JSON"),
 ]
 
 SEPARATORS_AND_LINE_ENDS = [

@@ -1,0 +1,242 @@
+"""How DuckDB reads JSON: an object a line, or an array of them, of which each element becomes a line first.
+
+The engine takes numbers for doubles, the last of two equal names, and more than is JSON. So what it might change is
+read to the letter by `dropledger.core.formats.json_records`, line by line.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropledger.core.errors import DataRefused
+from dropledger.core.formats.json_records import NoRecord, cells_of, elements, parsed
+from dropledger.core.formats.text_part import text_in
+from dropledger.core.formats.text_scan import MAX_LINE_BYTES
+from dropledger.core.ports.session import Parameters, RecordLayout, Within
+from dropledger.core.sql.text import literal, quoted
+from dropledger.infra.readers.delimited import with_line_feeds
+from dropledger.infra.readers.kept_rows import keep_rows
+from dropledger.infra.readers.scratchpad import Scratchpad, text_of
+
+# Numbers that a double might not keep, or would be written otherwise; words and commas that are no JSON; a NUL.
+_CHANGES = r"[0-9.]{17}|[0-9][eE]|-0|\\u0000|,\s*[}\]]|[:,\[]\s*-?(?i:nan|inf)|[0-9][.][0-9]*0\s*[,}\]]"
+_FRACTION = r"^-?[0-9]+[.]"
+_AT_ONCE = 20_000
+_SMALLEST_ROOM = 1 << 24
+_FEED, _RETURN = "\x1e", "\x1d"
+
+
+@dataclass
+class _Source:
+    path: Path
+    layout: RecordLayout
+    drop_id: str
+
+
+class JsonFiles:
+    """The JSON files that a session has loaded, each by the name of its source."""
+
+    def __init__(self, pad: Scratchpad) -> None:
+        self._pad = pad
+        self._sources: dict[str, _Source] = {}
+
+    def load(self, path: Path, layout: RecordLayout, source: str, drop_id: str) -> None:
+        """Make the file's values readable as the view `source`.
+
+        Raises:
+            DataRefused: it is no array of the format `json`, or no record has some column.
+        """
+        loaded = _Source(self._plain(path, layout, source), layout, drop_id)
+        self._sources[source] = loaded
+        lines, read = f"{source}_line", f"{source}_to_the_letter"
+        names = [*layout.positions]
+        paths = [path for name in names for path in layout.positions[name]]
+        places = {path: place for place, path in enumerate(paths, 1)}
+        with self._pad.in_order_of_the_file():
+            self._pad.engine(
+                text_of("json_lines").substitute(
+                    into=quoted(lines),
+                    changes=literal(_CHANGES),
+                    repeated=" ".join(f"OR {_has_repeated(within)}" for within in _containers(paths)),
+                    unfit=" ".join(f"OR {_unfit(place, name, layout)}" for name, place in _placed(layout, places)),
+                    cells=",\n    ".join(
+                        f"{_joined(layout.positions[name], places)} AS {quoted(name)}" for name in names
+                    ),
+                    paths=f"[{', '.join(literal(_path(within)) for within in paths)}]",
+                    lines=self._lines(loaded),
+                )
+            )
+        self._read_to_the_letter(lines, read, loaded)
+        first = self._pad.value(f"SELECT min(rowid) FROM {quoted(lines)}") or 0
+        cells = ", ".join(map(quoted, names))
+        self._pad.view(
+            source,
+            text_of("json_rows").substitute(
+                line="line" if layout.format == "json" else f"rowid - {first} + 1",
+                cells=cells,
+                lines=quoted(lines),
+                read_cells=", ".join(f"cells[{place}] AS {quoted(name)}" for place, name in enumerate(names, 1)),
+                read=quoted(read),
+            ),
+        )
+        self._pad.engine(
+            f"""CREATE OR REPLACE TEMP TABLE {quoted(f"{source}_malformed")} AS
+            SELECT line AS _line, rule, reason, raw FROM {quoted(read)} WHERE rule IS NOT NULL"""
+        )
+        self._refuse_missing(source, loaded)
+
+    def _plain(self, path: Path, layout: RecordLayout, source: str) -> Path:
+        """The file, or what it is rewritten to: a record a line."""
+        text = text_in(path, layout.compression, layout.encoding)
+        if layout.format == "json":
+            return self._pad.rewritten(path, _numbered(elements(_without_mark(text))), source)
+        if layout.compression is not None or layout.encoding != "utf-8":
+            path = self._pad.rewritten(path, text, source)
+        elif layout.lines_end_alike:
+            self._pad.forget(source)
+        if not layout.lines_end_alike:
+            with self._pad.passing_file() as plain:
+                with_line_feeds(path, plain)
+                path = self._pad.rewritten(path, text_in(plain, None, "utf-8"), source)
+        return path
+
+    def _lines(self, loaded: _Source) -> str:
+        """The lines of the file, each with its number where it cannot be told by its place."""
+        options = f", max_line_size = {MAX_LINE_BYTES + (1 << 20)}" if loaded.layout.has_long_lines else ""
+        numbered = loaded.layout.format == "json"
+        lines = text_of("lines").substitute(path=literal(str(loaded.path)), skip=0, options=options)
+        if not numbered:
+            return f"SELECT CAST(NULL AS BIGINT) AS line, coalesce(raw, '') AS raw FROM ({lines})"
+        feeds = "replace(replace(substr(raw, instr(raw, ' ') + 1), chr(30), chr(10)), chr(29), chr(13))"
+        return f"SELECT CAST(split_part(raw, ' ', 1) AS BIGINT) AS line, {feeds} AS raw FROM ({lines})"
+
+    def _read_to_the_letter(self, lines: str, into: str, loaded: _Source) -> None:
+        """Read the lines that kept their text, in a bounded amount of memory."""
+        table = quoted(lines)
+        columns = "line: 'BIGINT', rule: 'VARCHAR', reason: 'VARCHAR', raw: 'VARCHAR', cells: 'VARCHAR[]'"
+        longest = _SMALLEST_ROOM
+        with self._pad.passing_file() as passing:
+            with passing.open("wb") as file:
+                for line, raw in self._kept(table, loaded.layout):
+                    record = json.dumps(_to_the_letter(line, raw, loaded.layout), ensure_ascii=False).encode()
+                    longest = max(longest, len(record) + 1)
+                    file.write(record + b"\n")
+            self._pad.engine(
+                f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
+                SELECT * FROM read_json({literal(str(passing))}, format = 'newline_delimited',
+                    columns = {{{columns}}}, maximum_object_size = {longest})"""
+            )
+
+    def _kept(self, table: str, layout: RecordLayout) -> Iterator[tuple[int, str]]:
+        first, last = self._pad.engine(f"SELECT min(rowid), max(rowid) FROM {table} WHERE raw IS NOT NULL").fetchall()[
+            0
+        ]
+        if first is None:
+            return
+        begins = self._pad.value(f"SELECT min(rowid) FROM {table}")
+        line = "line" if layout.format == "json" else f"rowid - {begins} + 1"
+        for start in range(first, last + 1, _AT_ONCE):
+            within = f"rowid >= {start} AND rowid < {start + _AT_ONCE} AND raw IS NOT NULL"
+            yield from self._pad.engine(f"SELECT {line}, raw FROM {table} WHERE {within} ORDER BY rowid").fetchall()
+
+    def _refuse_missing(self, source: str, loaded: _Source) -> None:
+        """Refuse a file in which a column that each file must have stands nowhere."""
+        must = [name for name in loaded.layout.positions if name not in loaded.layout.may_lack]
+        counts = ", ".join(f"count({quoted(name)})" for name in must)
+        rows, *found = self._pad.engine(f"SELECT count(*), {counts} FROM {quoted(source)}").fetchall()[0]
+        empty = [name for name, count in zip(must, found, strict=True) if not count]
+        if not rows or not empty:
+            return
+        paths = [within for name in empty for within in loaded.layout.positions[name]]
+        exists = ", ".join(f"coalesce(bool_or(json_exists(raw, {literal(_path(within))})), FALSE)" for within in paths)
+        there = self._pad.engine(
+            f"SELECT {exists} FROM ({self._lines(loaded)}) WHERE trim(raw) <> '' AND json_valid(raw)"
+        ).fetchall()[0]
+        missing = [".".join(within) for within, is_there in zip(paths, there, strict=True) if not is_there]
+        if missing:
+            raise DataRefused(
+                "missing_column",
+                f"no record has {', '.join(missing)}",
+                hint="correct the column's path in the contract, or let it say optional: true",
+            )
+
+    def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
+        """As `DelimitedFiles.select`."""
+        table = quoted(f"{into}_selected")
+        rows = self._pad.count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+        self._pad.view(into, f"SELECT * FROM {table}")
+        return rows + int(self._pad.value(f"SELECT count(*) FROM {quoted(f'{source}_malformed')}"))
+
+    def with_lines(self, source: str) -> None:
+        """Nothing is left to do: rows have their lines."""
+
+    def raw(self, source: str, lines: str, into: str) -> None:
+        """Put the text of the rows of `source` that `lines` names in scratch `into`."""
+        loaded = self._sources[source]
+        line = "line" if loaded.layout.format == "json" else "row_number() OVER ()"
+        with self._pad.in_order_of_the_file():
+            self._pad.engine(
+                f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
+                SELECT _line, raw
+                FROM (SELECT {line} AS _line, raw FROM ({self._lines(loaded)}) AS line) AS record
+                WHERE _line IN (SELECT _line FROM {quoted(lines)})"""
+            )
+
+    def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
+        """As `DelimitedFiles.keep`; the rows are kept."""
+        del archived
+        loaded = self._sources[source]
+        keep_rows(self._pad, source, name, left_out, loaded.drop_id, [*loaded.layout.positions])
+
+
+def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for number, chunk in enumerate(chunks):
+        yield chunk.removeprefix(b"\xef\xbb\xbf") if number == 0 else chunk
+
+
+def _numbered(records: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+    """A line for each record: its number, a blank, and its text, whose line ends are other characters."""
+    for line, record in records:
+        yield b"%d %b\n" % (line, record.replace(b"\n", _FEED.encode()).replace(b"\r", _RETURN.encode()))
+
+
+def _path(within: Within) -> str:
+    return "$" + "".join(f'."{name}"' for name in within)
+
+
+def _containers(paths: Iterable[Within]) -> list[Within]:
+    """The objects in which values are looked for, the record among them."""
+    return [*dict.fromkeys(within[:depth] for within in paths for depth in range(len(within)))]
+
+
+def _has_repeated(within: Within) -> str:
+    keys = f"json_keys(raw, {literal(_path(within))})" if within else "json_keys(raw)"
+    return f"(found IS NOT NULL AND len({keys}) <> len(list_distinct({keys})))"
+
+
+def _placed(layout: RecordLayout, places: dict[Within, int]) -> Iterator[tuple[str, int]]:
+    for name, paths in layout.positions.items():
+        for within in paths:
+            yield name, places[within]
+
+
+def _unfit(place: int, name: str, layout: RecordLayout) -> str:
+    """Whether a value may be an object or array, or one that is kept as text and would be written otherwise."""
+    value = f"found[{place}]"
+    nested = f"starts_with({value}, '{{') OR starts_with({value}, '[')"
+    if layout.types[name] not in {"text", "json"}:
+        return f"({nested})"
+    return f"({nested} OR regexp_matches({value}, {literal(_FRACTION)}))"
+
+
+def _joined(paths: Iterable[Within], places: dict[Within, int]) -> str:
+    values = [f"found[{places[within]}]" for within in paths]
+    return values[0] if len(values) == 1 else f"nullif(concat_ws(' ', {', '.join(f'trim({v})' for v in values)}), '')"
+
+
+def _to_the_letter(line: int, raw: str, layout: RecordLayout) -> dict[str, object]:
+    try:
+        return {"line": line, "cells": cells_of(parsed(raw), layout.positions, layout.types)}
+    except NoRecord as why:
+        return {"line": line, "rule": why.rule, "reason": why.reason, "raw": raw}

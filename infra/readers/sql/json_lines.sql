@@ -1,0 +1,23 @@
+-- The records of a file, a line each, with the text of each column's value. A line keeps its text where it is to be read
+-- to the letter: it is no object, has a name twice or a value that is none of a column, or a number that would change.
+CREATE OR REPLACE TEMP TABLE ${into} AS
+SELECT
+    line,
+    trim(raw) = '' AS blank,
+    CASE
+        WHEN trim(raw) <> '' AND (
+            found IS NULL
+            OR regexp_matches(raw, ${changes})
+            ${repeated}
+            ${unfit}
+        ) THEN raw
+    END AS raw,
+    ${cells}
+FROM (
+    SELECT
+        *,
+        CASE WHEN json_valid(raw) AND starts_with(ltrim(raw), '{') THEN json_extract_string(raw, ${paths}) END AS found
+    FROM (
+        ${lines}
+    ) AS line
+) AS parsed
