@@ -151,6 +151,33 @@ class Trailer:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """From how many percent on a difference is warned of, or refuses the file."""
+
+    warn: Decimal | None
+    error: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLimits:
+    """How many rows a file must have, and how many fewer or more than the one before."""
+
+    min_rows: int | None
+    fewer: Limits
+    more: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """By how many percent a column's total may move, and by how many points its share of NULLs."""
+
+    column: str
+    sum: Decimal | None
+    nulls: Decimal | None
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
 class CheckDefinition:
     """A check in SQL: `checks/<model>/<name>.sql` selects the rows that fail."""
 
@@ -188,6 +215,8 @@ class Contract:
     preamble: Preamble | None
     trailer: Trailer | None
     ignore: tuple[str, ...]
+    volume: VolumeLimits
+    drift: tuple[Drift, ...]
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     checks: tuple[CheckDefinition, ...]

@@ -18,15 +18,14 @@ from dropledger.core.contracts.contract import Delimiter, Format, Negative, Quot
 from dropledger.core.contracts.form_check import (
     known_encoding,
     refuse_unfit_form,
-    refuse_unfit_name_form,
+    refuse_unfit_guards,
     refuse_unfit_reading,
 )
+from dropledger.core.contracts.form_file import AsOfEntry, Drift, Identifier, Preamble, Trailer, VolumeEntry, as_sources
 from dropledger.core.contracts.yaml_file import line_at, load_yaml, parse_yaml
-from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import ContractError
 from dropledger.core.rules.kinds import KINDS
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 _RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
 """What stands beside a feed's columns: in its history, in what `history` shows, in `changed_<feed>`, in the engine."""
 if TYPE_CHECKING:
@@ -157,75 +156,6 @@ class Operation(BaseModel):
         return plain.Operation(**dict(self))
 
 
-class AsOfEntry(BaseModel):
-    """The entry `as_of` where it says how file names bear it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sources: tuple[AsOfSource, ...] = tuple(AsOfSource)
-    file_name: str | None = None
-    pattern: str | None = None
-    timezone: str | None = None
-
-    @model_validator(mode="after")
-    def _can_be_read(self) -> Self:
-        if self.in_name is not None:
-            refuse_unfit_name_form(self.in_name)
-        return self
-
-    @property
-    def in_name(self) -> plain.NameForm | None:
-        said = self.file_name, self.pattern, self.timezone
-        return plain.NameForm(*said) if any(said) else None
-
-
-def _as_sources(given: object) -> object:
-    return {"sources": given} if isinstance(given, list) else given
-
-
-class Preamble(BaseModel):
-    """The lines before the header."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    lines: int | None = Field(default=None, ge=1, le=1000)
-    until_header: Literal[True] | None = None
-
-    @model_validator(mode="after")
-    def _one_of_the_two(self) -> Self:
-        if (self.lines is None) == (self.until_header is None):
-            raise ValueError("say either lines, how many there are, or until_header: true")
-        return self
-
-    def checked(self) -> plain.Preamble:
-        return plain.Preamble(self.lines)
-
-
-_Place = Annotated[int, Field(ge=1, le=1000)]
-
-
-class Trailer(BaseModel):
-    """A last line that is no row."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pattern: str = Field(min_length=1)
-    rows: _Place | None = None
-    sums: Mapping[Identifier, _Place] = Field(default_factory=dict)
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern} is no regular expression: {error}") from error
-        return pattern
-
-    def checked(self) -> plain.Trailer:
-        return plain.Trailer(**dict(self))
-
-
 class CheckDefinition(BaseModel):
     """A check in SQL."""
 
@@ -251,7 +181,7 @@ class Contract(BaseModel):
     mode: Literal["full", "delta"] = "full"
     missing_keys: Literal["keep", "close"] = "keep"
     max_rejected: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
-    as_of: Annotated[AsOfEntry, BeforeValidator(_as_sources)] = AsOfEntry()
+    as_of: Annotated[AsOfEntry, BeforeValidator(as_sources)] = AsOfEntry()
     future: Literal["refused", "allowed"] = "refused"
     effective_column: Identifier | None = None
     operation: Operation | None = None
@@ -264,6 +194,8 @@ class Contract(BaseModel):
     preamble: Preamble | None = None
     trailer: Trailer | None = None
     ignore: tuple[str, ...] = ()
+    volume: VolumeEntry = VolumeEntry()
+    drift: tuple[Drift, ...] = ()
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
@@ -284,6 +216,7 @@ class Contract(BaseModel):
         contract = self.checked(Path(), "", None, "")
         refuse_unfit_form(contract)
         _refuse_unfit_columns(contract)
+        refuse_unfit_guards(contract)
         _refuse_beside_mode(contract)
         return self
 
@@ -295,6 +228,8 @@ class Contract(BaseModel):
             "as_of_in_name": self.as_of.in_name,
             "preamble": self.preamble and self.preamble.checked(),
             "trailer": self.trailer and self.trailer.checked(),
+            "volume": self.volume.checked(),
+            "drift": tuple(drift.checked() for drift in self.drift),
             "columns": tuple(column.checked() for column in self.columns),
             "checks": tuple(check.checked() for check in self.checks),
         }

@@ -125,6 +125,22 @@ def _is_zone(name: str) -> bool:
     return True
 
 
+def refuse_unfit_guards(contract: Contract) -> None:
+    """Refuse guards that no file can be held against.
+
+    Raises:
+        ValueError: with what to mend.
+    """
+    if contract.drift and contract.mode == "delta":
+        raise ValueError("drift goes with mode: full; a delta holds what changed, whose total says nothing")
+    for drift in contract.drift:
+        column = next((column for column in contract.values if column.name == drift.column), None)
+        if column is None:
+            raise ValueError(f"drift names '{drift.column}', which is not among the columns beside the key")
+        if drift.sum is not None and column.type != "bigint" and column.decimal is None:
+            raise ValueError(f"drift names the sum of '{drift.column}', which is no number")
+
+
 def _refuse_beside_format(contract: Contract) -> None:
     """Refuse what goes with another format than the contract's."""
     if contract.format == "csv":

@@ -13,7 +13,8 @@ import dropledger.core.contracts.pipeline_spec as plain
 from dropledger.core.contracts.contract import CheckDefinition as PlainCheckDefinition
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.contract_check import refuse_bad_defaults
-from dropledger.core.contracts.contract_file import CheckDefinition, Identifier, load_contract
+from dropledger.core.contracts.contract_file import CheckDefinition, load_contract
+from dropledger.core.contracts.form_file import Identifier
 from dropledger.core.contracts.pipeline_spec import Check, Mart, Model, Pipeline, names, ordered
 from dropledger.core.contracts.yaml_file import line_at, load_yaml
 from dropledger.core.errors import ContractError

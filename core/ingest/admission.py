@@ -189,6 +189,7 @@ class _Admission:
         own = pipeline.feed_checks[contract.feed]
         results = checks.check_staging(session, extract, validated, own, self.received_at, together=together)
         results += guards.check_volume(contract, validated, self.standing.before)
+        results += guards.check_drift(session, contract, extract.as_of.moment)
         checks.refuse_failed(results)
         folded = self._fold(extract, validated)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))

@@ -77,6 +77,7 @@ def _can_be_judged_together(pipeline: Pipeline, feed: str) -> bool:
     return (
         contract is not None
         and contract.missing_keys == "keep"
+        and not contract.drift
         and contract.effective_column is None
         and not pipeline.feed_checks[feed]
         and not any(any(rules_over_rows(contract, "unique", severity)) for severity in Severity)

@@ -97,6 +97,7 @@ def _may_be_compared(pipeline: Pipeline, contract: Contract) -> bool:
     over_rows = (("unique", Severity.ERROR), ("unique", Severity.WARN), ("relationship", Severity.ERROR))
     return (
         contract.mode == "full"
+        and not contract.drift
         and not pipeline.feed_checks[contract.feed]
         and not any(any(rules_over_rows(contract, kind, severity)) for kind, severity in over_rows)
     )

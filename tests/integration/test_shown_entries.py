@@ -15,7 +15,7 @@ _EXAMPLE = re.compile(
     r"^```yaml\n(.*?)^```\n\n```(?:text|json)\n(.*?)^```\n\n```csv\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 EXAMPLES = _EXAMPLE.findall(PAGE)
-OF_FILES = {"format", "encoding", "quote", "escape", "header", "preamble", "trailer"}
+OF_FILES = {"volume", "drift", "format", "encoding", "quote", "escape", "header", "preamble", "trailer"}
 OF_COLUMNS = {
     *("optional", "joined", "path", "date_format", "timestamp_format", "timezone", "zones", "dst"),
     *("decimal_mark", "group_mark", "strip", "negative"),
