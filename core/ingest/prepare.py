@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 
+from dropledger.core.contracts.column_changes import column_changes, told
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.meaning import meaning_sha256
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline, names
@@ -118,6 +119,8 @@ def _shown(session: Session, pipeline: Pipeline) -> dict[str, frozenset[str]]:
 
 def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, frozenset[str]]) -> None:
     fresh = []
+    for contract in _changed_in_place(session, pipeline):
+        _remake_history(session, contract)
     for contract in pipeline.contracts.values():
         history = f"history_{contract.feed}"
         if session.has_table(history):
@@ -180,15 +183,75 @@ def _fold_initial_rows(session: Session, extract: Extract, pipeline: Pipeline) -
     fold(session, extract, validated, INITIAL_SEQUENCE)
 
 
+def _changed_in_place(session: Session, pipeline: Pipeline) -> list[Contract]:
+    """The contracts whose histories go on with columns that were added or widened.
+
+    Raises:
+        ConfigurationError: a history does not go on under its contract; with what changed, before anything is touched.
+    """
+    found = []
+    for contract in pipeline.contracts.values():
+        history = f"history_{contract.feed}"
+        if not session.has_table(history):
+            continue
+        before = _contract_before(session, contract)
+        if before is None or not session.count(history):
+            if before is not None and column_changes(before, contract):
+                found.append(contract)
+            continue
+        changes = column_changes(before, contract)
+        if refused := told(changes):
+            raise _no_longer_fits(contract, refused)
+        if changes:
+            found.append(contract)
+    return found
+
+
+def _contract_before(session: Session, contract: Contract) -> Contract | None:
+    """The contract that a feed's history is under, if it is known and another."""
+    from dropledger.core.contracts.contract_file import contract_of
+
+    newest = session.query(
+        "SELECT sha256, yaml FROM contract_text WHERE feed = :feed ORDER BY place DESC LIMIT 1", {"feed": contract.feed}
+    )
+    if not newest or newest[0]["sha256"] == contract.sha256:
+        return None
+    try:
+        return contract_of(newest[0]["yaml"], "")
+    except ContractError as error:
+        raise _no_longer_fits(contract, "the contract before it is none for this version of dropledger") from error
+
+
+def _no_longer_fits(contract: Contract, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
+        why=why,
+        hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+    )
+
+
+def _remake_history(session: Session, contract: Contract) -> None:
+    """Give a history the columns of its contract: those that it has not are empty, and others as wide as they are."""
+    history = f"history_{contract.feed}"
+    there = session.columns(history)
+    cells = ", ".join(
+        f"CAST({quoted(column.name) if column.name in there else 'NULL'} AS {engine_type(column.type)}) "
+        f"AS {quoted(column.name)}"
+        for column in (*contract.key_columns, *contract.values)
+    )
+    session.scratch("_dl_history_before", f"SELECT * FROM {quoted(history)}")
+    columns = [column.name for column in history_columns(contract)]
+    select = f"SELECT {cells}, valid_from, valid_to, is_current, drop_id, line FROM _dl_history_before"
+    session.create_table_like(history, select, contract.key, free_texts(contract))
+    session.insert_in_order(history, columns, select)
+
+
 def _refuse_other_columns(session: Session, contract: Contract) -> None:
-    table = f"history_{contract.feed}"
-    there = [*session.columns(table)]
+    there = [*session.columns(f"history_{contract.feed}")]
     wanted = [column.name for column in history_columns(contract)]
     if there != wanted:
-        raise ConfigurationError(
-            f"the contract of the feed {contract.feed} no longer fits the table {table}",
-            why=f"the contract wants the columns {', '.join(wanted)}; the table has {', '.join(there)}",
-            hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
+        raise _no_longer_fits(
+            contract, f"the contract wants the columns {', '.join(wanted)}; the table has {', '.join(there)}"
         )
 
 
@@ -204,33 +267,12 @@ def _keep(session: Session, contract: Contract) -> None:
     )
     if newest and newest[0]["sha256"] == contract.sha256:
         return
-    if newest:
-        other_initial = newest[0]["initial"] != contract.initial_text and session.count(f"history_{contract.feed}") > 0
-        _refuse_to_mix(contract, newest[0]["yaml"], other_initial=other_initial)
+    if newest and newest[0]["initial"] != contract.initial_text and session.count(f"history_{contract.feed}"):
+        raise _no_longer_fits(contract, "its initial rows are others")
     this = {"feed": contract.feed, "sha256": contract.sha256}
     session.delete_where("contract_text", "feed = :feed AND sha256 = :sha256", this)  # it was in force before
     place = newest[0]["place"] + 1 if newest else 1
     session.insert("contract_text", [{**this, "yaml": contract.yaml, "initial": contract.initial_text, "place": place}])
-
-
-def _refuse_to_mix(contract: Contract, text: str, *, other_initial: bool) -> None:
-    """Stop where history could not go on from what it holds, although its columns have the same names."""
-    from dropledger.core.contracts.contract_file import contract_of
-
-    try:
-        before = contract_of(text, "")
-    except ContractError:
-        why = "the contract before it is none for this version of dropledger"
-    else:
-        types = [[(column.name, column.type) for column in (*c.key_columns, *c.values)] for c in (contract, before)]
-        if contract.key == before.key and types[0] == types[1] and not other_initial:
-            return
-        why = "its key, the type of a column or its initial rows are others"
-    raise ConfigurationError(
-        f"the contract of the feed {contract.feed} no longer fits the table history_{contract.feed}",
-        why=why,
-        hint="rebuild the warehouse from the archive under the new contract: dropledger replay",
-    )
 
 
 def _layer_relations(session: Session, contract: Contract, shown: frozenset[str]) -> None:

@@ -175,7 +175,7 @@ def _read_once_more(
     moment_before = marts.moment(session)
     no_changes(session, runtime.pipeline.contracts.values())
     extract = extract_in_history(session, runtime.archive, contract, row)
-    return contract, moment_before, read_archived(session, extract, row.sequence)
+    return contract, moment_before, read_archived(session, extract, row.sequence, contract)
 
 
 def _find_affected_keys(
@@ -216,7 +216,7 @@ def _find_hidden_keys(runtime: AdmissionRuntime, session: Session, row: LedgerRo
     fragments = feed_fragments(contract)
     for extract, sequence in others_since(session, runtime.archive, contract, row.as_of, row.drop_id):
         if extract.as_of.moment == row.as_of:
-            read_archived(session, extract, sequence)
+            read_archived(session, extract, sequence, contract)
             session.insert_select(
                 "_dl_affected_key",
                 [*contract.key, "changed_from"],

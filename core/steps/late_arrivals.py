@@ -23,15 +23,25 @@ from dropledger.core.steps.validate import effective_times
 _SOURCE = "_dl_source_again"
 
 
-def read_archived(session: Session, extract: Extract, sequence: int) -> bool:
+def read_archived(session: Session, extract: Extract, sequence: int, now: Contract) -> bool:
     """Type the rows of an extract that was accepted as `sequence` into scratch `parsed_again`.
+
+    Columns that the contract of `now` has beside those of then are empty.
 
     Whether it is a complete extract that speaks of the keys it lacks.
     """
     contract = extract.contract
     session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
     fragments = {**feed_fragments(contract), **parse_fragments(contract, _SOURCE)}
-    session.select_rows(_SOURCE, "_dl_parsed_again", statement("parse", fragments), effective_times(extract))
+    parse, there = statement("parse", fragments), {column.name for column in contract.columns}
+    added = ", ".join(
+        f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}"
+        for column in now.values
+        if column.name not in there
+    )
+    if added:
+        parse = f"SELECT read_then.*, {added} FROM (\n{parse}\n) AS read_then"
+    session.select_rows(_SOURCE, "_dl_parsed_again", parse, effective_times(extract))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 
 
@@ -44,7 +54,7 @@ def observe_again(session: Session, contract: Contract, others: Sequence[tuple[E
     )
     absent_columns = ", ".join(part for part in (fragments["h_key"], nulls) if part)
     for extract, sequence in others:
-        complete = read_archived(session, extract, sequence)
+        complete = read_archived(session, extract, sequence, contract)
         bound = {"sequence": sequence, "drop_id": extract.drop_id, "as_of": extract.as_of.moment}
         session.insert_select(into, columns, statement("observations_again", fragments), bound)
         if complete:

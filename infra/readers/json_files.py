@@ -20,7 +20,7 @@ from dropledger.infra.readers.kept_rows import keep_rows
 from dropledger.infra.readers.scratchpad import Scratchpad, text_of
 
 # Numbers that a double might not keep, or would be written otherwise; words and commas that are no JSON; a NUL.
-_CHANGES = r"[0-9.]{17}|[0-9][eE]|-0|\\u0000|,\s*[}\]]|[:,\[]\s*-?(?i:nan|inf)|[0-9][.][0-9]*0\s*[,}\]]"
+_CHANGES = r"[0-9.]{17}|[0-9][eE][0-9+-]|[:,\[]\s*-0|\\u0000|,\s*[}\]]|[:,\[]\s*-?(?i:nan|inf)"
 _FRACTION = r"^-?[0-9]+[.]"
 _AT_ONCE = 20_000
 _SMALLEST_ROOM = 1 << 24
