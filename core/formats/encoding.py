@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from dropledger.core.errors import DataRefused
 
@@ -41,13 +42,13 @@ def as_utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         try:
             text = decoder.decode(chunk)
         except UnicodeDecodeError as error:
-            raise reader.undecodable(error, at) from error
+            raise reader.undecodable(error, at, chunk) from error
         at += len(chunk)
         yield reader.checked(chunk, text)
     try:
         last = decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
-        raise reader.undecodable(error, at) from error
+        raise reader.undecodable(error, at, b"") from error
     yield last.encode()
     reader.refuse_utf8()
 
@@ -96,13 +97,21 @@ class _Reader:
     def refuse_utf8(self) -> None:
         """Refuse a text of single bytes that reads as UTF-8, with letters that make no sense by themselves."""
         if self._may_be_utf8 and self._beyond_ascii and not self._one_byte.getstate()[0]:
-            raise DataRefused(
-                "other_encoding",
-                f"all letters of the file read as UTF-8; the contract says {self._encoding}",
-                hint="declare encoding: utf-8 in the contract, or leave the entry out",
-            )
+            raise self._utf8()
 
-    def undecodable(self, error: UnicodeDecodeError, at: int) -> DataRefused:
+    def _utf8(self) -> DataRefused:
+        return DataRefused(
+            "other_encoding",
+            f"the letters of the file read as UTF-8; the contract says {self._encoding}",
+            hint="declare encoding: utf-8 in the contract, or leave the entry out",
+        )
+
+    def undecodable(self, error: UnicodeDecodeError, at: int, chunk: bytes) -> DataRefused:
+        """What to say of a chunk from byte `at` on that is no text in the encoding."""
+        if self._may_be_utf8 and chunk:
+            with suppress(UnicodeDecodeError):
+                self._one_byte.decode(chunk)
+                return self._utf8()
         return DataRefused(
             "other_encoding",
             f"the file is no {self._encoding} text, as the contract says it is",

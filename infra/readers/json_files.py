@@ -16,11 +16,14 @@ from dropledger.core.formats.text_scan import MAX_LINE_BYTES
 from dropledger.core.ports.session import Parameters, RecordLayout, Within
 from dropledger.core.sql.text import literal, quoted
 from dropledger.infra.readers.delimited import with_line_feeds
-from dropledger.infra.readers.kept_rows import keep_rows
+from dropledger.infra.readers.kept_rows import keep_rows, show_rows
 from dropledger.infra.readers.scratchpad import Scratchpad, text_of
 
-# Numbers that a double might not keep, or would be written otherwise; words and commas that are no JSON; a NUL.
-_CHANGES = r"[0-9.]{17}|[0-9][eE][0-9+-]|[:,\[]\s*-0|\\u0000|,\s*[}\]]|[:,\[]\s*-?(?i:nan|inf)"
+# Among values: numbers that a double might not keep or would be written otherwise, words that are none in JSON, the
+# letter NUL, objects and arrays. In a line: an exponent, and
+# a comma where JSON has none, as the engine lets it be.
+_CHANGES = r"[0-9.]{17}|(^|\x1f)(-0|-?(?i:nan|inf(inity)?)(\x1f|$)|[{\[])|\x00"
+_OF_LINES = r",\s*[}\]]|[0-9][eE][0-9+-]"
 _FRACTION = r"^-?[0-9]+[.]"
 _AT_ONCE = 20_000
 _SMALLEST_ROOM = 1 << 24
@@ -29,6 +32,9 @@ _FEED, _RETURN = "\x1e", "\x1d"
 
 @dataclass
 class _Source:
+    """A file that was loaded: as it was `received`, and the one that is read, which may be a rewritten one."""
+
+    received: Path
     path: Path
     layout: RecordLayout
     drop_id: str
@@ -47,7 +53,7 @@ class JsonFiles:
         Raises:
             DataRefused: it is no array of the format `json`, or no record has some column.
         """
-        loaded = _Source(self._plain(path, layout, source), layout, drop_id)
+        loaded = _Source(path, self._plain(path, layout, source), layout, drop_id)
         self._sources[source] = loaded
         lines, read = f"{source}_line", f"{source}_to_the_letter"
         names = [*layout.positions]
@@ -57,9 +63,10 @@ class JsonFiles:
             self._pad.engine(
                 text_of("json_lines").substitute(
                     into=quoted(lines),
+                    of_lines=literal(_OF_LINES),
                     changes=literal(_CHANGES),
-                    repeated=" ".join(f"OR {_has_repeated(within)}" for within in _containers(paths)),
-                    unfit=" ".join(f"OR {_unfit(place, name, layout)}" for name, place in _placed(layout, places)),
+                    repeated=" ".join(f"OR {self._has_repeated(loaded, within)}" for within in _containers(paths)),
+                    fractions=" ".join(_fractions(layout, places)),
                     cells=",\n    ".join(
                         f"{_joined(layout.positions[name], places)} AS {quoted(name)}" for name in names
                     ),
@@ -86,6 +93,20 @@ class JsonFiles:
         )
         self._refuse_missing(source, loaded)
 
+    def _has_repeated(self, loaded: _Source, within: Within) -> str:
+        """Whether a name stands twice in an object; most have the names of the first, which is told at less cost."""
+        keys = f"TRY(json_keys(raw{f', {literal(_path(within))}' if within else ''}))"
+        usual = self._pad.engine(
+            f"SELECT {keys} FROM ({self._lines(loaded)}) AS line WHERE len({keys}) > 0 LIMIT 1"
+        ).fetchone()
+        names = [name for name in usual[0] if "\0" not in name] if usual else []
+        if not names or len(set(names)) < len(usual[0] if usual else []):
+            return f"coalesce(len({keys}) <> len(list_distinct({keys})), FALSE)"
+        first = f"[{', '.join(map(literal, names))}]"
+        return (
+            f"CASE WHEN {keys} = {first} THEN FALSE ELSE coalesce(len({keys}) <> len(list_distinct({keys})), FALSE) END"
+        )
+
     def _plain(self, path: Path, layout: RecordLayout, source: str) -> Path:
         """The file, or what it is rewritten to: a record a line."""
         text = text_in(path, layout.compression, layout.encoding)
@@ -103,9 +124,8 @@ class JsonFiles:
 
     def _lines(self, loaded: _Source) -> str:
         """The lines of the file, each with its number where it cannot be told by its place."""
-        options = f", max_line_size = {MAX_LINE_BYTES + (1 << 20)}" if loaded.layout.has_long_lines else ""
         numbered = loaded.layout.format == "json"
-        lines = text_of("lines").substitute(path=literal(str(loaded.path)), skip=0, options=options)
+        lines = text_of("lines").substitute(path=literal(str(loaded.path)), skip=0, options=_room(loaded.layout))
         if not numbered:
             return f"SELECT CAST(NULL AS BIGINT) AS line, coalesce(raw, '') AS raw FROM ({lines})"
         feeds = "replace(replace(substr(raw, instr(raw, ' ') + 1), chr(30), chr(10)), chr(29), chr(13))"
@@ -183,10 +203,25 @@ class JsonFiles:
                 WHERE _line IN (SELECT _line FROM {quoted(lines)})"""
             )
 
+    def _in_place(self, layout: RecordLayout, archived: str) -> str:
+        """A select of the rows of a file whose every line is an object that the engine reads."""
+        paths = [within for paths in layout.positions.values() for within in paths]
+        places = {within: place for place, within in enumerate(paths, 1)}
+        cells = ", ".join(f"{_joined(within, places)} AS {quoted(name)}" for name, within in layout.positions.items())
+        found = f"json_extract_string(raw, [{', '.join(literal(_path(within)) for within in paths)}])"
+        lines = text_of("lines").substitute(path=archived, skip=0, options=_room(layout))
+        return f"""SELECT _line, {cells}
+            FROM (SELECT row_number() OVER () AS _line, coalesce(raw, '') AS raw FROM ({lines}) AS line) AS numbered
+            CROSS JOIN LATERAL (SELECT {found} AS found) AS parsed
+            WHERE trim(raw) <> ''"""
+
     def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
-        """As `DelimitedFiles.keep`; the rows are kept."""
-        del archived
+        """As `DelimitedFiles.keep`: read in place where each line was read by the engine."""
         loaded = self._sources[source]
+        to_the_letter = self._pad.value(f"SELECT count(*) FROM {quoted(f'{source}_to_the_letter')}")
+        if archived is not None and left_out is None and not to_the_letter and loaded.path == loaded.received:
+            show_rows(self._pad, name, loaded.drop_id, self._in_place(loaded.layout, archived))
+            return
         keep_rows(self._pad, source, name, left_out, loaded.drop_id, [*loaded.layout.positions])
 
 
@@ -201,6 +236,10 @@ def _numbered(records: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
         yield b"%d %b\n" % (line, record.replace(b"\n", _FEED.encode()).replace(b"\r", _RETURN.encode()))
 
 
+def _room(layout: RecordLayout) -> str:
+    return f", max_line_size = {MAX_LINE_BYTES + (1 << 20)}" if layout.has_long_lines else ""
+
+
 def _path(within: Within) -> str:
     return "$" + "".join(f'."{name}"' for name in within)
 
@@ -210,24 +249,11 @@ def _containers(paths: Iterable[Within]) -> list[Within]:
     return [*dict.fromkeys(within[:depth] for within in paths for depth in range(len(within)))]
 
 
-def _has_repeated(within: Within) -> str:
-    keys = f"json_keys(raw, {literal(_path(within))})" if within else "json_keys(raw)"
-    return f"(found IS NOT NULL AND len({keys}) <> len(list_distinct({keys})))"
-
-
-def _placed(layout: RecordLayout, places: dict[Within, int]) -> Iterator[tuple[str, int]]:
+def _fractions(layout: RecordLayout, places: dict[Within, int]) -> Iterator[str]:
+    """Whether a number that is kept as text would be written otherwise."""
     for name, paths in layout.positions.items():
-        for within in paths:
-            yield name, places[within]
-
-
-def _unfit(place: int, name: str, layout: RecordLayout) -> str:
-    """Whether a value may be an object or array, or one that is kept as text and would be written otherwise."""
-    value = f"found[{place}]"
-    nested = f"starts_with({value}, '{{') OR starts_with({value}, '[')"
-    if layout.types[name] not in {"text", "json"}:
-        return f"({nested})"
-    return f"({nested} OR regexp_matches({value}, {literal(_FRACTION)}))"
+        if layout.types[name] in {"text", "json"}:
+            yield from (f"OR regexp_matches(found[{places[within]}], {literal(_FRACTION)})" for within in paths)
 
 
 def _joined(paths: Iterable[Within], places: dict[Within, int]) -> str:

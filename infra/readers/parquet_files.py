@@ -9,7 +9,7 @@ import duckdb
 from dropledger.core.errors import DataRefused
 from dropledger.core.ports.session import Parameters, RecordLayout, Within
 from dropledger.core.sql.text import literal, quoted
-from dropledger.infra.readers.kept_rows import keep_rows
+from dropledger.infra.readers.kept_rows import keep_rows, show_rows
 from dropledger.infra.readers.scratchpad import Scratchpad
 
 _NUMBERED = "file_row_number"
@@ -36,7 +36,7 @@ class ParquetFiles:
             DataRefused: the file is damaged.
         """
         self._sources[source] = _Source(path, layout, drop_id)
-        rows = f"SELECT {_NUMBERED} + 1 AS _line, {self._cells(path, layout)} FROM {_file(path)}"
+        rows = f"SELECT {_NUMBERED} + 1 AS _line, {self._cells(path, layout)} FROM {_file(literal(str(path)))}"
         # An error would abort the transaction, so all is read once beside it.
         hashes = ", ".join(f"bit_xor(hash({quoted(name)}))" for name in layout.positions)
         self._beside(f"SELECT {hashes} FROM ({rows})")
@@ -51,7 +51,9 @@ class ParquetFiles:
         selected = ", ".join(_value(within) for within in paths)
         types: Mapping[Within, str] = {}
         if paths:
-            types = dict(zip(paths, self._beside(f"SELECT {selected} FROM {_file(path)} LIMIT 0"), strict=True))
+            types = dict(
+                zip(paths, self._beside(f"SELECT {selected} FROM {_file(literal(str(path)))} LIMIT 0"), strict=True)
+            )
         return ", ".join(
             f"{_cell(layout.types[name], [(within, types[within]) for within in paths])} AS {quoted(name)}"
             for name, paths in layout.positions.items()
@@ -95,14 +97,18 @@ class ParquetFiles:
             )
 
     def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
-        """As `DelimitedFiles.keep`; the rows are kept."""
-        del archived
+        """As `DelimitedFiles.keep`."""
         loaded = self._sources[source]
+        if archived is not None and left_out is None:
+            cells = self._cells(loaded.path, loaded.layout)
+            rows = f"SELECT {_NUMBERED} + 1 AS _line, {cells} FROM {_file(archived)}"
+            show_rows(self._pad, name, loaded.drop_id, rows)
+            return
         keep_rows(self._pad, source, name, left_out, loaded.drop_id, [*loaded.layout.positions])
 
 
-def _file(path: Path) -> str:
-    return f"read_parquet({literal(str(path))}, {_NUMBERED} = TRUE, hive_partitioning = FALSE)"
+def _file(path: str) -> str:
+    return f"read_parquet({path}, {_NUMBERED} = TRUE, hive_partitioning = FALSE)"
 
 
 def _value(within: Within) -> str:

@@ -65,7 +65,7 @@ def test_an_optional_column_is_added_in_place(under: Run):
     [outcome] = process(ledger.runtime, [ledger.put("entries_2025-09-01.csv", late)], lambda _: None)
     found = [(row["text"], row["note"]) for row in history(ledger) if row["id"] == 1]
     assert found == [("z", None), ("a", None), ("a", "new")]
-    retract(ledger.runtime, outcome.drop.drop_id, "a test")
+    retract(ledger.runtime, outcome.drop.drop_id, "a test", "tester")
     assert [(row["text"], row["note"]) for row in history(ledger) if row["id"] == 1] == [("a", None), ("a", "new")]
     assert_sound(ledger)
 

@@ -89,7 +89,7 @@ def test_an_encoding_is_decoded_in_streams_and_never_half(new: New):
         ("utf-16", PLAIN.encode(), "the file has no byte order mark, and the contract says utf-16"),
         ("utf-16", PLAIN.encode("utf-16")[:-1], "the file is no utf-16 text"),
         ("windows-1252", PLAIN.encode("utf-8-sig"), "the file begins as UTF-8; the contract says windows-1252"),
-        ("windows-1252", "id,text,amount\n1,Müller,1\n".encode(), "all letters of the file read as UTF-8"),
+        ("windows-1252", "id,text,amount\n1,Müller,1\n".encode(), "the letters of the file read as UTF-8"),
         ("windows-1252", b"id,text,amount\n1,\x81,1\n", "the file is no windows-1252 text"),
         ("iso-8859-1", b"id,text,amount\n1,\x80,1\n", "declare encoding: windows-1252"),
         ("iso-8859-1", PLAIN.encode("utf-16"), "the file begins as UTF-16; the contract says iso-8859-1"),

@@ -7,16 +7,17 @@ SELECT
     CASE
         WHEN trim(raw) <> '' AND (
             found IS NULL
-            OR regexp_matches(raw, ${changes})
+            OR regexp_matches(raw, ${of_lines})
+            OR regexp_matches(array_to_string(found, chr(31)), ${changes})
             ${repeated}
-            ${unfit}
+            ${fractions}
         ) THEN raw
     END AS raw,
     ${cells}
 FROM (
     SELECT
         *,
-        CASE WHEN json_valid(raw) AND starts_with(ltrim(raw), '{') THEN json_extract_string(raw, ${paths}) END AS found
+        CASE WHEN starts_with(ltrim(raw), '{') THEN TRY(json_extract_string(raw, ${paths})) END AS found
     FROM (
         ${lines}
     ) AS line
