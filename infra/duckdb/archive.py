@@ -69,5 +69,5 @@ class ArchivedFiles:
         ]
         paths = {_ESCAPED.sub(r"\1", pattern) for pattern in patterns}
         # Of a file that is gone the engine asks whether it is a folder, and then says that it found none.
-        gone = {f"{pattern}/**/*.csv" for pattern in patterns}
+        gone = {f"{pattern}/**/*.{form}" for pattern in patterns for form in ("csv", "parquet")}
         return sorted({*patterns, *paths, *gone})

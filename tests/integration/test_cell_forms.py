@@ -189,7 +189,11 @@ Typed = Callable[[str, Sequence[str]], list[Any]]
 
 
 @pytest.fixture(
-    scope="module", params=["duckdb", pytest.param("databricks", marks=[pytest.mark.slow, pytest.mark.databricks])]
+    scope="module",
+    params=[
+        "duckdb",
+        pytest.param("databricks", marks=[pytest.mark.slow, pytest.mark.databricks, pytest.mark.timeout(1800)]),
+    ],
 )
 def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("warehouse")

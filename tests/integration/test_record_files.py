@@ -13,7 +13,7 @@ import pytest
 from support.ledger import Ledger
 from support.one_feed import one_feed, refused, rejects_of, rows_of
 
-from dropledger.core.errors import ContractError
+from dropledger.core.errors import ContractError, Unavailable
 from dropledger.core.operations.verify import verify
 
 BASE = """
@@ -79,6 +79,31 @@ def test_values_are_read_to_the_letter(new: New, form, ends, packed):
         "SELECT line FROM history_entry ORDER BY 1"
     )
     assert "note" in " ".join(outcome.warnings)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "parquet"])
+def test_rows_of_the_newest_file_are_read_where_it_lies(new: New, tmp_path: Path, form):
+    ledger = new(form)
+    text = '{"id": 1, "data": {"text": "a"}}\n\n{"id": 2}\n'
+    made = parquet("SELECT * FROM (VALUES (1, {'text': 'a'}), (2, NULL)) AS t(id, data)", folder=tmp_path)
+    ledger.drop(NAME, text if form == "ndjson" else made)
+
+    second = 3 if form == "ndjson" else 2
+    assert ledger.rows("SELECT _line, id, text, _accepted FROM src_entry ORDER BY _line") == [
+        (1, "1", "a", True),
+        (second, "2", None, True),
+    ]
+    assert ledger.rows("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'received_src_entry'") == [(0,)]
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        session.confine()
+        assert session.query("SELECT count(*) AS n FROM stg_entry") == [{"n": 2}]
+    [archived] = [path for path in (ledger.root / "archive").rglob("*") if path.is_file()]
+    archived.parent.chmod(0o700)
+    archived.unlink()
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        session.confine()
+        with pytest.raises(Unavailable, match="there is no file"):
+            session.query("SELECT count(*) AS n FROM stg_entry")
 
 
 BROKEN = {

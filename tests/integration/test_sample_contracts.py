@@ -42,7 +42,12 @@ def good(name: str) -> Path:
     return path
 
 
-@pytest.fixture(params=["duckdb", pytest.param("databricks", marks=[pytest.mark.slow, pytest.mark.databricks])])
+@pytest.fixture(
+    params=[
+        "duckdb",
+        pytest.param("databricks", marks=[pytest.mark.slow, pytest.mark.databricks, pytest.mark.timeout(1800)]),
+    ]
+)
 def of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Of]:
     """A ledger of a sample's contract."""
 
