@@ -1,5 +1,6 @@
 """A root in a bucket: what a folder gives, and what several processes without a lock make of it."""
 
+import gzip
 import os
 import random
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from support.bucket_machine import ACCOUNTS, CUSTOMERS, Machine
 from support.buckets import BucketRoot
 from support.comparison import WITHOUT_URI, differences, files_of, tables_of
 from support.ledger import Ledger
+from support.one_feed import one_feed, rows_of
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.operations.backfill import backfill
@@ -23,6 +25,7 @@ from dropledger.infra.local.inbox import dropped_file
 pytestmark = pytest.mark.slow
 
 PLACES = int(os.environ.get("DROPLEDGER_TEST_KILLS", "6"))
+SAMPLES = Path(__file__).parents[2] / "samples" / "contracts"
 RATES = "MinBalance,Rate,LoanBonus,Method\n0,0.02,0.01,marginal\n"
 DROPS = {
     "customers_2026-01-01.csv": CUSTOMERS,
@@ -159,3 +162,21 @@ def settled(found: dict[str, Any]) -> dict[str, Any]:
     marts = [entry for entry in found["outputs/manifest.json"]["artifacts"] if "/" not in entry["name"]]
     reports = {name: None for name in found if name.startswith("outputs/quality_reports/")}
     return {**found, "outputs/manifest.json": marts, **reports}
+
+
+@pytest.mark.parametrize("name", ["core_banking", "events", "parquet_of_pandas"])
+def test_declared_formats_are_read_from_a_bucket_as_from_a_folder(root: BucketRoot, tmp_path: Path, name: str):
+    [contract] = (SAMPLES / name).glob("*.yaml")
+    [path] = [path for path in (SAMPLES / name).glob("*_2025-10-31.*")]
+    pipeline = one_feed(tmp_path / "one", contract.read_text(encoding="utf-8"))
+    content = path.read_bytes() if path.suffix == ".parquet" else gzip.compress(path.read_bytes())
+    folder = Ledger(tmp_path / "folder", pipeline)
+    folder.drop(path.name, content)
+
+    root.land(path.name, content)
+    Machine(root, tmp_path / "machine", pipeline).take_all()
+
+    local = root.download(tmp_path / "download")
+    history = f"SELECT * FROM history_{pipeline.feed_order[0]} ORDER BY line"
+    assert rows_of(folder)
+    assert Ledger(local, pipeline).rows(history) == folder.rows(history)
