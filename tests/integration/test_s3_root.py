@@ -167,7 +167,7 @@ def settled(found: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["core_banking", "events", "parquet_of_pandas"])
 def test_declared_formats_are_read_from_a_bucket_as_from_a_folder(root: BucketRoot, tmp_path: Path, name: str):
     [contract] = (SAMPLES / name).glob("*.yaml")
-    [path] = [path for path in (SAMPLES / name).glob("*_2025-10-31.*")]
+    [path] = (SAMPLES / name).glob("*_2025-10-31.*")
     pipeline = one_feed(tmp_path / "one", contract.read_text(encoding="utf-8"))
     content = path.read_bytes() if path.suffix == ".parquet" else gzip.compress(path.read_bytes())
     folder = Ledger(tmp_path / "folder", pipeline)
