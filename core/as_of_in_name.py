@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from dropledger.core.errors import DataRefused
 
@@ -167,6 +166,8 @@ def in_zone(there: datetime, zone: str) -> datetime:
     Raises:
         DataRefused: they show it twice, or never.
     """
+    from zoneinfo import ZoneInfo
+
     local = there.replace(tzinfo=ZoneInfo(zone))
     moments = {local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
     if len(moments) > 1:

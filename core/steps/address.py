@@ -9,7 +9,6 @@ from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOf, AsOfSource, FileDropped
 from dropledger.core.errors import ConfigurationError, DataRefused
-from dropledger.core.formats.as_of_form import declared_as_of
 
 _DATED = re.compile("([a-z_]+=)?[0-9][0-9._-]*", re.IGNORECASE | re.ASCII)
 _AHEAD = timedelta(days=1)
@@ -107,7 +106,11 @@ def _as_of(dropped: FileDropped, contract: Contract) -> AsOf:
 
 
 def _as_of_in_name(name: str, contract: Contract) -> datetime | None:
-    return as_of_in_name(name) if contract.as_of_in_name is None else declared_as_of(name, contract.as_of_in_name)
+    if contract.as_of_in_name is None:
+        return as_of_in_name(name)
+    from dropledger.core.formats.as_of_form import declared_as_of  # which few contracts need
+
+    return declared_as_of(name, contract.as_of_in_name)
 
 
 def _as_of_in_metadata(dropped: FileDropped) -> datetime | None:

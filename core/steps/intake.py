@@ -11,8 +11,6 @@ from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.csv_header import columns_in_order, read_header
 from dropledger.core.formats.extract import Drop, Extract
-from dropledger.core.formats.record_files import LAYOUTS
-from dropledger.core.formats.text_part import read_part
 from dropledger.core.formats.text_scan import MAX_HEADER, Beginning, TextScan
 from dropledger.core.ports.session import Layout
 from dropledger.core.steps.address import addressed
@@ -106,6 +104,8 @@ def _extract(path: Path, drop_id: str, contract: Contract, as_of: AsOf, read: Te
     """
     if isinstance(read, TextScan):
         return _delimited(path, drop_id, contract, as_of, read)
+    from dropledger.core.formats.record_files import LAYOUTS  # which few contracts need
+
     layout, size, unexpected = LAYOUTS[contract.format](path, read.beginning, contract)
     return Extract(drop_id, contract, path, layout, as_of, size, unexpected)
 
@@ -124,6 +124,8 @@ def _delimited(path: Path, drop_id: str, contract: Contract, as_of: AsOf, text: 
         text.refuse_unless_text()
         beginning = text.beginning.decode("utf-8-sig", "ignore")
     else:
+        from dropledger.core.formats.text_part import read_part  # which few contracts need
+
         text, part = read_part(path, compression, contract, _scan_for(contract))
         beginning = part.beginning
     if len(text.beginning) == MAX_HEADER and not _LINE_END.search(beginning):

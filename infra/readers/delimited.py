@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dropledger.core.errors import DataRefused
-from dropledger.core.formats.text_part import text_in
 from dropledger.core.formats.text_scan import MAX_LINE_BYTES
 from dropledger.core.ports.session import Layout, Parameters, Place
 from dropledger.core.sql.text import literal, quoted
@@ -156,6 +155,8 @@ class DelimitedFiles:
         if layout.is_whole_file:
             self._pad.forget(source)
             return path
+        from dropledger.core.formats.text_part import text_in  # which few files need
+
         # The engine's own unpacking would keep it to one thread, at each of several readings.
         return self._pad.rewritten(path, _part(text_in(path, layout.compression, layout.encoding), layout), source)
 

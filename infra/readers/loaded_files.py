@@ -9,8 +9,6 @@ import duckdb
 
 from dropledger.core.ports.session import AnyLayout, Layout, Parameters
 from dropledger.infra.readers.delimited import DelimitedFiles
-from dropledger.infra.readers.json_files import JsonFiles
-from dropledger.infra.readers.parquet_files import ParquetFiles
 from dropledger.infra.readers.scratchpad import Engine, Scratchpad
 
 
@@ -38,11 +36,24 @@ class Reader(Protocol):
         ...
 
 
+def _json(pad: Scratchpad) -> Reader:
+    from dropledger.infra.readers.json_files import JsonFiles
+
+    return JsonFiles(pad)
+
+
+def _parquet(pad: Scratchpad) -> Reader:
+    from dropledger.infra.readers.parquet_files import ParquetFiles
+
+    return ParquetFiles(pad)
+
+
+# Imported where such a file comes: every start would pay for it.
 READERS: Mapping[str, Callable[[Scratchpad], Reader]] = {
     "csv": DelimitedFiles,
-    "ndjson": JsonFiles,
-    "json": JsonFiles,
-    "parquet": ParquetFiles,
+    "ndjson": _json,
+    "json": _json,
+    "parquet": _parquet,
 }
 """What reads each format."""
 
