@@ -20,6 +20,8 @@ def column_changes(before: Contract, now: Contract) -> list[ColumnChange]:
     changes = []
     if before.key != now.key:
         changes.append(ColumnChange(f"the key was {', '.join(before.key)} and is {', '.join(now.key)}", in_place=False))
+    if before.brings_facts != now.brings_facts:
+        changes.append(ColumnChange(f"the mode was {before.mode} and is {now.mode}", in_place=False))
     gone = [name for name in old if name not in new]
     for name, column in new.items():
         if name not in old:

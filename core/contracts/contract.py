@@ -198,7 +198,7 @@ class Contract:
     description: str
     owner: str
     files: tuple[str, ...]
-    mode: Literal["full", "delta"]
+    mode: Literal["full", "delta", "event"]
     missing_keys: Literal["keep", "close"]
     max_rejected: Decimal
     as_of: tuple[AsOfSource, ...]
@@ -246,6 +246,11 @@ class Contract:
         return tuple(column for column in self.columns if column.name not in apart)
 
     @property
+    def brings_facts(self) -> bool:
+        """Whether each row is a fact that never changes, so that of a key the row received first stands."""
+        return self.mode == "event"
+
+    @property
     def key_columns(self) -> tuple[Column, ...]:
         return tuple(self.column(name) for name in self.key)
 
@@ -273,5 +278,10 @@ def normalise_header(header: str) -> str:
 
 
 def brings_times(contract: Contract | None, as_of: AsOf) -> bool:
-    """Whether rows say from when they are true, as their feed has a column for it and no --as-of is given."""
-    return contract is not None and contract.effective_column is not None and as_of.source != AsOfSource.OPTION
+    """Whether rows say from when they are true: their feed has a column for it, and no --as-of goes before that.
+
+    None goes before the time of a fact.
+    """
+    if contract is None or contract.effective_column is None:
+        return False
+    return contract.brings_facts or as_of.source != AsOfSource.OPTION

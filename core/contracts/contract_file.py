@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 import dropledger.core.contracts.contract as plain
 from dropledger.core.contracts.contract import Delimiter, Format, Negative, Quote, Severity
@@ -22,7 +23,7 @@ from dropledger.core.contracts.form_check import (
     refuse_unfit_reading,
 )
 from dropledger.core.contracts.form_file import AsOfEntry, Drift, Identifier, Preamble, Trailer, VolumeEntry, as_sources
-from dropledger.core.contracts.yaml_file import line_at, load_yaml, parse_yaml
+from dropledger.core.contracts.yaml_file import ENTRY_ERROR, line_at, load_yaml, parse_yaml
 from dropledger.core.errors import ContractError
 from dropledger.core.rules.kinds import KINDS
 
@@ -178,7 +179,7 @@ class Contract(BaseModel):
     description: str = ""
     owner: str = ""
     files: tuple[str, ...] = Field(min_length=1)
-    mode: Literal["full", "delta"] = "full"
+    mode: Literal["full", "delta", "event"] = "full"
     missing_keys: Literal["keep", "close"] = "keep"
     max_rejected: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
     as_of: Annotated[AsOfEntry, BeforeValidator(as_sources)] = AsOfEntry()
@@ -261,8 +262,10 @@ def _refuse_unfit_columns(contract: plain.Contract) -> None:
 def _refuse_beside_mode(contract: plain.Contract) -> None:
     if contract.mode == "delta" and contract.missing_keys == "close":
         raise ValueError("missing_keys: close goes with mode: full; a delta says nothing of the keys that it lacks")
+    if contract.brings_facts:
+        _refuse_beside_events(contract)
     if contract.mode == "full" and contract.effective_column is not None:
-        raise ValueError("effective_column goes with mode: delta; a full extract is true at one moment")
+        raise ValueError("effective_column goes with mode: delta or event; a full extract is true at one moment")
     if contract.mode == "full" and contract.operation is not None:
         raise ValueError("operation goes with mode: delta")
     if contract.effective_column is not None and contract.initial is not None:
@@ -270,6 +273,24 @@ def _refuse_beside_mode(contract: plain.Contract) -> None:
     effective = [column for column in contract.columns if column.name == contract.effective_column]
     if effective and effective[0].type not in {"date", "timestamp"}:
         raise ValueError("effective_column must be a date or a timestamp")
+
+
+def _refuse_beside_events(contract: plain.Contract) -> None:
+    """Refuse, at the line of each, what says that facts change, end, or are true from another time than their own."""
+    if contract.effective_column is None:
+        raise _at("mode", "event needs effective_column, the column that says when each event happened")
+    if contract.missing_keys == "close":
+        raise _at("missing_keys", "close goes with mode: full; an event that a file lacks still happened")
+    if contract.operation is not None:
+        why = "an event is neither changed nor deleted; retract takes back a whole file"
+        raise _at("operation", f"goes with mode: delta; {why}")
+    if contract.initial is not None:
+        raise _at("initial", "goes with mode: full or delta; drop the first events as a file")
+
+
+def _at(entry: str, message: str) -> PydanticCustomError:
+    """An error of the contract as a whole that is told with the line of one of its entries."""
+    return PydanticCustomError(ENTRY_ERROR, "{message}", {"message": message, "entry": entry})
 
 
 def load_contract(path: Path) -> plain.Contract:

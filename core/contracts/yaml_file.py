@@ -15,6 +15,8 @@ Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SHAPES = {"dict_type": "a mapping", "list_type": "a list", "tuple_type": "a list"}
+ENTRY_ERROR = "of_entry"
+"""The type of an error of a whole model that one entry of it is to blame for, which its context names as `entry`."""
 _READ_AS = {
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",
@@ -81,6 +83,7 @@ def _contract_error(
             f"unknown entry '{name}'; did you mean '{meant}'?",
             hint=_entries(model, found["loc"]),
         )
+    errors = [_at_entry(error) for error in errors]
     # Of what may be one thing or another, each alternative has its errors: those that lead deepest say most.
     real = [_real(root, error["loc"]) for error in errors]
     alternatives = [place for place, location in enumerate(real) if location[: len(real[0])] == real[0]]
@@ -107,6 +110,13 @@ def _contract_error(
     if first["type"] in {"extra_forbidden", "missing"}:
         hint = _entries(model, first["loc"])
     return ContractError(path, line, what, hint=hint)
+
+
+def _at_entry(error: ErrorDetails) -> ErrorDetails:
+    """An error with the place of the entry that is to blame for it."""
+    if error["type"] != ENTRY_ERROR:
+        return error
+    return {**error, "loc": (*error["loc"], error["ctx"]["entry"])}
 
 
 def _misspelt(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> tuple[ErrorDetails, str] | None:

@@ -201,9 +201,10 @@ def _is_filled(column: Column, contract: Contract) -> bool:
     """Whether the column's cell is filled in every sound row."""
     if contract.operation is not None and column.name not in {*contract.key, contract.operation.column}:
         return False  # a deletion names the key alone
-    return not column.may_lack and any(
-        rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in column.rules
-    )
+    if column.may_lack:
+        return False
+    time_of_fact = contract.brings_facts and column.name == contract.effective_column
+    return time_of_fact or any(rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in column.rules)
 
 
 def _refuse(lines: Sequence[str], delimiter: str, places: Mapping[str, object], contract: Contract) -> None:

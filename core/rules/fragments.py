@@ -136,7 +136,6 @@ def parse_fragments(contract: Contract, relation: str) -> dict[str, str]:
     """What the statements that type a drop's rows need, whose cells are in a relation as text."""
     operation = contract.operation
     deletions = ", ".join(literal(word.upper()) for word in operation.delete) if operation else ""
-    effective = contract.effective_column
     refusals = [(predicate, "NULL", literal(rule), reason) for predicate, rule, reason in header_cases(contract)] + [
         (violation.predicate, literal(violation.column), literal(violation.rule), violation.reason)
         for violation in violations(contract)
@@ -153,11 +152,7 @@ def parse_fragments(contract: Contract, relation: str) -> dict[str, str]:
         # Every column is in `_dl_parsed`, the effective and operation ones too, so that checks can see them.
         "columns": listed(column.name for column in contract.columns),
         "text_columns": listed((column.name for column in contract.columns), "s"),
-        "effective_at": (
-            f"coalesce(CAST(:given_as_of AS TIMESTAMP), CAST({quoted(effective)} AS TIMESTAMP))"
-            if effective
-            else "CAST(:as_of AS TIMESTAMP)"
-        ),
+        "effective_at": _effective_at(contract),
         "absent": f"coalesce(upper({text_of(contract.column(operation.column))}) IN ({deletions}), FALSE)"
         if operation
         else "FALSE",
@@ -167,6 +162,14 @@ def parse_fragments(contract: Contract, relation: str) -> dict[str, str]:
         "rule_cases": " ".join(f"WHEN {place} THEN {rule}" for place, (_, _, rule, _) in enumerate(refusals)),
         "reason_cases": " ".join(f"WHEN {place} THEN {reason}" for place, (*_, reason) in enumerate(refusals)),
     }
+
+
+def _effective_at(contract: Contract) -> str:
+    """From when a row is true."""
+    if contract.effective_column is None:
+        return "CAST(:as_of AS TIMESTAMP)"
+    own = f"CAST({quoted(contract.effective_column)} AS TIMESTAMP)"
+    return own if contract.brings_facts else f"coalesce(CAST(:given_as_of AS TIMESTAMP), {own})"
 
 
 def staging_predicates(contract: Contract) -> list[tuple[Violation, str]]:

@@ -29,7 +29,8 @@ def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None
 def latest_allowed(contract: Contract, as_of: AsOf, pipeline: Pipeline, received_at: datetime) -> datetime | None:
     """The last moment that what was received then may be true from; None where any will do."""
     moves_moment = contract.feed in pipeline.file.moment
-    if not moves_moment or contract.future == "allowed" or as_of.source == AsOfSource.OPTION:
+    by_hand = as_of.source == AsOfSource.OPTION and not contract.brings_facts  # whose times it does not give
+    if not moves_moment or contract.future == "allowed" or by_hand:
         return None
     return received_at + _AHEAD
 

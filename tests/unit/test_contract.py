@@ -179,7 +179,7 @@ WRONG: dict[str, tuple[str, str, int, str]] = {
     "pattern cut by braces": (RANGE, "pattern, pattern: ^a,b", 12, "'columns.1.rules.0.b', which has no value"),
     "words that are no list": (WORDS, "yes", 16, "columns.2.rules.0.values: should be a mapping or a list"),
     "rules that are no list": ("[not_null]", "not_null", 8, "columns.0.rules: should be a list"),
-    "unknown mode": ("feed: loan", "feed: loan\nmode: snapshot", 2, "'full' or 'delta'"),
+    "unknown mode": ("feed: loan", "feed: loan\nmode: snapshot", 2, "'full', 'delta' or 'event'"),
     "share in percent": ("feed: loan", "feed: loan\nmax_rejected: 10%", 2, "max_rejected"),
     "share above one": ("feed: loan", "feed: loan\nmax_rejected: 50", 2, "max_rejected"),
     "unknown delimiter": ("feed: loan", "feed: loan\ndelimiters: [':']", 2, "delimiters.0"),
@@ -236,6 +236,35 @@ WRONG_DELTA: dict[str, tuple[str, str, str]] = {
 def test_delta_feed_must_make_sense(path, before, after, says):
     assert contract(path, DELTA).mode == "delta"
     assert says in error(path, changed(before, after, DELTA)).what
+
+
+EVENT = changed("operation: {column: op}\n", "", changed("mode: delta", "mode: event", DELTA))
+WRONG_EVENT: dict[str, tuple[str, str, int, str]] = {
+    "no time of its own": ("effective_column: true_from\n", "", 20, "mode: event needs effective_column"),
+    "missing keys of events": (
+        "  - name: op",
+        "  - name: op\nmissing_keys: close",
+        20,
+        "missing_keys: close goes with",
+    ),
+    "operation on events": (
+        "  - name: op",
+        "  - name: op\noperation: {column: op}",
+        20,
+        "operation: goes with mode: delta",
+    ),
+    "initial events": ("  - name: op", "  - name: op\ninitial: x.csv", 20, "initial: goes with mode: full or delta"),
+    "time that is none": ("type: date", "type: text", 1, "a date or a timestamp"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "line", "says"), WRONG_EVENT.values(), ids=WRONG_EVENT)
+def test_event_feed_refuses_what_would_change_or_end_a_fact(path, before, after, line, says):
+    assert contract(path, EVENT).brings_facts
+    found = error(path, changed(before, after, EVENT))
+
+    assert found.line == line
+    assert says in found.what
 
 
 SENSELESS: dict[str, tuple[str, str]] = {
