@@ -17,7 +17,7 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ledger.redelivery import come_again
 from dropledger.core.ledger.standing import Standing, standing
 from dropledger.core.ports.session import Session
-from dropledger.core.steps import checks, guards, marts, quarantine, report
+from dropledger.core.steps import checks, facts, guards, marts, quarantine, report
 from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckFailed, CheckResult
 from dropledger.core.steps.compare import read_differing
@@ -191,6 +191,8 @@ class _Admission:
         results += guards.check_volume(contract, validated, self.standing.before)
         results += guards.check_drift(session, contract, extract.as_of.moment)
         checks.refuse_failed(results)
+        if contract.brings_facts:
+            validated = facts.judge(session, contract, validated, self.drop.drop_id)
         folded = self._fold(extract, validated)
         self._record(Delivered.ACCEPTED, sequence, accepted_fields(validated, folded, self.runtime.clock()))
         computed = self.recompute.after_fold(session, contract, folded, self.standing.moment)
@@ -220,7 +222,7 @@ class _Admission:
             folded,
             results,
             self.received_at,
-            late=folded.before(observed_until),
+            late=not contract.brings_facts and folded.before(observed_until),
             rejects=report.rejects_by_rule(session, self.drop.drop_id, sequence) if validated.rows_rejected else {},
             intermediate=found.intermediate,
             marts=marts.recomputed(found.refreshed),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError, DataRefused
 from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.completion import publish_committed
@@ -12,15 +13,15 @@ from dropledger.core.ingest.run import run_pending
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.ledger import LedgerRow
+from dropledger.core.operations.live_records import copy_rows, judged_at, keep_apart
 from dropledger.core.operations.recover import recover
-from dropledger.core.ports.session import Parameters, Session
+from dropledger.core.ports.session import Session
 from dropledger.core.ports.warehouse import Warehouse
-from dropledger.core.rules.fragments import IN_FUTURE
-from dropledger.core.sql.text import listed
 from dropledger.core.steps import checks
 from dropledger.core.steps.address import latest_allowed
 from dropledger.core.steps.archive import archived_extract
 from dropledger.core.steps.examine import examine
+from dropledger.core.steps.facts import judge
 from dropledger.core.steps.history import all_changed, fold
 from dropledger.core.steps.late_arrivals import archived_observations
 from dropledger.core.steps.marts import refresh
@@ -141,21 +142,22 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
     with rebuilt.session() as session:
         prepare(session, pipeline)
         with session.attached(runtime.warehouse, (*_RECORDS, *_DROPS)) as live:
-            rows, judged_at = _selected(session, live, selection), _judged_at(session, live)
+            rows = _facts_in_order_of_receipt(_selected(session, live, selection), pipeline)
+            judged = judged_at(session, live)
             with session.transaction():
                 for table in _RECORDS if selection.known_at is None else ():
-                    _copy(session, live, table)
+                    copy_rows(session, live, table)
             newest = {row.feed: row.drop_id for row in sorted(rows, key=lambda row: row.sequence)}
             progress(0, len(rows))
             for start in range(0, len(rows), _TRANSACTION_DROPS):
                 with session.transaction():
                     for place, row in enumerate(rows[start : start + _TRANSACTION_DROPS], start + 1):
                         is_newest = row.drop_id == newest[row.feed]
-                        _fold_again(runtime, session, live, row, judged_at.get(row.drop_id), is_newest=is_newest)
+                        _fold_again(runtime, session, live, row, judged.get(row.drop_id), is_newest=is_newest)
                         progress(place, len(rows))
             with session.transaction():
                 if not selection.partial:
-                    _keep_apart(session, live)
+                    keep_apart(session, live)
                 _finish(runtime, session)
     return len(rows)
 
@@ -206,6 +208,17 @@ def _selected(session: Session, live: str, selection: Selection) -> list[LedgerR
     )
 
 
+def _facts_in_order_of_receipt(rows: list[LedgerRow], pipeline: Pipeline) -> list[LedgerRow]:
+    """The drops in their order, but that among those of a feed of facts, which alone it matters to, each one comes in
+    order of sequence.
+    """
+    feeds = {feed for feed, contract in pipeline.contracts.items() if contract.brings_facts}
+    received = {
+        feed: iter(sorted((row for row in rows if row.feed == feed), key=lambda row: row.sequence)) for feed in feeds
+    }
+    return [next(received[row.feed]) if row.feed in feeds else row for row in rows]
+
+
 def _fold_again(
     runtime: Runtime, session: Session, live: str, row: LedgerRow, judged_at: datetime | None, *, is_newest: bool
 ) -> None:
@@ -217,6 +230,8 @@ def _fold_again(
         session.load(extract.path, extract.layout, "_dl_incoming", drop_id=row.drop_id)
         validated = validate(session, extract, "_dl_incoming")
         refuse_beyond_limit(contract, validated)
+        if contract.brings_facts:
+            validated = judge(session, contract, validated, row.drop_id)
     except DataRefused as error:
         if row.contract_sha256 == contract.sha256:
             why = "under this very contract, so this version of dropledger reads it in another way"
@@ -238,7 +253,7 @@ def _fold_again(
     )
     if is_newest:
         session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out, row.archive_name)
-    _copy(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
+    copy_rows(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
     found = {
         "sequence": row.sequence,
         "rows_read": validated.rows_read,
@@ -259,53 +274,6 @@ def _fold_again(
         "drop_id = :drop_id",
         {"drop_id": row.drop_id, **found},
     )
-
-
-def _copy(
-    session: Session, live: str, table: str, condition: str = "TRUE", parameters: Parameters | None = None
-) -> None:
-    """Copy rows `t` of a table of the live ledger, column by column, since a migration may have put these in another
-    order there.
-    """
-    names = list(session.columns(table))
-    session.insert_select(
-        table, names, f"SELECT {listed(names, 't')} FROM {live}{table} AS t WHERE {condition}", parameters
-    )
-
-
-def _judged_at(session: Session, live: str) -> dict[str, datetime]:
-    """When the drops were received of which rows were refused as too far ahead; of others, no row is held to that.
-
-    Versions before that rule took such rows in, so a replay must not refuse them.
-    """
-    found = session.query(
-        f"""SELECT l.drop_id, l.received_at
-        FROM {live}drop_ledger AS l
-        INNER JOIN {live}rejected_row AS r
-            ON r.drop_id = l.drop_id
-            AND r.sequence = l.sequence
-        WHERE r.rule = :rule""",
-        {"rule": IN_FUTURE},
-    )
-    return {row["drop_id"]: row["received_at"] for row in found}
-
-
-def _keep_apart(session: Session, live: str) -> None:
-    """What is in no history: the refused rows of refused deliveries, and the drops that were quarantined or taken
-    back.
-    """
-    _copy(
-        session,
-        live,
-        "rejected_row",
-        """NOT EXISTS (
-            SELECT 1
-            FROM drop_ledger AS l
-            WHERE l.drop_id = t.drop_id
-                AND l.sequence = t.sequence
-        )""",
-    )
-    _copy(session, live, "drop_ledger", "NOT EXISTS (SELECT 1 FROM drop_ledger AS l WHERE l.drop_id = t.drop_id)")
 
 
 def _finish(runtime: Runtime, session: Session) -> None:

@@ -10,6 +10,7 @@ WITH accepted AS (
         last_effective
     FROM drop_ledger
     WHERE status IN ('committed', 'published')
+        ${never_late}
     ${initial}
 ),
 observed AS (

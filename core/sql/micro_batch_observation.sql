@@ -1,7 +1,7 @@
--- What the drops of a micro-batch observed, each at its as_of.
+-- What the drops of a micro-batch observed, each at its as_of, or facts each at their own time.
 SELECT
     ${o_columns},
-    m.as_of AS _effective_at,
+    ${effective_at} AS _effective_at,
     o._absent,
     o._line,
     m.sequence AS _sequence,

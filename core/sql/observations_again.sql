@@ -10,7 +10,7 @@ WITH alike AS (
     FROM _dl_parsed_again AS o
     INNER JOIN _dl_affected_key AS h
         ON ${same_key}
-        AND o._effective_at >= h.changed_from
+        ${from_change}
     WHERE o._valid
 ),
 numbered AS (
@@ -24,6 +24,7 @@ numbered AS (
             FROM rejected_row
             WHERE drop_id = :drop_id
                 AND sequence = :sequence
+                ${judged_anew}
         )
 )
 SELECT

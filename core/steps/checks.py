@@ -211,8 +211,16 @@ _HISTORY_CHECKS = {
 }
 
 
+_FACT_CHECKS = {
+    "one_fact_a_key": "a key has more than one fact",
+    "fact_has_no_end": "a fact has an end",
+}
+
+
 def history_check(session: Session, contract: Contract, versions_opened: int = 0) -> CheckQuestion:
     """What must hold for the timeline of every key that changed; of all keys where most versions were just opened."""
+    if contract.brings_facts:
+        return _facts_check(session, contract, versions_opened)
     fragments, model = feed_fragments(contract), f"history_{contract.feed}"
     sql = statement("check_history", fragments)
     if versions_opened >= WHOLE_FROM:
@@ -222,13 +230,24 @@ def history_check(session: Session, contract: Contract, versions_opened: int = 0
         elif versions <= 2 * versions_opened:
             sql = full_refresh(sql)
 
+    return _history_question(model, sql, _HISTORY_CHECKS)
+
+
+def _facts_check(session: Session, contract: Contract, opened: int) -> CheckQuestion:
+    model = f"history_{contract.feed}"
+    sql = statement("check_facts", feed_fragments(contract))
+    if opened >= WHOLE_FROM and session.count(model) <= 2 * opened:
+        sql = full_refresh(sql)
+    return _history_question(model, sql, _FACT_CHECKS)
+
+
+def _history_question(model: str, sql: str, messages: Mapping[str, str]) -> CheckQuestion:
     def results(counts: Counts) -> list[CheckResult]:
         return [
-            _result("history", model, name, Severity.ERROR, counts[name], message)
-            for name, message in _HISTORY_CHECKS.items()
+            _result("history", model, name, Severity.ERROR, counts[name], message) for name, message in messages.items()
         ]
 
-    return Question(f"the checks of {model}", sql, tuple(_HISTORY_CHECKS), results)
+    return Question(f"the checks of {model}", sql, tuple(messages), results)
 
 
 def mart_checks(session: Session, refreshed: Iterable[Refreshed]) -> list[CheckQuestion]:

@@ -98,6 +98,8 @@ def fold(
     if first is None:
         no_changes(session, [contract])
         return Folded(0, 0)
+    if contract.brings_facts:
+        return Folded(_add_facts(session, extract, is_first=observed_until is None), 0, first, last)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
         opened, closed = _append(session, extract, validated.rows_accepted, is_first=observed_until is None)
@@ -207,11 +209,42 @@ def _append(session: Session, extract: Extract, accepted: int, *, is_first: bool
     return opened, closed
 
 
+def _add_facts(session: Session, extract: Extract, *, is_first: bool) -> int:
+    """Put the rows of scratch `observation`, whose keys history has not, into it; how many."""
+    contract = extract.contract
+    facts = {**feed_fragments(contract), "change": "(SELECT *, TRUE AS _opens FROM observation)"}
+    columns = [one.name for one in history_columns(contract)]
+    insert = session.insert_in_order if is_first else session.insert_select
+    opened = insert(
+        f"history_{contract.feed}", columns, statement("opened_versions", facts), {"drop_id": extract.drop_id}
+    )
+    select = f"SELECT {facts['key']}, _effective_at AS changed_from FROM observation"
+    session.view(f"changed_{contract.feed}", select)
+    return opened
+
+
 def _exchange_versions(session: Session, contract: Contract) -> None:
     """Put the versions in `_dl_added_version` into history, in place of those in `_dl_removed_version`."""
     history, columns = f"history_{contract.feed}", [one.name for one in history_columns(contract)]
     session.delete_keys(history, [*contract.key, "valid_from"], "_dl_removed_version")
     session.insert_select(history, columns, f"SELECT {listed(columns)} FROM _dl_added_version")
+
+
+def nothing_observed(session: Session, contract: Contract) -> None:
+    """Set up `_dl_merged_observation` without a row."""
+    fragments = feed_fragments(contract)
+    session.scratch(
+        "_dl_merged_observation",
+        f"""SELECT
+            {fragments["columns"]},
+            valid_from AS _effective_at,
+            FALSE AS _absent,
+            line AS _line,
+            CAST(0 AS BIGINT) AS _sequence,
+            drop_id AS _drop_id
+        FROM {fragments["history"]}
+        WHERE FALSE""",
+    )
 
 
 def merge_observed(session: Session, contract: Contract) -> tuple[int, int]:

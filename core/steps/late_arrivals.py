@@ -16,11 +16,13 @@ from dropledger.core.rules.fragments import parse_fragments
 from dropledger.core.rules.repeated_header import REPEATED
 from dropledger.core.sql.text import engine_type, literal, quoted, statement
 from dropledger.core.steps.archive import Archive, extract_in_history
+from dropledger.core.steps.facts import CONTRADICTS
 from dropledger.core.steps.history import LaterObservations, observed_columns
 from dropledger.core.steps.intake import initial_extract
 from dropledger.core.steps.validate import effective_times
 
-_SOURCE = "_dl_source_again"
+ARCHIVED = "_dl_source_again"
+"""The relation with the rows of the archived file read last, as received."""
 
 
 def read_archived(session: Session, extract: Extract, sequence: int, now: Contract) -> bool:
@@ -31,8 +33,8 @@ def read_archived(session: Session, extract: Extract, sequence: int, now: Contra
     Whether it is a complete extract that speaks of the keys it lacks.
     """
     contract = extract.contract
-    session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
-    fragments = {**feed_fragments(contract), **parse_fragments(contract, _SOURCE)}
+    session.load(extract.path, extract.layout, ARCHIVED, drop_id=extract.drop_id)
+    fragments = {**feed_fragments(contract), **parse_fragments(contract, ARCHIVED)}
     parse, there = statement("parse", fragments), {column.name for column in contract.columns}
     added = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}"
@@ -41,13 +43,15 @@ def read_archived(session: Session, extract: Extract, sequence: int, now: Contra
     )
     if added:
         parse = f"SELECT read_then.*, {added} FROM (\n{parse}\n) AS read_then"
-    session.select_rows(_SOURCE, "_dl_parsed_again", parse, effective_times(extract))
+    session.select_rows(ARCHIVED, "_dl_parsed_again", parse, effective_times(extract))
     return contract.missing_keys == "close" and not _unknown_keys(session, contract, extract.drop_id, sequence)
 
 
 def observe_again(session: Session, contract: Contract, others: Sequence[tuple[Extract, int]]) -> None:
     """Add to `_dl_merged_observation` what the extracts, each with its sequence, observed of `_dl_affected_key`."""
-    fragments = feed_fragments(contract)
+    fragments = {**feed_fragments(contract), "from_change": "AND o._effective_at >= h.changed_from", "judged_anew": ""}
+    if contract.brings_facts:
+        fragments |= {"from_change": "", "judged_anew": f"AND NOT {CONTRADICTS}"}
     into, columns = "_dl_merged_observation", observed_columns(contract)
     nulls = ", ".join(
         f"CAST(NULL AS {engine_type(column.type)}) AS {quoted(column.name)}" for column in contract.values
@@ -88,13 +92,16 @@ def archived_observations(session: Session, archive: Archive, *, but: str = "") 
 
 
 def others_since(
-    session: Session, archive: Archive, contract: Contract, since: datetime, but: str = ""
+    session: Session, archive: Archive, contract: Contract, since: datetime, but: str = "", received_from: int = 0
 ) -> list[tuple[Extract, int]]:
-    """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out."""
+    """What observed anything at `since` (UTC) or later, each with its sequence; the drop `but` left out, and those that
+    come before `received_from` in the order of receipt.
+    """
     found = [
         (initial_extract(initial, path, as_of), INITIAL_SEQUENCE)
         for initial, path, as_of in archive.pipeline.initial_rows()
         if initial.feed == contract.feed and as_of >= since
     ]
-    rows = [row for row in ledger.in_history(session, contract.feed, since) if row.drop_id != but]
+    in_history = ledger.in_history(session, contract.feed, since)
+    rows = [row for row in in_history if row.drop_id != but and row.sequence >= received_from]
     return found + [(extract_in_history(session, archive, contract, row), row.sequence) for row in rows]

@@ -117,13 +117,19 @@ def moment(session: Session) -> datetime | None:
 
 
 def refresh(
-    session: Session, pipeline: Pipeline, moment_before: datetime | None, due: Due | None = None, *, opened: int = 0
+    session: Session,
+    pipeline: Pipeline,
+    moment_before: datetime | None,
+    due: Due | None = None,
+    *,
+    opened: int = 0,
+    keys_repeat: bool = False,
 ) -> list[Refreshed]:
     """Recompute the rows that the `changed_<feed>` relations and the move of the moment touch.
 
     Leaves `touched_<mart>` (keys) and `before_<mart>` (rows as they were). With `due`, marts that may wait are
     left to its `refresh`. `opened` is how many versions were just opened: where they are many, a mart that has no
-    rows is computed whole at once.
+    rows is computed whole at once. `keys_repeat` is whether a key may stand in `changed_<feed>` with several times.
     """
     bound = {"moment_before": moment_before or datetime.min}
     refreshed: list[Refreshed] = []
@@ -133,6 +139,8 @@ def refresh(
         touched_sql: str | None = full_refresh(mart.touched_sql) if reads_whole else mart.touched_sql
         if opened >= WHOLE_FROM and _can_be_whole(mart) and not session.count(mart.name):
             touched_sql = None
+        if keys_repeat and touched_sql is not None:
+            touched_sql = f"SELECT DISTINCT * FROM (\n{touched_sql}\n) AS t"
         if due is not None and mart.waits:
             due.add(session, mart, touched_sql, bound)
         else:

@@ -10,10 +10,13 @@ from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.drop import AsOfSource
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ports.session import Session
+from dropledger.core.ports.session import Parameters, Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows, staging_predicates
 from dropledger.core.rules.repeated_header import OTHER, REPEATED, malformed_rule
 from dropledger.core.sql.text import listed, literal, quoted, statement
+
+CONFLICTING = "conflicting_key"
+"""The rule that rows break which say different things of one key."""
 
 LOOKED_AT_FROM = 10_000
 """From so many rows on it costs less to look whether their keys rise than to count them."""
@@ -187,11 +190,16 @@ def _set_apart(
     )
     if found["invalid"]:
         session.with_lines(source)
-        _leave_out(session, statement("refuse_invalid", fragments), times)
+        leave_out(session, statement("refuse_invalid", fragments), times)
     if found["repeated"]:
-        _leave_out(session, statement("refuse_repeated", {**fragments, "first_key": literal(contract.key[0])}))
+        of_time = {"and_time": "", "same_time": "", "for_one_time": ""}
+        if not contract.brings_facts:
+            same_time = "AND h._effective_at = o._effective_at"
+            of_time = {"and_time": ", _effective_at", "same_time": same_time, "for_one_time": " for one effective time"}
+        told = {"first_key": literal(contract.key[0]), "rule": literal(CONFLICTING), **of_time}
+        leave_out(session, statement("refuse_repeated", {**fragments, **told}))
     for column, rule in rules_over_rows(contract, "unique", Severity.ERROR):
-        _leave_out(
+        leave_out(
             session,
             statement(
                 "refuse_not_unique",
@@ -205,7 +213,7 @@ def _set_apart(
             ),
         )
     for column, rule in rules_over_rows(contract, "relationship", Severity.ERROR):
-        _leave_out(
+        leave_out(
             session,
             statement(
                 "refuse_unrelated",
@@ -230,8 +238,9 @@ def parent_fragments(column: str, to: str) -> dict[str, str]:
 
 
 def observed_key(contract: Contract) -> list[str]:
-    """The columns of typed rows that no two of a drop may share: the key, and the time where rows bring their own."""
-    return [*contract.key, *(["_effective_at"] if contract.effective_column else [])]
+    """The columns of typed rows that no two of a drop may share: the key, and the time where a key may have several."""
+    several = contract.effective_column is not None and not contract.brings_facts
+    return [*contract.key, *(["_effective_at"] if several else [])]
 
 
 def distinct_count(contract: Contract, relation: str) -> str:
@@ -244,14 +253,25 @@ def distinct_count(contract: Contract, relation: str) -> str:
     return f"SELECT count(*) FROM ({distinct}) AS d"
 
 
-def _leave_out(session: Session, select: str, times: dict[str, datetime | None] | None = None) -> None:
+NOTHING_LEFT_OUT = """SELECT
+    CAST(NULL AS BIGINT) AS _line,
+    CAST(NULL AS BOOLEAN) AS _duplicate,
+    CAST(NULL AS STRING) AS column_name,
+    CAST(NULL AS STRING) AS rule,
+    CAST(NULL AS STRING) AS reason
+WHERE FALSE"""
+"""`_dl_left_out` of a file in which no row is odd."""
+
+
+def leave_out(session: Session, select: str, bound: Parameters | None = None) -> None:
+    """Add to `_dl_left_out` what a select gives of lines that are not in it."""
     session.insert_select(
         "_dl_left_out",
         ("_line", "_duplicate", "column_name", "rule", "reason"),
         f"""SELECT _line, _duplicate, column_name, rule, reason
         FROM ({select}) AS found
         WHERE _line NOT IN (SELECT _line FROM _dl_left_out)""",
-        times,
+        bound,
     )
 
 

@@ -24,7 +24,7 @@ Records = list[dict[str, Any]]
 
 
 def select_late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
-    """A select of the drops in history, `drop_id` and `late`, and what it binds."""
+    """A select of the drops in history, `drop_id` and `late`, and what it binds; it leaves out those of facts."""
     initial = [(contract.feed, as_of) for contract, _, as_of in (pipeline.initial_rows() if pipeline else ())]
     selects = (
         f"""UNION ALL
@@ -38,7 +38,9 @@ def select_late(pipeline: Pipeline | None) -> tuple[str, dict[str, Any]]:
         for place, (feed, _) in enumerate(initial)
     )
     bound = {f"initial_{place}": as_of for place, (_, as_of) in enumerate(initial)}
-    return statement("late_drops", {"initial": "\n    ".join(selects)}), bound
+    facts = [feed for feed, contract in pipeline.contracts.items() if contract.brings_facts] if pipeline else []
+    never = f"AND feed NOT IN ({', '.join(map(literal, facts))})" if facts else ""
+    return statement("late_drops", {"initial": "\n    ".join(selects), "never_late": never}), bound
 
 
 def failed_warnings(session: Session, of_drops: str, parameters: Parameters) -> Records:

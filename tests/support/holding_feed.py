@@ -26,6 +26,10 @@ class Mode:
     key_alone: bool = False
 
     @property
+    def facts(self) -> bool:
+        return bool(self.entries["mode"] == "event")
+
+    @property
     def feed(self) -> model.Feed:
         return model.Feed("holding", self.entries["mode"], self.entries.get("missing_keys", "keep"))
 
@@ -59,6 +63,7 @@ MODES = {
     "delta": Mode({"mode": "delta"}),
     "delta with operation": Mode({"mode": "delta", **OPERATION}, operation=True),
     "delta with effective column": Mode({"mode": "delta", **EFFECTIVE}, effective=True),
+    "event": Mode({"mode": "event", **EFFECTIVE}, effective=True),
     "delta with operation and effective column": Mode(
         {"mode": "delta", **OPERATION, **EFFECTIVE}, operation=True, effective=True
     ),
@@ -107,7 +112,11 @@ def holding_file(mode: Mode, as_of: datetime, holdings: Iterable[Holding], *, by
     holdings = list(holdings)
     lines = tuple(holding.cells(mode) for holding in holdings)
     rows = tuple(holding.row(line, mode) for line, holding in enumerate(holdings, start=2))
-    return File("holding", as_of, mode.header, lines, rows, by_option, mode.effective)
+    return File("holding", as_of, mode.header, lines, rows, by_option, mode.effective, mode.facts)
+
+
+def _key(place: tuple[str, str, int]) -> tuple[str, str]:
+    return place[:2]
 
 
 @st.composite
@@ -117,8 +126,8 @@ def holding_files(draw: st.DrawFn, mode: Mode) -> File:
     blemish = draw(
         st.sampled_from([None] * 3 + ["repeated", "conflicting", "conflicting", "unsound", "unreadable key"])
     )
-    days = range(1, 6) if mode.effective and not by_option else [1]
-    places = list(product("12", ["EUR", "USD"], days))
+    days = range(1, 3 if mode.facts else 6) if mode.effective and (mode.facts or not by_option) else [1]
+    places = list(product("123" if mode.facts else "12", ["EUR", "USD"], days))
     least = 3 if blemish == "conflicting" else 1 if mode.entries["mode"] == "full" else 0
     amounts = st.sampled_from(["1.00", "2.00", "1.00", "2.00", ""])
     of_deleted = st.sampled_from(["1.00", "-1.00", ""])
@@ -126,7 +135,7 @@ def holding_files(draw: st.DrawFn, mode: Mode) -> File:
     rows = [
         Holding(owner_id, currency, draw(of_deleted if operation == "D" else amounts), operation, changed_on)
         for owner_id, currency, changed_on in draw(
-            st.lists(st.sampled_from(places), min_size=least, max_size=4, unique=True)
+            st.lists(st.sampled_from(places), min_size=least, max_size=4, unique_by=_key if mode.facts else tuple)
         )
         for operation in [draw(operations)]
     ]

@@ -23,7 +23,7 @@ class Feed:
     """How a feed's drops are read; `max_rejected` is the share of refused rows that a file may have."""
 
     name: str
-    mode: Literal["full", "delta"] = "full"
+    mode: Literal["full", "delta", "event"] = "full"
     missing_keys: Literal["keep", "close"] = "keep"
     max_rejected: Decimal = Decimal("0.5")
 
@@ -98,23 +98,28 @@ def drop_id(feed: str, as_of: datetime | None, content: bytes) -> str:
 # Drops to observations
 
 
-def _spellings(drop: Drop) -> list[list[Row]]:
-    """The sound rows that share key and effective time, each different set of values once, by its first line."""
-    found: dict[tuple[Key | None, datetime], dict[Values | None, Row]] = defaultdict(dict)
+def _spellings(feed: Feed, drop: Drop) -> list[list[Row]]:
+    """The sound rows that share key and effective time, each different set of values once, by its first line.
+
+    Of events those that share the key, and their time is one of the values.
+    """
+    found: dict[Any, dict[Any, Row]] = defaultdict(dict)
     for row in drop.rows:
-        if row.sound:
+        if row.sound and feed.mode == "event":
+            found[row.key].setdefault((row.values, row.effective), row)
+        elif row.sound:
             found[row.key, drop.effective(row)].setdefault(row.values, row)
     return [list(alike.values()) for alike in found.values()]
 
 
-def accepted_rows(drop: Drop) -> list[Row]:
+def accepted_rows(feed: Feed, drop: Drop) -> list[Row]:
     """Rows alike count once; rows with the same key and effective time but different values are all refused."""
-    return [spellings[0] for spellings in _spellings(drop) if len(spellings) == 1]
+    return [spellings[0] for spellings in _spellings(feed, drop) if len(spellings) == 1]
 
 
 def is_quarantined(feed: Feed, drop: Drop) -> bool:
     """Whether more than the allowed share of the file's rows is refused, rows alike counted once."""
-    conflicting = sum(len(spellings) for spellings in _spellings(drop) if len(spellings) > 1)
+    conflicting = sum(len(spellings) for spellings in _spellings(feed, drop) if len(spellings) > 1)
     distinct = {replace(row, line=0) for row in drop.rows}
     unsound = sum(not row.sound for row in distinct)
     return conflicting + unsound > feed.max_rejected * len(distinct)
@@ -126,7 +131,7 @@ def observations(feed: Feed, drops: Iterable[Drop]) -> list[Observation]:
     seen = [
         Observation(row.key, drop.effective(row), drop.sequence, row.values, drop.drop_id, row.line)
         for drop in drops
-        for row in accepted_rows(drop)
+        for row in accepted_rows(feed, drop)
         if row.key is not None
     ]
     if feed.missing_keys == "close":
@@ -164,7 +169,34 @@ def _versions(timeline: Iterable[Observation]) -> list[Version]:
 
 
 def history(feed: Feed, drops: Iterable[Drop]) -> list[Version]:
-    return fold(observations(feed, drops))
+    return facts(feed, drops) if feed.mode == "event" else fold(observations(feed, drops))
+
+
+# Facts
+
+
+def facts(feed: Feed, drops: Iterable[Drop]) -> list[Version]:
+    """Of each key the event that was received first, which nothing changes or ends."""
+    found: dict[Key, Version] = {}
+    for drop in sorted(drops, key=lambda drop: drop.sequence):
+        for row in accepted_rows(feed, drop):
+            assert row.key is not None
+            assert row.values is not None
+            assert row.effective is not None
+            found.setdefault(row.key, Version(row.key, row.values, row.effective, None, drop.drop_id, row.line))
+    return list(found.values())
+
+
+def contradictions(feed: Feed, drops: Iterable[Drop]) -> set[tuple[str, int]]:
+    """The rows, by drop_id and line, that say another thing than the event that was received first."""
+    drops = list(drops)
+    standing = {fact.key: (fact.values, fact.valid_from) for fact in facts(feed, drops)}
+    return {
+        (drop.drop_id, row.line)
+        for drop in drops
+        for row in accepted_rows(feed, drop)
+        if row.key is not None and standing[row.key] != (row.values, row.effective)
+    }
 
 
 # Versions to marts: the lending pipeline

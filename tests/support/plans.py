@@ -42,6 +42,7 @@ class File:
     rows: tuple[model.Row, ...]
     by_option: bool = False
     brings_times: bool = False
+    brings_facts: bool = False
 
     def __repr__(self) -> str:
         return f"{self.feed} {self.as_of:%Y-%m-%d}{' by option' if self.by_option else ''}: {' / '.join(self.lines)}"
@@ -219,6 +220,13 @@ class Run:
             for name, feed in self.feeds.items()
         }
 
+    def untold(self) -> set[tuple[str, int]]:
+        """The rows of events, by drop_id and line, that are in no history and of which no refused row tells."""
+        events = [name for name, feed in self.feeds.items() if feed.mode == "event"]
+        of_drops = (model.contradictions(self.feeds[name], self.drops_of(name)) for name in events)
+        told = self.ledger.rows("SELECT drop_id, line FROM rejected_row WHERE rule = 'conflicting_key'")
+        return set[tuple[str, int]]().union(*of_drops).difference(told)  # type: ignore[arg-type]
+
     def expected_marts(self) -> dict[str, list[Record]]:
         """What the model makes of the drops, for each mart of the lending pipeline."""
         marts = model.marts(self.feeds, {name: self.drops_of(name) for name in self.feeds})
@@ -226,7 +234,7 @@ class Run:
 
 
 def _identity(file: File) -> str:
-    by_rows = file.brings_times and not file.by_option
+    by_rows = file.brings_facts or (file.brings_times and not file.by_option)
     return model.drop_id(file.feed, None if by_rows else file.as_of, file.text.encode())
 
 
