@@ -17,12 +17,14 @@ from dropledger.core.ingest.runtime import AdmissionRuntime, Runtime
 from dropledger.core.ledger import ledger, retractions
 from dropledger.core.ledger.ledger import LedgerRow, Status
 from dropledger.core.operations.plan import copied, effect, keep, measured
+from dropledger.core.operations.retract_facts import with_facts_of, without_facts_of
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import statement
 from dropledger.core.steps import checks, marts
-from dropledger.core.steps.archive import archived_extract, extract_in_history
+from dropledger.core.steps.archive import Archive, archived_extract, extract_in_history
 from dropledger.core.steps.examine import examine
-from dropledger.core.steps.history import merge_late_arrivals, no_changes
+from dropledger.core.steps.facts import judge
+from dropledger.core.steps.history import merge_late_arrivals, no_changes, nothing_observed
 from dropledger.core.steps.late_arrivals import archived_observations, others_since, read_archived
 from dropledger.core.steps.validate import validate
 from dropledger.core.views.drops import find_drop
@@ -138,6 +140,9 @@ def _restorable(session: Session, drop_id: str) -> LedgerRow:
 
 
 def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+    if runtime.pipeline.contract(row.feed).brings_facts:
+        retractions.record_retraction(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
+        return _settle_facts(runtime, session, row, without_facts_of)
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=shares)
@@ -152,6 +157,9 @@ def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said
 
 
 def _take_in_again(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
+    if runtime.pipeline.contract(row.feed).brings_facts:
+        retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
+        return _settle_facts(runtime, session, row, with_facts_of)
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     # It has no version yet by which to tell what matters.
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=True)
@@ -162,6 +170,21 @@ def _take_in_again(runtime: AdmissionRuntime, session: Session, row: LedgerRow, 
     if observed and observed[-1].drop_id == row.drop_id:
         _show_newest_rows(runtime, session, contract)
     return restored
+
+
+def _settle_facts(
+    runtime: AdmissionRuntime,
+    session: Session,
+    row: LedgerRow,
+    settle: Callable[[Session, Archive, Contract, LedgerRow], tuple[int, int]],
+) -> Retracted:
+    contract = runtime.pipeline.contract(row.feed)
+    moment_before = marts.moment(session)
+    no_changes(session, runtime.pipeline.contracts.values())
+    counts = settle(session, runtime.archive, contract, row)
+    settled = _conclude(runtime, session, row, counts, moment_before)
+    _show_newest_rows(runtime, session, contract)  # of any drop other rows may be accepted now
+    return settled
 
 
 def _read_once_more(
@@ -200,8 +223,8 @@ def _conclude(
     """Compute the marts, and hold everything against the checks."""
     # Should the process die before it has published, the next start does it.
     ledger.mark_artifacts(session, current=False)
-    refreshed = marts.refresh(session, runtime.pipeline, moment_before)
     contract = runtime.pipeline.contract(row.feed)
+    refreshed = marts.refresh(session, runtime.pipeline, moment_before, keys_repeat=contract.brings_facts)
     found = examine(session, [checks.history_check(session, contract)], refreshed)
     checks.refuse_failed(found.results)
     return Retracted(row, *counts, marts.recomputed(found.refreshed))
@@ -240,19 +263,7 @@ def _merge_affected(
     since = _first_affected(session)
     if since is None:
         return 0, 0
-    fragments = feed_fragments(contract)
-    session.scratch(
-        "_dl_merged_observation",
-        f"""SELECT
-            {fragments["columns"]},
-            valid_from AS _effective_at,
-            FALSE AS _absent,
-            line AS _line,
-            CAST(0 AS BIGINT) AS _sequence,
-            drop_id AS _drop_id
-        FROM {fragments["history"]}
-        WHERE FALSE""",
-    )
+    nothing_observed(session, contract)
     archived_observations(session, runtime.archive, but=but)(contract, since)
     return merge_late_arrivals(session, contract)
 
@@ -265,6 +276,8 @@ def _show_newest_rows(runtime: AdmissionRuntime, session: Session, contract: Con
             extract = archived_extract(runtime.archive, contract, left[-1])
             session.load(extract.path, extract.layout, "_dl_incoming", drop_id=extract.drop_id)
             validated = validate(session, extract, "_dl_incoming")
+            if contract.brings_facts:
+                validated = judge(session, contract, validated, extract.drop_id)
             session.keep_loaded("_dl_incoming", f"src_{contract.feed}", validated.left_out, left[-1].archive_name)
             return
     empty_source(session, contract)
