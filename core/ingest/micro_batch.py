@@ -7,13 +7,13 @@ drop that is anything but plain is left to `admission`: one that is late, or kno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from dropledger.core.contracts.contract import Contract, Severity
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.formats.extract import Drop, Extract
+from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest.admission import accepted_fields, conclude
+from dropledger.core.ingest.micro_batch_fold import Member, Taken, all_of, fold_together, rows_of
 from dropledger.core.ingest.recompute import Recompute
 from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger import ledger
@@ -22,38 +22,25 @@ from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Layout, Session
 from dropledger.core.rules.fragments import parse_fragments, rules_over_rows
 from dropledger.core.sql.text import quoted, statement
-from dropledger.core.steps import checks, guards
+from dropledger.core.steps import checks, facts, guards, quarantine, report
 from dropledger.core.steps.address import ahead_of_time, latest_allowed
 from dropledger.core.steps.checks import CheckResult
-from dropledger.core.steps.history import Folded, merge_observed
-from dropledger.core.steps.validate import Validated, parent_fragments, staging_counts
+from dropledger.core.steps.validate import parent_fragments, staging_counts
 
 FEWEST = 5
 """So many drops are worth the statements that take them together."""
 
 _LARGEST_BYTES = 1 << 20
 _SOURCE = "_dl_incoming_together"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A drop of a micro-batch; `counts` is what was counted of its rows in scratch `_dl_together_<feed>`."""
-
-    drop: Drop
-    extract: Extract
-    layout: Layout
-    counts: Mapping[str, Any]
-
-    @property
-    def validated(self) -> Validated:
-        """What validation found: no row is left out."""
-        rows, as_of = self.counts["row_count"], self.extract.as_of.moment
-        return Validated(rows, rows, 0, 0, 0, as_of, as_of)
+_INCOMING = "_dl_incoming"
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Drops of one feed, each later than the one before, and all later than whatever was observed before them."""
+    """Drops of one feed, each later than the one before, and all later than whatever was observed before them.
+
+    Drops of facts may be of any times.
+    """
 
     contract: Contract
     members: tuple[Member, ...]
@@ -78,7 +65,7 @@ def _can_be_judged_together(pipeline: Pipeline, feed: str) -> bool:
         contract is not None
         and contract.missing_keys == "keep"
         and not contract.drift
-        and contract.effective_column is None
+        and (contract.effective_column is None or contract.brings_facts)
         and not pipeline.feed_checks[feed]
         and not any(any(rules_over_rows(contract, "unique", severity)) for severity in Severity)
         and not any(rules_over_rows(contract, "relationship", Severity.ERROR))
@@ -99,7 +86,8 @@ def _divide(
         if known.get(drop.drop_id) in ledger.SETTLED or first.get(drop.drop_id, drop) is not drop:
             repeated.append(drop)
             continue
-        if drop.drop_id in plain and (until is None or drop.as_of.moment > until):
+        in_order = contract.brings_facts or until is None or drop.as_of.moment > until
+        if drop.drop_id in plain and in_order:
             members.append(plain[drop.drop_id])
         else:
             parts += [*_together(contract, members), drop]
@@ -112,10 +100,6 @@ def _together(contract: Contract, members: Sequence[Member]) -> list[Drop | Micr
     if len(members) < FEWEST:
         return [member.drop for member in members]
     return [MicroBatch(contract, tuple(members))]
-
-
-def _rows_of(contract: Contract) -> str:
-    return f"_dl_together_{contract.feed}"
 
 
 def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drops: Sequence[Drop]) -> dict[str, Member]:
@@ -142,15 +126,18 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
         **parse_fragments(contract, _SOURCE),
         "file": "_file,",
     }
-    session.scratch(_rows_of(contract), statement("parse", fragments), {"as_of": None})
+    latest = latest_allowed(contract, small[0][0].as_of, runtime.pipeline, now) if contract.brings_facts else None
+    session.scratch(rows_of(contract), statement("parse", fragments), {"as_of": None, "latest": latest})
     counted = session.query(
         f"""SELECT
             _file,
             {staging_counts(contract)}
             count(*) - count(DISTINCT ({key})) AS repeated,
             sum(CASE WHEN _valid THEN 0 ELSE 1 END) AS invalid,
+            min(_effective_at) AS first_effective,
+            max(_effective_at) AS last_effective,
             count(*) AS row_count
-        FROM {quoted(_rows_of(contract))}
+        FROM {quoted(rows_of(contract))}
         GROUP BY _file"""
     )
     found = {}
@@ -185,34 +172,53 @@ def admit_micro_batch(
             for place, member in enumerate(members)
         ],
     )
-    fragments = {**feed_fragments(contract), "together": quoted(_rows_of(contract))}
-    session.scratch("_dl_merged_observation", statement("micro_batch_observation", fragments))
-    opened, closed = merge_observed(session, contract)
-    span = members[0].drop.as_of.moment, members[-1].drop.as_of.moment
-    recompute.after_fold(session, contract, Folded(opened, closed, *span), None)
-    folded = _folded(session, members)
-    found, guarded = _results(session, contract, members, received), _guarded(session, contract, members, folded)
+    taken = fold_together(session, contract, members, first_sequence)
+    recompute.after_fold(session, contract, all_of(taken), None)
+    found, guarded = _results(session, contract, members, received), _guarded(session, contract, taken)
     results = [of_one + guards_of_one for of_one, guards_of_one in zip(found, guarded, strict=True)]
     checks.refuse_failed([result for of_one in results for result in of_one])
     rows, deliveries, outcomes = [], [], []
-    for place, member in enumerate(members):
-        drop, validated, received_at = member.drop, member.validated, received[place]
-        fields = accepted_fields(validated, folded[place], runtime.clock())
-        sequence = first_sequence + place
+    for place, one in enumerate(taken):
+        drop, validated, received_at, sequence = one.member.drop, one.validated, received[place], one.sequence
+        fields = accepted_fields(validated, one.folded, runtime.clock())
         row = ledger.drop_row(drop, received_at, sequence, Status.COMMITTED, fields)
         rows.append(row)
         deliveries.append(ledger.examined_row(drop, Delivered.ACCEPTED, row))
-        outcomes.append(conclude(runtime, drop, sequence, validated, folded[place], results[place], received_at))
+        rejects = _record_rejects(runtime, session, contract, one)
+        outcomes.append(
+            conclude(runtime, drop, sequence, validated, one.folded, results[place], received_at, rejects=rejects)
+        )
     session.insert("drop_ledger", rows)
     session.insert("delivery", deliveries)
     examined = [(row["drop_id"], row["sequence"]) for row in rows]
     checks.record(session, dict(zip(examined, results, strict=True)))
-    last, extract = members[-1].drop, members[-1].extract
-    layout = replace(members[-1].layout, each_line_is_a_row=True)  # as the rows were read together
-    session.load(extract.path, layout, "_dl_incoming", drop_id=extract.drop_id)
-    runtime.store.place(last.claim, last.archive_name)
-    session.keep_loaded("_dl_incoming", f"src_{contract.feed}", None, last.archive_name)
+    last = taken[-1]
+    _load(session, last.member)
+    if last.validated.left_out:
+        facts.left_out_of(session, contract, last.sequence)
+    drop = last.member.drop
+    runtime.store.place(drop.claim, drop.archive_name)
+    session.keep_loaded(_INCOMING, f"src_{contract.feed}", last.validated.left_out, drop.archive_name)
     return outcomes
+
+
+def _load(session: Session, member: Member) -> None:
+    """Load the drop by itself; its rows are as they were read together."""
+    extract = member.extract
+    layout = replace(member.layout, each_line_is_a_row=True)
+    session.load(extract.path, layout, _INCOMING, drop_id=extract.drop_id)
+
+
+def _record_rejects(runtime: AdmissionRuntime, session: Session, contract: Contract, taken: Taken) -> Mapping[str, int]:
+    """Keep the refused rows of a drop, which says of a key what is no fact; how many there are by rule."""
+    if not taken.validated.rows_rejected:
+        return {}
+    drop, sequence = taken.member.drop, taken.sequence
+    _load(session, taken.member)
+    facts.left_out_of(session, contract, sequence)
+    quarantine.record_rejects(session, _INCOMING, drop.drop_id, sequence)
+    quarantine.stage_rejects(session, runtime.store, drop, sequence, runtime.pipeline)
+    return report.rejects_by_rule(session, drop.drop_id, sequence)
 
 
 _NO_MEMBERS = """SELECT
@@ -223,32 +229,21 @@ _NO_MEMBERS = """SELECT
 WHERE FALSE"""
 
 
-def _folded(session: Session, members: Sequence[Member]) -> list[Folded]:
-    counts = {row["drop_id"]: row for row in session.query(statement("micro_batch_counts"))}
-    found = []
-    for member in members:
-        row, as_of = counts[member.drop.drop_id], member.drop.as_of.moment
-        found.append(Folded(int(row["opened"]), int(row["closed"]), as_of, as_of))
-    return found
-
-
-def _guarded(
-    session: Session, contract: Contract, members: Sequence[Member], folded: Sequence[Folded]
-) -> list[list[CheckResult]]:
-    """The whole-file guards, for each of the members; each is held against the one before it."""
+def _guarded(session: Session, contract: Contract, taken: Sequence[Taken]) -> list[list[CheckResult]]:
+    """The whole-file guards, for each of the drops; each is held against the one before it."""
     if contract.mode != "full":
-        return [[] for _ in members]
-    first = members[0].drop.as_of.moment
+        return [[] for _ in taken]
+    first = taken[0].member.drop.as_of.moment
     before = ledger.volume_before(session, contract.feed, first)
     known = guards.known_keys(session, contract, first)
     results = []
-    for place, member in enumerate(members):
+    for place, one in enumerate(taken):
         if place:  # what opens a version and closes none is a key that was not known
-            known += folded[place].versions_opened - folded[place].versions_closed
-        rows = member.validated.rows_read
+            known += one.folded.versions_opened - one.folded.versions_closed
+        rows = one.validated.rows_read
         missing = guards.missing_keys_result(contract, known - rows)
-        results.append([*guards.check_volume(contract, member.validated, before), missing])
-        before = Volume(member.drop.name, rows)
+        results.append([*guards.check_volume(contract, one.validated, before), missing])
+        before = Volume(one.member.drop.name, rows)
     return results
 
 
@@ -260,10 +255,11 @@ def _results(
         checks.staging_results(member.extract, member.counts, received_at)
         for member, received_at in zip(members, received, strict=True)
     ]
-    session.view(
-        "observation",
-        f"SELECT o.* FROM {quoted(_rows_of(contract))} AS o INNER JOIN _dl_micro_batch AS m ON m._file = o._file",
-    )
+    observed = f"SELECT o.* FROM {quoted(rows_of(contract))} AS o INNER JOIN _dl_micro_batch AS m ON m._file = o._file"
+    if contract.brings_facts:
+        new = "f._sequence = m.sequence AND f._line = o._line AND f._new"
+        observed = f"{observed} INNER JOIN _dl_judged_fact AS f ON {new}"
+    session.view("observation", observed)
     for column, rule in rules_over_rows(contract, "relationship", Severity.WARN):
         orphans = statement("orphans", parent_fragments(column.name, rule.to or ""))
         counted = session.query(f"SELECT _file, count(*) AS failing FROM (\n{orphans}\n) AS orphan GROUP BY _file")
