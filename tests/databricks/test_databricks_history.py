@@ -10,8 +10,18 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.databricks_server import Server
-from support.holding_feed import MODES, STATES, Mode, every_timeline, holding_files, holding_pipeline
-from support.plans import Run, assert_same, assert_sound_timelines, plans
+from support.holding_feed import (
+    MODES,
+    STATES,
+    Holding,
+    Mode,
+    every_timeline,
+    holding_file,
+    holding_files,
+    holding_pipeline,
+)
+from support.ledger import micro_batches_from
+from support.plans import Arrival, Replay, Run, assert_same, assert_sound_timelines, day, plans
 
 PLANS = int(os.environ.get("DROPLEDGER_TEST_PLANS", "1"))
 
@@ -45,6 +55,24 @@ def test_every_timeline_of_four_drops_out_of_order(databricks: Server, tmp_path:
         run.take_one_by_one([second, last, first, corrected])
         assert_as_modelled(run)
         run.retract(second)
+        assert_as_modelled(run)
+
+
+def test_facts_are_decided_by_the_order_of_receipt(databricks: Server, tmp_path: Path):
+    """One file alone, some together that repeat and contradict one another and it, and the first taken back and in."""
+    mode = MODES["event"]
+    files = [
+        holding_file(mode, day(9 - place), [Holding("1", "EUR", amount, changed_on=on), Holding(str(place + 2), "USD")])
+        for place, (amount, on) in enumerate([("1.00", 1), ("2.00", 1), ("1.00", 1), ("1.00", 2), ("2.00", 1)])
+    ]
+    with holding_run(mode, databricks, tmp_path) as run, micro_batches_from(2):
+        run.take_one_by_one(files[:1])
+        run.take([Arrival(files[1:])])
+        assert_as_modelled(run)
+        for change in (run.retract, run.restore):
+            change(files[0])
+            assert_as_modelled(run)
+        run.take([Replay()])
         assert_as_modelled(run)
 
 

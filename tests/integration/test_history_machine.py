@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from support.holding_feed import MODES, holding_files, holding_pipeline
-from support.ledger import Template
+from support.ledger import Template, micro_batches_from
 from support.lending_feeds import initial_card, lending_feeds, lending_files, lending_pipeline
 from support.plans import (
     MARTS,
@@ -29,6 +29,7 @@ from support.plans import (
     assert_sound_timelines,
 )
 
+from dropledger.core.ingest import micro_batch
 from dropledger.core.operations.verify import verify
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 5 * settings().max_examples)]
@@ -70,7 +71,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), backfilled=st.booleans())
     def files_land_together(self, data: st.DataObject, backfilled: bool) -> None:
         files = data.draw(st.lists(self.scene.files, min_size=2, max_size=3), label="files")
-        self.take(Arrival(files, backfilled=backfilled))
+        with micro_batches_from(data.draw(st.sampled_from([2, micro_batch.FEWEST]), label="fewest of a micro-batch")):
+            self.take(Arrival(files, backfilled=backfilled))
 
     @precondition(lambda self: self.run.delivered)
     @rule(nth=st.integers(0, 4))
@@ -104,6 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert_sound_timelines(tables[f"history_{feed}"], self.scene.key_columns)
         expected_marts = self.run.expected_marts() if self.scene.marts else {}
         assert_same(tables, {**self.run.expected_history(), **expected_marts})
+        assert self.run.untold() == set()
 
 
 @pytest.fixture(scope="module", params=[*MODES, "lending, missing keys kept", "lending, missing keys closed"])
