@@ -138,7 +138,7 @@ def _feed(contract: Contract) -> dict[str, Rows]:
             {"_drop_id": copy_of(src, "_drop_id"), "_line": copy_of(src, "_line"), **typed},
             copy_of(src, "_accepted").deciding("where"),
         ),
-        f"history_{contract.feed}": _history(contract, stg),
+        f"history_{contract.feed}": _facts(contract, stg) if contract.brings_facts else _history(contract, stg),
     }
 
 
@@ -174,6 +174,21 @@ def _history(contract: Contract, stg: str) -> Rows:
     }
     of_versions |= {name: of_versions[name].decided_by(version) for name in of_versions if name != "is_current"}
     return Rows({**{name: copy_of(stg, name) for name in stored}, **of_versions}, deleted)
+
+
+def _facts(contract: Contract, stg: str) -> Rows:
+    """Facts: of each key the row received first, as it is, from its own time on."""
+    stored = [column.name for column in (*contract.key_columns, *contract.values)]
+    received = computed([*(copy_of(stg, name) for name in contract.key), copy_of("drop_ledger", "sequence")])
+    of_facts = {
+        **{name: copy_of(stg, name) for name in stored},
+        "valid_from": computed([copy_of(stg, contract.effective_column or "")]),
+        "valid_to": NOTHING,
+        "is_current": NOTHING,
+        "drop_id": copy_of(stg, "_drop_id"),
+        "line": copy_of(stg, "_line"),
+    }
+    return Rows(of_facts, received.deciding("version"))
 
 
 # What the pipeline's SQL makes

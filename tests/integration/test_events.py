@@ -12,6 +12,7 @@ from support.ledger import Ledger, Record, micro_batches_from
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest import micro_batch
+from dropledger.core.lineage.pipeline import read_lineage
 from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
@@ -466,3 +467,24 @@ def test_feed_of_changes_becomes_one_of_events_by_a_replay(tmp_path: Path):
     replay(after.runtime, Selection(), None, lambda *_: None)
     assert amounts(after) == {"A": 1} or amounts(after) == {"A": 1, "B": 1}
     assert_verified(after)
+
+
+# Lineage
+
+
+def test_lineage_of_facts_is_their_row_and_the_order_of_receipt(pipeline: Pipeline):
+    columns = read_lineage(pipeline)["history_event"].columns
+
+    assert {name: [str(ref.column) for ref in column.direct] for name, column in columns.items()} == {
+        "event_id": ["event_id"],
+        "amount": ["amount"],
+        "valid_from": ["at"],
+        "valid_to": [],
+        "is_current": [],
+        "drop_id": ["_drop_id"],
+        "line": ["_line"],
+    }
+    assert {(decider.table, decider.column) for decider in columns["amount"].indirect} == {
+        ("drop_ledger", "sequence"),
+        ("stg_event", "event_id"),
+    }

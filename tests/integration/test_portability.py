@@ -157,6 +157,24 @@ ALIKE = {  # whose extracts are compared with the one before, among whose rows s
     ],
 }
 
+PAYMENT = {  # facts
+    "feed": "payment",
+    "files": ["payments*.csv"],
+    "mode": "event",
+    "effective_column": "paid_at",
+    "key": ["payment_id", "part"],
+    "columns": [
+        {"name": "payment_id", "type": "bigint", "rules": ["not_null"]},
+        {"name": "part", "rules": ["not_null"]},
+        {
+            "name": "customer_id",
+            "type": "bigint",
+            "rules": [{"rule": "relationship", "to": "customer.customer_id", "severity": "warn"}],
+        },
+        {"name": "paid_at", "type": "timestamp"},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Handed:
@@ -312,6 +330,28 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     assert verify(runtime, lambda *_: None).differences
 
 
+def take_payments(ledger: Ledger) -> None:
+    """Facts that repeat and contradict one another, in one file, in several, and together; some taken back and in."""
+
+    def put(name: str, *rows: str) -> FileDropped:
+        lines = "".join(f"{row},2026-01-01\n" for row in rows)
+        return ledger.put(f"payments_{name}.csv", f"payment_id,part,customer_id,paid_at\n{lines}")
+
+    first, _ = (ledger.process(put(name, *rows))[0] for name, rows in PAYMENTS.items())
+    with micro_batches_from(2):
+        ledger.process(put("c", "1,a,3", "3,a,1"), put("d", "3,a,2", "4,a,1"), put("e", "4,a,1", "3,a,1"))
+    retract(ledger.runtime, first.drop.drop_id, "sent by mistake", "the tests")
+    ledger.process(put("f", "6,a,1", "5,a,2"))
+    restore(ledger.runtime, first.drop.drop_id, "right after all", "the tests")
+    assert verify(ledger.runtime, lambda *_: None).differences == ()
+
+
+PAYMENTS = {
+    "a": ("1,a,1", "2,a,1", "5,a,1"),
+    "b": ("1,a,1", "2,a,2", "7,a,1", "7,a,2", "8,a,1", "9,a,1", "10,a,1", "10,a,1"),
+}
+
+
 def look_at_all(ledger: Ledger, drop_id: str) -> str:
     """All that one can ask of a ledger; the newest of its drops."""
     runtime = ledger.runtime
@@ -378,6 +418,7 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     pipeline = custom_pipeline(folder / "pipeline", {"collateral.yaml": COLLATERAL, "alike.yaml": ALIKE})
     drop_collateral(recorded(folder / "collateral", pipeline, calls))
     drop_alike(recorded(folder / "alike", pipeline, calls))
+    take_payments(recorded(folder / "payments", custom_pipeline(folder / "facts", {"payment.yaml": PAYMENT}), calls))
     moved = recorded(folder / "moved", lending, calls)
     with rows_moved_to_the_engine():
         moved.drop("customers_2026-01-01.csv", CUSTOMERS)
