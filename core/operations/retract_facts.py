@@ -42,7 +42,7 @@ def without_facts_of(session: Session, archive: Archive, contract: Contract, row
 def with_facts_of(session: Session, archive: Archive, contract: Contract, row: LedgerRow) -> tuple[int, int]:
     """Let history be with a drop, which the ledger says is in it again; how many facts came and went."""
     own = extract_in_history(session, archive, contract, row)
-    read_archived(session, own, row.sequence)
+    read_archived(session, own, row.sequence, contract)
     fragments = feed_fragments(contract)
     session.scratch(
         "_dl_affected_key",
@@ -82,7 +82,7 @@ def _settled(
     for refused in newly_refused(session):
         later = ledger.find(session, refused)
         if later is not None:
-            read_archived(session, extract_in_history(session, archive, contract, later), later.sequence)
+            read_archived(session, extract_in_history(session, archive, contract, later), later.sequence, contract)
             refused_of(session, contract, later.drop_id)
             record_rejects(session, ARCHIVED, later.drop_id, later.sequence)
     return counts

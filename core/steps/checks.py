@@ -235,8 +235,16 @@ def history_check(session: Session, contract: Contract, versions_opened: int = 0
 
 def _facts_check(session: Session, contract: Contract, opened: int) -> CheckQuestion:
     model = f"history_{contract.feed}"
-    sql = statement("check_facts", feed_fragments(contract))
-    if opened >= WHOLE_FROM and session.count(model) <= 2 * opened:
+    fragments = feed_fragments(contract)
+    keys = f"count(DISTINCT ({fragments['h_key']}))"
+    whole = False
+    if opened >= WHOLE_FROM:
+        facts = session.count(model)
+        whole = facts <= 2 * opened
+        if facts == opened and session.rises(model, contract.key):
+            keys = "count(*)"
+    sql = statement("check_facts", {**fragments, "keys": keys})
+    if whole:
         sql = full_refresh(sql)
     return _history_question(model, sql, _FACT_CHECKS)
 
