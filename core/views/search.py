@@ -53,11 +53,11 @@ def _drops(session: Session, words: str) -> Records:
     return session.query(
         f"""SELECT drop_id, feed, name, as_of, received_at, status
         FROM drop_ledger
-        WHERE substr(drop_id, 1, length(:words)) = lower(:words)
+        WHERE substr(drop_id, 1, :length) = lower(:words)
             OR contains(lower(name), lower(:words))
         ORDER BY sequence DESC
         LIMIT {FOUND}""",
-        {"words": words},
+        {"words": words, "length": len(words)},
     )
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 from support.engines import PROJECT, SPARK
 from support.ledger import (
     Ledger,
@@ -33,7 +34,7 @@ from support.ledger import (
     work_on_tables_as_a_whole_from,
 )
 
-from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.operations.backfill import backfill
@@ -47,13 +48,24 @@ from dropledger.core.sql.text import full_refresh, quoted
 from dropledger.core.steps.soundness import in_work
 from dropledger.core.views.ask import ask
 from dropledger.core.views.checks import check_matrix, check_timeline
-from dropledger.core.views.drops import find_drop, list_drops, list_rejects, superseded
+from dropledger.core.views.drops import (
+    Wanted,
+    count_uncorrected,
+    find_drop,
+    list_drops,
+    list_rejects,
+    rows_by_drop,
+    superseded,
+)
 from dropledger.core.views.explain import explain
 from dropledger.core.views.feeds import show_feed
+from dropledger.core.views.metrics import read_metrics
 from dropledger.core.views.models import list_models, show_model
+from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
+from dropledger.core.views.totals import mart_totals
 from dropledger.infra.databricks.connection import Access, Statements
 from dropledger.infra.databricks.dialect import dialect
 from dropledger.infra.databricks.local_reader import LocalReader
@@ -139,6 +151,17 @@ COLLATERAL = {  # every type, and every rule as an error and as a warning
         {"name": "valued_on", "type": "timestamp"},
         {"name": "bought_on", "type": "date"},
         {"name": "operation"},
+    ],
+}
+STOCK = {
+    "feed": "stock",
+    "files": ["stock*.csv"],
+    "trailer": {"pattern": "^END", "rows": 2, "sums": {"worth": 3}},
+    "drift": [{"column": "worth", "sum": "30%", "nulls": "5%"}],
+    "key": ["stock_id"],
+    "columns": [
+        {"name": "stock_id", "aliases": ["StockID"], "type": "bigint", "rules": ["not_null"]},
+        {"name": "worth", "type": "decimal(9,2)"},
     ],
 }
 ALIKE = {  # whose extracts are compared with the one before, among whose rows some break rules that only warn
@@ -315,7 +338,9 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
         retract(runtime, drop_id, "sent by mistake", "the tests")
     edited = custom_pipeline(folder / "edited", {"account.yaml": {"description": "Accounts."}})
     ledger.runtime = replace(runtime, pipeline=edited)
-    ledger.drop("accounts_2025-12-30.csv", f"{ACCOUNTS}11,1,4.00,Savings\n")
+    under_edited = ledger.drop("accounts_2025-12-30.csv", f"{ACCOUNTS}11,1,4.00,Savings\n").drop.drop_id
+    with ledger.runtime.warehouse.session(read_only=True) as session:
+        assert show(session, ledger.runtime.store, edited, under_edited)["contract"]["changes"]
     ledger.runtime = runtime
     for rate in ledger.rows("SELECT drop_id FROM drop_ledger WHERE feed = 'rate'"):
         retract(runtime, *rate, "sent by mistake", "the tests")
@@ -371,6 +396,14 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         for query in ("SHOW TABLES", "SELECT account_id FROM account_summary"):
             assert len(ask(session, query, 1).rows) == 1
         superseded(session, [newest])
+        everything = Wanted("account", "published", "acc", datetime.min, datetime.max, 10**6)
+        list_drops(session, None, 5, runtime.pipeline, everything)
+        assert rows_by_drop(session, 5)["account"]
+        count_uncorrected(session)
+        assert mart_totals(session, runtime.pipeline, 5)
+        assert read_metrics(session, runtime.pipeline).history_keys["account"]
+        assert search(session, runtime.pipeline, "11")["keys"]
+        search(session, runtime.pipeline, "ann")
         list_models(session, runtime.pipeline)
         for name in ("drop_ledger", "stg_account", "int_rate_tier", "account_summary"):
             show_model(session, runtime.pipeline, name)
@@ -409,6 +442,23 @@ def drop_alike(ledger: Ledger) -> None:
             ledger.drop(f"alike_2026-01-0{day}.csv", f"AlikeID,CustomerID,Worth\n1,9,{worth}\n2,9,9\n")
 
 
+def drop_guarded(ledger: Ledger) -> None:
+    """A feed whose files say what they hold, and whose totals may not move."""
+    for day in (1, 2):
+        ledger.drop(f"stock_2026-01-0{day}.csv", f"StockID,Worth\n1,{day}.00\nEND,1,{day}.00\n")
+
+
+def add_a_column(ledger: Ledger, folder: Path) -> None:
+    """A contract gets a column that files may lack, whose late file was read without it."""
+    ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}11,1,3.00,Savings\n")
+    ledger.drop("accounts_2026-01-03.csv", f"{ACCOUNTS}11,1,5.00,Savings\n")
+    before = yaml.safe_load((BUILT_IN / "lending/account.yaml").read_text(encoding="utf-8"))
+    columns = [*before["columns"], {"name": "branch", "optional": True}]
+    wider = custom_pipeline(folder / "wider", {"account.yaml": {"columns": columns}})
+    ledger.runtime = replace(ledger.runtime, pipeline=wider)
+    ledger.drop("accounts_2026-01-01.csv", f"{ACCOUNTS}11,1,4.00,Savings\n")
+
+
 @pytest.fixture(scope="module")
 def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> list[Handed]:
     """What core hands on."""
@@ -419,6 +469,8 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     drop_collateral(recorded(folder / "collateral", pipeline, calls))
     drop_alike(recorded(folder / "alike", pipeline, calls))
     take_payments(recorded(folder / "payments", custom_pipeline(folder / "facts", {"payment.yaml": PAYMENT}), calls))
+    drop_guarded(recorded(folder / "guarded", custom_pipeline(folder / "guards", {"stock.yaml": STOCK}), calls))
+    add_a_column(recorded(folder / "added", lending, calls), folder)
     moved = recorded(folder / "moved", lending, calls)
     with rows_moved_to_the_engine():
         moved.drop("customers_2026-01-01.csv", CUSTOMERS)
@@ -462,7 +514,7 @@ def test_statements_as_they_are_come_from_migrations_alone(handed_on: list[Hande
     by = {Path(call.file).relative_to(CORE).as_posix() for call in handed_on if call.verb == "execute"}
     assert by == {"ledger/migrations/__init__.py"}
     changed = {call.options["changes"] for call in handed_on if call.verb == "execute"}
-    assert changed == {None, "delivery", "rejected_row", "check_result", "pipeline_state"}
+    assert changed == {None, "delivery", "rejected_row", "check_result", "pipeline_state", "drop_ledger"}
 
 
 def judged(statements: list[str]) -> dict[str, str]:
