@@ -12,7 +12,8 @@ from support.one_feed import one_feed, refused, rows_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text(encoding="utf-8")
 _EXAMPLE = re.compile(
-    r"^```yaml\n(.*?)^```\n\n```(?:text|json)\n(.*?)^```\n\n```csv\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^```yaml\n((?:(?!```).*\n)+)```\n\n```(?:text|json)\n((?:(?!```).*\n)+)```\n\n```csv\n((?:(?!```).*\n)+)```$",
+    re.MULTILINE,
 )
 EXAMPLES = _EXAMPLE.findall(PAGE)
 OF_FILES = {"volume", "drift", "format", "encoding", "quote", "escape", "header", "preamble", "trailer"}
