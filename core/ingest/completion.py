@@ -36,11 +36,12 @@ def publish_committed(
     """
     found = ledger.to_publish(session, runtime.pipeline)
     drops, current = found.drops, found.current
-    if drops:
+    just_taken = {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
+    if drops and just_taken:
         newest: str | None = [*drops][-1]
-    elif current:
+    elif current and not drops:
         return
-    else:
+    else:  # one of them may have been taken in again, at its place of before
         newest = ledger.newest(session)
         if newest is None and not runtime.store.exists(MANIFEST):
             return
@@ -51,8 +52,7 @@ def publish_committed(
         for drop_id in [] if current else retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
-        all_known = current and {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
-        before = found.manifest_sha256 if all_known else None
+        before = found.manifest_sha256 if current and just_taken else None
         last = Published(before, runtime.touched.of) if before else None
         filled = runtime.touched.filled
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)

@@ -17,6 +17,7 @@ from dropledger.core.errors import ConfigurationError
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
+from dropledger.core.operations.verify import verify
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +172,7 @@ def test_restored_drop_is_as_if_it_had_never_been_taken_back(new_ledger: Any, na
     standing = "drop_id, sequence, status, rows_read, rows_accepted, versions_opened, error, first_effective"
     assert found.table("drop_ledger", standing) == expected.table("drop_ledger", standing)
     assert agrees_with_its_archive(found)
+    assert verify(found.runtime, lambda *_: None).files == ()
     with pytest.raises(ConfigurationError, match="cannot be restored"):
         restore(found.runtime, drop_id, "again", "bob")
     assert found.drop(name, DAYS[name]).delivered == Delivered.DUPLICATE
