@@ -9,6 +9,10 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.ports.session import Session
 from dropledger.core.views.drops import Records
 
+_FORM = (
+    *("optional", "joined", "path", "date_format", "timestamp_format", "timezone", "zones", "dst"),
+    *("decimal_mark", "group_mark", "strip", "negative"),
+)
 _SHARE = Decimal("0.0001")
 
 
@@ -19,8 +23,10 @@ def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int
         `feed`, `description`, `owner`, `file` (of the contract), `contract_sha256`; `files`, patterns; `mode`,
         `missing_keys`, `max_rejected`, `as_of` (its sources), `future`, `effective_column`, `operation` (None, or
         `column`, `upsert`, `delete`), `delimiters`, `ignore`, `initial`; `key`, a list; `columns`, each with `name`,
-        `aliases`, `type`, `default`, `description`, `classification`, `in_key`, `rules`; `checks`, each with `name`,
-        `severity`, `message`. `drops`, the newest of them, the oldest first: see `_drops`; empty without a session.
+        `aliases`, `type`, `default`, `description`, `classification`, `in_key`, `rules`, and `form`, how its cells are
+        written, as far as the contract says; `checks`, each with `name`, `severity`, `message`; `yaml`, the contract's
+        text; `format`, `encoding`. `drops`, the newest of them, the oldest first: see `_drops`; empty without a
+        session.
 
     Raises:
         ConfigurationError: the pipeline has no such feed.
@@ -42,6 +48,8 @@ def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int
         "effective_column": contract.effective_column,
         "operation": operation
         and {"column": operation.column, "upsert": list(operation.upsert), "delete": list(operation.delete)},
+        "format": contract.format,
+        "encoding": contract.encoding,
         "delimiters": list(contract.delimiters),
         "ignore": list(contract.ignore),
         "initial": contract.initial,
@@ -50,6 +58,7 @@ def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int
         "checks": [
             {"name": check.name, "severity": str(check.severity), "message": check.message} for check in contract.checks
         ],
+        "yaml": contract.yaml,
         "drops": _drops(session, feed, limit) if session else [],
     }
 
@@ -64,7 +73,12 @@ def _column(contract: Contract, column: Column) -> dict[str, Any]:
         "classification": column.classification,
         "in_key": column.name in contract.key,
         "rules": [_rule(rule) for rule in column.rules],
+        "form": {name: _plain(value) for name in _FORM if (value := getattr(column, name))},
     }
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pytest
 from support.large_ledger import large_ledger
 from support.ledger import Ledger, custom_pipeline
+from support.one_feed import one_feed
 from support.parcels import DEPOTS, PARCELS, dropped_parcels, parcels_pipeline
 from support.without_sqlglot import forget_sqlglot
 
@@ -287,6 +288,7 @@ def test_feed_shows_its_contract_as_values(parcels: tuple[Ledger, list[str]]):
         "classification": None,
         "in_key": False,
         "rules": [{"rule": "range", "name": "range", "severity": "error", "message": "", "min": Decimal(0)}],
+        "form": {},
     }
     assert columns["number"]["rules"][1] == {
         "rule": "pattern",
@@ -300,6 +302,20 @@ def test_feed_shows_its_contract_as_values(parcels: tuple[Ledger, list[str]]):
     assert found["drops"] == []
     with pytest.raises(ConfigurationError, match="has no feed 'parcels'"):
         show_feed(None, parcels[0].runtime.pipeline, "parcels")
+
+
+def test_feed_shows_how_cells_are_written(tmp_path: Path):
+    text = """feed: booking
+files: ["bookings*"]
+encoding: windows-1252
+key: [id]
+columns:
+  - {name: id, type: bigint, rules: [not_null]}
+  - {name: amount, type: "decimal(12,2)", decimal_mark: ",", strip: [EUR], optional: true}
+"""
+    found = show_feed(None, one_feed(tmp_path / "one", text), "booking")
+    assert (found["format"], found["encoding"], found["yaml"]) == ("csv", "windows-1252", text)
+    assert by_name(found["columns"])["amount"]["form"] == {"optional": True, "decimal_mark": ",", "strip": ["EUR"]}
 
 
 def test_feed_shows_its_newest_drops_the_oldest_first(parcels: tuple[Ledger, list[str]]):
