@@ -17,10 +17,10 @@ from dropledger.core.operations.retract import restore, retract
 from dropledger.core.retry import retry_while_busy
 from dropledger.core.views.drops import find_drop
 from dropledger.handlers.console.access import is_from_form
+from dropledger.handlers.console.bounds import shortened
 from dropledger.handlers.console.page import Answer
-from dropledger.handlers.console.planned import Uploads, no_room
 from dropledger.handlers.console.reader import WAIT_SECONDS, Reader
-from dropledger.handlers.console.shown import shortened
+from dropledger.handlers.console.uploads import Uploads, no_room
 from dropledger.infra.local.inbox import dropped_file
 
 LONGEST_REASON = 500

@@ -27,10 +27,10 @@ from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
 from dropledger.core.views.totals import mart_totals
+from dropledger.handlers.console.bounds import MOST_VERSIONS, shortened, shortened_changes
 from dropledger.handlers.console.lineage import lineage, lineage_of_one
 from dropledger.handlers.console.page import Answer, Document, Page
 from dropledger.handlers.console.reader import Reader, Reading
-from dropledger.handlers.console.shown import MOST_VERSIONS, shortened, shortened_changes
 
 PAGE = 100
 """Rows of a list on one page."""

@@ -15,8 +15,8 @@ from dropledger.core.errors import ConfigurationError
 from dropledger.handlers.console.app import console_app
 from dropledger.handlers.console.changes import Changes
 from dropledger.handlers.console.masking import Masking
-from dropledger.handlers.console.planned import Uploads
 from dropledger.handlers.console.reader import WAIT_SECONDS, Reader
+from dropledger.handlers.console.uploads import Uploads
 from dropledger.handlers.settings import Settings
 from dropledger.handlers.user import user
 from dropledger.handlers.wiring import cache_folder, wire, wire_existing

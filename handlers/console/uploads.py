@@ -1,4 +1,4 @@
-"""Files that were planned and wait to be landed: a few, for a while, in a folder of this process."""
+"""Uploads: files that were planned and may be landed; a few, for a while, in a folder of this process."""
 
 import os
 import re
