@@ -67,7 +67,7 @@ def home(reader: Reader, request: Request) -> Answer:
         "waiting": reader.backlog(),
         "problems": problems,
     }
-    return Answer(document, reading, {"feeds": runtime.pipeline.feed_order, "marts": runtime.pipeline.marts})
+    return Answer(document, reading)
 
 
 def drops(reader: Reader, request: Request) -> Answer:
