@@ -389,8 +389,9 @@ def test_two_writers_lose_nothing(pair: Pair):
 
 
 def test_console_shows_what_lies_in_the_schema(pair: Pair):
-    pair.drop("customers_2025-12-30.csv", "CustomerID,Name,HasLoan\n71,Zoe Zeta,No\n")
-    pair.drop("accounts_2025-12-30.csv", ACCOUNTS + "710,71,500.00,Savings\n711,71,-1.00,Savings\n")
+    # Later than all that other tests have dropped, whose archived files may be gone.
+    pair.drop("customers_2026-11-20.csv", "CustomerID,Name,HasLoan\n71,Zoe Zeta,No\n")
+    pair.drop("accounts_2026-11-20.csv", ACCOUNTS + "710,71,500.00,Savings\n711,71,-1.00,Savings\n")
     folder = pair.remote.root.parent
     console = Console(folder, {**pair.variables, "DROPLEDGER_ROOT": str(pair.remote.root)})
     with serving(console, wait_seconds=60) as served:

@@ -124,7 +124,15 @@ WAITING = [
 
 
 @pytest.mark.parametrize(("change", "why", "replayed"), WAITING)
-def test_other_changes_are_told_and_wait_for_a_replay(under: Run, change, why, replayed):
+def test_other_changes_are_told_and_wait_for_a_replay(tmp_path: Path, change, why, replayed):
+    told_and_waits(lambda text: Ledger(tmp_path / "root", one_feed(tmp_path / "one", text)), change, why, replayed)
+
+
+def test_other_change_is_told_by_both_engines(under: Run):
+    told_and_waits(under, *WAITING[0])
+
+
+def told_and_waits(under: Run, change: Callable[[str], str], why: str, replayed: list[tuple[str, ...]]) -> None:
     ledger = under(BASE)
     ledger.drop("entries_2025-10-01.csv", "id,text,amount\n1,a,1\n")
     before = history(ledger)

@@ -51,7 +51,7 @@ def warehouse(folder: Path) -> dict[str, Any]:
     from dropledger.handlers.wiring import wire
 
     with wire().warehouse.session() as session:
-        session._upload("SELECT 'ü' AS text", "uploaded")
+        session._transfers._upload("SELECT 'ü' AS text", "uploaded")
         session.scratch("both", "SELECT 7 AS number, text FROM uploaded UNION ALL SELECT 8, NULL")
         session.export("SELECT * FROM both ORDER BY number", folder / "both.csv")
         session.export("SELECT id, uuid() AS u FROM range(20000)", folder / "large.csv")  # comes by links
