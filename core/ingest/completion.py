@@ -34,7 +34,7 @@ def publish_committed(
     those of the transaction before, whose keys `Runtime.touched` has. `taken_back` is whether a drop just was, or was
     taken in again, so that its own files have to go in any case.
     """
-    found = ledger.to_publish(session, runtime.pipeline)
+    found = ledger.to_publish(session)
     drops, current = found.drops, found.current
     just_taken = {*drops} == {outcome.drop.drop_id for outcome in outcomes if outcome.in_history}
     if drops and just_taken:
@@ -57,10 +57,10 @@ def publish_committed(
         filled = runtime.touched.filled
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
         if current == whole and sha256 is None:
-            ledger.mark_published(session, found, runtime.clock())
+            ledger.mark_published(session, [*drops], runtime.clock())
         else:
             with session.transaction():
-                ledger.mark_published(session, found, runtime.clock())
+                ledger.mark_published(session, [*drops], runtime.clock())
                 ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
     if whole:
         runtime.throttle.written()

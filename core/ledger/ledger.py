@@ -5,7 +5,6 @@ One whose bytes were examined has a sequence, and with it what was found then: c
 checks. So a drop that was quarantined and is accepted later keeps its refusal.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -17,7 +16,7 @@ from dropledger.core.drop import AsOfSource
 from dropledger.core.formats.extract import Drop
 from dropledger.core.ledger.files import archive_name
 from dropledger.core.ports.session import Parameters, Session
-from dropledger.core.sql.text import literal, quoted
+from dropledger.core.sql.text import literal
 
 INITIAL_SEQUENCE = 0
 """The place of a feed's initial rows in the order of receipt: before all drops."""
@@ -237,27 +236,18 @@ class ToPublish:
     """What is to be published: drops whose changes are committed, in order of receipt, each with its claim_id.
 
     `current` is whether the marts' artifacts were written since the marts last changed otherwise than by a drop, and
-    `manifest_sha256` is that of the last manifest of large ones, if there was any. `totals` are those of the marts that
-    have a measure, as text; NULL of one without rows.
+    `manifest_sha256` is that of the last manifest of large ones, if there was any.
     """
 
     drops: Mapping[str, str | None]
     current: bool
     manifest_sha256: str | None
-    totals: Mapping[str, str | None]
 
 
-def to_publish(session: Session, pipeline: Pipeline | None = None) -> ToPublish:
-    """What is committed and not yet published; with the totals of the marts of a pipeline, if that is given."""
-    marts = () if pipeline is None else pipeline.marts
-    measures = {mart.name: mart.file.measure for mart in marts if mart.file.measure is not None}
-    totals = "".join(
-        f""",
-            (SELECT CAST(sum(m.{quoted(measure)}) AS STRING) FROM {quoted(mart)} AS m) AS total_{place}"""
-        for place, (mart, measure) in enumerate(measures.items())
-    )
+def to_publish(session: Session) -> ToPublish:
+    """What is committed and not yet published."""
     found = session.query(
-        f"""SELECT p.artifacts_current, p.manifest_sha256, l.drop_id, d.claim_id{totals}
+        """SELECT p.artifacts_current, p.manifest_sha256, l.drop_id, d.claim_id
         FROM pipeline_state AS p
         LEFT JOIN drop_ledger AS l
             ON l.status = :status
@@ -268,12 +258,7 @@ def to_publish(session: Session, pipeline: Pipeline | None = None) -> ToPublish:
         {"status": Status.COMMITTED},
     )
     drops = {row["drop_id"]: row["claim_id"] for row in found if row["drop_id"]}
-    return ToPublish(
-        drops,
-        bool(found[0]["artifacts_current"]),
-        found[0]["manifest_sha256"],
-        {mart: found[0][f"total_{place}"] for place, mart in enumerate(measures)},
-    )
+    return ToPublish(drops, bool(found[0]["artifacts_current"]), found[0]["manifest_sha256"])
 
 
 def record_delivery(session: Session, drop: Drop, outcome: Delivered, received_at: datetime) -> None:
@@ -352,28 +337,15 @@ def drop_row(
     }
 
 
-def mark_published(session: Session, published: ToPublish, published_at: datetime) -> None:
-    """Note that drops are published, and with the last of them the marts' totals, as a JSON object."""
-    if not published.drops:
-        return
-    some = _some([*published.drops])
-    session.update_where(
-        "drop_ledger",
-        {
-            "status": ":status",
-            "published_at": ":published_at",
-            "mart_totals": "CASE WHEN drop_id = :newest THEN :totals END",
-        },
-        f"drop_id IN ({', '.join(f':{name}' for name in some)}) AND status = :committed",
-        {
-            **some,
-            "status": Status.PUBLISHED,
-            "committed": Status.COMMITTED,
-            "published_at": published_at,
-            "newest": [*published.drops][-1],
-            "totals": json.dumps(dict(published.totals)),
-        },
-    )
+def mark_published(session: Session, drop_ids: Sequence[str], published_at: datetime) -> None:
+    if drop_ids:
+        some = _some(drop_ids)
+        session.update_where(
+            "drop_ledger",
+            {"status": ":status", "published_at": ":published_at"},
+            f"drop_id IN ({', '.join(f':{name}' for name in some)}) AND status = :committed",
+            {**some, "status": Status.PUBLISHED, "committed": Status.COMMITTED, "published_at": published_at},
+        )
 
 
 def _some(drop_ids: Sequence[str]) -> dict[str, str]:

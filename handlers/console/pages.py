@@ -50,7 +50,7 @@ def home(reader: Reader, request: Request) -> Answer:
             **read_status(session, runtime.pipeline),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
             "rows": rows_by_drop(session, _SPARK),
-            "totals": mart_totals(session, runtime.pipeline, _SPARK),
+            "totals": mart_totals(session, runtime.pipeline),
             "uncorrected": count_uncorrected(session),
         }
 

@@ -12,7 +12,7 @@ from support.looking import looking_at
 HISTORY = ("history_customer", "history_account", "history_rate", "account_summary", "customer_profile", "rejected_row")
 TABLES = {  # what does not depend on the time of day
     **dict.fromkeys(HISTORY, "*"),
-    "drop_ledger": "* EXCLUDE (received_at, committed_at, published_at, mart_totals)",
+    "drop_ledger": "* EXCLUDE (received_at, committed_at, published_at)",
     "delivery": "* EXCLUDE (received_at, claim_id)",
     "retraction": "* EXCLUDE (retracted_at)",
     "restoration": "* EXCLUDE (restored_at)",
@@ -20,7 +20,7 @@ TABLES = {  # what does not depend on the time of day
 }
 WITHOUT_URI = {
     **TABLES,
-    "drop_ledger": "* EXCLUDE (uri, received_at, committed_at, published_at, mart_totals)",
+    "drop_ledger": "* EXCLUDE (uri, received_at, committed_at, published_at)",
     "delivery": "* EXCLUDE (uri, received_at, claim_id)",
 }
 TABLES_OF_A_STREAM = {  # nor on the order of receipt, which a start with files in the inbox may change

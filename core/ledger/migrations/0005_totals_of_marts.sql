@@ -1,1 +1,0 @@
-ALTER TABLE drop_ledger ADD COLUMN mart_totals STRING;
