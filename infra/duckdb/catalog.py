@@ -12,8 +12,10 @@ from dropledger.infra.duckdb.attach import ATTACHED_AS
 Run = Callable[[str, Mapping[str, Any]], duckdb.DuckDBPyConnection]
 """Runs a statement of the engine's own dialect."""
 
-_CONVERT_TIMEZONE = """CREATE MACRO IF NOT EXISTS convert_timezone(from_zone, to_zone, moment) AS
-    timezone(to_zone, timezone(from_zone, moment))"""
+_FUNCTIONS_OF_SPARK = (
+    "regexp_like(text, pattern) AS regexp_matches(text, pattern)",
+    "convert_timezone(from_zone, to_zone, moment) AS timezone(to_zone, timezone(from_zone, moment))",
+)
 
 
 def enter_schema(connection: duckdb.DuckDBPyConnection, run: Run, schema: str, *, create: bool) -> None:
@@ -34,10 +36,13 @@ def enter_schema(connection: duckdb.DuckDBPyConnection, run: Run, schema: str, *
             ) from error
         run(f"CREATE SCHEMA {qualified}", {})
         run(f"USE {qualified}", {})
-        # Spark has regexp_like, DuckDB the same by another name; views use it, so it must stay in the file.
-        run("CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern)", {})
-    if create:  # as convert_timezone, which schemas of earlier versions lack
-        run(_CONVERT_TIMEZONE, {})
+        make_functions(run)
+
+
+def make_functions(run: Run) -> None:
+    """Make the functions of Spark that DuckDB has by other names, in the schema: views use them, so they must stay."""
+    for function in _FUNCTIONS_OF_SPARK:
+        run(f"CREATE MACRO IF NOT EXISTS {function}", {})
 
 
 def _refuse_other_ledgers(run: Run, schema: str) -> None:

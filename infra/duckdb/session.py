@@ -16,7 +16,7 @@ from dropledger.core.sql.text import listed, literal, quoted
 from dropledger.infra.duckdb import changes as changed
 from dropledger.infra.duckdb.archive import ArchivedFiles
 from dropledger.infra.duckdb.attach import ATTACHED_AS
-from dropledger.infra.duckdb.catalog import comments, enter_schema, has_table
+from dropledger.infra.duckdb.catalog import comments, enter_schema, has_table, make_functions
 from dropledger.infra.duckdb.engine import copied_to, translated_errors
 from dropledger.infra.duckdb.kept_engine import Parse
 from dropledger.infra.duckdb.markers import bound, marked, read
@@ -136,7 +136,9 @@ class DuckDBSession:
                 self._engine(for_free_texts)
 
     def create_view(self, name: str, select: str) -> None:
-        self._change(f"CREATE OR REPLACE VIEW {quoted(name)} AS\n{select}")
+        with self._alone():
+            make_functions(self._engine)  # schemas of earlier versions lack some
+            self._change(f"CREATE OR REPLACE VIEW {quoted(name)} AS\n{select}")
 
     def insert_select(
         self, table: str, columns: Sequence[str], select: str, parameters: Parameters | None = None

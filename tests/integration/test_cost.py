@@ -126,7 +126,7 @@ def test_columns_are_asked_for_once_in_a_process(ledger: Ledger):
     with pytest.MonkeyPatch.context() as patch:
         counted = Counted(patch)
         ledger.drop("accounts_2025-11-03.csv", _accounts([(1, 3, 10)]))
-    assert len(counted.statements) <= 42  # one makes sure of a macro that files of earlier versions lack
+    assert len(counted.statements) <= 41
     assert [sql for sql, _ in counted.statements if _asks_for_columns(sql)] == []
 
 
