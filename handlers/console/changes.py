@@ -77,14 +77,14 @@ class Changes:
             if not isinstance(file, UploadFile) or not file.filename:
                 raise ConfigurationError("no file was sent", hint="choose one")
             feed = str(form.get("feed") or "") or None
-            upload_id, upload = await run_in_threadpool(self.uploads.keep, file.filename, file.file, feed)
+            upload_id, path = await run_in_threadpool(self.uploads.keep, file.filename, file.file)
         finally:
             await form.close()
 
         def run(_: Request) -> Answer:
             if feed is not None:
                 self.runtime.pipeline.contract(feed)
-            dropped = dropped_file(upload.path, feed=feed, keep_original=True)
+            dropped = dropped_file(path, feed=feed, keep_original=True)
             planned = self._in_turn(lambda runtime: plan(runtime, dropped))
             masking = self.reader.masking
             document = {
@@ -104,9 +104,9 @@ class Changes:
         """
         upload_id, feed = str(form.get("upload") or ""), str(form.get("feed") or "")
         self.runtime.pipeline.contract(feed)
-        upload = self.uploads.take(upload_id)
-        name = f"inbox/{feed}/console-{upload_id}/{upload.path.name}"
-        self.runtime.store.put({name: upload.path})
+        path = self.uploads.take(upload_id)
+        name = f"inbox/{feed}/console-{upload_id}/{path.name}"
+        self.runtime.store.put({name: path})
         return name
 
     def retract(self, form: FormData, drop_id: str) -> str:

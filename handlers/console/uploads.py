@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from tempfile import gettempdir, mkdtemp
@@ -20,14 +19,6 @@ _FOLDER = "dropledger-console"
 _OF_PROCESS = re.compile(rf"{_FOLDER}-(\d+)-.*")
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that was uploaded: its `path`, whose name is its own, and the `feed` that was named for it, if any."""
-
-    path: Path
-    feed: str | None
-
-
 class Uploads:
     """The newest uploads, by an id that nobody guesses; `close` removes them.
 
@@ -36,15 +27,15 @@ class Uploads:
 
     def __init__(self) -> None:
         self._folder: Path | None = None
-        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._kept: OrderedDict[str, Path] = OrderedDict()
         self._alone = Lock()
         for folder in Path(gettempdir()).glob(f"{_FOLDER}-*"):
             process = _OF_PROCESS.fullmatch(folder.name)
             if process and folder.stat().st_uid == os.geteuid() and not is_alive(int(process[1])):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def keep(self, name: str, content: BinaryIO, feed: str | None) -> tuple[str, Upload]:
-        """Copy a file to the disk; its id.
+    def keep(self, name: str, content: BinaryIO) -> tuple[str, Path]:
+        """Copy a file to the disk; its id, and its path there, which ends in its name.
 
         Raises:
             ConfigurationError: its name is none that a file in the inbox can have.
@@ -64,13 +55,12 @@ class Uploads:
                 shutil.copyfileobj(content, file, 1 << 20)
         except OSError as error:
             raise no_room(error) from error
-        upload = Upload(path, feed)
         with self._alone:
-            self._kept[upload_id] = upload
+            self._kept[upload_id] = path
             while len(self._kept) > _KEPT:
                 _, oldest = self._kept.popitem(last=False)
-                shutil.rmtree(oldest.path.parent, ignore_errors=True)
-        return upload_id, upload
+                shutil.rmtree(oldest.parent, ignore_errors=True)
+        return upload_id, path
 
     def _place(self, upload_id: str) -> Path:
         with self._alone:
@@ -80,17 +70,17 @@ class Uploads:
         place.mkdir()
         return place
 
-    def take(self, upload_id: str) -> Upload:
-        """An upload, which is its caller's from now on.
+    def take(self, upload_id: str) -> Path:
+        """The path of an upload, which is its caller's from now on.
 
         Raises:
             ConfigurationError: it is not there any more.
         """
         with self._alone:
-            upload = self._kept.pop(upload_id, None)
-        if upload is None:
+            path = self._kept.pop(upload_id, None)
+        if path is None:
             raise ConfigurationError("that file is not here any more", hint="plan it again")
-        return upload
+        return path
 
     def close(self) -> None:
         """Remove all."""
