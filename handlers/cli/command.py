@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from dropledger.core.errors import ConfigurationError
 from dropledger.handlers.cli.context import Context
 from dropledger.handlers.variables import VARIABLES
+
+if TYPE_CHECKING:
+    from dropledger.core.ports.store import Store
 
 P = ParamSpec("P")
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
@@ -105,3 +110,13 @@ def with_common_options(command: AnyCommand) -> AnyCommand:
 def command(body: Callable[Concatenate[Context, P], int]) -> Command:
     """The command that a function is: its name and help are the function's, and what it returns is the exit code."""
     return with_common_options(click.command(cls=Command)(click.pass_obj(body)))
+
+
+def refuse_folder_of_root(store: "Store", folder: Path, hint: str) -> None:
+    """Keep what a command writes out of the root's own folders.
+
+    Raises:
+        ConfigurationError: the folder is one of those, or the root; it gives the hint.
+    """
+    if store.is_of_root(folder):
+        raise ConfigurationError(f"{folder} belongs to the root", why="what lies there is dropledger's own", hint=hint)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from dropledger.core.errors import ConfigurationError
-from dropledger.handlers.cli.command import command
+from dropledger.handlers.cli.command import command, refuse_folder_of_root
 from dropledger.handlers.cli.context import Context
 
 
@@ -106,10 +106,7 @@ def docs(context: Context, to: Path) -> int:
 
     settings = context.settings()
     runtime = wire(settings=settings)
-    if runtime.store.is_of_root(to):
-        raise ConfigurationError(
-            f"{to} belongs to the root", why="what lies there is dropledger's own", hint="name another folder with --to"
-        )
+    refuse_folder_of_root(runtime.store, to, "name another folder with --to")
     with filled(to) as begun, ExitStack() as opened:
         session = opened.enter_context(runtime.reading()) if runtime.warehouse.exists() else None
         root = runtime.store.root if session else ""

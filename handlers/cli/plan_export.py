@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dropledger.core.errors import ConfigurationError
-from dropledger.handlers.cli.command import Moment, as_of_of_files, command, feed_of_files
+from dropledger.handlers.cli.command import Moment, as_of_of_files, command, feed_of_files, refuse_folder_of_root
 from dropledger.handlers.cli.context import Context
 
 if TYPE_CHECKING:
@@ -95,12 +95,8 @@ def _export_to(folder: Path, as_of: datetime | None, runtime: "Runtime") -> dict
     from dropledger.core.operations.export import refuse_before_first_drop
     from dropledger.infra.local.folders import filled
 
-    if runtime.store.is_of_root(folder):
-        raise ConfigurationError(
-            f"{folder} belongs to the root",
-            why="what lies there is dropledger's own",
-            hint="name another folder with --to; without options, export writes outputs/ again",
-        )
+    hint = "name another folder with --to; without options, export writes outputs/ again"
+    refuse_folder_of_root(runtime.store, folder, hint)
     if as_of is not None:
         refuse_before_first_drop(runtime, as_of)
     with filled(folder) as begun:
