@@ -62,6 +62,10 @@ def _said_of_conflict(contract: Contract) -> dict[str, str]:
     return {"column_name": literal(contract.key[0]), "rule": literal(CONFLICTING), "reason": literal(OTHER_FACT)}
 
 
+def _conflict_columns(contract: Contract) -> str:
+    return ", ".join(f"{text} AS {name}" for name, text in _said_of_conflict(contract).items())
+
+
 def judge_observed(session: Session, contract: Contract) -> None:
     """Judge the rows in `_dl_merged_observation` one against another, and against the facts in `_dl_known_fact`.
 
@@ -99,10 +103,11 @@ def add_judged(session: Session, contract: Contract) -> int:
 
 def left_out_of(session: Session, contract: Contract, sequence: int) -> None:
     """Set up `_dl_left_out` with the rows of one drop among `_dl_judged_fact` that are not new."""
-    said = ", ".join(f"{text} AS {name}" for name, text in _said_of_conflict(contract).items())
     session.scratch(
         "_dl_left_out",
-        f"SELECT _line, _duplicate, {said} FROM _dl_judged_fact WHERE _sequence = :sequence AND NOT _new",
+        f"""SELECT _line, _duplicate, {_conflict_columns(contract)}
+        FROM _dl_judged_fact
+        WHERE _sequence = :sequence AND NOT _new""",
         {"sequence": sequence},
     )
 
@@ -148,10 +153,11 @@ def newly_refused(session: Session) -> list[str]:
 
 def refused_of(session: Session, contract: Contract, drop_id: str) -> None:
     """Set up `_dl_left_out` with those rows of one of these drops."""
-    said = ", ".join(f"{text} AS {name}" for name, text in _said_of_conflict(contract).items())
     session.scratch(
         "_dl_left_out",
-        f"SELECT _line, FALSE AS _duplicate, {said} FROM ({_NEWLY_REFUSED}) AS f WHERE _drop_id = :drop_id",
+        f"""SELECT _line, FALSE AS _duplicate, {_conflict_columns(contract)}
+        FROM ({_NEWLY_REFUSED}) AS f
+        WHERE _drop_id = :drop_id""",
         {"drop_id": drop_id},
     )
 
