@@ -18,6 +18,7 @@ from support.forks import SCRIPT, Child, run_script
 
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Amara Okafor,Yes\n2,Jonas Berg,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n1001,1,9999.99,Savings\n1002,2,10000.00,Savings\n"
+LATER = ACCOUNTS.replace("9999.99", "12500.00") + "1003,2,-5,Savings\n"
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -185,3 +186,8 @@ def warehouse_held(console: Console) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)):
         yield
+
+
+def entries_of(console: Console, *command: str) -> dict[str, Any]:
+    """A command's object, without what just a command has."""
+    return {name: value for name, value in console.run(*command, "--json").json.items() if name != "command"}
