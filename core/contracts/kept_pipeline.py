@@ -17,6 +17,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,7 +28,7 @@ from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, files_of
 
 PACKAGED = Path(__file__).parents[1] / "kept"
 """Where a package has what was kept when it was built; whoever can write there can change the program as well."""
-_CHECKED_BY = ("drop.py", "contracts/*.py", "rules/*.py", "ledger/migrations/*.py", "sql/text.py")
+_CHECKED_BY = ("drop.py", "contracts/*.py", "lineage/*.py", "rules/*.py", "ledger/migrations/*.py", "sql/text.py")
 """The modules that decide what becomes of files: between releases they change while the version stays."""
 _MOST = 20
 """So many are kept: each edit of a pipeline makes another."""
@@ -73,7 +74,8 @@ def _seal(digest: str, document: bytes) -> bytes:
 
 @cache
 def _program() -> str:
-    code = sha256(__version__.encode())
+    reads_sql = find_spec("sqlglot") is not None
+    code = sha256(f"{__version__} {reads_sql}".encode())
     for pattern in _CHECKED_BY:
         for path in sorted(Path(__file__).parents[1].glob(pattern)):
             code.update(path.read_bytes())

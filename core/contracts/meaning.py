@@ -34,4 +34,4 @@ def _model(model: Model) -> Model:
 
 
 def _mart(mart: Mart) -> Mart:
-    return replace(mart, file=replace(mart.file, description="", descriptions={}))
+    return replace(mart, file=replace(mart.file, description="", descriptions={}), touched_keys=None)

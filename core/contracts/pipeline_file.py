@@ -3,7 +3,7 @@
 The models are named like what they become.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -123,6 +123,10 @@ def read_pipeline(folder: Path, sha256: str) -> Pipeline:
         _check_relationships(contract, contracts)
     intermediate, marts = _intermediate(folder), _marts(folder)
     _refuse_taken_names(folder, contracts, intermediate, marts)
+    if any(mart.touched_sql is None for mart in marts):
+        from dropledger.core.lineage.mart_keys import with_touched_keys
+
+        marts = with_touched_keys(contracts, intermediate, marts)
     told = [mart.name for mart in marts if mart.file.changes]
     if len(told) > 1:
         raise ContractError(
@@ -200,8 +204,9 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
             raise ContractError(path, line, f"the mart '{file.mart}' is defined twice", hint="rename one of the two")
         files[file.mart] = file
     sql = {name: _sql(folder / "marts" / f"{name}.sql") for name in files}
-    touched_sql = {name: _sql(folder / "marts" / f"{name}.touched.sql") for name in files}
-    references = _references({name: sql[name] + touched_sql[name] for name in files})
+    by_hand = {name: folder / "marts" / f"{name}.touched.sql" for name in files}
+    touched_sql = {name: _sql(path) if path.exists() else None for name, path in by_hand.items()}
+    references = _references({name: sql[name] + (touched_sql[name] or "") for name in files})
     read_by_others = set().union(*references.values())
     return tuple(
         Mart(
@@ -209,6 +214,7 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
             file=files[name],
             sql=sql[name],
             touched_sql=touched_sql[name],
+            touched_keys=None,
             checks=_checks(folder, name, files[name].checks),
             waits=not files[name].changes and name not in read_by_others,
         )
@@ -240,13 +246,18 @@ def _explanations(
 
 
 def _refuse_taken_names(
-    folder: Path, feeds: Iterable[str], intermediate: Iterable[Model], marts: Iterable[Mart]
+    folder: Path, feeds: Collection[str], intermediate: Iterable[Model], marts: Iterable[Mart]
 ) -> None:
     """A mart is made by replacing what has its name, which must not be the ledger, a history, or what SQL may name."""
+    for mart in marts:
+        if mart.name in feeds:
+            path = folder / "marts" / f"{mart.name}.yaml"
+            hint = f"choose another name: before_{mart.name} has the rows of either as they were"
+            raise ContractError(path, line_at(path, ["mart"]), f"'{mart.name}' is the name of a feed", hint=hint)
     taken = {
         *ledger_tables(),
         *_PUBLIC,
-        *(f"changed_{feed}" for feed in feeds),
+        *(f"{kind}_{feed}" for feed in feeds for kind in ("changed", "before")),
         *(f"{kind}_{mart.name}" for mart in marts for kind in ("touched", "before")),
     }
     files = [

@@ -1,7 +1,7 @@
 """A pipeline as its folder defines it, in plain values; `pipeline_file` checks the files that say so."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Literal
 
 from dropledger.core.contracts.contract import CheckDefinition, Contract
 from dropledger.core.errors import ConfigurationError, ContractError, DataRefused
+from dropledger.core.sql.text import full_refresh, listed, quoted
 
 BUILT_IN = Path(__file__).parents[1] / "pipelines"
 
@@ -73,18 +74,65 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Mart:
-    """A business table: `touched_sql` selects the keys to recompute, `sql` their rows.
+class TouchedKeys:
+    """The keys of a mart that a change touches, as its SQL tells.
 
+    `selects` has an entry for each table that the mart reads: what selects the keys that a change of the table touches,
+    where they may come more than once; None where these may be any, and `reasons` then says why.
+    """
+
+    selects: Mapping[str, str | None]
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A business table: `sql` selects its rows, `touched_sql` the keys to recompute.
+
+    `touched_sql` is None where `marts/<mart>.touched.sql` is not there; `touched_keys` says then what its SQL tells.
     `waits` is whether it may be computed once for several drops: it has no change file, and no mart reads it.
     """
 
     name: str
     file: MartFile
     sql: str
-    touched_sql: str
+    touched_sql: str | None
+    touched_keys: TouchedKeys | None
     checks: tuple[Check, ...]
     waits: bool
+
+    @property
+    def whole_sql(self) -> str:
+        """Selects all rows."""
+        return full_refresh(self.sql)
+
+    @property
+    def touched_rows_sql(self) -> str:
+        """Selects the rows of the keys in `touched_<mart>`."""
+        if self.touched_keys is None:
+            return self.sql
+        key = listed(self.file.key)
+        touched = f"SELECT {key} FROM {quoted(f'touched_{self.name}')}"
+        return f"SELECT *\nFROM (\n{self.sql}\n) AS computed\nWHERE ({key}) IN ({touched})"
+
+    @property
+    def selects_of_touched(self) -> list[str]:
+        """Whatever selects touched keys of it."""
+        of_tables = self.touched_keys.selects.values() if self.touched_keys else ()
+        return [select for select in (self.touched_sql, *of_tables) if select is not None]
+
+    def touched_by(self, tables: Collection[str]) -> str | None:
+        """Selects the keys that changes of these tables may touch, each once; None where they may be any."""
+        if self.touched_keys is None:
+            return self.touched_sql
+        selects = [select for table, select in self.touched_keys.selects.items() if table in tables]
+        if None in selects:
+            return None
+        key = self.file.key
+        none = f"SELECT {listed(key)} FROM {quoted(self.name)} WHERE FALSE"
+        found = "\nUNION ALL\n".join(filter(None, selects)) or none
+        not_null = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in key)
+        return f"SELECT DISTINCT {listed(key)}\nFROM (\n{found}\n) AS touched\nWHERE {not_null}"
 
     @property
     def words(self) -> str:
@@ -167,6 +215,12 @@ class Pipeline:
                 return mart
         known = ", ".join(mart.name for mart in self.marts) or "no mart, as it has none"
         raise ConfigurationError(f"the pipeline {self.name} has no mart '{name}'", hint=f"use one of: {known}")
+
+    @cached_property
+    def shows_before(self) -> frozenset[str]:
+        """The feeds whose rows as they were before a change some mart's touched keys are found by."""
+        selects = [select for mart in self.marts for select in mart.selects_of_touched]
+        return frozenset(feed for feed in self.contracts if any(names(sql, f"before_{feed}") for sql in selects))
 
     def initial_rows(self) -> list[tuple[Contract, Path, datetime]]:
         """The rows that stand before any drop: contract, file, and the as_of in the file's name."""

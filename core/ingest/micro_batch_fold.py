@@ -10,7 +10,7 @@ from dropledger.core.formats.extract import Drop, Extract
 from dropledger.core.ports.session import Layout, Session
 from dropledger.core.sql.text import quoted, statement
 from dropledger.core.steps import facts
-from dropledger.core.steps.history import Folded, merge_observed
+from dropledger.core.steps.history import REPLACED, Folded, merge_observed
 from dropledger.core.steps.validate import Validated
 
 
@@ -60,7 +60,7 @@ def _fold_versions(session: Session, contract: Contract, members: Sequence[Membe
     found = []
     for sequence, member in enumerate(members, first_sequence):
         row, as_of = counts[member.drop.drop_id], member.drop.as_of.moment
-        folded = Folded(int(row["opened"]), int(row["closed"]), as_of, as_of)
+        folded = Folded(int(row["opened"]), int(row["closed"]), as_of, as_of, REPLACED)
         found.append(Taken(member, sequence, member.validated, folded))
     return found
 
@@ -96,4 +96,5 @@ def all_of(taken: Sequence[Taken]) -> Folded:
         sum(one.versions_closed for one in folded),
         min(one.first_effective for one in folded if one.first_effective is not None),
         max(one.last_effective for one in folded if one.last_effective is not None),
+        folded[0].replaced,
     )

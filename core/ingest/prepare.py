@@ -306,13 +306,16 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
     Raises:
         ContractError: a row of a mart has no key, or not one of its own.
     """
-    no_changes(session, pipeline.contracts.values())
+    no_changes(session, pipeline)
     for mart in pipeline.marts:
-        for select in _touched_at_first(pipeline, mart):
-            session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
+        if mart.touched_sql is None:
             _make_empty_mart(session, pipeline, mart)
+        else:
+            for select in _touched_at_first(pipeline, mart, mart.touched_sql):
+                session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
+                _make_empty_mart(session, pipeline, mart)
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
-    all_changed(session, pipeline.contracts.values())
+    all_changed(session, pipeline)
     for refreshed in refresh(session, pipeline, None):
         for result in ask(session, [mart_key_check(session, refreshed)])[0]:
             if result.failed:
@@ -322,21 +325,21 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
                     f"{result.failing_rows} {result.message}",
                     hint="let the SQL give each row a key of its own, or name another key in the mart's YAML",
                 )
-    no_changes(session, pipeline.contracts.values())
+    no_changes(session, pipeline)
 
 
 def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
     """A table with the columns that the mart's SQL has; texts of feeds that hardly repeat are kept as in history."""
     texts = set[str]().union(*map(free_texts, pipeline.contracts.values()))
-    session.create_table_like(mart.name, mart.sql, mart.file.key, texts)
+    session.create_table_like(mart.name, mart.whole_sql, mart.file.key, texts)
 
 
-def _touched_at_first(pipeline: Pipeline, mart: Mart) -> list[str]:
+def _touched_at_first(pipeline: Pipeline, mart: Mart, touched_sql: str) -> list[str]:
     """What selects a mart's touched keys before it is there; first none at all, where that names the mart itself."""
-    if not names(mart.touched_sql, mart.name):
-        return [mart.touched_sql]
+    if not names(touched_sql, mart.name):
+        return [touched_sql]
     keys = ", ".join(f"{_no_value(pipeline, key)} AS {quoted(key)}" for key in mart.file.key)
-    return [f"SELECT {keys} WHERE FALSE", mart.touched_sql]
+    return [f"SELECT {keys} WHERE FALSE", touched_sql]
 
 
 def _no_value(pipeline: Pipeline, key: str) -> str:

@@ -12,10 +12,11 @@ from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
+from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps import checks, marts
 from dropledger.core.steps.checks import CheckQuestion, CheckResult
 from dropledger.core.steps.examine import examine
-from dropledger.core.steps.history import Folded, changed, no_changes
+from dropledger.core.steps.history import Folded, changed, history_columns, no_changes, show_before
 from dropledger.core.steps.marts import Due, Refreshed
 from dropledger.core.steps.publish import CHANGES, INITIAL
 
@@ -91,16 +92,15 @@ class EachDrop:
         return False
 
     def before_fold(self, session: Session, feed: str, until: datetime | None) -> datetime | None:
-        no_changes(
-            session, (contract for contract in self._runtime.pipeline.contracts.values() if contract.feed != feed)
-        )
+        no_changes(session, self._runtime.pipeline, but=feed)
         return until
 
     def after_fold(
         self, session: Session, contract: Contract, folded: Folded, moment_before: datetime | None
     ) -> Computed:
-        opened = folded.versions_opened
-        refreshed = marts.refresh(session, self._runtime.pipeline, moment_before, self._due, opened=opened)
+        opened, pipeline = folded.versions_opened, self._runtime.pipeline
+        show_before(session, pipeline, contract, folded.replaced)
+        refreshed = marts.refresh(session, pipeline, moment_before, self._due, feeds={contract.feed}, opened=opened)
         if self._due is not None and not self._left:
             refreshed += self._due.refresh(session, self._runtime.pipeline)
         self._runtime.touched.note(session, refreshed, more_to_come=self._left > 0)
@@ -133,11 +133,12 @@ class OnceForAll:
     moment_before: datetime | None
     observed_until: dict[str, datetime | None] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
+    _kept: set[str] = field(default_factory=set)
 
     @classmethod
     def begun(cls, runtime: AdmissionRuntime, session: Session) -> "OnceForAll":
         """A policy for a transaction in which nothing has changed yet."""
-        no_changes(session, runtime.pipeline.contracts.values())
+        no_changes(session, runtime.pipeline)
         return cls(runtime, marts.moment(session))
 
     def begin(self) -> None:
@@ -166,16 +167,22 @@ class OnceForAll:
         if feed in self.observed_until:
             self.observed_until[feed] = max(times, default=None)
         key = feed_fragments(contract)["key"]
-        self.add_changes(session, contract, f"SELECT {key}, changed_from FROM changed_{feed}")
+        self.add_changes(session, contract, f"SELECT {key}, changed_from FROM changed_{feed}", folded.replaced)
 
-    def add_changes(self, session: Session, contract: Contract, select: str) -> None:
-        """Add what a select gives: keys, each with the time from which it changed."""
-        name = f"_dl_all_changed_{contract.feed}"
-        if contract.feed in self._changed:
-            session.insert_select(name, [*contract.key, "changed_from"], select)
+    def add_changes(self, session: Session, contract: Contract, changes: str, before: str) -> None:
+        """Add what selects give: keys, each with the time from which it changed, and versions as they were before."""
+        self._add(session, f"_dl_all_changed_{contract.feed}", [*contract.key, "changed_from"], changes)
+        self._changed.add(contract.feed)
+        if before and contract.feed in self.runtime.pipeline.shows_before:
+            columns = [column.name for column in history_columns(contract)]
+            self._add(session, f"_dl_all_before_{contract.feed}", columns, before)
+
+    def _add(self, session: Session, name: str, columns: Sequence[str], select: str) -> None:
+        if name in self._kept:
+            session.insert_select(name, columns, f"SELECT {listed(columns)} FROM ({select}) AS added")
         else:
             session.scratch(name, select)
-            self._changed.add(contract.feed)
+            self._kept.add(name)
 
     def settle(
         self, session: Session, drop: Drop, results: Sequence[CheckResult], computed: Iterable[Refreshed]
@@ -186,7 +193,7 @@ class OnceForAll:
         contracts = self.runtime.pipeline.contracts.values()
         for contract in contracts:
             self._restore_changes(session, contract)
-        refreshed = marts.refresh(session, self.runtime.pipeline, self.moment_before)
+        refreshed = marts.refresh(session, self.runtime.pipeline, self.moment_before, feeds=self._changed)
         self.runtime.touched.note(session, refreshed, more_to_come=False)
         found = examine(session, [checks.history_check(session, contract) for contract in contracts], refreshed)
         checks.refuse_failed(found.results)
@@ -196,7 +203,10 @@ class OnceForAll:
         return attributed
 
     def _restore_changes(self, session: Session, contract: Contract) -> None:
-        """Make `changed_<feed>` hold what all the folds changed."""
+        """Make `changed_<feed>` hold what all the folds changed, and `before_<feed>` what they replaced."""
+        before = f"_dl_all_before_{contract.feed}"
+        replaced = f"SELECT * FROM {quoted(before)}" if before in self._kept else ""
+        show_before(session, self.runtime.pipeline, contract, replaced)
         if contract.feed in self._changed:
             key = feed_fragments(contract)["key"]
             changed(

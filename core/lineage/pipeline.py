@@ -10,7 +10,7 @@ from dropledger.core.errors import ConfigurationError
 from dropledger.core.ledger.migrations import table_columns
 from dropledger.core.lineage.made import NOTHING, Made, Ref, Rows, computed, copy_of, rows_of
 from dropledger.core.lineage.relations import Layer, reads, relations
-from dropledger.core.sql.text import full_refresh
+from dropledger.core.sql.text import full_refresh, listed, quoted
 
 Place = Layer | Literal["feed", "artifact"]
 
@@ -206,6 +206,7 @@ def _models(pipeline: Pipeline, made: Mapping[str, Rows], dialect: str) -> dict[
 
     known = {name: rows_of(name, rows.columns) for name, rows in made.items() if not name.startswith("feed:")}
     known |= {f"changed_{feed}": _changed(contract) for feed, contract in pipeline.contracts.items()}
+    known |= {f"before_{feed}": known[f"history_{feed}"] for feed in pipeline.contracts}
     found: dict[str, Rows] = {}
 
     def read(name: str, sql: str) -> None:
@@ -216,7 +217,7 @@ def _models(pipeline: Pipeline, made: Mapping[str, Rows], dialect: str) -> dict[
         read(model.name, model.sql)
     for mart in pipeline.marts:
         _know_touched(mart, known)
-        read(f"touched_{mart.name}", mart.touched_sql)
+        read(f"touched_{mart.name}", mart.touched_sql or f"SELECT {listed(mart.file.key)} FROM {quoted(mart.name)}")
         known[f"touched_{mart.name}".casefold()] = found.pop(f"touched_{mart.name}")  # nothing that stays
         read(mart.name, mart.sql)
         known[f"before_{mart.name}".casefold()] = known[mart.name.casefold()]

@@ -70,19 +70,22 @@ def _of_ledger() -> Iterable[Relation]:
 
 
 def _of_feed(contract: Contract) -> Iterable[Relation]:
-    feed, said = contract.feed, feed_words(contract)
+    said = feed_words(contract)
+    layers: tuple[Layer, ...] = ("source", "staging", "history")
+    for layer, (name, columns) in zip(layers, columns_of_feed(contract).items(), strict=True):
+        words, column_words = said[name]
+        yield Relation(name, layer, contract.feed, words, {**columns}, column_words)
+
+
+def columns_of_feed(contract: Contract) -> dict[str, dict[str, str]]:
+    """The columns of `src_<feed>`, `stg_<feed>` and `history_<feed>`, each with its type."""
     types = {column.name: engine_type(column.type) for column in contract.columns}
     stored = (*contract.key_columns, *contract.values)
-    columns: dict[str, dict[str, str | None]] = {
-        "source": {**_OF_ROWS, **dict.fromkeys(types, "STRING"), "_accepted": "BOOLEAN"},
-        "staging": {**_OF_ROWS, **types},
-        "history": {**{column.name: types[column.name] for column in stored}, **_OF_VERSIONS},
+    return {
+        f"src_{contract.feed}": {**_OF_ROWS, **dict.fromkeys(types, "STRING"), "_accepted": "BOOLEAN"},
+        f"stg_{contract.feed}": {**_OF_ROWS, **types},
+        f"history_{contract.feed}": {**{column.name: types[column.name] for column in stored}, **_OF_VERSIONS},
     }
-    layers: tuple[tuple[Layer, str], ...] = (("source", "src"), ("staging", "stg"), ("history", "history"))
-    for layer, prefix in layers:
-        name = f"{prefix}_{feed}"
-        words, column_words = said[name]
-        yield Relation(name, layer, feed, words, columns[layer], column_words)
 
 
 def reads(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
@@ -95,9 +98,9 @@ def reads(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
     made["mart_moment"] = ("drop_ledger",)
     for feed in pipeline.contracts:
         made[f"stg_{feed}"], made[f"history_{feed}"] = (f"src_{feed}",), ("drop_ledger", f"stg_{feed}")
-    touched = {f"touched_{mart.name}": mart.touched_sql for mart in pipeline.marts}
+    touched = {f"touched_{mart.name}": mart.touched_sql or mart.whole_sql for mart in pipeline.marts}
     passing = {
-        **{f"changed_{feed}": f"history_{feed}" for feed in pipeline.contracts},
+        **{f"{kind}_{feed}": f"history_{feed}" for feed in pipeline.contracts for kind in ("changed", "before")},
         **{f"before_{mart.name}": mart.name for mart in pipeline.marts},
     }
 

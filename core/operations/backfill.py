@@ -20,8 +20,8 @@ from dropledger.core.ledger import ledger
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import rules_over_rows
-from dropledger.core.sql.text import quoted
-from dropledger.core.steps.history import OPEN, fold
+from dropledger.core.sql.text import listed, quoted
+from dropledger.core.steps.history import OPEN, fold, history_columns
 from dropledger.core.steps.late_arrivals import others_since
 from dropledger.core.steps.validate import validate
 
@@ -84,7 +84,9 @@ def _truncate_history(
         return []  # which rows were accepted depends on what their parents were then
     recompute.observed_until[feed] = ledger.observed_before(session, feed, since, runtime.pipeline)
     _cut(session, contract, since)
-    recompute.add_changes(session, contract, f"SELECT {feed_fragments(contract)['key']}, changed_from FROM _dl_cut")
+    key, versions = feed_fragments(contract)["key"], listed(column.name for column in history_columns(contract))
+    changes, before = f"SELECT {key}, changed_from FROM _dl_cut", f"SELECT {versions} FROM _dl_cut"
+    recompute.add_changes(session, contract, changes, before)
     return sorted(archived, key=lambda found: (found[0].as_of.moment, found[1]))
 
 
@@ -92,7 +94,7 @@ def _cut(session: Session, contract: Contract, since: datetime) -> None:
     history, bound = f"history_{contract.feed}", {"since": since}
     session.scratch(
         "_dl_cut",
-        f"""SELECT {feed_fragments(contract)["key"]}, CAST(:since AS TIMESTAMP) AS changed_from
+        f"""SELECT *, CAST(:since AS TIMESTAMP) AS changed_from
         FROM {quoted(history)}
         WHERE valid_from >= :since OR valid_to >= :since""",
         bound,

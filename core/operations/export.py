@@ -110,5 +110,5 @@ def _truncate_history(session: Session, runtime: Runtime, moment: datetime) -> N
     session.create_view("mart_moment", f"SELECT CAST({stamp} AS TIMESTAMP) AS moment")
     for mart in pipeline.marts:
         session.delete_where(mart.name, "TRUE")
-    all_changed(session, pipeline.contracts.values())
+    all_changed(session, pipeline)
     refresh(session, pipeline, None)

@@ -279,7 +279,7 @@ def _fold_again(
 def _finish(runtime: Runtime, session: Session) -> None:
     """Compute the marts from nothing and hold everything against all checks."""
     contracts = runtime.pipeline.contracts.values()
-    all_changed(session, contracts)
+    all_changed(session, runtime.pipeline)
     refreshed = refresh(session, runtime.pipeline, None)
     questions = [checks.history_check(session, contract) for contract in contracts]
     checks.refuse_failed(examine(session, questions, refreshed).results)

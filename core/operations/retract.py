@@ -24,7 +24,7 @@ from dropledger.core.steps import checks, marts
 from dropledger.core.steps.archive import Archive, archived_extract, extract_in_history
 from dropledger.core.steps.examine import examine
 from dropledger.core.steps.facts import judge
-from dropledger.core.steps.history import merge_late_arrivals, no_changes, nothing_observed
+from dropledger.core.steps.history import REPLACED, merge_late_arrivals, no_changes, nothing_observed, show_before
 from dropledger.core.steps.late_arrivals import archived_observations, others_since, read_archived
 from dropledger.core.steps.validate import validate
 from dropledger.core.views.drops import find_drop
@@ -180,7 +180,7 @@ def _settle_facts(
 ) -> Retracted:
     contract = runtime.pipeline.contract(row.feed)
     moment_before = marts.moment(session)
-    no_changes(session, runtime.pipeline.contracts.values())
+    no_changes(session, runtime.pipeline)
     counts = settle(session, runtime.archive, contract, row)
     settled = _conclude(runtime, session, row, counts, moment_before)
     _show_newest_rows(runtime, session, contract)  # of any drop other rows may be accepted now
@@ -196,7 +196,7 @@ def _read_once_more(
     """
     contract = runtime.pipeline.contract(row.feed)
     moment_before = marts.moment(session)
-    no_changes(session, runtime.pipeline.contracts.values())
+    no_changes(session, runtime.pipeline)
     extract = extract_in_history(session, runtime.archive, contract, row)
     return contract, moment_before, read_archived(session, extract, row.sequence, contract)
 
@@ -224,7 +224,10 @@ def _conclude(
     # Should the process die before it has published, the next start does it.
     ledger.mark_artifacts(session, current=False)
     contract = runtime.pipeline.contract(row.feed)
-    refreshed = marts.refresh(session, runtime.pipeline, moment_before, keys_repeat=contract.brings_facts)
+    show_before(session, runtime.pipeline, contract, REPLACED)
+    refreshed = marts.refresh(
+        session, runtime.pipeline, moment_before, feeds={row.feed}, keys_repeat=contract.brings_facts
+    )
     found = examine(session, [checks.history_check(session, contract)], refreshed)
     checks.refuse_failed(found.results)
     return Retracted(row, *counts, marts.recomputed(found.refreshed))
@@ -260,11 +263,10 @@ def _merge_affected(
     runtime: AdmissionRuntime, session: Session, contract: Contract, *, but: str = ""
 ) -> tuple[int, int]:
     """Rebuild the timelines of the keys in `_dl_affected_key` from the archive; the drop `but` is left out."""
-    since = _first_affected(session)
-    if since is None:
-        return 0, 0
     nothing_observed(session, contract)
-    archived_observations(session, runtime.archive, but=but)(contract, since)
+    since = _first_affected(session)
+    if since is not None:
+        archived_observations(session, runtime.archive, but=but)(contract, since)
     return merge_late_arrivals(session, contract)
 
 

@@ -129,7 +129,7 @@ def settle_again(session: Session, contract: Contract, sequence: int, observe: C
     this = {"sequence": sequence}
     known = f"SELECT {fragments['h_columns']}, h.valid_from {of_keys} WHERE l.sequence < :sequence"
     session.scratch("_dl_known_fact", known, this)
-    removed = f"SELECT {fragments['h_key']}, h.valid_from {of_keys} WHERE l.sequence >= :sequence"
+    removed = f"SELECT h.* {of_keys} WHERE l.sequence >= :sequence"
     session.scratch("_dl_removed_version", removed, this)
     observe()
     judge_observed(session, contract)

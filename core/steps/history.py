@@ -5,12 +5,13 @@ other drop is merged: the timelines of the affected keys are rebuilt from where 
 the history that docs/concepts.md defines.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
+from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.formats.extract import Extract
 from dropledger.core.ports.session import Session, TableColumn
 from dropledger.core.sql.text import engine_type, listed, quoted, statement
@@ -22,12 +23,14 @@ class Folded:
     """How many versions a drop opened and closed, and the span of effective times (UTC) that it observed.
 
     The keys that it changed are in `changed_<feed>`, each with the time from which it did, until the next drop is read.
+    Until then `replaced` selects the versions that it closed or replaced, as they were; empty where there are none.
     """
 
     versions_opened: int
     versions_closed: int
     first_effective: datetime | None = None
     last_effective: datetime | None = None
+    replaced: str = ""
 
     def before(self, observed_until: datetime | None) -> bool:
         """Whether anything was observed that lies before what had been observed until then."""
@@ -96,19 +99,21 @@ def fold(
     at = extract.as_of.moment if contract.mode == "full" else None
     first, last = validated.first_effective or at, validated.last_effective or at
     if first is None:
-        no_changes(session, [contract])
+        _nothing_changed(session, contract)
         return Folded(0, 0)
     if contract.brings_facts:
         return Folded(_add_facts(session, extract, is_first=observed_until is None), 0, first, last)
     one_a_key = contract.effective_column is None
     if one_a_key and (observed_until is None or first > observed_until):
         opened, closed = _append(session, extract, validated.rows_accepted, is_first=observed_until is None)
+        replaced = "" if observed_until is None else _closed(contract)
     else:
         _find_affected_keys(session, contract, extract.drop_id, sequence)
         if observed_until is not None and (first < observed_until or not received_last):
             later_observations(contract, first)
         opened, closed = merge_late_arrivals(session, contract)
-    return Folded(opened, closed, first, last)
+        replaced = REPLACED
+    return Folded(opened, closed, first, last, replaced)
 
 
 def _find_affected_keys(session: Session, contract: Contract, drop_id: str, sequence: int) -> None:
@@ -152,19 +157,33 @@ def _observe_missing_keys(session: Session, extract: Extract, validated: Validat
     session.view("observation", "SELECT * FROM _dl_observed")
 
 
-def no_changes(session: Session, contracts: Iterable[Contract]) -> None:
-    """Start with empty `changed_<feed>` relations."""
-    for contract in contracts:
-        fragments = feed_fragments(contract)
-        session.view(
-            f"changed_{contract.feed}",
-            f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE",
-        )
+def no_changes(session: Session, pipeline: Pipeline, but: str = "") -> None:
+    """Start with empty `changed_<feed>` and `before_<feed>` relations, `but` for those of a feed."""
+    for feed, contract in pipeline.contracts.items():
+        if feed != but:
+            _nothing_changed(session, contract)
+            show_before(session, pipeline, contract, "")
 
 
-def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
+def _nothing_changed(session: Session, contract: Contract) -> None:
+    fragments = feed_fragments(contract)
+    session.view(
+        f"changed_{contract.feed}",
+        f"SELECT {fragments['key']}, valid_from AS changed_from FROM {fragments['history']} WHERE FALSE",
+    )
+
+
+def show_before(session: Session, pipeline: Pipeline, contract: Contract, replaced: str) -> None:
+    """Let `before_<feed>` be the versions that a select gives (see `Folded`), where marts ask for them."""
+    if contract.feed in pipeline.shows_before:
+        nothing = f"SELECT * FROM {quoted(f'history_{contract.feed}')} WHERE FALSE"
+        session.view(f"before_{contract.feed}", replaced or nothing)
+
+
+def all_changed(session: Session, pipeline: Pipeline) -> None:
     """Take every key of every feed for changed, so that the marts are computed from nothing."""
-    for contract in contracts:
+    for contract in pipeline.contracts.values():
+        show_before(session, pipeline, contract, "")
         fragments = feed_fragments(contract)
         changed(
             session,
@@ -173,6 +192,16 @@ def all_changed(session: Session, contracts: Iterable[Contract]) -> None:
             FROM {fragments["history"]}
             GROUP BY {fragments["key"]}""",
         )
+
+
+REPLACED = "SELECT * FROM _dl_removed_version"
+"""The versions that `merge_late_arrivals` replaced, as they were."""
+
+
+def _closed(contract: Contract) -> str:
+    """The versions that `_append` closed, as they were."""
+    fragments = {**feed_fragments(contract), "change": "_dl_step"}
+    return statement("closed_versions_before", fragments)
 
 
 def changed(session: Session, contract: Contract, select: str) -> None:

@@ -122,21 +122,29 @@ def refresh(
     moment_before: datetime | None,
     due: Due | None = None,
     *,
+    feeds: Collection[str] | None = None,
     opened: int = 0,
     keys_repeat: bool = False,
 ) -> list[Refreshed]:
     """Recompute the rows that the `changed_<feed>` relations and the move of the moment touch.
 
     Leaves `touched_<mart>` (keys) and `before_<mart>` (rows as they were). With `due`, marts that may wait are
-    left to its `refresh`. `opened` is how many versions were just opened: where they are many, a mart that has no
-    rows is computed whole at once. `keys_repeat` is whether a key may stand in `changed_<feed>` with several times.
+    left to its `refresh`. `feeds` are those that changed, None for all of them from nothing. `opened` is how many
+    versions were just opened: where they are many, a mart that has no rows is computed whole at once. `keys_repeat` is
+    whether a key may stand in `changed_<feed>` with several times.
     """
     bound = {"moment_before": moment_before or datetime.min}
+    changed = _changed_tables(session, pipeline, moment_before, feeds)
     refreshed: list[Refreshed] = []
     for mart in pipeline.marts:
         # Where a mart that this one may read was computed whole, its touched keys are not looked for in it.
         reads_whole = any(found.whole for found in refreshed)
-        touched_sql: str | None = full_refresh(mart.touched_sql) if reads_whole else mart.touched_sql
+        if mart.touched_sql is not None:
+            touched_sql: str | None = full_refresh(mart.touched_sql) if reads_whole else mart.touched_sql
+        else:
+            touched_sql = None if changed is None or reads_whole else mart.touched_by(changed)
+        if changed is not None:
+            changed.add(mart.name)
         if opened >= WHOLE_FROM and _can_be_whole(mart) and not session.count(mart.name):
             touched_sql = None
         if keys_repeat and touched_sql is not None:
@@ -148,16 +156,28 @@ def refresh(
     return refreshed
 
 
+def _changed_tables(
+    session: Session, pipeline: Pipeline, moment_before: datetime | None, feeds: Collection[str] | None
+) -> set[str] | None:
+    """The tables whose changes marts may have to be asked for; None for all."""
+    if feeds is None:
+        return None
+    changed = {f"history_{feed}" for feed in feeds}
+    asked = any(mart.touched_keys and "mart_moment" in mart.touched_keys.selects for mart in pipeline.marts)
+    return changed | {"mart_moment"} if asked and moment(session) != moment_before else changed
+
+
 def _can_be_whole(mart: Mart) -> bool:
-    return full_refresh(mart.sql) != mart.sql
+    return mart.whole_sql != mart.touched_rows_sql
 
 
 def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mapping[str, Any]) -> Refreshed:
-    """Recompute the touched rows of a mart; all rows of one that has none where `touched_sql` is None."""
+    """Recompute the touched rows of a mart, all rows where `touched_sql` is None."""
     fragments = mart_fragments(mart)
     before = statement("mart_before", fragments)
     if touched_sql is None:
-        session.scratch(f"before_{mart.name}", full_refresh(before))
+        if session.scratch(f"before_{mart.name}", full_refresh(before)) != 0:
+            session.delete_where(mart.name, "TRUE")
         rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
         return Refreshed(mart, rows, whole=True, filled=rows > 0)
@@ -174,7 +194,7 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     if touched == 0:
         return Refreshed(mart, 0, False)
     if not there:
-        rows = session.insert_select(mart.name, list(session.columns(mart.name)), mart.sql)
+        rows = session.insert_select(mart.name, list(session.columns(mart.name)), mart.touched_rows_sql)
         return Refreshed(mart, rows, whole=False, filled=0 < rows == session.count(mart.name))
     exchanged = _exchange(session, mart)
     return Refreshed(mart, exchanged - there, False, exchanged)
@@ -202,7 +222,7 @@ def _fill(session: Session, mart: Mart) -> int:
     Where several artifacts are written of them, in the order of the key, an engine that keeps an order gets them in it:
     so they need not be put in order then, nor keys that rise be counted.
     """
-    columns, select = list(session.columns(mart.name)), full_refresh(mart.sql)
+    columns, select = list(session.columns(mart.name)), mart.whole_sql
     if not session.capabilities.keeps_order or len(mart.file.artifacts) < 2:
         return session.insert_select(mart.name, columns, select)
     in_order = f"SELECT *\nFROM (\n{select}\n) AS filled\nORDER BY {listed(mart.file.key)}"
@@ -214,7 +234,7 @@ def _exchange(session: Session, mart: Mart) -> int:
     and came. One comes whatever its key, so that a key which is missing or comes twice is found by the checks.
     """
     columns = list(session.columns(mart.name))
-    return session.replace_rows(mart.name, columns, mart.file.key, f"before_{mart.name}", mart.sql)
+    return session.replace_rows(mart.name, columns, mart.file.key, f"before_{mart.name}", mart.touched_rows_sql)
 
 
 def rows_computed(refreshed: Sequence[Refreshed]) -> list[Question[Refreshed]]:

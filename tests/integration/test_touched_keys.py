@@ -1,0 +1,204 @@
+"""The keys that a change touches, found in a mart's SQL: what is recomputed of it is what computing it whole gives."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, note, settings
+from hypothesis import strategies as st
+from support.ledger import Ledger
+from support.random_marts import Draw, Part, draw_mart, write_contracts, write_mart
+
+from dropledger.core.contracts.pipeline_spec import load_pipeline
+from dropledger.core.errors import ContractError
+from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.retract import restore, retract
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+HEADERS = {"sale": "sale_id,sold_at,shop,item,amount", "shop": "shop,region,opened", "item": "item,kind,price"}
+
+
+def cell(draw: Draw, column: str) -> str:
+    """A cell; few values, so that much is joined."""
+    if column == "sale_id":
+        return str(draw(st.integers(1, 30)))
+    if column == "sold_at":
+        return f"2026-01-0{draw(st.integers(1, 4))} 10:00:00"
+    if column == "opened":
+        return f"2026-01-0{draw(st.integers(1, 4))}"
+    if column in {"shop", "amount", "price"}:
+        return draw(st.sampled_from(["1", "2", "3", ""])) if column != "shop" else str(draw(st.integers(1, 3)))
+    return draw(st.sampled_from(["a", "b", "c"]))
+
+
+def file(draw: Draw, feed: str) -> str:
+    """The text of a file of a feed."""
+    columns = HEADERS[feed].split(",")
+    key = 0
+    rows = range(draw(st.integers(1, 4)))
+    lines = {}
+    for _ in rows:
+        cells = [cell(draw, column) for column in columns]
+        lines[cells[key]] = ",".join(cells)
+    return "\n".join([HEADERS[feed], *lines.values()]) + "\n"
+
+
+def refused(ledger: Ledger) -> dict[str, Any]:
+    """The marts whose rows are not what their SQL gives whole, each with what is too much and what is missing."""
+    found = {}
+    with ledger.connection() as connection:
+        for mart in ledger.runtime.pipeline.marts:
+            whole = f"({mart.whole_sql})"
+            more = connection.execute(f"SELECT * FROM {mart.name} EXCEPT ALL SELECT * FROM {whole}").fetchall()
+            fewer = connection.execute(f"SELECT * FROM {whole} EXCEPT ALL SELECT * FROM {mart.name}").fetchall()
+            if more or fewer:
+                found[mart.name] = (more, fewer)
+    return found
+
+
+def change(draw: Draw, ledger: Ledger, day: int) -> None:
+    """Let something happen to a root."""
+    how = draw(st.sampled_from(["drop", "drop", "drop", "late", "several", "retract", "restore"]))
+    if how in {"drop", "late"}:
+        feed = draw(st.sampled_from([*HEADERS]))
+        at = FIRST + timedelta(days=day if how == "drop" else draw(st.integers(0, day)), hours=day)
+        ledger.drop(f"{feed}_{day}.csv", file(draw, feed), as_of=at)
+    elif how == "several":
+        feeds = draw(st.lists(st.sampled_from([*HEADERS]), min_size=2, max_size=4))
+        dropped = [
+            ledger.put(f"{feed}_{day}_{place}.csv", file(draw, feed), as_of=FIRST + timedelta(days=day, minutes=place))
+            for place, feed in enumerate(feeds)
+        ]
+        if draw(st.booleans()):
+            ledger.process(*dropped)
+        else:
+            backfill(ledger.runtime, dropped, lambda _: None)
+    else:
+        status = "('retracted')" if how == "restore" else "('committed', 'published')"
+        drops = [
+            drop_id
+            for (drop_id,) in ledger.rows(f"SELECT drop_id FROM drop_ledger WHERE status IN {status} ORDER BY sequence")
+        ]
+        if drops:
+            (restore if how == "restore" else retract)(ledger.runtime, draw(st.sampled_from(drops)), "why", "who")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400 + 20 * settings().max_examples)
+@settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(data=st.data())
+def test_marts_are_what_computing_them_whole_gives(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory):
+    with TemporaryDirectory(dir=tmp_path_factory.getbasetemp()) as place:
+        folder = Path(place) / "random"
+        write_contracts(folder)
+        others: dict[str, dict[str, str]] = {}
+        for number in range(data.draw(st.integers(4, 8))):
+            part, key = draw_mart(data.draw, others)
+            write_mart(folder, f"mart_{number}", part, key)
+            if number < 2:
+                others[f"mart_{number}"] = part.columns
+        pipeline = load_pipeline(str(folder))
+        for mart in pipeline.marts:
+            note(f"{mart.name}: {mart.sql}\n{mart.touched_keys}")
+        ledger = Ledger(Path(place) / "root", pipeline)
+        for day in range(1, data.draw(st.integers(3, 8))):
+            change(data.draw, ledger, day)
+            assert refused(ledger) == {}
+
+
+BY_DAY = (
+    "SELECT CAST(h.valid_from AS DATE) AS day, count(*) AS n, sum(h.amount) AS total FROM history_sale AS h GROUP BY 1"
+)
+LATEST = """SELECT h.item, h.amount
+FROM history_sale AS h
+QUALIFY row_number() OVER (PARTITION BY h.item ORDER BY h.valid_from DESC, h.sale_id) = 1"""
+BY_REGION = """SELECT coalesce(s.region, 'unknown') AS region, count(*) AS sales
+FROM history_sale AS h
+LEFT JOIN history_shop AS s ON s.shop = h.shop AND s.is_current
+GROUP BY 1"""
+SHARES = "SELECT h.sale_id, h.amount * 1.0 / nullif(sum(h.amount) OVER (), 0) AS share FROM history_sale AS h"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The folder of a pipeline without marts."""
+    write_contracts(tmp_path / "own")
+    return tmp_path / "own"
+
+
+def made_by(folder: Path, sql: str, *key: str, columns: Sequence[str] = ()) -> Ledger:
+    """A root of a pipeline with one mart."""
+    write_mart(folder, "m", Part(sql, dict.fromkeys([*key, *columns], "number")), [*key])
+    return Ledger(folder.parent / "root", load_pipeline(str(folder)))
+
+
+def test_retracted_event_leaves_its_day(own: Path):
+    ledger = made_by(own, BY_DAY, "day", columns=["n", "total"])
+    ledger.drop("sale_1.csv", f"{HEADERS['sale']}\n1,2026-01-01 10:00:00,1,a,5\n2,2026-01-02 10:00:00,1,a,7\n")
+    second = ledger.drop("sale_2.csv", f"{HEADERS['sale']}\n3,2026-01-01 11:00:00,1,a,1\n")
+    assert ledger.table("m", "CAST(day AS STRING), n, total") == [("2026-01-01", 2, 6), ("2026-01-02", 1, 7)]
+    assert second.recomputed == {"m": 1}
+
+    retract(ledger.runtime, second.drop.drop_id, "why", "who")
+
+    assert ledger.table("m", "CAST(day AS STRING), n, total") == [("2026-01-01", 1, 5), ("2026-01-02", 1, 7)]
+
+
+def test_corrected_row_moves_its_figures_from_one_group_to_the_other(own: Path):
+    ledger = made_by(own, BY_REGION, "region", columns=["sales"])
+    ledger.drop("sale.csv", f"{HEADERS['sale']}\n1,2026-01-01 10:00:00,1,a,5\n2,2026-01-02 10:00:00,2,a,7\n")
+    assert ledger.table("m") == [("unknown", 2)]
+    ledger.drop("shop_2026-01-03.csv", f"{HEADERS['shop']}\n1,north,2026-01-01\n2,south,2026-01-01\n")
+    assert ledger.table("m") == [("north", 1), ("south", 1)]
+
+    moved = ledger.drop("shop_2026-01-04.csv", f"{HEADERS['shop']}\n1,south,2026-01-01\n2,south,2026-01-01\n")
+
+    assert ledger.table("m") == [("south", 2)]
+    assert moved.recomputed == {"m": 1}
+
+
+@pytest.mark.parametrize(
+    ("sql", "key", "columns", "sure"),
+    [
+        (BY_DAY, "day", ["n", "total"], True),
+        (LATEST, "item", ["amount"], True),
+        (BY_REGION, "region", ["sales"], True),
+        (SHARES, "sale_id", ["share"], False),
+        ("SELECT max(h.sale_id) AS k, h.shop FROM history_sale AS h GROUP BY 2", "k", ["shop"], False),
+        ("SELECT h.sale_id FROM history_sale AS h ORDER BY 1 LIMIT 3", "sale_id", [], False),
+        ("SELECT h.sale_id, random() AS r FROM history_sale AS h", "sale_id", ["r"], False),
+        ("SELECT coalesce(list_max(list(h.sale_id)), 0) AS k FROM history_sale AS h", "k", [], False),
+    ],
+)
+def test_mart_is_computed_by_keys_where_its_sql_tells_them(
+    own: Path, sql: str, key: str, columns: Sequence[str], *, sure: bool
+):
+    ledger = made_by(own, sql, key, columns=columns)
+    (mart,) = ledger.runtime.pipeline.marts
+
+    assert mart.touched_keys is not None
+    assert (mart.touched_keys.selects["history_sale"] is not None) == sure
+    assert ("history_sale" in mart.touched_keys.reasons) != sure
+
+
+def test_texts_and_numbers_that_compare_equal_are_not_taken_for_one_key(own: Path):
+    """1 = '01' for an engine, which is another key."""
+    sql = """SELECT h.item, count(*) AS n
+    FROM history_sale AS h
+    INNER JOIN history_shop AS s ON s.shop = h.item
+    GROUP BY 1"""
+    ledger = made_by(own, sql, "item", columns=["n"])
+    ledger.drop("sale.csv", f"{HEADERS['sale']}\n1,2026-01-01 10:00:00,1,01,5\n")
+    ledger.drop("shop_2026-01-03.csv", f"{HEADERS['shop']}\n1,north,2026-01-01\n")
+
+    assert ledger.table("m") == [("01", 1)]
+
+
+def test_mart_called_like_a_feed_is_refused(own: Path):
+    write_mart(own, "sale", Part("SELECT h.sale_id FROM history_sale AS h", {"sale_id": "number"}), ["sale_id"])
+
+    with pytest.raises(ContractError, match=r"sale\.yaml:5: 'sale' is the name of a feed"):
+        load_pipeline(str(own))
