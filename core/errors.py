@@ -54,7 +54,14 @@ class NoLedger(ConfigurationError):
 
 
 class PipelineError(ConfigurationError):
-    """A statement of the pipeline that does not work; what does not need it goes on."""
+    """A statement of the pipeline that does not work; what does not need it goes on.
+
+    `line` is the line of it that the engine points at, as text; empty where it names none.
+    """
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", line: str = "") -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.line = line
 
 
 class DataRefused(DropledgerError):

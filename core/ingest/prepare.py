@@ -9,13 +9,14 @@ from dropledger.core.contracts.column_changes import column_changes, told
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.meaning import meaning_sha256
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline, names
+from dropledger.core.contracts.sql_file import faults_by_line
 from dropledger.core.errors import ConfigurationError, ContractError, Unavailable
 from dropledger.core.formats.extract import Extract
 from dropledger.core.ledger import descriptions, migrations
 from dropledger.core.ledger.ledger import INITIAL_SEQUENCE
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.cells import source_of, typed_cell
-from dropledger.core.sql.text import engine_type, literal, quoted
+from dropledger.core.sql.text import engine_type, listed, literal, quoted
 from dropledger.core.steps.checks import check_staging, mart_key_check, refuse_failed
 from dropledger.core.steps.history import all_changed, fold, free_texts, history_columns, no_changes
 from dropledger.core.steps.intake import initial_extract
@@ -144,7 +145,8 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
             AND status IN ('committed', 'published')""",
     )
     for model in pipeline.intermediate:
-        session.create_view(model.name, model.sql)
+        with faults_by_line(pipeline.folder / "intermediate" / f"{model.name}.sql"):
+            session.create_view(model.name, model.sql)
     definition, meaning = definition_sha256(pipeline), _meaning_sha256(pipeline)
     stand = not folded and _marts_stand(session, pipeline, meaning)
     if not stand:
@@ -304,15 +306,17 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
     """Marts from nothing, since their SQL may have changed.
 
     Raises:
-        ContractError: a row of a mart has no key, or not one of its own.
+        ContractError: the SQL of a mart does not work; or a row of it has no key, or not one of its own.
     """
     no_changes(session, pipeline)
     for mart in pipeline.marts:
         if mart.touched_sql is None:
             _make_empty_mart(session, pipeline, mart)
+            session.scratch(f"touched_{mart.name}", f"SELECT {listed(mart.file.key)} FROM {quoted(mart.name)}")
         else:
             for select in _touched_at_first(pipeline, mart, mart.touched_sql):
-                session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
+                with faults_by_line(pipeline.folder / "marts" / f"{mart.name}.touched.sql"):
+                    session.scratch(f"touched_{mart.name}", select, {"moment_before": datetime.min})
                 _make_empty_mart(session, pipeline, mart)
         session.scratch(f"before_{mart.name}", f"SELECT * FROM {quoted(mart.name)}")
     all_changed(session, pipeline)
@@ -331,7 +335,8 @@ def _make_marts(session: Session, pipeline: Pipeline) -> None:
 def _make_empty_mart(session: Session, pipeline: Pipeline, mart: Mart) -> None:
     """A table with the columns that the mart's SQL has; texts of feeds that hardly repeat are kept as in history."""
     texts = set[str]().union(*map(free_texts, pipeline.contracts.values()))
-    session.create_table_like(mart.name, mart.whole_sql, mart.file.key, texts)
+    with faults_by_line(pipeline.folder / "marts" / f"{mart.name}.sql"):
+        session.create_table_like(mart.name, mart.whole_sql, mart.file.key, texts)
 
 
 def _touched_at_first(pipeline: Pipeline, mart: Mart, touched_sql: str) -> list[str]:

@@ -16,7 +16,8 @@ class Joins:
 
     def __init__(self, scope: Scope) -> None:
         select = scope.expression
-        self.sources = {alias: source for alias, (_, source) in scope.selected_sources.items()}
+        # Those on the right of a SEMI or ANTI join too, which sqlglot does not count as selected.
+        self.sources = {alias: scope.sources[alias] for alias, _ in scope.references if alias in scope.sources}
         self.may_be_missing: set[str] = set()
         before = [select.args["from_"].this.alias_or_name] if select.args.get("from_") else []
         conditions = [select.args["where"].this] if select.args.get("where") else []

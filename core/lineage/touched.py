@@ -70,26 +70,24 @@ class Touched:
                 names = _names(branch.expression)
                 yield from self.selects(branch, [names[place] for place in places])
             return
-        if not self._reads(scope):
+        if not self._times_read(scope):
             return
         if not isinstance(query, exp.Select):
             raise Unsure(f"{query.key.upper()} is no SELECT")
         outputs = {one.alias_or_name: one.unalias() for one in query.expressions}
         exprs = [outputs[name] for name in wanted]
         refuse_moving(query, exprs)
-        for within in scope.subquery_scopes:
-            if self._reads(within):
-                raise Unsure(f"it reads {self._changed} in a subquery of a condition or of a column")
         joins = Joins(scope)
-        for alias, (_, source) in scope.selected_sources.items():
-            if self._reads(source):
+        if sum(map(self._times_read, joins.sources.values())) != self._times_read(scope):
+            raise Unsure(f"it reads {self._changed} in a subquery of a condition or of a column")
+        for alias, source in joins.sources.items():
+            if self._times_read(source):
                 yield from self._through(joins, alias, source, dict(zip(wanted, exprs, strict=True)))
 
-    def _reads(self, source: exp.Expr | Scope) -> bool:
-        """Whether a table or query reads the table that changed."""
-        if isinstance(source, Scope):
-            return any(table.name == self._changed for table in source.expression.find_all(exp.Table))
-        return isinstance(source, exp.Table) and source.name == self._changed
+    def _times_read(self, source: exp.Expr | Scope) -> int:
+        """How often a table or query names the table that changed."""
+        query = source.expression if isinstance(source, Scope) else source
+        return sum(table.name == self._changed for table in query.find_all(exp.Table))
 
     def _through(
         self, joins: Joins, alias: str, source: exp.Expr | Scope, wanted: Mapping[str, exp.Expr]

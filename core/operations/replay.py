@@ -22,7 +22,7 @@ from dropledger.core.steps.address import latest_allowed
 from dropledger.core.steps.archive import archived_extract
 from dropledger.core.steps.examine import examine
 from dropledger.core.steps.facts import judge
-from dropledger.core.steps.history import all_changed, fold
+from dropledger.core.steps.history import Folded, all_changed, fold
 from dropledger.core.steps.late_arrivals import archived_observations
 from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.quarantine import record_rejects
@@ -33,8 +33,9 @@ Progress = Callable[[int, int], None]
 """Told the drops done and the drops in all."""
 
 _TRANSACTION_DROPS = 50
-_RECORDS = ("delivery", "check_result", "retraction", "restoration")
-_DROPS = ("rejected_row", "drop_ledger")
+RECORDS = ("delivery", "check_result", "retraction", "restoration")
+DROPS = ("rejected_row", "drop_ledger")
+"""The tables of a ledger that a replay reads: what is kept as it is, and what is found once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,11 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
     pipeline = runtime.pipeline
     with rebuilt.session() as session:
         prepare(session, pipeline)
-        with session.attached(runtime.warehouse, (*_RECORDS, *_DROPS)) as live:
-            rows = _facts_in_order_of_receipt(_selected(session, live, selection), pipeline)
+        with session.attached(runtime.warehouse, (*RECORDS, *DROPS)) as live:
+            rows = _facts_in_order_of_receipt(selected(session, live, selection), pipeline)
             judged = judged_at(session, live)
             with session.transaction():
-                for table in _RECORDS if selection.known_at is None else ():
+                for table in RECORDS if selection.known_at is None else ():
                     copy_rows(session, live, table)
             newest = {row.feed: row.drop_id for row in sorted(rows, key=lambda row: row.sequence)}
             progress(0, len(rows))
@@ -153,7 +154,7 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
                 with session.transaction():
                     for place, row in enumerate(rows[start : start + _TRANSACTION_DROPS], start + 1):
                         is_newest = row.drop_id == newest[row.feed]
-                        _fold_again(runtime, session, live, row, judged.get(row.drop_id), is_newest=is_newest)
+                        fold_again(runtime, session, live, row, judged.get(row.drop_id), is_newest=is_newest)
                         progress(place, len(rows))
             with session.transaction():
                 if not selection.partial:
@@ -162,8 +163,8 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
     return len(rows)
 
 
-def _selected(session: Session, live: str, selection: Selection) -> list[LedgerRow]:
-    """The drops to replay, in order of as_of and sequence."""
+def selected(session: Session, live: str, selection: Selection) -> list[LedgerRow]:
+    """The drops of an attached ledger to replay, in order of as_of and sequence."""
     if selection.known_at is None:
         condition, source = "l.status IN ('committed', 'published')", "l.sequence"
         knowledge = ""
@@ -219,9 +220,14 @@ def _facts_in_order_of_receipt(rows: list[LedgerRow], pipeline: Pipeline) -> lis
     return [next(received[row.feed]) if row.feed in feeds else row for row in rows]
 
 
-def _fold_again(
+def fold_again(
     runtime: Runtime, session: Session, live: str, row: LedgerRow, judged_at: datetime | None, *, is_newest: bool
-) -> None:
+) -> Folded:
+    """Fold an archived drop, and copy what the attached ledger has of it; `is_newest` is whether `src_` shows it.
+
+    Raises:
+        DataRefused: it can no longer be read as it was accepted.
+    """
     contract = runtime.pipeline.contract(row.feed)
     try:
         extract = archived_extract(runtime.archive, contract, row)
@@ -274,6 +280,7 @@ def _fold_again(
         "drop_id = :drop_id",
         {"drop_id": row.drop_id, **found},
     )
+    return folded
 
 
 def _finish(runtime: Runtime, session: Session) -> None:

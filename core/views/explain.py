@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -139,13 +139,15 @@ def _is_true_at(versions: Records, moment: datetime | None) -> bool:
 
 
 def _rows(session: Session, explanation: Explanation, bound: Mapping[str, Any]) -> dict[str, Records]:
-    """The rows of all selects, by name; those that a select names stand before it as common table expressions."""
-    rows: dict[str, Records] = {}
+    return {name: session.query(select, bound) for name, select in selects_of(explanation)}
+
+
+def selects_of(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    """All selects by name; those that a select names stand before it as common table expressions."""
     before: dict[str, str] = {}
     for section in (*explanation.sections, *explanation.parts, explanation.figure):
-        rows[section.name] = session.query(_with(_named(section.sql, before), before, section.sql), bound)
+        yield section.name, _with(_named(section.sql, before), before, section.sql)
         before[section.name] = section.sql
-    return rows
 
 
 def _named(select: str, before: dict[str, str]) -> set[str]:

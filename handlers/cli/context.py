@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,6 +51,12 @@ class Context:
         from dropledger.handlers.wiring import wire_existing
 
         return wire_existing(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=self._on_wait())
+
+    def wire_beside(self, root: "Path") -> "Runtime":
+        """The pipeline on an empty root of its own and the embedded DuckDB, for what leaves no trace."""
+        from dropledger.handlers.wiring import wire
+
+        return wire(settings=replace(self.settings(), root=str(root), warehouse="", outputs="on_demand"))
 
     def settings(self) -> "Settings":
         """The settings in force."""

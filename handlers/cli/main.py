@@ -13,7 +13,7 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli import console, demo, doctor, ingest, lineage, maintenance, plan_export, query
+from dropledger.handlers.cli import check, console, demo, doctor, ingest, lineage, maintenance, plan_export, query
 from dropledger.handlers.cli.command import with_common_options
 from dropledger.handlers.cli.context import Context
 
@@ -35,6 +35,7 @@ def cli(ctx: click.Context) -> None:
 for _command in (
     *ingest.COMMANDS,
     *query.COMMANDS,
+    check.check,
     lineage.lineage,
     *maintenance.COMMANDS,
     *plan_export.COMMANDS,

@@ -14,6 +14,7 @@ from dropledger.core.errors import (
 STATEMENT_SECONDS = 600
 """How long a statement may take; the warehouse ends it then."""
 
+_LINE = re.compile(r"; line (\d+),? pos")
 _STATE = re.compile(r"SQLSTATE:? (\w{5})")
 _CONFLICT = re.compile(r"DELTA_CONCURRENT|DELTA_PROTOCOL_CHANGED|Concurrent\w+Exception")
 _FENCED = "DELTA_METADATA_CHANGED"  # as whoever undoes a change does before
@@ -107,9 +108,13 @@ def _refused(text: str, state: str, sql: str) -> DropledgerError:
             hint="check DATABRICKS_CATALOG and the grants in docs/databricks.md",
         )
     if state.startswith(_STATEMENT):
+        pointed_at = _LINE.search(text)
+        lines = sql.splitlines()
         return PipelineError(
-            f"a statement of the pipeline does not work: {' '.join(text.split())[:300]}",
+            "a statement of the pipeline does not work",
+            why=" ".join(text.split())[:300],
             hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+            line=lines[int(pointed_at[1]) - 1] if pointed_at and int(pointed_at[1]) <= len(lines) else "",
         )
     if state.startswith(_DATA):
         return DataRefused(

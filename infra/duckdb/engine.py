@@ -23,6 +23,7 @@ from dropledger.core.sql.text import literal
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _NOT_ALLOWED = tuple(os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS))
 _NAMED = re.compile(r'file "([^"]+)"')
+_LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 _NOT_FOUND = re.compile(r'No files found that match the pattern "(.+)"')
 ENOUGH_MEBIBYTES = 1600
 """What an engine keeps in memory where it could have more: with 80 % of a machine loads are no faster."""
@@ -147,9 +148,12 @@ def _cannot_go_on(error: duckdb.Error, text: str) -> Unavailable:
 
 
 def _does_not_work(error: duckdb.Error, sql: str) -> PipelineError:
+    pointed_at = _LINE.search(str(error))
     return PipelineError(
-        f"a statement of the pipeline does not work: {' '.join(str(error).split())[:300]}",
+        "a statement of the pipeline does not work",
+        why=" ".join(str(error).split())[:300],
         hint="correct the pipeline's SQL or YAML; the statement begins with: " + " ".join(sql.split())[:120],
+        line=sql.splitlines()[int(pointed_at[1]) - 1] if pointed_at else "",
     )
 
 
