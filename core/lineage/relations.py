@@ -124,13 +124,18 @@ def models_sql(pipeline: Pipeline) -> dict[str, str]:
     return views | {mart.name: mart.sql for mart in pipeline.marts}
 
 
+def words_of(sql: str) -> list[str]:
+    """The names, keywords, parentheses, commas and points of an SQL text, without comments and texts."""
+    return [part for found_as in _TOKENS.finditer(sql) if (part := found_as[1] or found_as[2] or found_as[3])]
+
+
 def relations_read(sql: str, known: Collection[str]) -> set[str]:
     """Those of the `known` tables and views that stand behind a FROM or JOIN in an SQL text, whatever their case.
 
     Comments and texts are passed over. A common table expression that is called like one of them is taken for it.
     """
     by_name = {name.casefold(): name for name in known}
-    words = [part for found_as in _TOKENS.finditer(sql) if (part := found_as[1] or found_as[2] or found_as[3])]
+    words = words_of(sql)
     found: set[str] = set()
     in_from, awaited = [False], False  # by parenthesis, whether a comma leads to a relation; whether one comes next
     for place, word in enumerate(words):

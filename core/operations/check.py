@@ -10,7 +10,7 @@ from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.prepare import is_up_to_date, prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.ledger import LedgerRow
-from dropledger.core.operations.compile_sql import compile_sql
+from dropledger.core.operations.compile_sql import compile_sql, float_columns
 from dropledger.core.operations.made_up import MadeUp, with_plain_files
 from dropledger.core.operations.replay import DROPS, RECORDS, Progress, Selection, fold_again, selected
 from dropledger.core.ports.session import Session
@@ -18,7 +18,7 @@ from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps import marts
 from dropledger.core.steps.history import no_changes, show_before
 
-MADE_UP = 40
+MADE_UP = 30
 """So many times something made up happens to the pipeline."""
 
 ARCHIVED = 100
@@ -58,11 +58,13 @@ class Unequal:
 class Checked:
     """What a check of a pipeline found.
 
-    `statements` SQL texts compile. `made_up` files were made up, of which `refused` were not accepted. `archived` drops
-    of the root were taken once more, None without a root. `unequal` is empty where all marts are as they should be.
+    `statements` SQL texts compile. `floats` are columns of marts that are no exact numbers. `made_up` files were made
+    up, of which `refused` were not accepted. `archived` drops of the root were taken once more, None without a root.
+    `unequal` is empty where all marts are as they should be.
     """
 
     statements: int
+    floats: tuple[str, ...]
     keys: tuple[MartKeys, ...]
     made_up: int
     refused: int
@@ -109,31 +111,38 @@ def check(beside: Runtime, folder: Path, runtime: Runtime | None, progress: Prog
     """
     pipeline = beside.pipeline
     with beside.session() as session:
-        statements = compile_sql(session, pipeline)
+        statements, floats = compile_sql(session, pipeline), float_columns(session, pipeline)
     made_up = MadeUp(replace(beside, pipeline=with_plain_files(pipeline)), folder)
-    unequal: Sequence[Unequal] = ()
-    for day in range(MADE_UP):
-        after = made_up.happen(day)
-        with made_up.runtime.session() as session:
-            unequal = unequal_marts(session, pipeline, after)
-        if unequal:
-            break
-        progress(day + 1, MADE_UP)
-    archived = None
+    archived = None if runtime is None else 0
+    unequal = [] if runtime is None else _unequal_now(runtime)
+    unequal = unequal or _unequal_by_made_up(made_up, progress)
     if runtime is not None and not unequal:
         with runtime.store.exclusive(runtime.wait_seconds, looking=True):
             archived, unequal = _archived_drops(with_claimed(runtime), progress)
     keys = tuple(map(keys_of, pipeline.marts))
-    return Checked(statements, keys, made_up.files, made_up.refused, archived, tuple(unequal))
+    return Checked(statements, tuple(floats), keys, made_up.files, made_up.refused, archived, tuple(unequal))
 
 
-def _archived_drops(runtime: Runtime, progress: Progress) -> tuple[int, Sequence[Unequal]]:
-    """Take a root's drops once more, aside; how many were taken, and the marts that are or come out wrong."""
+def _unequal_now(runtime: Runtime) -> list[Unequal]:
     with runtime.sound_reading() as session:
-        current = is_up_to_date(session, runtime.pipeline)  # else the marts are still those of earlier files
-        unequal = unequal_marts(session, runtime.pipeline, "all drops of the root") if current else []
-    if unequal:
-        return 0, unequal
+        if not is_up_to_date(session, runtime.pipeline):  # the marts are still those of earlier files
+            return []
+        return unequal_marts(session, runtime.pipeline, "all drops of the root")
+
+
+def _unequal_by_made_up(made_up: MadeUp, progress: Progress) -> list[Unequal]:
+    for day in range(MADE_UP):
+        after = made_up.happen(day)
+        with made_up.runtime.session() as session:
+            unequal = unequal_marts(session, made_up.runtime.pipeline, after)
+        if unequal:
+            return unequal
+        progress(day + 1, MADE_UP)
+    return []
+
+
+def _archived_drops(runtime: Runtime, progress: Progress) -> tuple[int, list[Unequal]]:
+    """Take a root's drops once more, aside; how many were taken, and the marts that come out wrong."""
     aside = runtime.warehouse.staging_copy("checking")
     try:
         with aside.session() as session:
@@ -145,7 +154,7 @@ def _archived_drops(runtime: Runtime, progress: Progress) -> tuple[int, Sequence
                     if unequal:
                         return place, unequal
                     progress(place, len(rows))
-        return len(rows), ()
+        return len(rows), []
     finally:
         aside.remove()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,16 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.contracts.sql_file import faults_by_line
+from dropledger.core.errors import ContractError
+from dropledger.core.lineage.relations import models_sql, words_of
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps.history import no_changes
 from dropledger.core.views.explain import selects_of
 
+_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+_MOVING = {"now", "today", "get_current_timestamp", "random", "rand", "randn", "uuid", "gen_random_uuid"}
+_FLOATS = {"DOUBLE", "FLOAT", "REAL"}
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -24,6 +29,9 @@ def compile_sql(session: Session, pipeline: Pipeline) -> int:
     Raises:
         ContractError: one does not work; with its file and line.
     """
+    for name, sql in models_sql(pipeline).items():
+        folder = "marts" if any(mart.name == name for mart in pipeline.marts) else "intermediate"
+        _refuse_clock(pipeline.folder / folder / f"{name}.sql", sql)
     found = len(pipeline.intermediate) + len(pipeline.marts)  # which stand, as the tables do
     no_changes(session, pipeline)
     for mart in pipeline.marts:
@@ -36,6 +44,31 @@ def compile_sql(session: Session, pipeline: Pipeline) -> int:
             session.query(f"SELECT *\nFROM (\n{sql}\n) AS compiled\nWHERE FALSE", bound)
         found += 1
     return found
+
+
+def _refuse_clock(file: Path, sql: str) -> None:
+    """Refuse SQL that gives other rows each time it is asked: no replay would find the same figures."""
+    words = [word.casefold() for word in words_of(sql)]
+    for word, next_word in pairwise([*words, ""]):
+        if word in _CLOCKS or (word in _MOVING and next_word == "("):
+            lines = file.read_text(encoding="utf-8").casefold().splitlines()
+            number = next((place for place, line in enumerate(lines, 1) if word in words_of(line)), 1)
+            raise ContractError(
+                file,
+                number,
+                f"{word} gives something else each time",
+                hint="use mart_moment.moment for the time that figures are of",
+            )
+
+
+def float_columns(session: Session, pipeline: Pipeline) -> list[str]:
+    """The columns of marts that are no exact numbers, as `mart.column`."""
+    return [
+        f"{mart.name}.{column}"
+        for mart in pipeline.marts
+        for column, kind in session.columns(mart.name).items()
+        if kind in _FLOATS
+    ]
 
 
 def _nothing_observed(session: Session, contract: Contract) -> None:

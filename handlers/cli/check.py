@@ -38,6 +38,9 @@ def _show(pipeline: str, checked: "Checked") -> None:
     from dropledger.handlers import render
 
     render.line(f"The pipeline {pipeline} loads, and its {checked.statements} SQL texts compile.")
+    if checked.floats:
+        floats = ", ".join(checked.floats)
+        render.line(f"Warning: not exact, as money must be (DOUBLE or FLOAT): {floats}")
     render.line()
     render.table("touched keys", ["mart", "how", "computed whole where this changes"], [*map(_keys, checked.keys)])
     render.line()

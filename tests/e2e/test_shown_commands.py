@@ -94,6 +94,7 @@ def beside_demo(demo_root: Path, tmp_path: Path) -> Path:
     ("page", "command"),
     [
         ("docs/concepts.md", "printf"),
+        ("docs/contracts.md", "dropledger check"),
         ("docs/history.md", "dropledger retract"),
         ("docs/history.md", "dropledger verify"),
         ("docs/json.md", "dropledger explain"),

@@ -75,15 +75,16 @@ def draw_mart(draw: Draw, others: dict[str, dict[str, str]]) -> tuple[Part, list
         sql += ", ".join(one.rpartition(" AS ")[0] for one in keys) if draw(st.booleans()) else _places(key)
         if draw(st.booleans()):
             sql += " HAVING count(*) > 1"
-        columns = ["n", *(f"s_{name}" for name in numbers[:2])]
+        columns = dict.fromkeys(["n", *(f"s_{name}" for name in numbers[:2])], NUMBER)
     else:
         order = ", ".join(f"q.{name} NULLS LAST" for name in rest) or "1"
         by = ", ".join(one.rpartition(" AS ")[0] for one in keys)
-        sql = f"SELECT {', '.join([*keys, *(f'q.{name}' for name in rest)])} FROM ({part.sql}) AS q"
+        results = [f"q.{name} AS r{place}" for place, name in enumerate(rest)]
+        sql = f"SELECT {', '.join([*keys, *results])} FROM ({part.sql}) AS q"
         sql += f" QUALIFY row_number() OVER (PARTITION BY {by} ORDER BY {order}) = 1"
-        columns = rest
+        columns = {f"r{place}": part.columns[name] for place, name in enumerate(rest)}
     kinds = {f"k{place}": part.columns[name] for place, name in enumerate(key)}
-    return Part(sql, {**kinds, **{name: part.columns.get(name, NUMBER) for name in columns}}), [*kinds]
+    return Part(sql, kinds | columns), [*kinds]
 
 
 def _places(key: list[str]) -> str:
@@ -168,9 +169,9 @@ def _ranked(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
     by = draw(st.lists(st.sampled_from([*part.columns]), max_size=2, unique=True))
     partition = f"PARTITION BY {', '.join(f'w.{name}' for name in by)} " if by else ""
     order = ", ".join(f"w.{name} NULLS LAST" for name in part.columns)
-    rank = f"rank() OVER ({partition}ORDER BY {order}) AS place"
-    sql = f"SELECT w.*, {rank} FROM ({part.sql}) AS w"
-    return Part(sql, {**part.columns, "place": NUMBER})
+    name = f"place{len(part.columns)}"
+    sql = f"SELECT w.*, rank() OVER ({partition}ORDER BY {order}) AS {name} FROM ({part.sql}) AS w"
+    return Part(sql, {**part.columns, name: NUMBER})
 
 
 def _side_by_side(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
@@ -191,7 +192,10 @@ def _with_day(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part
     if not days:
         return part
     day = draw(st.sampled_from(days))
-    return Part(f"SELECT t.*, extract(day FROM t.{day}) AS dom FROM ({part.sql}) AS t", {**part.columns, "dom": NUMBER})
+    name = f"dom{len(part.columns)}"
+    return Part(
+        f"SELECT t.*, extract(day FROM t.{day}) AS {name} FROM ({part.sql}) AS t", {**part.columns, name: NUMBER}
+    )
 
 
 def _within(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
