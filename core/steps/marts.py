@@ -137,12 +137,7 @@ def refresh(
     changed = _changed_tables(session, pipeline, moment_before, feeds)
     refreshed: list[Refreshed] = []
     for mart in pipeline.marts:
-        # Where a mart that this one may read was computed whole, its touched keys are not looked for in it.
-        reads_whole = any(found.whole for found in refreshed)
-        if mart.touched_sql is not None:
-            touched_sql: str | None = full_refresh(mart.touched_sql) if reads_whole else mart.touched_sql
-        else:
-            touched_sql = None if changed is None or reads_whole else mart.touched_by(changed)
+        touched_sql = _touched_sql(mart, changed, {found.mart.name for found in refreshed if found.whole})
         if changed is not None:
             changed.add(mart.name)
         if opened >= WHOLE_FROM and _can_be_whole(mart) and not session.count(mart.name):
@@ -167,6 +162,18 @@ def _changed_tables(
     return changed | {"mart_moment"} if asked and moment(session) != moment_before else changed
 
 
+def _touched_sql(mart: Mart, changed: Collection[str] | None, whole: Collection[str]) -> str | None:
+    """What selects the keys that a change of tables touches, None for all; `whole` are marts that were computed whole.
+
+    Where a mart that this one may read was, its touched keys are not looked for in it.
+    """
+    if mart.touched_keys is None:
+        return full_refresh(mart.touched_sql or "") if whole else mart.touched_sql
+    if changed is None or any(name in mart.touched_keys.selects for name in whole):
+        return None
+    return mart.touched_by(changed)
+
+
 def _can_be_whole(mart: Mart) -> bool:
     return mart.whole_sql != mart.touched_rows_sql
 
@@ -176,11 +183,14 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     fragments = mart_fragments(mart)
     before = statement("mart_before", fragments)
     if touched_sql is None:
-        if session.scratch(f"before_{mart.name}", full_refresh(before)) != 0:
+        there = session.scratch(f"before_{mart.name}", full_refresh(before))
+        if there is None:
+            there = session.count(mart.name)
+        if there:
             session.delete_where(mart.name, "TRUE")
         rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
-        return Refreshed(mart, rows, whole=True, filled=rows > 0)
+        return Refreshed(mart, rows, whole=True, filled=not there and rows > 0)
     if not session.capabilities.cheap_statements:
         _put_touched_and_before(session, mart, touched_sql, bound)
         return Refreshed(mart, None, False, _exchange(session, mart))

@@ -202,3 +202,17 @@ def test_mart_called_like_a_feed_is_refused(own: Path):
 
     with pytest.raises(ContractError, match=r"sale\.yaml:5: 'sale' is the name of a feed"):
         load_pipeline(str(own))
+
+
+def test_mart_that_is_computed_whole_has_a_change_file(own: Path):
+    write_mart(
+        own, "m", Part("SELECT h.sale_id FROM history_sale AS h ORDER BY 1 LIMIT 2", {"sale_id": "number"}), ["sale_id"]
+    )
+    file = own / "marts" / "m.yaml"
+    file.write_text(file.read_text() + "changes: true\n")
+    ledger = Ledger(own.parent / "root", load_pipeline(str(own)))
+    ledger.drop("sale_1.csv", f"{HEADERS['sale']}\n1,2026-01-01 10:00:00,1,a,5\n4,2026-01-01 10:00:00,1,a,5\n")
+    second = ledger.drop("sale_2.csv", f"{HEADERS['sale']}\n2,2026-01-01 10:00:00,1,a,5\n")
+
+    changes = ledger.root / "outputs" / "changes" / f"{second.drop.drop_id}.csv"
+    assert changes.read_text().splitlines() == ["sale_id,change", "2,added", "4,removed"]
