@@ -27,7 +27,7 @@ from dropledger.core.contracts.yaml_file import ENTRY_ERROR, line_at, load_yaml,
 from dropledger.core.errors import ContractError
 from dropledger.core.rules.kinds import KINDS
 
-_RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
+RESERVED = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
 """What stands beside a feed's columns: in its history, in what `history` shows, in `changed_<feed>`, in the engine."""
 if TYPE_CHECKING:
     RuleName = str
@@ -50,12 +50,6 @@ class Rule(BaseModel):
     pattern: str | None = None
     to: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
     message: str = ""
-
-    @field_validator("min", "max", mode="before")
-    @classmethod
-    def _no_float(cls, bound: object) -> object:
-        # A YAML float such as 0.1 would drag its binary error into a money bound.
-        return str(bound) if isinstance(bound, float) else bound
 
     @model_validator(mode="after")
     def _has_its_parameters(self) -> Self:
@@ -110,7 +104,7 @@ class Column(BaseModel):
     @field_validator("name")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
-        if name in _RESERVED:
+        if name in RESERVED:
             raise ValueError(f"'{name}' is a column of dropledger's own; choose another name and list this as an alias")
         return name
 
@@ -201,11 +195,6 @@ class Contract(BaseModel):
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
     initial: str | None = None
-
-    @field_validator("max_rejected", mode="before")
-    @classmethod
-    def _no_float(cls, share: object) -> object:
-        return str(share) if isinstance(share, float) else share
 
     @field_validator("encoding")
     @classmethod

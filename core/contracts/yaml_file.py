@@ -1,6 +1,7 @@
 """YAML in, validated models out, with errors that name file, line and fix."""
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -13,7 +14,7 @@ from dropledger.core.errors import ContractError
 
 Model = TypeVar("Model", bound=BaseModel)
 Location = Sequence[int | str]
-_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Loader: type[yaml.SafeLoader] = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _SHAPES = {"dict_type": "a mapping", "list_type": "a list", "tuple_type": "a list"}
 ENTRY_ERROR = "of_entry"
 """The type of an error of a whole model that one entry of it is to blame for, which its context names as `entry`."""
@@ -25,19 +26,38 @@ _READ_AS = {
 }
 
 
+def _exact(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal | float:
+    # A float would drag its binary error into a money bound.
+    try:
+        return Decimal(node.value.replace("_", ""))
+    except InvalidOperation:  # what YAML knows beside digits: .inf, 1:30.5
+        return loader.construct_yaml_float(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _exact)
+
+
 def load_yaml(path: Path, model: type[Model]) -> Model:
     """`path` as an instance of `model`.
 
     Raises:
         ContractError: the file is missing, is not YAML, or does not fit `model`.
     """
+    return parse_yaml(read_text(path), path, model)
+
+
+def read_text(path: Path) -> str:
+    """What a YAML file holds.
+
+    Raises:
+        ContractError: the file is missing, or is not UTF-8.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ContractError(
             path, 1, f"cannot be read: {error}", hint="check that the file exists and is UTF-8"
         ) from error
-    return parse_yaml(text, path, model)
 
 
 def parse_yaml(text: str, path: Path, model: type[Model]) -> Model:
@@ -46,6 +66,24 @@ def parse_yaml(text: str, path: Path, model: type[Model]) -> Model:
     Raises:
         ContractError: it is not YAML, or does not fit `model`.
     """
+    root, document = _parsed(text, path)
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise _contract_error(path, root, error.errors(include_url=False), model) from error
+
+
+def entries_of(text: str, path: Path) -> dict[str, Any]:
+    """The entries of the YAML text of `path` as they are written; a number with a fraction is a Decimal.
+
+    Raises:
+        ContractError: it is not YAML, or no mapping.
+    """
+    return _parsed(text, path)[1]
+
+
+def _parsed(text: str, path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
+    """The nodes of a YAML text, and what they hold."""
     try:
         root = yaml.compose(text, Loader=_Loader)
         _refuse_repeated_keys(path, root)
@@ -58,10 +96,7 @@ def parse_yaml(text: str, path: Path, model: type[Model]) -> Model:
         raise ContractError(path, 1, f"not valid YAML: {reason}", hint="quote the value, or mend the YAML") from error
     if not isinstance(document, dict):
         raise ContractError(path, 1, "holds no mapping", hint="start with `feed:`, see docs/contracts.md")
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise _contract_error(path, root, error.errors(include_url=False), model) from error
+    return root, document
 
 
 def line_at(path: Path, location: Location) -> int:

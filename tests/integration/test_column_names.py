@@ -10,7 +10,7 @@ from support.ledger import Ledger, micro_batches_from, without_marts
 from support.three_days import agrees_with_its_archive
 
 from dropledger.core.contracts.contract import normalise_header
-from dropledger.core.contracts.contract_file import _RESERVED
+from dropledger.core.contracts.contract_file import RESERVED
 from dropledger.core.ledger.migrations import definition
 from dropledger.core.operations.retract import retract
 
@@ -26,7 +26,7 @@ _NAMES = {
     *(name for text in _TEXTS for name in re.findall(r"\bAS ([a-z][a-z0-9_]*)\b", text)),
     *re.findall(r"^(?:    |ALTER TABLE \w+ ADD COLUMN )([a-z0-9_]+) ", _LEDGER, re.MULTILINE),
 }
-NAMES = sorted({normalise_header(name): name for name in sorted(_NAMES - _RESERVED)}.values())
+NAMES = sorted({normalise_header(name): name for name in sorted(_NAMES - RESERVED)}.values())
 assert {"opened", "known", "o", "h"} <= set(NAMES)
 PLAIN = ["x0", "x1", "x2"]  # all that is needed, as the cells of a row repeat after three
 THINGS = range(1, 7)

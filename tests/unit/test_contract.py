@@ -79,6 +79,12 @@ def test_bounds_are_the_decimals_that_were_written(path):
     assert (bounds.min, bounds.max) == (Decimal("0.1"), Decimal(99))
 
 
+def test_bounds_keep_more_digits_than_a_float_has(path):
+    bounds = contract(path, changed("max: 99", "max: 4999999999999999.99")).column("amount").rules[0]
+
+    assert bounds.max == Decimal("4999999999999999.99")
+
+
 def test_rule_may_be_a_lone_word(path):
     (rule,) = contract(path).column("loan_id").rules
 
