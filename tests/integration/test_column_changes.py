@@ -97,6 +97,18 @@ def test_a_header_is_renamed_by_an_alias(under: Run):
     assert_sound(ledger)
 
 
+def test_columns_stand_in_another_order(under: Run):
+    ledger = under(BASE)
+    ledger.drop("entries_2025-10-01.csv", "id,text,amount\n1,a,1.25\n")
+    text = "  - {name: text}\n"
+    ledger = under(BASE.replace(text, "") + text)
+    ledger.drop("entries_2025-10-02.csv", "id,text,amount\n1,b,1.25\n")
+    ledger.drop("entries_2025-09-01.csv", "id,text,amount\n1,z,1.25\n")
+    assert [(row["text"], row["amount"]) for row in history(ledger)] == [(t, Decimal("1.25")) for t in "zab"]
+    assert [*history(ledger)[0]][:3] == ["id", "amount", "text"]
+    assert_sound(ledger)
+
+
 WAITING = [
     (lambda text: text.replace("  - {name: text}\n", ""), "text is taken out", [("1.00",)]),
     (
