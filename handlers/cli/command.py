@@ -25,13 +25,8 @@ _ONLY_THERE = {
 }
 
 
-class Command(click.Command):
-    """A command that exits with the code that its body returns, and whose help names the variables that it reads."""
-
-    def invoke(self, ctx: click.Context) -> NoReturn:
-        """Run the body, which takes the context of the command line before its own arguments."""
-        ctx.ensure_object(Context).warn_of_misspelt_variables()
-        ctx.exit(super().invoke(ctx))
+class _WithVariables(click.Command):
+    """Its help names the variables that it reads."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the environment variables below the options."""
@@ -41,6 +36,19 @@ class Command(click.Command):
 
     def _variables(self) -> Sequence[tuple[str, str]]:
         return [(name, says) for name, says in VARIABLES.items() if self.name in _ONLY_THERE.get(name, (self.name,))]
+
+
+class Command(_WithVariables):
+    """A command that exits with the code that its body returns."""
+
+    def invoke(self, ctx: click.Context) -> NoReturn:
+        """Run the body, which takes the context of the command line before its own arguments."""
+        ctx.ensure_object(Context).warn_of_misspelt_variables()
+        ctx.exit(super().invoke(ctx))
+
+
+class Group(_WithVariables, click.Group):
+    """Commands that go by one name and one of their own."""
 
 
 class Moment(click.ParamType[datetime]):
@@ -110,6 +118,11 @@ def with_common_options(command: AnyCommand) -> AnyCommand:
 def command(body: Callable[Concatenate[Context, P], int]) -> Command:
     """The command that a function is: its name and help are the function's, and what it returns is the exit code."""
     return with_common_options(click.command(cls=Command)(click.pass_obj(body)))
+
+
+def group(body: Callable[[click.Context], None]) -> Group:
+    """The group of commands that goes by a function's name; the function is run before the command."""
+    return with_common_options(click.group(cls=Group, no_args_is_help=False)(click.pass_context(body)))
 
 
 def refuse_folder_of_root(store: "Store", folder: Path, hint: str) -> None:

@@ -13,7 +13,18 @@ import click
 
 from dropledger.core import __version__
 from dropledger.core.errors import ConfigurationError, DropledgerError
-from dropledger.handlers.cli import check, console, demo, doctor, ingest, lineage, maintenance, plan_export, query
+from dropledger.handlers.cli import (
+    check,
+    console,
+    contract,
+    demo,
+    doctor,
+    ingest,
+    lineage,
+    maintenance,
+    plan_export,
+    query,
+)
 from dropledger.handlers.cli.command import with_common_options
 from dropledger.handlers.cli.context import Context
 
@@ -37,6 +48,7 @@ for _command in (
     *query.COMMANDS,
     check.check,
     lineage.lineage,
+    contract.contract,
     *maintenance.COMMANDS,
     *plan_export.COMMANDS,
     *console.COMMANDS,

@@ -99,6 +99,7 @@ def beside_demo(demo_root: Path, tmp_path: Path) -> Path:
         ("docs/history.md", "dropledger verify"),
         ("docs/json.md", "dropledger explain"),
         ("docs/lineage.md", "dropledger lineage"),
+        ("docs/odcs.md", "dropledger contract export"),
         ("docs/operating.md", "cp -a"),
         ("docs/operating.md", "dropledger sql"),
     ],
@@ -110,6 +111,15 @@ def test_docs_show_what_is_printed(beside_demo: Path, page: str, command: str):
     # Beside the object for programs an error stands on standard error for people, which the page leaves out.
     quiet = " 2>/dev/null" if "--json" in shown[0][0] else ""
     assert [(step, printed(step + quiet, beside_demo, path)) for step, _ in shown] == shown
+
+
+def test_document_of_others_is_imported_as_shown(tmp_path: Path):
+    text = (PROJECT / "docs/odcs.md").read_text(encoding="utf-8")
+    [document] = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "orders.odcs.yaml").write_text(document, encoding="utf-8")
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    [(command, shown)] = block_with("docs/odcs.md", "dropledger contract import")
+    assert printed(command, tmp_path, path) == shown
 
 
 def test_start_page_shows_what_is_printed(beside_demo: Path):
