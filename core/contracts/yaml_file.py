@@ -18,6 +18,9 @@ _Loader: type[yaml.SafeLoader] = type("_Loader", (getattr(yaml, "CSafeLoader", y
 _SHAPES = {"dict_type": "a mapping", "list_type": "a list", "tuple_type": "a list"}
 ENTRY_ERROR = "of_entry"
 """The type of an error of a whole model that one entry of it is to blame for, which its context names as `entry`."""
+_DEEPEST = 50
+_MOST = 1_000_000
+"""So many levels, and values with all aliases followed, are in no file of people; more would fill the memory."""
 _READ_AS = {
     "tag:yaml.org,2002:int": "a number",
     "tag:yaml.org,2002:float": "a number",
@@ -85,8 +88,9 @@ def entries_of(text: str, path: Path) -> dict[str, Any]:
 def _parsed(text: str, path: Path) -> tuple[yaml.Node | None, dict[str, Any]]:
     """The nodes of a YAML text, and what they hold."""
     try:
+        _refuse_deep(path, text)
         root = yaml.compose(text, Loader=_Loader)
-        _refuse_repeated_keys(path, root)
+        _refuse_unfit_nodes(path, root)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader, in C where there is one) # nosec B506
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -251,17 +255,43 @@ def _led_to(root: yaml.Node | None, location: Location) -> tuple[int, yaml.Node 
     return line, node
 
 
-def _refuse_repeated_keys(path: Path, node: yaml.Node | None) -> None:
-    # PyYAML keeps the last of two equal keys without a word; half a contract would be lost.
-    if isinstance(node, yaml.MappingNode):
-        seen: set[Any] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ContractError(
-                    path, key.start_mark.line + 1, f"'{key.value}' stands twice", hint="keep one of the two"
-                )
-            seen.add(key.value)
-            _refuse_repeated_keys(path, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(path, item)
+def _refuse_deep(path: Path, text: str) -> None:
+    # The composer in C takes the whole process down when its stack is full.
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ContractError(path, line, f"more than {_DEEPEST} levels stand in each other", hint="flatten them")
+
+
+def _refuse_unfit_nodes(path: Path, root: yaml.Node | None) -> None:
+    """Refuse what PyYAML reads without a word and nobody means: keys that stand twice, aliases that do not end."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        """How much there is with all aliases followed."""
+        if id(node) not in sizes:
+            sizes[id(node)] = _MOST  # until it is known: for an alias within what it leads to
+            sizes[id(node)] = 1 + sum(map(size, _parts(path, node)))
+        if sizes[id(node)] >= _MOST:
+            line = node.start_mark.line + 1
+            raise ContractError(path, line, "its aliases do not end, or are too many", hint="write out what is meant")
+        return sizes[id(node)]
+
+    if root is not None:
+        size(root)
+
+
+def _parts(path: Path, node: yaml.Node) -> list[yaml.Node]:
+    """What a node holds; half a contract would be lost where the last of two equal keys is kept."""
+    if not isinstance(node, yaml.MappingNode):
+        return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    seen: set[Any] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise ContractError(
+                path, key.start_mark.line + 1, f"'{key.value}' stands twice", hint="keep one of the two"
+            )
+        seen.add(key.value)
+    return [value for _, value in node.value]

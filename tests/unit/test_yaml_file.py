@@ -146,3 +146,27 @@ def test_hint_for_an_entry_below_lists_the_entries_of_that_place(path):
 
 def test_hint_lists_entries_by_the_names_that_files_use(path):
     assert "pipeline, schema, moment" in error(path, "pipeline: lending\nmoment: [a]\n", PipelineFile).hint
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("title: Box\nitems: &all\n  - *all\n", "its aliases do not end"),
+        ("title: Box\nitems: " + "[" * 200_000 + "]" * 200_000, "more than 50 levels"),
+        (
+            "".join(
+                f"{name}: &{name} [{','.join([before] * 9)}]\n"
+                for before, name in zip(["x", "*a", "*b", "*c", "*d", "*e", "*f", "*g"], "abcdefgh", strict=True)
+            ),
+            "its aliases do not end, or are too many",
+        ),
+    ],
+    ids=["circle", "depth", "bomb"],
+)
+def test_what_would_fill_stack_or_memory_is_refused(path: Path, text: str, what: str):
+    assert what in str(error(path, text))
+
+
+def test_alias_that_ends_is_read(path: Path):
+    path.write_text("title: Box\nitems: [&ball {name: ball}, *ball]\n", encoding="utf-8")
+    assert [item.name for item in load_yaml(path, Shelf).items] == ["ball", "ball"]
