@@ -356,7 +356,7 @@ def rules_of(name: str) -> list[tuple[str, str, object]]:
 
 def test_rules_of_others_become_rules_where_there_are_such():
     unbound = (None, None)
-    assert rules_of("order_id") == [("not_null", "error", unbound)]
+    assert rules_of("order_id") == [("not_null", "error", unbound), ("unique", "error", unbound)]
     assert rules_of("total") == [
         ("not_null", "warn", unbound),
         ("range", "error", (Decimal("0.01"), Decimal("123456789012345678.99"))),

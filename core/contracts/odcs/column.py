@@ -31,7 +31,7 @@ def column_of(
         rules.take({"rule": "accepted_values", "values": [word_of(one.value) for one in found.enum]})
     if (found.required or found.primary_key) and not rules.refuses("not_null"):
         rules.take({"rule": "not_null"}, first=True)
-    if found.unique and not rules.refuses("unique") and not found.primary_key:
+    if found.unique and not rules.refuses("unique"):
         rules.take({"rule": "unique"})
     for relation in relations:
         if not any(rule.get("to") == relation["to"] for rule in rules.taken):
@@ -133,11 +133,11 @@ def _type(found: Property, format_: str, notes: Notes) -> str:
 def _headers(found: Property, name: str, format_: str) -> Entries:
     """What files call it, where that is not its name."""
     ours = found.ours.get("aliases", [])
-    others = [ours] if isinstance(ours, str) else list(ours)
+    others = [*ours] if isinstance(ours, list) else [ours]
     if found.physical_name and found.physical_name != name:
         others.insert(0, found.physical_name)
     if normalise_header(found.name) != normalise_header(name) and found.name not in others:
-        others.insert(0, found.name)
+        others.append(found.name)
     if format_ in {"csv", "parquet"} or not others:
         return {"aliases": others}
     return {} if "path" in found.ours else {"path": others[0]}
@@ -160,7 +160,12 @@ def _reading(found: Property, type_: str) -> Entries:
 def _left(found: Property, base: Mapping[str, Any]) -> Property:
     """The property without the options that its type says already."""
     said = {"defaultTimezone"} if {"timezone", "timestamp_format"} & base.keys() else set()
-    if base["type"] in {"date", "timestamp"} or found.logical_type_options.get("format") in {"i8", "i16", "i32", "i64"}:
+    if base["type"] in {"date", "timestamp"} or str(found.logical_type_options.get("format")) in {
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+    }:
         said.add("format")
     options = {name: value for name, value in found.logical_type_options.items() if name not in said}
     return found.model_copy(update={"logical_type_options": options})

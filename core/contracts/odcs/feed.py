@@ -8,7 +8,15 @@ from typing import Any
 from dropledger.core.contracts.contract_file import Contract
 from dropledger.core.contracts.odcs import OURS
 from dropledger.core.contracts.odcs.column import column_of
-from dropledger.core.contracts.odcs.document import Document, Quality, Relationship, SchemaObject, Server, Team
+from dropledger.core.contracts.odcs.document import (
+    Document,
+    Property,
+    Quality,
+    Relationship,
+    SchemaObject,
+    Server,
+    Team,
+)
 from dropledger.core.contracts.odcs.names import renamed, renamed_columns
 from dropledger.core.contracts.odcs.notes import Notes
 from dropledger.core.contracts.odcs.rules import IN_SQL, Entries, metric_of, named, severity
@@ -57,19 +65,21 @@ def feed_of(found: SchemaObject, document: Document, names: Names, matches: Matc
     relations = _relations(found, names, notes)
     checks, least = _of_all_rows(found, notes)
     if least is not None:
-        ours["volume"] = {"min_rows": least, **ours.get("volume", {})}
+        rest = ours.get("volume", {})
+        ours["volume"] = {"min_rows": least, **rest} if isinstance(rest, Mapping) else rest
     if initial := ours.get("initial"):
         notes.add(f"its initial rows stand in a file of their own, {initial}", "put that beside the contract")
     notes.unread([found, *found.quality, *found.relationships])
+    key = _key(found, columns, notes)
     entries = {
         **ours,
         "feed": feed,
         "description": found.description or (document.description.purpose if len(document.objects) == 1 else ""),
         "owner": _owner(document.team, feed, notes),
-        "key": _key(found, columns, notes),
+        "key": key,
         "columns": [
             column_of(
-                property_,
+                _without_what_key_says(property_, key),
                 columns[property_.name],
                 relations.get(property_.name, ()),
                 str(ours.get("format", "csv")),
@@ -126,6 +136,11 @@ def _key(found: SchemaObject, columns: Mapping[str, str], notes: Notes) -> list[
         return [columns[unique[0].name]]
     notes.add("has no primary key", "name under key what identifies a row")
     return []
+
+
+def _without_what_key_says(found: Property, key: Sequence[str]) -> Property:
+    """A property that is not said to be unique where it is the whole key."""
+    return found.model_copy(update={"unique": False}) if found.primary_key and len(key) == 1 else found
 
 
 def _relations(found: SchemaObject, names: Names, notes: Notes) -> dict[str, list[Entries]]:
