@@ -1,6 +1,7 @@
 """Contracts as documents of the Open Data Contract Standard: the way there and back loses nothing."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from importlib import resources
@@ -185,6 +186,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         raise
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(contracts())
 def test_any_contract_comes_back_as_it_was(contract: Contract):
@@ -422,6 +424,32 @@ def test_contract_that_lacks_its_key_says_so_and_is_printed_all_the_same():
 def test_document_that_is_none_is_refused_with_its_line(before: str, after: str, why: str):
     with pytest.raises(ContractError, match=why):
         back(OTHERS.replace(before, after))
+
+
+OURS = "customProperties: [{{property: dropledger, value: {}}}]".format
+ODD = [
+    f"{{name: x, primaryKey: true, {OURS('{aliases: 5, path: [], format: {}}')}}}",
+    f"{{name: x, primaryKey: true, {OURS('[1]')}, logicalTypeOptions: {{format: []}}}}",
+    "{name: x, logicalType: integer, logicalTypeOptions: {minimum: .inf, exclusiveMaximum: a, format: {a: 1}}}",
+    "{name: x, logicalType: string, logicalTypeOptions: {minLength: a, maxLength: -3, pattern: [1]}}",
+    (
+        "{name: x, quality: [{metric: invalidValues, arguments: {validValues: [[1]]}, mustBe: 0, "
+        f"{OURS('{values: {a: [1]}}')}}}]}}"
+    ),
+    "{name: x, quality: [{type: custom, engine: dropledger, implementation: {rule: range, min: abc, colour: red}}]}",
+    "{name: x, relationships: [{to: ''}, {to: /}, {to: 'https://example.org/a.yaml#/schema/a/properties/b'}]}",
+    f"{{name: '5'}}, {{name: '5'}}, {{name: '***'}}, {{name: é}}, {{name: valid_from}}, {{name: {'x' * 100}}}",
+]
+
+
+@pytest.mark.parametrize("properties", ODD)
+def test_odd_entries_are_noted_or_told_of_with_the_contract(properties: str):
+    [found] = back(f"apiVersion: v3.1.0\nschema: [{{name: T, properties: [{properties}]}}]\n")
+
+    with suppress(ContractError):
+        assert found.contract.feed == "t"
+    assert yaml.safe_load(found.yaml)["feed"] == "t"
+    assert found.notes
 
 
 def test_text_of_a_document_never_ends_the_comments_of_a_contract():

@@ -87,8 +87,10 @@ def _accepted_values(quality: Quality) -> Entries:
     given = quality.arguments["validValues"]
     valid = [word_of(value) for value in given] if isinstance(given, list) else given
     words = quality.ours.get("values")
-    if isinstance(words, Mapping) and isinstance(valid, list) and [*dict.fromkeys(words.values())] == valid:
-        return {"rule": "accepted_values", "values": dict(words)}
+    if isinstance(words, Mapping) and isinstance(valid, list):
+        stored = [*words.values()]
+        if all(value in valid for value in stored) and all(value in stored for value in valid):
+            return {"rule": "accepted_values", "values": dict(words)}
     if isinstance(valid, list) and valid and all(isinstance(value, bool) for value in valid):
         return {"rule": "accepted_values", "values": {str(value).lower(): value for value in valid}}
     return {"rule": "accepted_values", "values": valid}
