@@ -426,6 +426,23 @@ def test_document_that_is_none_is_refused_with_its_line(before: str, after: str,
         back(OTHERS.replace(before, after))
 
 
+def test_what_others_changed_in_a_document_of_ours_is_told_where_it_contradicts_the_rest():
+    text = exported(load_pipeline("lending").contract("account"))
+    [looser] = back(text.replace("minimum: 0", "minimum: -5"))
+    [tighter] = back(text.replace("minimum: 0", "minimum: 5"))
+
+    assert [str(note) for note in looser.notes] == [
+        (
+            "account.balance: minimum -5 of logicalTypeOptions leaves more than a rule under quality, which holds; "
+            "correct one of the two"
+        )
+    ]
+    assert (tighter.notes, tighter.contract.column("balance").rules[-1].min) == ((), Decimal(5))
+    customer = exported(load_pipeline("lending").contract("customer"))
+    [other] = back(customer.replace("validValues: [true, false]", "validValues: [true]"))
+    assert "stand for other values" in other.notes[0].what
+
+
 OURS = "customProperties: [{{property: dropledger, value: {}}}]".format
 ODD = [
     f"{{name: x, primaryKey: true, {OURS('{aliases: 5, path: [], format: {}}')}}}",

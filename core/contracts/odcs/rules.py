@@ -39,7 +39,7 @@ def _what(quality: Quality, notes: Notes) -> Entries | None:
         why = "is no rule of the standard's library"
     elif not _is_none_at_all(quality):
         why = "lets some rows break it, or names no number"
-    elif (found := _of_library(metric, quality)) is not None:
+    elif (found := _of_library(metric, quality, notes)) is not None:
         return found
     else:
         why = "has no rule that is like it"
@@ -47,7 +47,7 @@ def _what(quality: Quality, notes: Notes) -> Entries | None:
     return None
 
 
-def _of_library(metric: str, quality: Quality) -> Entries | None:
+def _of_library(metric: str, quality: Quality, notes: Notes) -> Entries | None:
     """The rule that no row may break; None where there is none like it."""
     match metric:
         case "nullValues":
@@ -55,7 +55,7 @@ def _of_library(metric: str, quality: Quality) -> Entries | None:
         case "duplicateValues" if not quality.arguments:
             return {"rule": "unique"}
         case "invalidValues" if quality.arguments.keys() == {"validValues"}:
-            return _accepted_values(quality)
+            return _accepted_values(quality, notes)
         case "invalidValues" if quality.arguments.keys() == {"pattern"}:
             return {"rule": "pattern", "pattern": str(quality.arguments["pattern"])}
     return None
@@ -83,7 +83,7 @@ def _is_none_at_all(quality: Quality) -> bool:
     return False
 
 
-def _accepted_values(quality: Quality) -> Entries:
+def _accepted_values(quality: Quality, notes: Notes) -> Entries:
     given = quality.arguments["validValues"]
     valid = [word_of(value) for value in given] if isinstance(given, list) else given
     words = quality.ours.get("values")
@@ -91,6 +91,7 @@ def _accepted_values(quality: Quality) -> Entries:
         stored = [*words.values()]
         if all(value in valid for value in stored) and all(value in stored for value in valid):
             return {"rule": "accepted_values", "values": dict(words)}
+        notes.add("the words under customProperties stand for other values than validValues", "correct one of the two")
     if isinstance(valid, list) and valid and all(isinstance(value, bool) for value in valid):
         return {"rule": "accepted_values", "values": {str(value).lower(): value for value in valid}}
     return {"rule": "accepted_values", "values": valid}
@@ -108,8 +109,14 @@ def rules_of_options(found: Property, scale: int | None, known: list[Entries], n
     """
     options = dict(found.logical_type_options)
     if scale is not None:
-        bounds = _bounds(options, scale, notes)
-        tighter = {name: str(bound) for name, bound in bounds.items() if _is_tighter(name, bound, known)}
+        tighter = {}
+        for name, bound in _bounds(options, scale, notes).items():
+            kept = _kept(name, known)
+            if kept is None or (bound > kept if name == "min" else bound < kept):
+                tighter[name] = str(bound)
+            elif bound != kept:
+                what = f"{name}imum {bound} of logicalTypeOptions leaves more than a rule under quality, which holds"
+                notes.add(what, "correct one of the two")
         if tighter:
             yield {"rule": "range", **tighter}
     pattern = options.pop("pattern", None)
@@ -149,11 +156,8 @@ def _next(bound: Decimal, step: Decimal, way: int) -> Decimal:
     return within + way * step
 
 
-def _is_tighter(name: str, bound: Decimal, known: list[Entries]) -> bool:
-    """Whether no known rule of severity error keeps the bound already."""
-    said = [
-        Decimal(str(rule[name]))
-        for rule in known
-        if rule["rule"] == "range" and "severity" not in rule and name in rule
-    ]
-    return not any(other >= bound if name == "min" else other <= bound for other in said)
+def _kept(name: str, known: list[Entries]) -> Decimal | None:
+    """The bound that the known rules of severity error keep already; None if they keep none."""
+    ranges = [rule for rule in known if rule["rule"] == "range" and "severity" not in rule]
+    said = [Decimal(str(rule[name])) for rule in ranges if name in rule]
+    return (max if name == "min" else min)(said, default=None)
