@@ -20,6 +20,7 @@ from dropledger.infra.duckdb.catalog import comments, enter_schema, has_table, m
 from dropledger.infra.duckdb.engine import copied_to, translated_errors
 from dropledger.infra.duckdb.kept_engine import Parse
 from dropledger.infra.duckdb.markers import bound, marked, read
+from dropledger.infra.duckdb.memory import Memory
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy
 from dropledger.infra.duckdb.remote_file import RemoteFile
 from dropledger.infra.readers.loaded_files import LoadedFiles
@@ -44,7 +45,7 @@ def _bare(name: str) -> str:
 class DuckDBSession:
     """A `dropledger.core.ports.session.Session` on an open DuckDB connection.
 
-    `columns` are those of tables and views that sessions before have asked for, which outlive them.
+    `memory` is what sessions before have asked for, which outlives them.
     """
 
     capabilities = Capabilities(reads_in_place=True, keeps_order=True, cheap_statements=True)
@@ -57,7 +58,7 @@ class DuckDBSession:
         passing: Path,
         keeping: tuple[RemoteFile, Path] | None,
         metadata: MetadataCopy | None,
-        columns: dict[str, Mapping[str, str]],
+        memory: Memory,
         root: Path | None,
     ) -> None:
         self._connection = connection
@@ -68,7 +69,7 @@ class DuckDBSession:
         self._qualified = f"{ATTACHED_AS}.{quoted(schema)}"
         self._files = LoadedFiles(self._engine, connection, passing)
         self._archived = ArchivedFiles(connection, root)
-        self._columns = columns
+        self._memory = memory
         self._changing = False
         self.confined = False
 
@@ -103,9 +104,9 @@ class DuckDBSession:
         """Run a statement of the engine's own dialect."""
         if made := _MAKES.match(sql):
             if made[1]:
-                self._columns.pop(_bare(made[1]), None)
+                self._memory.forget(_bare(made[1]))
             else:
-                self._columns.clear()
+                self._memory.clear()
         with translated_errors(sql, asked=self.confined):
             first, *more = self._parse(sql)
             if more:
@@ -233,7 +234,7 @@ class DuckDBSession:
         except BaseException:
             self._changing = False
             with suppress(duckdb.Error):  # what went wrong before is to be told
-                self._columns.clear()
+                self._memory.clear()
                 self._connection.execute("ROLLBACK")
             raise
         self._changing = False
@@ -250,13 +251,16 @@ class DuckDBSession:
         remote.keep(path)
 
     def columns(self, name: str) -> Mapping[str, str]:
-        if name not in self._columns:
+        columns = self._memory.columns
+        if name not in columns:
             result = self._engine(f"SELECT * FROM {quoted(name)} LIMIT 0")
-            self._columns[name] = {column[0]: str(column[1]) for column in result.description or ()}
-        return self._columns[name]
+            columns[name] = {column[0]: str(column[1]) for column in result.description or ()}
+        return columns[name]
 
     def has_table(self, name: str) -> bool:
-        return has_table(self._engine, self._schema, name)
+        if name not in self._memory.there and has_table(self._engine, self._schema, name):
+            self._memory.there.add(name)
+        return name in self._memory.there
 
     def describe(self, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
         for comment in comments(self._engine, self._schema, said):

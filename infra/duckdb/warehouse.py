@@ -25,6 +25,7 @@ from dropledger.infra.duckdb.file import (
 )
 from dropledger.infra.duckdb.kept_engine import KeptEngine
 from dropledger.infra.duckdb.left_over import left_beside, remove_spilled, remove_tree
+from dropledger.infra.duckdb.memory import Memory
 from dropledger.infra.duckdb.metadata_copy import MetadataCopy, put_back, remove_copy
 from dropledger.infra.duckdb.prepared_file import Prepare, PreparedFiles
 from dropledger.infra.duckdb.remote_file import RemoteFile
@@ -72,7 +73,7 @@ class DuckDBWarehouse:
         self._on_wait = on_wait
         self._settings: dict[str, Any] = dict(settings or {})
         self._engine = KeptEngine(f"{path}.tmp-{os.getpid()}", self._settings)
-        self._columns: dict[str, Mapping[str, str]] = {}
+        self._memory = Memory()
         self._left_as: tuple[int, bytes] | None = None
 
     @property
@@ -262,7 +263,7 @@ class DuckDBWarehouse:
             self._prepared.begin(self._path, self._passing, self._make_prepared)
         found = state_of(path)
         if found is None or found != self._left_as:  # others may have written to it since
-            self._columns.clear()
+            self._memory.clear()
         return new
 
     def _session_on(self, connection: duckdb.DuckDBPyConnection, metadata: MetadataCopy | None) -> DuckDBSession:
@@ -274,7 +275,7 @@ class DuckDBWarehouse:
             self._passing,
             keeping,
             metadata,
-            self._columns,
+            self._memory,
             self._root,
         )
 
