@@ -168,7 +168,8 @@ def _prepared(settings: Settings, pipeline: Pipeline) -> PreparedFiles | None:
     cache = cache_folder(settings)
     if cache is None:
         return None
-    return PreparedFiles(cache / "warehouses", definition_sha256(pipeline), lambda session: prepare(session, pipeline))
+    definition = definition_sha256(pipeline)
+    return PreparedFiles(cache / "warehouses", definition, lambda session: prepare(session, pipeline, None))
 
 
 def _throttle(settings: Settings) -> PublishThrottle:

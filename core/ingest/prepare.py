@@ -22,6 +22,7 @@ from dropledger.core.steps.history import all_changed, fold, free_texts, history
 from dropledger.core.steps.intake import initial_extract
 from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.questions import ask
+from dropledger.core.steps.totals import keep_rebuilt_totals
 from dropledger.core.steps.validate import refuse_beyond_limit, validate
 
 
@@ -37,10 +38,11 @@ def definition_sha256(pipeline: Pipeline) -> str:
     return sha256(f"{pipeline.sha256}\0{migrations.definition()}\0{descriptions.text()}".encode()).hexdigest()
 
 
-def prepare(session: Session, pipeline: Pipeline) -> None:
+def prepare(session: Session, pipeline: Pipeline, now: datetime | None) -> None:
     """Make or renew tables, views and marts, and the initial rows of new feeds, if the pipeline's files changed.
 
-    Marts stay as they are where just what is said to people has changed.
+    Marts stay as they are where just what is said to people has changed. `now` (UTC) is when they are made, if that
+    is to be told of their totals.
 
     Raises:
         ConfigurationError: a contract's columns no longer fit its history table; or the ledger is one of another
@@ -52,6 +54,7 @@ def prepare(session: Session, pipeline: Pipeline) -> None:
         with session.transaction():
             migrate(session, pipeline)
             _bring_up_to_date(session, pipeline, shown)
+            keep_rebuilt_totals(session, pipeline, now)
 
 
 def migrate(session: Session, pipeline: Pipeline) -> None:

@@ -15,10 +15,11 @@ from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps import checks, marts
 from dropledger.core.steps.checks import CheckQuestion, CheckResult
-from dropledger.core.steps.examine import examine
+from dropledger.core.steps.examine import Examined, examine
 from dropledger.core.steps.history import Folded, changed, history_columns, no_changes, show_before
 from dropledger.core.steps.marts import Due, Refreshed
 from dropledger.core.steps.publish import CHANGES, INITIAL
+from dropledger.core.steps.totals import Cause, keep_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Recompute(Protocol):
     def settle(
         self, session: Session, drop: Drop, results: Sequence[CheckResult], computed: Iterable[Refreshed]
     ) -> None:
-        """Stage what changed, now that all was checked.
+        """Keep the totals of the marts and stage what changed, now that all was checked.
 
         Raises:
             CheckFailed: a check of severity error did not pass.
@@ -110,7 +111,9 @@ class EachDrop:
         self, session: Session, drop: Drop, results: Sequence[CheckResult], computed: Iterable[Refreshed]
     ) -> None:
         checks.refuse_failed(results)
-        _stage_changes(self._runtime, session, drop, computed)
+        refreshed = list(computed)
+        keep_totals(session, refreshed, Cause.ACCEPTED, drop.drop_id, self._runtime.clock())
+        _stage_changes(self._runtime, session, drop, refreshed)
 
     def finish(self, session: Session, outcomes: Sequence[Outcome]) -> list[Outcome]:
         if self._due is None or not self._due.pending:  # the last drop was accepted, and computed them
@@ -119,7 +122,7 @@ class EachDrop:
         self._runtime.touched.note(session, refreshed, more_to_come=False)
         found = examine(session, [], refreshed)
         checks.refuse_failed(found.results)
-        return _attributed_to_last(session, outcomes, found.refreshed, found.results)[0]
+        return _attributed_to_last(self._runtime, session, outcomes, found)[0]
 
 
 @dataclass
@@ -197,7 +200,7 @@ class OnceForAll:
         self.runtime.touched.note(session, refreshed, more_to_come=False)
         found = examine(session, [checks.history_check(session, contract) for contract in contracts], refreshed)
         checks.refuse_failed(found.results)
-        attributed, last = _attributed_to_last(session, outcomes, found.refreshed, found.results)
+        attributed, last = _attributed_to_last(self.runtime, session, outcomes, found)
         if last is not None:
             _stage_changes(self.runtime, session, last, found.refreshed)
         return attributed
@@ -217,14 +220,15 @@ class OnceForAll:
 
 
 def _attributed_to_last(
-    session: Session, outcomes: Sequence[Outcome], refreshed: Sequence[Refreshed], results: Sequence[CheckResult]
+    runtime: AdmissionRuntime, session: Session, outcomes: Sequence[Outcome], found: Examined
 ) -> tuple[list[Outcome], Drop | None]:
     """Record what was computed and checked for several drops with the last accepted one, which is given too."""
     for place in reversed(range(len(outcomes))):
         outcome = outcomes[place]
         if outcome.in_history:
-            checks.record(session, {(outcome.drop.drop_id, outcome.sequence or 0): results})
-            attributed = outcome.with_recomputed({**outcome.recomputed, **marts.recomputed(refreshed)})
+            checks.record(session, {(outcome.drop.drop_id, outcome.sequence or 0): found.results})
+            keep_totals(session, found.refreshed, Cause.ACCEPTED, outcome.drop.drop_id, runtime.clock())
+            attributed = outcome.with_recomputed({**outcome.recomputed, **marts.recomputed(found.refreshed)})
             return [*outcomes[:place], attributed, *outcomes[place + 1 :]], outcome.drop
     return list(outcomes), None
 

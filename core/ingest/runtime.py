@@ -102,7 +102,7 @@ class Runtime(AdmissionRuntime):
             if not session.knows(sound):
                 if not is_up_to_date(session, self.pipeline):
                     self._refuse_other_pipeline()
-                    prepare(session, self.pipeline)
+                    prepare(session, self.pipeline, self.clock())
                 refuse_foreign_warehouse(self.store, self.warehouse, session)
                 session.learn(sound)
             yield session

@@ -146,7 +146,7 @@ def _archived_drops(runtime: Runtime, progress: Progress) -> tuple[int, list[Une
     aside = runtime.warehouse.staging_copy("checking")
     try:
         with aside.session() as session:
-            prepare(session, runtime.pipeline)
+            prepare(session, runtime.pipeline, runtime.clock())
             with session.attached(runtime.warehouse, (*RECORDS, *DROPS)) as live:
                 rows = selected(session, live, Selection())[:ARCHIVED]
                 for place, row in enumerate(rows, 1):

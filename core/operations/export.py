@@ -40,7 +40,7 @@ def export(runtime: Runtime, folder: Path, as_of: datetime | None) -> dict[str, 
         copy = runtime.warehouse.staging_copy("exporting", copied=True)
         try:
             with copy.session() as session:
-                prepare(session, runtime.pipeline)
+                prepare(session, runtime.pipeline, runtime.clock())
                 with session.transaction():
                     _truncate_history(session, runtime, as_of)
                 return export_marts(session, runtime.pipeline, folder)

@@ -102,7 +102,7 @@ def copied(runtime: Runtime) -> Iterator[tuple[AdmissionRuntime, Session]]:
         copy = runtime.warehouse.staging_copy("planning", copied=True)
         try:
             with copy.session() as session:
-                prepare(session, runtime.pipeline)
+                prepare(session, runtime.pipeline, runtime.clock())
                 refuse_foreign_warehouse(runtime.store, runtime.warehouse, session)
                 yield runtime_on_copy(runtime, copy, folder), session
         finally:

@@ -33,7 +33,7 @@ def recover(runtime: Runtime, rebuilt: Warehouse, progress: Callable[[int, int],
         done = 0
         progress(done, len(drops))
         with rebuilt.session() as session:
-            prepare(session, runtime.pipeline)
+            prepare(session, runtime.pipeline, runtime.clock())
             for batch in batches(drops):
                 with session.transaction():
                     for outcome in admit_in_any_order(beside, session, batch):

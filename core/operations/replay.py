@@ -27,13 +27,14 @@ from dropledger.core.steps.late_arrivals import archived_observations
 from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.quarantine import record_rejects
 from dropledger.core.steps.soundness import is_lost, refuse_foreign_warehouse
+from dropledger.core.steps.totals import keep_rebuilt_totals
 from dropledger.core.steps.validate import refuse_beyond_limit, validate
 
 Progress = Callable[[int, int], None]
 """Told the drops done and the drops in all."""
 
 _TRANSACTION_DROPS = 50
-RECORDS = ("delivery", "check_result", "retraction", "restoration")
+RECORDS = ("delivery", "check_result", "retraction", "restoration", "mart_total")
 DROPS = ("rejected_row", "drop_ledger")
 """The tables of a ledger that a replay reads: what is kept as it is, and what is found once more."""
 
@@ -141,11 +142,12 @@ def rebuild(runtime: Runtime, rebuilt: Warehouse, selection: Selection, progress
     """Fold the drops of the live ledger again in an empty warehouse; how many there were."""
     pipeline = runtime.pipeline
     with rebuilt.session() as session:
-        prepare(session, pipeline)
+        prepare(session, pipeline, runtime.clock())
         with session.attached(runtime.warehouse, (*RECORDS, *DROPS)) as live:
             rows = _facts_in_order_of_receipt(selected(session, live, selection), pipeline)
             judged = judged_at(session, live)
             with session.transaction():
+                session.delete_where("mart_total", "TRUE")  # what its marts come to now is told behind what is known
                 for table in RECORDS if selection.known_at is None else ():
                     copy_rows(session, live, table)
             newest = {row.feed: row.drop_id for row in sorted(rows, key=lambda row: row.sequence)}
@@ -290,3 +292,4 @@ def _finish(runtime: Runtime, session: Session) -> None:
     refreshed = refresh(session, runtime.pipeline, None)
     questions = [checks.history_check(session, contract) for contract in contracts]
     checks.refuse_failed(examine(session, questions, refreshed).results)
+    keep_rebuilt_totals(session, runtime.pipeline, runtime.clock())

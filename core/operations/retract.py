@@ -26,6 +26,7 @@ from dropledger.core.steps.examine import examine
 from dropledger.core.steps.facts import judge
 from dropledger.core.steps.history import REPLACED, merge_late_arrivals, no_changes, nothing_observed, show_before
 from dropledger.core.steps.late_arrivals import archived_observations, others_since, read_archived
+from dropledger.core.steps.totals import Cause, keep_totals
 from dropledger.core.steps.validate import validate
 from dropledger.core.views.drops import find_drop
 
@@ -142,7 +143,7 @@ def _restorable(session: Session, drop_id: str) -> LedgerRow:
 def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     if runtime.pipeline.contract(row.feed).brings_facts:
         retractions.record_retraction(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
-        return _settle_facts(runtime, session, row, without_facts_of)
+        return _settle_facts(runtime, session, row, without_facts_of, Cause.RETRACTED)
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     shares = retractions.shares_moments(session, row, runtime.pipeline)
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=shares)
@@ -150,7 +151,7 @@ def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said
         _find_hidden_keys(runtime, session, row)
     counts = _merge_affected(runtime, session, contract, but=row.drop_id)
     retractions.record_retraction(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
-    retracted = _conclude(runtime, session, row, counts, moment_before)
+    retracted = _conclude(runtime, session, row, counts, moment_before, Cause.RETRACTED)
     if session.query(f"SELECT 1 FROM src_{row.feed} WHERE _drop_id = :drop_id LIMIT 1", {"drop_id": row.drop_id}):
         _show_newest_rows(runtime, session, contract)
     return retracted
@@ -159,13 +160,13 @@ def _take_back(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said
 def _take_in_again(runtime: AdmissionRuntime, session: Session, row: LedgerRow, said: Said) -> Retracted:
     if runtime.pipeline.contract(row.feed).brings_facts:
         retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
-        return _settle_facts(runtime, session, row, with_facts_of)
+        return _settle_facts(runtime, session, row, with_facts_of, Cause.RESTORED)
     contract, moment_before, complete = _read_once_more(runtime, session, row)
     # It has no version yet by which to tell what matters.
     _find_affected_keys(session, contract, row, complete=complete, any_may_matter=True)
     retractions.record_restoration(session, row, at=runtime.clock(), who=said.who, reason=said.reason)
     counts = _merge_affected(runtime, session, contract)
-    restored = _conclude(runtime, session, row, counts, moment_before)
+    restored = _conclude(runtime, session, row, counts, moment_before, Cause.RESTORED)
     observed = ledger.in_history(session, row.feed, datetime.min)  # none, if no drop of the feed has a row
     if observed and observed[-1].drop_id == row.drop_id:
         _show_newest_rows(runtime, session, contract)
@@ -177,12 +178,13 @@ def _settle_facts(
     session: Session,
     row: LedgerRow,
     settle: Callable[[Session, Archive, Contract, LedgerRow], tuple[int, int]],
+    cause: Cause,
 ) -> Retracted:
     contract = runtime.pipeline.contract(row.feed)
     moment_before = marts.moment(session)
     no_changes(session, runtime.pipeline)
     counts = settle(session, runtime.archive, contract, row)
-    settled = _conclude(runtime, session, row, counts, moment_before)
+    settled = _conclude(runtime, session, row, counts, moment_before, cause)
     _show_newest_rows(runtime, session, contract)  # of any drop other rows may be accepted now
     return settled
 
@@ -218,9 +220,14 @@ def _find_affected_keys(
 
 
 def _conclude(
-    runtime: AdmissionRuntime, session: Session, row: LedgerRow, counts: tuple[int, int], moment_before: datetime | None
+    runtime: AdmissionRuntime,
+    session: Session,
+    row: LedgerRow,
+    counts: tuple[int, int],
+    moment_before: datetime | None,
+    cause: Cause,
 ) -> Retracted:
-    """Compute the marts, and hold everything against the checks."""
+    """Compute the marts, hold everything against the checks, and keep what the marts come to."""
     # Should the process die before it has published, the next start does it.
     ledger.mark_artifacts(session, current=False)
     contract = runtime.pipeline.contract(row.feed)
@@ -230,6 +237,7 @@ def _conclude(
     )
     found = examine(session, [checks.history_check(session, contract)], refreshed)
     checks.refuse_failed(found.results)
+    keep_totals(session, found.refreshed, cause, row.drop_id, runtime.clock())
     return Retracted(row, *counts, marts.recomputed(found.refreshed))
 
 

@@ -1,5 +1,6 @@
 """Verify: the archive folded again aside, and held against the live tables row by row; and every file accounted for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,6 +8,7 @@ from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.operations.replay import Progress, Selection, rebuild
+from dropledger.core.ports.session import Session
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps.soundness import (
@@ -17,6 +19,9 @@ from dropledger.core.steps.soundness import (
     in_work,
     refuse_lost_warehouse,
 )
+from dropledger.core.steps.totals import totals_kept_last
+
+_TOTALS = "mart_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Verified:
 
 
 def verify(runtime: Runtime, progress: Progress, sample: int = 5) -> Verified:
-    """Rebuild aside and compare every row of history, marts and refused rows with the live tables; then each file.
+    """Rebuild aside and compare every row of history, marts and refused rows, and the last total of each mart, with the
+    live tables; then each file.
 
     Raises:
         ConfigurationError: the warehouse is lost, or not that of this root.
@@ -84,23 +90,18 @@ def _files(runtime: Runtime) -> tuple[tuple[FileDifference, ...], bool]:
 
 
 def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Verified:
-    """Hold every row of history, marts and refused rows against those of the live warehouse."""
+    """Hold every row of history, marts and refused rows, and the last totals, against those of the live warehouse."""
     tables = [
         *(f"history_{feed}" for feed in runtime.pipeline.feed_order),
         *(mart.name for mart in runtime.pipeline.marts),
         "rejected_row",
     ]
-    differences = []
-    with rebuilt.session() as session, session.attached(runtime.warehouse, (*tables, "drop_ledger")) as live:
-        for table in tables:
-            names = listed(session.columns(table))  # which a migration may have put in another order in one of them
-            ours, theirs = f"SELECT {names} FROM {quoted(table)}", f"SELECT {names} FROM {live}{quoted(table)}"
-            for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
-                session.scratch("_dl_difference", select)
-                count = session.count("_dl_difference")
-                if count:
-                    rows = session.query(f"SELECT * FROM _dl_difference ORDER BY ALL LIMIT {int(sample)}")
-                    differences.append(Difference(table, only, count, tuple(rows)))
+    attached = (*tables, _TOTALS, "drop_ledger", "pipeline_state")
+    with rebuilt.session() as session, session.attached(runtime.warehouse, attached) as live:
+        # Where the live marts are still to be made by the files of now, none of their totals is.
+        if _made_alike(session, live):
+            tables.append(_TOTALS)
+        differences = [found for table in tables for found in _differences(session, live, table, sample)]
         changed = session.query(
             f"""SELECT l.drop_id
             FROM {live}drop_ledger AS l
@@ -110,3 +111,22 @@ def compare(runtime: Runtime, rebuilt: Warehouse, drops: int, sample: int) -> Ve
             ORDER BY l.sequence"""
         )
     return Verified(drops, tuple(tables), tuple(differences), tuple(row["drop_id"] for row in changed))
+
+
+def _made_alike(session: Session, live: str) -> bool:
+    made = "SELECT definition_sha256 FROM"
+    return session.query(f"{made} pipeline_state") == session.query(f"{made} {live}pipeline_state")
+
+
+def _differences(session: Session, live: str, table: str, sample: int) -> Iterator[Difference]:
+    if table == _TOTALS:
+        ours, theirs = totals_kept_last(), totals_kept_last(live)
+    else:
+        names = listed(session.columns(table))  # which a migration may have put in another order in one of them
+        ours, theirs = f"SELECT {names} FROM {quoted(table)}", f"SELECT {names} FROM {live}{quoted(table)}"
+    for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
+        session.scratch("_dl_difference", select)
+        count = session.count("_dl_difference")
+        if count:
+            rows = session.query(f"SELECT * FROM _dl_difference ORDER BY ALL LIMIT {int(sample)}")
+            yield Difference(table, only, count, tuple(rows))

@@ -28,6 +28,7 @@ from support.plans import (
     assert_same,
     assert_sound_timelines,
 )
+from support.totals import assert_totals_are_those_of_the_rows
 
 from dropledger.core.ingest import micro_batch
 from dropledger.core.operations.verify import verify
@@ -107,6 +108,10 @@ class LedgerMachine(RuleBasedStateMachine):
         expected_marts = self.run.expected_marts() if self.scene.marts else {}
         assert_same(tables, {**self.run.expected_history(), **expected_marts})
         assert self.run.untold() == set()
+
+    @invariant()
+    def totals_are_those_of_the_rows(self) -> None:
+        assert_totals_are_those_of_the_rows(self.run.ledger)
 
 
 @pytest.fixture(scope="module", params=[*MODES, "lending, missing keys kept", "lending, missing keys closed"])

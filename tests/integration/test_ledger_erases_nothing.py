@@ -22,7 +22,7 @@ from dropledger.core.operations.verify import verify
 pytestmark = pytest.mark.slow
 
 OCTOBER, NOVEMBER, DECEMBER = DAYS
-LEDGER_TABLES = ("drop_ledger", "delivery", "rejected_row", "check_result", "retraction", "restoration")
+LEDGER_TABLES = ("drop_ledger", "delivery", "rejected_row", "check_result", "retraction", "restoration", "mart_total")
 
 
 @pytest.fixture

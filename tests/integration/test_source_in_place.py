@@ -286,7 +286,7 @@ def test_pipeline_may_change_while_a_file_is_missing(tmp_path: Path):
     (ledger.root / outcome.file).unlink()
     changed = without_marts(tmp_path / "changed", {"account.yaml": {"description": "Accounts."}})
     with ledger.runtime.warehouse.session() as session:
-        prepare(session, changed)
+        prepare(session, changed, None)
         assert session.count("stg_account") == 0
         assert session.count("history_account") == 2
 

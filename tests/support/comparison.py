@@ -16,6 +16,7 @@ TABLES = {  # what does not depend on the time of day
     "delivery": "* EXCLUDE (received_at, claim_id)",
     "retraction": "* EXCLUDE (retracted_at)",
     "restoration": "* EXCLUDE (restored_at)",
+    "mart_total": "* EXCLUDE (measured_at)",
     **dict.fromkeys(("check_result", "src_customer", "src_account", "src_rate"), "*"),
 }
 WITHOUT_URI = {
