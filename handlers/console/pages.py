@@ -26,7 +26,7 @@ from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
-from dropledger.core.views.totals import mart_totals
+from dropledger.core.views.totals import mart_totals, totals_over_time
 from dropledger.handlers.console.bounds import MOST_VERSIONS, shortened, shortened_changes
 from dropledger.handlers.console.lineage import lineage, lineage_of_one
 from dropledger.handlers.console.page import Answer, Document, Page
@@ -46,16 +46,18 @@ def home(reader: Reader, request: Request) -> Answer:
     runtime = reader.runtime
 
     def find(session: Session) -> Document:
+        points = totals_over_time(session, runtime.pipeline)
         return {
             **read_status(session, runtime.pipeline),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
             "rows": rows_by_drop(session, _SPARK),
-            "totals": mart_totals(session, runtime.pipeline),
+            "totals": mart_totals(session, runtime.pipeline, points),
+            "totals_over_time": points,
             "uncorrected": count_uncorrected(session),
         }
 
     nothing = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
-    lists = {"recent": [], "rows": {}, "totals": {}, "uncorrected": 0}
+    lists = {"recent": [], "rows": {}, "totals": {}, "totals_over_time": {}, "uncorrected": 0}
     reading = _or_without(reader, "home", lambda session: find(session) if session else {**nothing, **lists})
     problems = [{"problem": problem, "try": hint} for problem, hint in runtime.store.stuck()]
     document = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from math import log10
 from typing import Any
 
@@ -51,12 +51,17 @@ def spark(rows: Sequence[Mapping[str, Any]]) -> Spark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line chart of totals: `points` as SVG has them."""
+    """A line chart of totals: `points` as SVG has them, and the `places` of these."""
 
     width: int
     height: int
     points: str
-    last: tuple[float, float]
+    places: Sequence[tuple[float, float]]
+
+    @property
+    def last(self) -> tuple[float, float]:
+        """Where the newest is."""
+        return self.places[-1]
 
 
 def line(values: Sequence[Any], width: int = 180, height: int = 32) -> Line | None:
@@ -71,7 +76,13 @@ def line(values: Sequence[Any], width: int = 180, height: int = 32) -> Line | No
         return round(3 + place * across, 1), round(height - 3 - up * (height - 6), 1)
 
     places = [at(place, value) for place, value in enumerate(values)]
-    return Line(width, height, " ".join(f"{x},{y}" for x, y in places), places[-1])
+    return Line(width, height, " ".join(f"{x},{y}" for x, y in places), places)
+
+
+def with_totals(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The totals over time that are drawn: from the first rows of a mart on, but for those that were too large."""
+    since = dropwhile(lambda point: not point["row_count"], points)
+    return [point for point in since if point["total"] is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class Templates:
             dict_of=lambda names, values: dict(zip(names, values, strict=True)),
             spark=pictures.spark,
             line=pictures.line,
+            with_totals=pictures.with_totals,
             lanes=pictures.lanes,
             ago=lambda moment: _ago(setting.clock() - moment),
         )

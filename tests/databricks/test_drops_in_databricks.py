@@ -41,8 +41,8 @@ from dropledger.infra.local.inbox import dropped_file
 SEQUENCES = int(os.environ.get("DROPLEDGER_TEST_SEQUENCES", "1"))
 KILLS = int(os.environ.get("DROPLEDGER_TEST_KILLS", "1"))
 LENGTH = 4
-STATEMENTS = 31  # of a drop, from the first to the last, in a process that was the last to write
-STATEMENTS_OF_A_PROCESS = 56  # of one that takes a drop and ends
+STATEMENTS = 32  # of a drop, from the first to the last, in a process that was the last to write
+STATEMENTS_OF_A_PROCESS = 57  # of one that takes a drop and ends
 CUSTOMERS = "CustomerID,Name,HasLoan\n1,Ann,Yes\n2,Bo,No\n"
 ACCOUNTS = "AccountID,CustomerID,Balance,AccountType\n"
 PAGES = ("drop_ledger", "src_account", "stg_account", "history_rate", "int_rate_tier", "account_summary")

@@ -1,7 +1,9 @@
 """The console as programs ask it: pages and their JSON, and what it says while the root is at work."""
 
 import json
+import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -171,7 +173,24 @@ def test_openapi_describes_every_page(served: Served):
 
 def test_totals_of_marts_are_those_of_their_rows(folder: Console, served: Served):
     exact = folder.run("sql", "SELECT sum(annual_interest) AS total FROM account_summary", "--json").json["rows"][0]
-    assert served.get("/index.json").json["totals"] == {"account_summary": exact["total"]}
+    home = served.get("/index.json").json
+    assert home["totals"] == {"account_summary": exact["total"]}
+    assert list(home["totals_over_time"]) == ["account_summary"]
+    points = home["totals_over_time"]["account_summary"]
+    assert points[-1]["total"] == exact["total"]
+    assert sum(Decimal(point["change"]) for point in points) == Decimal(exact["total"])
+    accepted = [drop["drop_id"] for drop in home["recent"] if drop["status"] == "published"]
+    assert [point["drop_id"] for point in points] == accepted[::-1]
+
+
+def test_overview_draws_the_totals_of_a_mart_that_has_rows(served: Served):
+    home = served.get("/")
+    points = served.get("/index.json").json["totals_over_time"]["account_summary"]
+    with_rows = [point for point in points if point["row_count"]]
+    [picture] = re.findall(r'<svg class="linechart".*?</svg>', home.text, re.DOTALL)
+    assert picture.count("<title>") == len(with_rows) < len(points)
+    assert f"{Decimal(with_rows[-1]['total']):,} (" in picture
+    assert f'by drop <a class="id" href="/drops/{points[-1]["drop_id"]}">' in home.text
 
 
 def test_metrics_tell_what_the_ledger_has(folder: Console, served: Served):

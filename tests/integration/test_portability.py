@@ -65,7 +65,7 @@ from dropledger.core.views.search import search
 from dropledger.core.views.show import show
 from dropledger.core.views.status import read_status
 from dropledger.core.views.timeline import find_timeline
-from dropledger.core.views.totals import mart_totals
+from dropledger.core.views.totals import mart_totals, totals_over_time
 from dropledger.infra.databricks.connection import Access, Statements
 from dropledger.infra.databricks.dialect import dialect
 from dropledger.infra.databricks.local_reader import LocalReader
@@ -400,7 +400,8 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         list_drops(session, None, 5, runtime.pipeline, everything)
         assert rows_by_drop(session, 5)["account"]
         count_uncorrected(session)
-        assert mart_totals(session, runtime.pipeline)
+        assert mart_totals(session, runtime.pipeline, totals_over_time(session, runtime.pipeline))
+        assert mart_totals(session, runtime.pipeline, {})
         assert read_metrics(session, runtime.pipeline).history_keys["account"]
         assert search(session, runtime.pipeline, "11")["keys"]
         search(session, runtime.pipeline, "ann")

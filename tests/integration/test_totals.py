@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
 from dropledger.core.operations.verify import verify
 from dropledger.core.steps.marts import WHOLE_FROM
+from dropledger.core.views.totals import mart_totals, totals_over_time
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -260,3 +262,42 @@ def test_refused_drop_leaves_no_total(ledger: Ledger, tmp_path: Path):
     assert outcome.delivered == Delivered.QUARANTINED
     assert points(refusing) == before
     assert_totals_are_those_of_the_rows(refusing)
+
+
+def shown(ledger: Ledger) -> list[tuple[Any, ...]]:
+    with ledger.runtime.reading() as session:
+        points = totals_over_time(session, ledger.runtime.pipeline)["account_summary"]
+    return [(point["cause"], point["row_count"], point["total"], point["change"]) for point in points]
+
+
+def test_totals_are_shown_with_what_each_change_added(ledger: Ledger):
+    filled(ledger)
+    retract(ledger.runtime, points(ledger)[-1][1], "wrong", "the tests")
+    assert [(cause, rows, str(total), str(change)) for cause, rows, total, change in shown(ledger)] == [
+        ("accepted", 0, "0.00", "0.00"),
+        ("accepted", 2, "155.00", "155.00"),
+        ("accepted", 2, "505.00", "350.00"),
+        ("accepted", 3, "157.51", "-347.49"),
+        ("retracted", 2, "505.00", "347.49"),
+    ]
+
+
+def test_the_newest_fifty_totals_are_shown_and_what_the_first_of_them_changed(ledger: Ledger):
+    named = {"cause": "accepted", "mart": "account_summary", "measure": "annual_interest", "drop_id": "d"}
+    with ledger.runtime.warehouse.session() as session:
+        session.insert(
+            "mart_total",
+            [{**named, "place": place, "row_count": place, "total": Decimal(place) * 10**20} for place in range(1, 61)],
+        )
+    found = shown(ledger)
+    assert [rows for _, rows, *_ in found] == list(range(11, 61))
+    assert {change for *_, change in found} == {10**20}
+
+
+def test_total_of_now_is_that_of_the_rows_where_none_was_kept(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", computed_as(tmp_path / "pipeline", "CAST(annual_interest AS DOUBLE)"))
+    filled(ledger)
+    with ledger.runtime.reading() as session:
+        kept = totals_over_time(session, ledger.runtime.pipeline)
+        assert kept == {}
+        assert mart_totals(session, ledger.runtime.pipeline, kept) == {"account_summary": 157.51}
