@@ -34,7 +34,10 @@ FROM (
     SELECT
         count(*) AS row_count,
         ${total} AS total
-    FROM ${before} AS m
+    FROM (
+        SELECT DISTINCT ${key_and_measure} -- a row is there once for each time that its key was touched
+        FROM ${before}
+    ) AS m
 ) AS b
 LEFT JOIN (
     SELECT

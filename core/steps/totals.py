@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
 from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import full_refresh, literal, quoted, statement
+from dropledger.core.sql.text import full_refresh, listed, literal, quoted, statement
 from dropledger.core.steps.marts import Refreshed, mart_fragments
 
 DECIMALS = 10
@@ -76,6 +76,11 @@ def _insert(
 def _total(mart: Mart, *, whole: bool) -> str:
     measure = mart.file.measure or ""
     summed = statement("mart_total_of_rows", {"measure": quoted(measure), "limit": str(_LIMIT)})
-    names = {"mart_name": literal(mart.name), "measure_name": literal(measure), "total": summed}
-    sql = statement("mart_total", mart_fragments(mart) | names)
+    fragments = mart_fragments(mart) | {
+        "mart_name": literal(mart.name),
+        "measure_name": literal(measure),
+        "key_and_measure": listed(dict.fromkeys((*mart.file.key, measure))),
+        "total": summed,
+    }
+    sql = statement("mart_total", fragments)
     return full_refresh(sql) if whole else sql

@@ -301,3 +301,25 @@ def test_total_of_now_is_that_of_the_rows_where_none_was_kept(tmp_path: Path):
         kept = totals_over_time(session, ledger.runtime.pipeline)
         assert kept == {}
         assert mart_totals(session, ledger.runtime.pipeline, kept) == {"account_summary": 157.51}
+
+
+def test_touched_keys_that_come_twice_count_once(tmp_path: Path):
+    pipeline = computed_as(tmp_path / "pipeline", "annual_interest")
+    touched = pipeline.folder / "marts" / "account_summary.touched.sql"
+    text = touched.read_text(encoding="utf-8")
+    touched.write_text(
+        f"SELECT * FROM (\n{text}\n) AS one\nUNION ALL\nSELECT * FROM (\n{text}\n) AS other\n", encoding="utf-8"
+    )
+    ledger = Ledger(tmp_path / "root", load_pipeline(str(pipeline.folder)))
+    filled(ledger)
+    assert_totals_are_those_of_the_rows(ledger)
+    assert agrees_with_its_archive(ledger)
+
+
+def test_ledger_that_was_lost_has_totals_again(ledger: Ledger):
+    filled(ledger)
+    ledger.database.unlink()
+    replay(ledger.runtime, Selection(), None, quietly)
+    assert len(points(ledger)) > 0
+    assert_totals_are_those_of_the_rows(ledger)
+    assert agrees_with_its_archive(ledger)

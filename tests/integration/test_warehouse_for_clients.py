@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import Unavailable
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.replay import Selection, replay
+from dropledger.core.ports.session import TableColumn
 from dropledger.infra.aws.bucket import S3Bucket
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 from dropledger.infra.object_store.warehouse_file import WarehouseObject
@@ -261,3 +263,19 @@ def test_root_in_a_bucket_of_another_pipeline_is_refused(s3: None, tmp_path: Pat
     with pytest.raises(Exception, match="belongs to the pipeline retail, and the pipeline that is set is lending"):
         kept(root).exists()
     assert root.names("warehouse/") == ["warehouse/retail.duckdb"]
+
+
+def test_table_that_was_there_is_not_remembered_past_its_end(ledger: Ledger):
+    """Another program drops it, or the change that made it comes to nothing."""
+    warehouse = ledger.runtime.warehouse
+    with warehouse.session() as session:
+        with suppress(Unavailable), session.transaction():
+            session.create_table("made", [TableColumn("id", "BIGINT")], ["id"])
+            assert session.has_table("made")
+            raise Unavailable("it comes to nothing")
+        assert not session.has_table("made")
+        assert session.has_table("restoration")
+    with duckdb.connect(str(ledger.database)) as other:
+        other.execute("DROP TABLE lending.restoration")
+    with warehouse.session() as session:
+        assert not session.has_table("restoration")
