@@ -323,3 +323,15 @@ def test_ledger_that_was_lost_has_totals_again(ledger: Ledger):
     assert len(points(ledger)) > 0
     assert_totals_are_those_of_the_rows(ledger)
     assert agrees_with_its_archive(ledger)
+
+
+def test_marts_whose_touched_keys_are_found_in_their_sql_have_totals(tmp_path: Path):
+    pipeline = measured(tmp_path / "pipeline")
+    for touched in (pipeline.folder / "marts").glob("*.touched.sql"):
+        touched.unlink()
+    ledger = Ledger(tmp_path / "root", load_pipeline(str(pipeline.folder)))
+    for name, text in {"customers_2025-10-31.csv": CUSTOMERS, **DAYS}.items():
+        ledger.drop(name, text)
+        assert_totals_are_those_of_the_rows(ledger)
+    retract(ledger.runtime, points(ledger)[-1][1], "wrong", "the tests")
+    assert_totals_are_those_of_the_rows(ledger)
