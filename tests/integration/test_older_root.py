@@ -116,6 +116,16 @@ def test_process_and_backfill_and_plan_work_on_it(root: Path, commands: Commands
     assert commands.json("verify")["drops"] == 5
 
 
+def test_its_first_total_is_that_of_all_rows(root: Path, commands: Commands, tmp_path: Path):
+    file = tmp_path / "accounts_2025-03-31.csv"
+    file.write_text("AccountID,CustomerID,Balance,AccountType\n10,1,7000.00,Savings\n", encoding="utf-8")
+    before = sum(interest for *_, interest in FIGURES)
+    assert commands.json("process", str(file))["outcomes"][0]["outcome"] == "accepted"
+    [now] = query(root, "SELECT sum(annual_interest) FROM lending.account_summary")
+    kept = "SELECT cause, total FROM lending.mart_total ORDER BY place"
+    assert query(root, kept) == [("rebuilt", before), ("accepted", *now)]
+
+
 def test_what_it_knew_of_each_delivery_stays(root: Path, commands: Commands):
     """That version kept, of each drop, what its last delivery said."""
     commands.code("status")
