@@ -147,6 +147,11 @@ def pipeline_alone(*, root: str | None = None, pipeline: str | None = None) -> t
     return load_pipeline(settings.pipeline, cache), cache
 
 
+def passing_warehouse(folder: Path) -> DuckDBWarehouse:
+    """A warehouse for files that are just looked at, in a folder that goes with it."""
+    return DuckDBWarehouse(folder / "passing.duckdb", "passing", private=True)
+
+
 def _limit_in_lambda() -> str:
     """What DuckDB may keep in memory in a function of Lambda, which ends where all of it is taken; empty elsewhere."""
     has = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")

@@ -20,6 +20,7 @@ from dropledger.handlers.cli import (
     demo,
     doctor,
     ingest,
+    init,
     lineage,
     maintenance,
     plan_export,
@@ -54,6 +55,7 @@ for _command in (
     *console.COMMANDS,
     doctor.doctor,
     demo.demo,
+    init.init,
 ):
     cli.add_command(_command)
 

@@ -1,0 +1,162 @@
+"""The files of a pipeline that is made of drafts: contracts, a first mart with its check, and a test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from dropledger.core.inference.contract_text import contract_yaml, scalar
+from dropledger.core.inference.draft import ColumnDraft, FeedDraft
+from dropledger.core.sql.text import quoted
+
+SAMPLE = "payments_2025-10-31.csv"
+"""The file that a pipeline is made of where none is named."""
+
+_MOST_COLUMNS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class FirstMart:
+    """A mart: its name, and its files by their names in the pipeline's folder."""
+
+    name: str
+    files: Mapping[str, str]
+
+
+def pipeline_files(name: str, folder: str, feeds: Sequence[FeedDraft], tested: Sequence[Path | str]) -> dict[str, str]:
+    """All files of a pipeline, by their names in its folder, which people call `folder`.
+
+    `tested` are the files that its test loads: paths, or names of files among its samples.
+    """
+    mart = first_mart(feeds)
+    contracts = {f"{feed.feed}.yaml": contract_yaml(feed) for feed in feeds}
+    said = {
+        "pipeline": name,
+        "folder": folder,
+        "contracts": ", ".join(contracts),
+        "mart": mart.name,
+        "feeds": ", ".join(feed.feed for feed in feeds),
+    }
+    listed = [f'    PIPELINE / "samples" / {path!r},' if isinstance(path, str) else f"    {path!r}," for path in tested]
+    test = {
+        "files": "\n".join(line.replace("PosixPath(", "Path(") for line in listed),
+        "refused": str(sum(feed.rejected for feed in feeds)),
+        "mart": mart.name,
+    }
+    return {
+        "pipeline.yaml": _filled("pipeline.yaml", said),
+        **contracts,
+        **mart.files,
+        "tests/test_pipeline.py": _filled("test_pipeline.txt", test),
+    }
+
+
+def sample() -> str:
+    """The text of the file `SAMPLE`."""
+    return _text(SAMPLE)
+
+
+@cache
+def _text(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _words_of_sql() -> frozenset[str]:
+    """Names that an engine would take for words of its own."""
+    return frozenset(_text("words_of_sql.txt").split())
+
+
+def _filled(name: str, fragments: Mapping[str, str]) -> str:
+    return Template(_text(name)).substitute(fragments)
+
+
+def first_mart(feeds: Sequence[FeedDraft]) -> FirstMart:
+    """Rows and amounts of a feed by a column with few values, or where none has one, the current rows of the first."""
+    for feed in feeds:
+        group = next((column for column in feed.columns if _groups(feed, column)), None)
+        if group is not None:
+            return _by_group(feed, group)
+    return _current(feeds[0])
+
+
+def _groups(feed: FeedDraft, column: ColumnDraft) -> bool:
+    return isinstance(column.values, tuple) and bool(column.values) and column.filled and column.name not in feed.key
+
+
+def _by_group(feed: FeedDraft, group: ColumnDraft) -> FirstMart:
+    name = f"{feed.feed}_by_{group.name}"[:60]
+    amounts = [column for column in feed.columns if column.type.startswith("decimal")]
+    scales = {column.name: column.type.partition(",")[2].rstrip(")") for column in amounts}
+    taken = {group.name, "row_count"}
+    totals = {f"total_{column}": column for column in scales if f"total_{column}" not in taken}
+    sums = "".join(
+        f",\n    CAST(coalesce(sum(h.{_sql(column)}), 0) AS DECIMAL(28, {scales[column]})) AS {total}"
+        for total, column in totals.items()
+    )
+    said = {"feed": feed.feed, "mart": name, "group": _sql(group.name), "sums": sums}
+    words = {
+        group.name: f"What the rows have as {group.name}.",
+        "row_count": "How many rows there are.",
+        **{total: f"The sum of {column}." for total, column in totals.items()},
+    }
+    yaml = _mart_yaml(name, f"The current rows of {feed.feed} by {group.name}.", [group.name], words, [*totals])
+    return _mart(name, "group", said, yaml, "a group has no rows")
+
+
+def _current(feed: FeedDraft) -> FirstMart:
+    name = f"current_{feed.feed}"[:60]
+    others = [column.name for column in feed.columns if column.name not in {*feed.key, feed.operation}]
+    columns = [*feed.key, *others][:_MOST_COLUMNS]
+    said = {
+        "feed": feed.feed,
+        "mart": name,
+        "columns": ",\n    ".join(f"h.{_sql(column)}" for column in columns),
+        "key": ", ".join(f"c.{_sql(column)}" for column in feed.key),
+        "key_of_mart": ", ".join(f"m.{_sql(column)}" for column in feed.key),
+        "same_key": _same(feed.key, "t", "h"),
+        "same_key_of_mart": _same(feed.key, "t", "m"),
+        "same_key_of_history": _same(feed.key, "h", "m"),
+    }
+    words = dict.fromkeys(columns, f"As in {feed.feed}.")
+    amounts = [column.name for column in feed.columns if column.type.startswith("decimal") and column.name in words]
+    yaml = _mart_yaml(name, f"The rows of {feed.feed} that are true now.", feed.key, words, amounts)
+    return _mart(name, "current", said, yaml, "a row is current no more")
+
+
+def _mart(name: str, kind: str, said: Mapping[str, str], yaml: str, message: str) -> FirstMart:
+    check = "rows_are_current" if kind == "current" else "groups_have_rows"
+    return FirstMart(
+        name,
+        {
+            f"marts/{name}.yaml": yaml.replace("${check}", check).replace("${message}", message),
+            f"marts/{name}.sql": _filled(f"{kind}.sql", said),
+            f"marts/{name}.touched.sql": _filled(f"{kind}.touched.sql", said),
+            f"checks/{name}/{check}.sql": _filled(f"{kind}.check.sql", said),
+        },
+    )
+
+
+def _mart_yaml(
+    name: str, description: str, key: Sequence[str], words: Mapping[str, str], amounts: Sequence[str]
+) -> str:
+    measure = f"measure: {amounts[0]}  # whose total dropledger plan shows before and after\n" if amounts else ""
+    return Template(_text("mart.yaml")).safe_substitute(
+        mart=name,
+        description=description,
+        key=", ".join(map(scalar, key)),
+        columns=", ".join(map(scalar, words)),
+        measure=measure,
+        descriptions="\n".join(f"  {scalar(column)}: {says}" for column, says in words.items()),
+    )
+
+
+def _same(key: Sequence[str], left: str, right: str) -> str:
+    return "\n    AND ".join(f"{left}.{_sql(name)} = {right}.{_sql(name)}" for name in key)
+
+
+def _sql(name: str) -> str:
+    """A column as people would write it, in quotes only where it needs them."""
+    return quoted(name) if name in _words_of_sql() else name

@@ -1,0 +1,2 @@
+count(${text}) AS filled_${place},
+    count(${value}) AS fits_${place}
