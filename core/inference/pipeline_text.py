@@ -102,14 +102,18 @@ def _by_group(feed: FeedDraft, group: ColumnDraft) -> FirstMart:
         "row_count": "How many rows there are.",
         **{total: f"The sum of {column}." for total, column in totals.items()},
     }
-    yaml = _mart_yaml(name, f"The current rows of {feed.feed} by {group.name}.", [group.name], words, [*totals])
+    yaml = _mart_yaml(
+        name, f"The current rows of {feed.feed} by {group.name}.", [group.name], [*words], words, [*totals]
+    )
     return _mart(name, "group", said, yaml, "a group has no rows")
 
 
 def _current(feed: FeedDraft) -> FirstMart:
     name = f"current_{feed.feed}"[:60]
-    others = [column.name for column in feed.columns if column.name not in {*feed.key, feed.operation}]
-    columns = [*feed.key, *others][:_MOST_COLUMNS]
+    # History has the times of rows as valid_from, and nothing of what was done to them.
+    apart = {*feed.key, feed.operation, feed.effective}
+    others = [column.name for column in feed.columns if column.name not in apart]
+    columns = [*feed.key, *(["valid_from"] if feed.effective else []), *others][:_MOST_COLUMNS]
     said = {
         "feed": feed.feed,
         "mart": name,
@@ -120,9 +124,11 @@ def _current(feed: FeedDraft) -> FirstMart:
         "same_key_of_mart": _same(feed.key, "t", "m"),
         "same_key_of_history": _same(feed.key, "h", "m"),
     }
-    words = dict.fromkeys(columns, f"As in {feed.feed}.")
+    words = {column: f"As in {feed.feed}." for column in columns if column != "valid_from"}
+    if feed.effective:
+        words["valid_from"] = f"When it happened: {feed.effective} of {feed.feed}."
     amounts = [column.name for column in feed.columns if column.type.startswith("decimal") and column.name in words]
-    yaml = _mart_yaml(name, f"The rows of {feed.feed} that are true now.", feed.key, words, amounts)
+    yaml = _mart_yaml(name, f"The rows of {feed.feed} that are true now.", feed.key, columns, words, amounts)
     return _mart(name, "current", said, yaml, "a row is current no more")
 
 
@@ -140,16 +146,21 @@ def _mart(name: str, kind: str, said: Mapping[str, str], yaml: str, message: str
 
 
 def _mart_yaml(
-    name: str, description: str, key: Sequence[str], words: Mapping[str, str], amounts: Sequence[str]
+    name: str,
+    description: str,
+    key: Sequence[str],
+    columns: Sequence[str],
+    words: Mapping[str, str],
+    amounts: Sequence[str],
 ) -> str:
     measure = f"measure: {amounts[0]}  # whose total dropledger plan shows before and after\n" if amounts else ""
     return Template(_text("mart.yaml")).safe_substitute(
         mart=name,
-        description=description,
+        description=scalar(description),
         key=", ".join(map(scalar, key)),
-        columns=", ".join(map(scalar, words)),
+        columns=", ".join(map(scalar, columns)),
         measure=measure,
-        descriptions="\n".join(f"  {scalar(column)}: {says}" for column, says in words.items()),
+        descriptions="\n".join(f"  {scalar(column)}: {scalar(says)}" for column, says in words.items()),
     )
 
 

@@ -110,6 +110,8 @@ def _write(begun: Path, folder: Path, feeds: "Sequence[FeedDraft]", named: Seque
     from dropledger.core.contracts.pipeline_spec import load_pipeline
     from dropledger.core.inference.names import identifier
     from dropledger.core.inference.pipeline_text import SAMPLE, pipeline_files
+    from dropledger.core.ingest.prepare import prepare
+    from dropledger.handlers.wiring import passing_warehouse
 
     name = identifier(folder.resolve().name, "mine")
     texts = pipeline_files(name, str(folder), feeds, named or [SAMPLE])
@@ -118,7 +120,9 @@ def _write(begun: Path, folder: Path, feeds: "Sequence[FeedDraft]", named: Seque
         (begun / path).write_text(text, encoding="utf-8")
     if named:
         (begun / "samples").rmdir()
-    load_pipeline(str(begun))  # what is wrong with it is told before it is there
+    pipeline = load_pipeline(str(begun))
+    with passing_warehouse(begun.parent / "compiled").session() as session:
+        prepare(session, pipeline)  # an engine has then compiled all of its SQL
 
 
 def _put_in_place(begun: Path, folder: Path) -> None:
