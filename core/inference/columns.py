@@ -8,11 +8,12 @@ from typing import Any
 
 from dropledger.core.inference.draft import ColumnDraft, FeedDraft
 from dropledger.core.inference.readings import Reading, column_read, readings
+from dropledger.core.inference.templates import filled
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.cells import moments_read, typed_cell
 from dropledger.core.rules.moments import read_as
 from dropledger.core.rules.numbers import number_pattern, plain_number
-from dropledger.core.sql.text import literal, quoted, statement
+from dropledger.core.sql.text import literal, quoted
 
 _TOGETHER = 40  # columns that one statement looks at
 _SAMPLED = 5000  # rows
@@ -163,8 +164,9 @@ def _count(session: Session, relation: str, chosen: Mapping[str, Reading]) -> di
             if (sql := moments_read(chosen[name].column)) is not None
         ]
         counts = ",\n    ".join(
-            statement(
-                "count_numbers" if chosen[name].kind == "number" else "count_moments", _fragments(chosen[name], place)
+            filled(
+                f"count_{'numbers' if chosen[name].kind == 'number' else 'moments'}.sql",
+                _fragments(chosen[name], place),
             )
             for place, name in enumerate(part)
         )

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 from dropledger.core.inference.contract_text import contract_yaml, scalar
 from dropledger.core.inference.draft import ColumnDraft, FeedDraft
+from dropledger.core.inference.templates import filled, text_of
 from dropledger.core.sql.text import quoted
 
 SAMPLE = "payments_2025-10-31.csv"
@@ -23,6 +22,17 @@ class FirstMart:
 
     name: str
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a mart's YAML file says, in words and names; the first of the `amounts` is its measure."""
+
+    description: str
+    key: Sequence[str]
+    columns: Sequence[str]
+    of_columns: Mapping[str, str]
+    amounts: Sequence[str]
 
 
 def pipeline_files(name: str, folder: str, feeds: Sequence[FeedDraft], tested: Sequence[Path | str]) -> dict[str, str]:
@@ -46,31 +56,22 @@ def pipeline_files(name: str, folder: str, feeds: Sequence[FeedDraft], tested: S
         "mart": mart.name,
     }
     return {
-        "pipeline.yaml": _filled("pipeline.yaml", said),
+        "pipeline.yaml": filled("pipeline.yaml", said),
         **contracts,
         **mart.files,
-        "tests/test_pipeline.py": _filled("test_pipeline.txt", test),
+        "tests/test_pipeline.py": filled("test_pipeline.txt", test),
     }
 
 
 def sample() -> str:
     """The text of the file `SAMPLE`."""
-    return _text(SAMPLE)
-
-
-@cache
-def _text(name: str) -> str:
-    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")
+    return text_of(SAMPLE)
 
 
 @cache
 def _words_of_sql() -> frozenset[str]:
     """Names that an engine would take for words of its own."""
-    return frozenset(_text("words_of_sql.txt").split())
-
-
-def _filled(name: str, fragments: Mapping[str, str]) -> str:
-    return Template(_text(name)).substitute(fragments)
+    return frozenset(text_of("words_of_sql.txt").split())
 
 
 def first_mart(feeds: Sequence[FeedDraft]) -> FirstMart:
@@ -102,10 +103,8 @@ def _by_group(feed: FeedDraft, group: ColumnDraft) -> FirstMart:
         "row_count": "How many rows there are.",
         **{total: f"The sum of {column}." for total, column in totals.items()},
     }
-    yaml = _mart_yaml(
-        name, f"The current rows of {feed.feed} by {group.name}.", [group.name], [*words], words, [*totals]
-    )
-    return _mart(name, "group", said, yaml, "a group has no rows")
+    told = _Words(f"The current rows of {feed.feed} by {group.name}.", [group.name], [*words], words, [*totals])
+    return _mart(name, "group", said, told)
 
 
 def _current(feed: FeedDraft) -> FirstMart:
@@ -128,39 +127,37 @@ def _current(feed: FeedDraft) -> FirstMart:
     if feed.effective:
         words["valid_from"] = f"When it happened: {feed.effective} of {feed.feed}."
     amounts = [column.name for column in feed.columns if column.type.startswith("decimal") and column.name in words]
-    yaml = _mart_yaml(name, f"The rows of {feed.feed} that are true now.", feed.key, columns, words, amounts)
-    return _mart(name, "current", said, yaml, "a row is current no more")
+    told = _Words(f"The rows of {feed.feed} that are true now.", feed.key, columns, words, amounts)
+    return _mart(name, "current", said, told)
 
 
-def _mart(name: str, kind: str, said: Mapping[str, str], yaml: str, message: str) -> FirstMart:
-    check = "rows_are_current" if kind == "current" else "groups_have_rows"
+_CHECKS = {
+    "group": ("groups_have_rows", "a group has no rows"),
+    "current": ("rows_are_current", "a row is current no more"),
+}
+
+
+def _mart(name: str, kind: str, said: Mapping[str, str], words: _Words) -> FirstMart:
+    check, message = _CHECKS[kind]
+    measure = "".join(f"measure: {amount}  # dropledger plan shows its total\n" for amount in words.amounts[:1])
+    yaml = {
+        "mart": name,
+        "description": scalar(words.description),
+        "key": ", ".join(map(scalar, words.key)),
+        "columns": ", ".join(map(scalar, words.columns)),
+        "measure": measure,
+        "descriptions": "\n".join(f"  {scalar(column)}: {scalar(says)}" for column, says in words.of_columns.items()),
+        "check": check,
+        "message": message,
+    }
     return FirstMart(
         name,
         {
-            f"marts/{name}.yaml": yaml.replace("${check}", check).replace("${message}", message),
-            f"marts/{name}.sql": _filled(f"{kind}.sql", said),
-            f"marts/{name}.touched.sql": _filled(f"{kind}.touched.sql", said),
-            f"checks/{name}/{check}.sql": _filled(f"{kind}.check.sql", said),
+            f"marts/{name}.yaml": filled("mart.yaml", yaml),
+            f"marts/{name}.sql": filled(f"{kind}.sql", said),
+            f"marts/{name}.touched.sql": filled(f"{kind}.touched.sql", said),
+            f"checks/{name}/{check}.sql": filled(f"{kind}.check.sql", said),
         },
-    )
-
-
-def _mart_yaml(
-    name: str,
-    description: str,
-    key: Sequence[str],
-    columns: Sequence[str],
-    words: Mapping[str, str],
-    amounts: Sequence[str],
-) -> str:
-    measure = f"measure: {amounts[0]}  # whose total dropledger plan shows before and after\n" if amounts else ""
-    return Template(_text("mart.yaml")).safe_substitute(
-        mart=name,
-        description=scalar(description),
-        key=", ".join(map(scalar, key)),
-        columns=", ".join(map(scalar, columns)),
-        measure=measure,
-        descriptions="\n".join(f"  {scalar(column)}: {scalar(says)}" for column, says in words.items()),
     )
 
 

@@ -58,10 +58,8 @@ def text_form(path: Path, compression: Compression | None) -> TextForm:
         raise DataRefused("empty_file", "the file is empty", hint="export it again; an extract has at least a header")
     delimiter, quote, escape, rows = _separated(beginning)
     width = _width(rows)
-    first = next(place for place, (_, cells) in enumerate(rows) if len(cells) >= width)
+    first = _first_row(rows, width)
     preamble = rows[first - 1][0] if first else 0
-    while not rows[first][1]:  # blank lines before the header
-        preamble, first = rows[first][0], first + 1
     cells = rows[first][1]
     names = tuple(cell.strip() for cell in cells[:width]) if _is_header(cells[:width]) else None
     body = rows[first + (names is not None) :]
@@ -178,6 +176,15 @@ def _width(rows: list[Row]) -> int:
     return width
 
 
+def _first_row(rows: list[Row], width: int) -> int:
+    """The place of the first row that is the header, or one below it: lines before it are of few filled cells."""
+    wide = [place for place, (_, cells) in enumerate(rows) if len(cells) >= width]
+    filled = {place: sum(bool(cell.strip()) for cell in rows[place][1][:width]) for place in wide}
+    if filled[wide[0]] * 2 > width:
+        return wide[0]
+    return next((place for place in wide if filled[place] == width), wide[0])
+
+
 def _is_header(cells: list[str]) -> bool:
     """Whether cells are names: no two alike, and no number or date among them."""
     named = [cell.strip().casefold() for cell in cells if cell.strip()]
@@ -186,7 +193,7 @@ def _is_header(cells: list[str]) -> bool:
 
 def _trailer(tail: str, delimiter: str, quote: str, width: int, body: list[Row]) -> tuple[str, tuple[str, ...]] | None:
     """A last line that begins with a word which no row begins with, and is of another width or a known word."""
-    lines = tail.rstrip().splitlines()
+    lines = tail.rstrip("\r\n").splitlines()
     line = lines[-1] if len(lines) > 1 else ""
     read = _rows(line, delimiter, quote, escape=False)
     if width == 1 or not line or len(read) != 1 or len(body) < 2:
@@ -194,7 +201,8 @@ def _trailer(tail: str, delimiter: str, quote: str, width: int, body: list[Row])
     cells = [cell.strip() for cell in read[0][1]]
     first = cells[0] if cells else ""
     others = Counter(cells[0].strip() for _, cells in body if cells)
-    if not _WORD.match(first) or others[first] > 1 or not (len(cells) != width or _ENDS.match(first)):
+    is_word = _WORD.fullmatch(first) and len(cells) != width
+    if not (is_word or _ENDS.match(first)) or others[first] > 1:
         return None
     if len(cells) == width and any(_WORD.match(cell) for cell in others if cell != first):
         return None  # it may be a row as any other
