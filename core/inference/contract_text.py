@@ -95,11 +95,13 @@ def _column(draft: FeedDraft, column: ColumnDraft, *, typed: bool) -> Iterator[s
 
 def _rules(draft: FeedDraft, column: ColumnDraft, *, typed: bool) -> Iterator[str]:
     is_key = column.name in _key(draft)
-    if is_key or (typed and column.filled):
-        why = column.filled_why if column.filled else "columns of the key must be filled"
-        yield _commented("      - not_null", why if typed else "")
     if not typed:
+        if is_key or not column.optional:  # where the last cell is filled, rows may have empty ones behind it
+            yield "      - not_null"
         return
+    if is_key or column.filled:
+        why = column.filled_why if column.filled else "columns of the key must be filled"
+        yield _commented("      - not_null", why)
     if column.values:
         severity = "" if isinstance(column.values, Mapping) else ", severity: warn"
         rule = f"{{rule: accepted_values, values: {_flow(column.values)}{severity}}}"

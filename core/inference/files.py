@@ -178,7 +178,7 @@ def _say_form(feed: FeedDraft, forms: Sequence[TextForm]) -> None:
     if any(form.escape for form in forms):
         feed.form["escape"] = Said("\\", "a backslash stands before quotes within cells")
     if first.names is None:
-        feed.form["header"] = Said("none", "the first line has numbers or dates, and no names")
+        feed.form["header"] = Said("none", "the first line has numbers or dates, so it is taken for a row")
     before = {form.preamble for form in forms}
     if before != {0}:
         lines: dict[str, int | bool] = {"lines": min(before)}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from dropledger.core.as_of_in_name import as_of_in_name
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.drop import AsOf, AsOfSource
 from dropledger.core.errors import DataRefused
+from dropledger.core.formats.as_of_form import declared_as_of
 from dropledger.core.formats.extract import Extract
 from dropledger.core.inference.columns import infer_columns
 from dropledger.core.inference.contract_text import contract_of_draft
@@ -44,6 +46,7 @@ def infer_feeds(session: Session, files: Sequence[Path], now: datetime) -> list[
         typed.append((feed, f"_dl_typed_{number}"))
         type_rows(session, contract_of_draft(feed), f"_dl_feed_{number}", f"_dl_typed_{number}")
         infer_rows(session, feed, f"_dl_typed_{number}", now)
+        _say_future(feed, now)
         if cells is not None:
             _say_totals(session, feed, f"_dl_typed_{number}", cells)
     infer_relationships(session, typed)
@@ -74,6 +77,18 @@ def _loaded(session: Session, feed: FeedDraft, into: str) -> Sequence[str] | Non
     session.view(into, f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS part{limit}")
     feed.looked_at = session.count(into)
     return feed.totals
+
+
+def _say_future(feed: FeedDraft, now: datetime) -> None:
+    """Let files in whose names bear a day to come."""
+    contract = contract_of_draft(feed)
+    if AsOfSource.FILE_NAME not in contract.as_of:
+        return
+    form = contract.as_of_in_name
+    for path in feed.files:
+        moment = as_of_in_name(path.name) if form is None else declared_as_of(path.name, form)
+        if moment is not None and moment > now + timedelta(days=1):
+            feed.future = f"{path.name} is of a day to come"
 
 
 def _days_of_parquet(session: Session, feed: FeedDraft, relation: str) -> None:

@@ -13,6 +13,7 @@ from dropledger.core.inference.draft import Said
 
 LONGEST = 50
 _TAKEN_COLUMNS = frozenset({"valid_from", "valid_to", "is_current", "drop_id", "line", "file", "changed_from", "rowid"})
+_OF_ENGINES = frozenset({"information_schema", "pg_catalog"})
 _DATE = re.compile(
     r"""[-_.\ ]*(?<![0-9])
     (?: [0-9]{1,2} [-_.\ ]? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* [-_.\ ]? [0-9]{4}
@@ -71,9 +72,15 @@ def feed_name(name: str) -> str:
     found = identifier(_PACKED.sub("", f"{before} {behind}").strip(), "feed")
     if found.endswith("ies"):
         found = found.removesuffix("ies") + "y"
-    elif found.endswith("s") and not found.endswith(("ss", "us", "is")):
+    elif len(found) > 3 and found.endswith("s") and not found.endswith(("ss", "us", "is")):
         found = found.removesuffix("s")
     return f"{found}_feed" if found == "pipeline" else found
+
+
+def pipeline_name(folder: str) -> str:
+    """What a pipeline in a folder of this name is called, and the schema of its tables."""
+    found = identifier(folder, "mine")
+    return f"{found}_pipeline" if found in _OF_ENGINES else found
 
 
 def column_name(text: str, feed: str, taken: Collection[str], place: int) -> str:

@@ -14,6 +14,7 @@ SAMPLE = "payments_2025-10-31.csv"
 """The file that a pipeline is made of where none is named."""
 
 _MOST_COLUMNS = 40
+_COUNT = "row_count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,15 @@ def first_mart(feeds: Sequence[FeedDraft]) -> FirstMart:
 
 
 def _groups(feed: FeedDraft, column: ColumnDraft) -> bool:
-    return isinstance(column.values, tuple) and bool(column.values) and column.filled and column.name not in feed.key
+    few = isinstance(column.values, tuple) and bool(column.values)
+    return few and column.filled and column.name not in {*feed.key, _COUNT}
 
 
 def _by_group(feed: FeedDraft, group: ColumnDraft) -> FirstMart:
     name = f"{feed.feed}_by_{group.name}"[:60]
     amounts = [column for column in feed.columns if column.type.startswith("decimal")]
     scales = {column.name: column.type.partition(",")[2].rstrip(")") for column in amounts}
-    taken = {group.name, "row_count"}
+    taken = {group.name, _COUNT}
     totals = {f"total_{column}": column for column in scales if f"total_{column}" not in taken}
     sums = "".join(
         f",\n    CAST(coalesce(sum(h.{_sql(column)}), 0) AS DECIMAL(28, {scales[column]})) AS {total}"
@@ -100,7 +102,7 @@ def _by_group(feed: FeedDraft, group: ColumnDraft) -> FirstMart:
     said = {"feed": feed.feed, "mart": name, "group": _sql(group.name), "sums": sums}
     words = {
         group.name: f"What the rows have as {group.name}.",
-        "row_count": "How many rows there are.",
+        _COUNT: "How many rows there are.",
         **{total: f"The sum of {column}." for total, column in totals.items()},
     }
     told = _Words(f"The current rows of {feed.feed} by {group.name}.", [group.name], [*words], words, [*totals])

@@ -42,6 +42,11 @@ def json_places(path: Path, compression: Compression | None, form: str) -> tuple
             kinds.setdefault(place, set()).add(what)
             counts[place] = counts.get(place, 0) + 1
     found, passed_over = [], {}
+    for place in [place for place in kinds if any(_is_below(other, place) for other in kinds)]:
+        if kinds[place] <= {"null"}:
+            del kinds[place]  # an object that some records lack
+        else:
+            kinds[place].add("json")
     nested = {place for place, kind in kinds.items() if "json" in kind}
     for place, kind in kinds.items():
         if any(place[:depth] in nested for depth in range(1, len(place))):
@@ -80,7 +85,11 @@ def _places(value: dict[str, Any], above: Within) -> Iterator[tuple[Within, str]
         if isinstance(part, dict) and part and len(place) < _DEEPEST:
             yield from _places(part, place)
         else:
-            yield place, "json" if isinstance(part, dict | list) else "value"
+            yield place, "json" if isinstance(part, dict | list) else "null" if part is None else "value"
+
+
+def _is_below(place: Within, above: Within) -> bool:
+    return len(place) > len(above) and place[: len(above)] == above
 
 
 def parquet_places(path: Path) -> tuple[list[Found], dict[str, str]]:

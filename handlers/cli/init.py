@@ -67,11 +67,17 @@ def init(context: Context, folder: Path, files: tuple[Path, ...], sources: tuple
 
 
 def _refuse_taken(folder: Path) -> None:
+    from dropledger.core.contracts.pipeline_spec import BUILT_IN
+
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigurationError(
             f"{folder} is there already, and not an empty folder",
             why="nothing of yours is written over",
             hint="name a new folder",
+        )
+    if (BUILT_IN / folder).is_dir() and len(folder.parts) == 1:
+        raise ConfigurationError(
+            f"{folder} is the name of a built-in pipeline", why="--pipeline would mean that", hint="name another folder"
         )
     if not re.search("[A-Za-z]", folder.resolve().name):
         raise ConfigurationError(f"{folder} has no letter in its name", hint="a pipeline is called after its folder")
@@ -108,12 +114,12 @@ def _inferred(files: Sequence[Path], passing: Path) -> "list[FeedDraft]":
 
 def _write(begun: Path, folder: Path, feeds: "Sequence[FeedDraft]", named: Sequence[Path]) -> None:
     from dropledger.core.contracts.pipeline_spec import load_pipeline
-    from dropledger.core.inference.names import identifier
+    from dropledger.core.inference.names import pipeline_name
     from dropledger.core.inference.pipeline_text import SAMPLE, pipeline_files
     from dropledger.core.ingest.prepare import prepare
     from dropledger.handlers.wiring import passing_warehouse
 
-    name = identifier(folder.resolve().name, "mine")
+    name = pipeline_name(folder.resolve().name)
     texts = pipeline_files(name, str(folder), feeds, named or [SAMPLE])
     for path, text in texts.items():
         (begun / path).parent.mkdir(parents=True, exist_ok=True)

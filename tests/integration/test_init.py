@@ -326,6 +326,50 @@ def test_json_arrays_and_nested_values(tmp_path: Path):
     loaded(tmp_path / "root", pipeline, file)
 
 
+def test_objects_that_some_records_lack_are_looked_into(tmp_path: Path):
+    records = [{"id": 1, "x": {"y": None}}, {"id": 2, "x": None}, {"id": 3, "x": {"y": {"z": 1}}}, {"id": 4, "x": {}}]
+    mixed = [{**record, "m": [1] if record["id"] == 1 else "a"} for record in records]
+    file = written(tmp_path, "notes_2025-10-31.jsonl", "".join(f"{json.dumps(record)}\n" for record in mixed))
+    pipeline = inferred(tmp_path / "mine", file)
+    found = {column.path or column.name: column.type for column in pipeline.contract("note").columns}
+    assert found == {"id": "bigint", "m": "json", "x": "json"}
+    loaded(tmp_path / "root", pipeline, file)
+
+
+def test_empty_cells_behind_the_last_column_are_no_column(tmp_path: Path):
+    for number, text in enumerate(("id,n\n1,2,\n3,4,\n", "id,n,\n1,2,\n3,4,\n", "Report,,\nid,n,m\n1,2,3\n4,5,6\n")):
+        file = written(tmp_path, "notes_2025-10-31.csv", text)
+        pipeline = inferred(tmp_path / f"mine_{number}", file)
+        assert {column.type for column in pipeline.contract("note").columns} == {"bigint"}
+        loaded(tmp_path / f"root_{number}", pipeline, file)
+
+
+def test_files_of_days_to_come_are_let_in(tmp_path: Path):
+    file = written(tmp_path, "plans_2099-10-31.csv", "id,n\n1,2\n")
+    pipeline = inferred(tmp_path / "mine", file)
+    assert pipeline.contract("plan").future == "allowed"
+    loaded(tmp_path / "root", pipeline, file)
+
+
+def test_columns_called_like_those_of_the_first_mart(tmp_path: Path):
+    rows = "".join(f"{n},{'ab'[n % 2]},{'cd'[n % 2]},1.5,2.5\n" for n in range(40))
+    file = written(tmp_path, "notes_2025-10-31.csv", f"id,row_count,total_n,n,total_total_n\n{rows}")
+    pipeline = inferred(tmp_path / "mine", file)
+    ledger = loaded(tmp_path / "root", pipeline, file)
+    assert ledger.query(f"SELECT sum(row_count) AS n FROM {pipeline.marts[0].name}") == [{"n": 40}]
+
+
+@pytest.mark.parametrize("name", ["main", "order", "temp", "pg_catalog", "information_schema", "Ünter", "2nd", "a b's"])
+def test_folders_of_odd_names(tmp_path: Path, name: str):
+    file = written(tmp_path, "notes_2025-10-31.csv", "id,n\n1,2\n")
+    loaded(tmp_path / "root", inferred(tmp_path / name, file), file)
+
+
+def test_folder_called_like_a_built_in_pipeline_is_refused(tmp_path: Path):
+    left = run("init", "lending", "--json", cwd=tmp_path)
+    assert (left.code, left.json["error"]["what"]) == (2, "lending is the name of a built-in pipeline")
+
+
 def test_what_is_shown_leads_to_the_doubts(tmp_path: Path):
     file = written(tmp_path, "notes_2025-10-31.csv", "id,day\n1,03/04/2025\n")
     shown = run("init", tmp_path / "mine", "--from", file).out
