@@ -16,8 +16,8 @@ from dropledger.core.rules.numbers import number_pattern, plain_number
 from dropledger.core.sql.text import literal, quoted
 
 _TOGETHER = 40  # columns that one statement looks at
-_SAMPLED = 5000  # rows
-_SAMPLED_CELLS = 200_000
+_SAMPLED = 1000  # rows
+_SAMPLED_CELLS = 100_000
 _ODD = 50  # texts that fit no reading
 _ENOUGH = 0.95
 _ROUNDS = 3

@@ -22,6 +22,7 @@ WIDEST = "decimal(28,18)"
 _MARKS: Sequence[tuple[str | None, str | None]] = (
     (None, None), (None, ","), (",", None), (",", "."), (",", " "), (None, " "), (",", "'"), (None, "'"),
 )  # fmt: skip
+_SPELLINGS = {",": {","}, ".": {"."}, " ": {" ", "\u00a0", "\u202f"}, "'": {"'", "\u2019"}}
 _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%y", "%d-%m-%y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m.%d.%Y", "%m-%d-%Y", "%m/%d/%y", "%m.%d.%y", "%m-%d-%y")
 _OTHER_DATES = (
@@ -101,7 +102,10 @@ def _numbers(name: str, texts: Sequence[str]) -> Iterator[Reading]:
     if words is None:
         return
     negative = _signs(texts, words)
+    there = set("".join(texts))
     for decimal_mark, group_mark in _MARKS:
+        if not all(mark is None or there & _SPELLINGS[mark] for mark in (decimal_mark, group_mark)):
+            continue  # it would be read as without the mark
         column = column_read(
             name, WIDEST, decimal_mark=decimal_mark, group_mark=group_mark, strip=words, negative=negative
         )
