@@ -119,9 +119,7 @@ def _current(feed: FeedDraft) -> FirstMart:
         "feed": feed.feed,
         "mart": name,
         "columns": ",\n    ".join(f"h.{_sql(column)}" for column in columns),
-        "key": ", ".join(f"c.{_sql(column)}" for column in feed.key),
         "key_of_mart": ", ".join(f"m.{_sql(column)}" for column in feed.key),
-        "same_key": _same(feed.key, "t", "h"),
         "same_key_of_mart": _same(feed.key, "t", "m"),
         "same_key_of_history": _same(feed.key, "h", "m"),
     }
@@ -157,7 +155,6 @@ def _mart(name: str, kind: str, said: Mapping[str, str], words: _Words) -> First
         {
             f"marts/{name}.yaml": filled("mart.yaml", yaml),
             f"marts/{name}.sql": filled(f"{kind}.sql", said),
-            f"marts/{name}.touched.sql": filled(f"{kind}.touched.sql", said),
             f"checks/{name}/{check}.sql": filled(f"{kind}.check.sql", said),
         },
     )

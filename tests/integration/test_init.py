@@ -66,6 +66,7 @@ def types(contract: Contract) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_of_contracts_go_in_with_the_types_that_a_person_wrote(tmp_path: Path, name: str):
     pipeline = inferred(tmp_path / "mine", good(name))
@@ -80,6 +81,7 @@ def test_samples_of_contracts_go_in_with_the_types_that_a_person_wrote(tmp_path:
     mine, theirs = types(contract), types(by_hand)
     differ = {where for where in theirs if mine.get(where) != theirs[where]}
     assert differ == {where for sample, where in DIFFERENT if sample == name}, (mine, theirs)
+    assert run("check", "--pipeline", tmp_path / "mine", "--json").code == 0
     assert (contract.format, contract.encoding, contract.header) == (by_hand.format, by_hand.encoding, by_hand.header)
     assert (contract.quote, contract.preamble) == (by_hand.quote, by_hand.preamble)
     assert (contract.trailer is None) == (by_hand.trailer is None)
@@ -89,6 +91,7 @@ def test_samples_of_contracts_go_in_with_the_types_that_a_person_wrote(tmp_path:
     assert contract.as_of_in_name == by_hand.as_of_in_name
 
 
+@pytest.mark.slow
 def test_extracts_of_two_days_are_two_feeds_one_of_which_refers_to_the_other(tmp_path: Path):
     files = sorted((PROJECT / "samples").glob("day?/*.csv"))
     pipeline = inferred(tmp_path / "mine", *files)
@@ -107,6 +110,7 @@ def test_extracts_of_two_days_are_two_feeds_one_of_which_refers_to_the_other(tmp
             "account": set(),
             "customer": {"hasloan"},
         }[feed]
+    assert run("check", "--pipeline", tmp_path / "mine", "--json").code == 0
     [current] = pipeline.marts
     assert ledger.query(f"SELECT count(*) AS n FROM {current.name}")[0]["n"] > 0
 
@@ -115,6 +119,7 @@ def test_without_files_it_is_a_small_pipeline_that_works(tmp_path: Path):
     pipeline = inferred(tmp_path / "mine")
     [sample] = (tmp_path / "mine" / "samples").iterdir()
     ledger = loaded(tmp_path / "root", pipeline, sample)
+    assert not run("check", "--pipeline", tmp_path / "mine", "--json").json["unequal"]
     [mart] = pipeline.marts
     found = ledger.query(f"SELECT sum(row_count) AS n, sum(total_amount) AS total FROM {mart.name}")
     assert found[0]["n"] == 30
@@ -226,6 +231,7 @@ def test_a_file_with_a_header_alone_makes_columns_of_text(tmp_path: Path):
     assert "There were no rows" in contract_text(tmp_path / "mine", "note")
 
 
+@pytest.mark.slow
 def test_five_hundred_columns(tmp_path: Path):
     header = ",".join(f"c{n}" for n in range(500))
     rows = "".join(",".join(str(n * 1000 + row) for n in range(500)) + "\n" for row in range(20))

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.ledger import Ledger
@@ -105,6 +106,7 @@ def written(table: Table) -> bytes:
     return text.getvalue().encode(table.encoding)
 
 
+@pytest.mark.slow
 @given(tables())
 def test_tables_come_back_equal(table: Table):
     with TemporaryDirectory() as name:

@@ -1,6 +1,4 @@
 -- Groups that have no row now. Write what must hold for your figures: a check selects what is wrong.
 SELECT m.${group}
 FROM ${mart} AS m
-INNER JOIN touched_${mart} AS t
-    ON t.${group} = m.${group}
 WHERE m.row_count < 1
