@@ -108,12 +108,13 @@ class Mart:
 
     @property
     def touched_rows_sql(self) -> str:
-        """Selects the rows of the keys in `touched_<mart>`."""
+        """Selects the rows of the keys in `touched_<mart>`, and those without a key, for the checks to find."""
         if self.touched_keys is None:
             return self.sql
         key = listed(self.file.key)
         touched = f"SELECT {key} FROM {quoted(f'touched_{self.name}')}"
-        return f"SELECT *\nFROM (\n{self.sql}\n) AS computed\nWHERE ({key}) IN ({touched})"
+        without = "".join(f" OR {quoted(name)} IS NULL" for name in self.file.key)
+        return f"SELECT *\nFROM (\n{self.sql}\n) AS computed\nWHERE ({key}) IN ({touched}){without}"
 
     @property
     def selects_of_touched(self) -> list[str]:

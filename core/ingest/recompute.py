@@ -11,6 +11,7 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest.runtime import AdmissionRuntime
 from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.ledger.totals import Cause
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps import checks, marts
@@ -19,7 +20,7 @@ from dropledger.core.steps.examine import Examined, examine
 from dropledger.core.steps.history import Folded, changed, history_columns, no_changes, show_before
 from dropledger.core.steps.marts import Due, Refreshed
 from dropledger.core.steps.publish import CHANGES, INITIAL
-from dropledger.core.steps.totals import Cause, keep_totals
+from dropledger.core.steps.totals import keep_totals
 
 
 @dataclass(frozen=True, slots=True)

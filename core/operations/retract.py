@@ -16,6 +16,7 @@ from dropledger.core.ingest.run import run_pending
 from dropledger.core.ingest.runtime import AdmissionRuntime, Runtime
 from dropledger.core.ledger import ledger, retractions
 from dropledger.core.ledger.ledger import LedgerRow, Status
+from dropledger.core.ledger.totals import Cause
 from dropledger.core.operations.plan import copied, effect, keep, measured
 from dropledger.core.operations.retract_facts import with_facts_of, without_facts_of
 from dropledger.core.ports.session import Session
@@ -26,7 +27,7 @@ from dropledger.core.steps.examine import examine
 from dropledger.core.steps.facts import judge
 from dropledger.core.steps.history import REPLACED, merge_late_arrivals, no_changes, nothing_observed, show_before
 from dropledger.core.steps.late_arrivals import archived_observations, others_since, read_archived
-from dropledger.core.steps.totals import Cause, keep_totals
+from dropledger.core.steps.totals import keep_totals
 from dropledger.core.steps.validate import validate
 from dropledger.core.views.drops import find_drop
 

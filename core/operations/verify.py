@@ -7,6 +7,7 @@ from typing import Any
 from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
+from dropledger.core.ledger.totals import totals_kept_last
 from dropledger.core.operations.replay import Progress, Selection, rebuild
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.warehouse import Warehouse
@@ -19,7 +20,6 @@ from dropledger.core.steps.soundness import (
     in_work,
     refuse_lost_warehouse,
 )
-from dropledger.core.steps.totals import totals_kept_last
 
 _TOTALS = "mart_total"
 

@@ -183,14 +183,13 @@ def _refresh(session: Session, mart: Mart, touched_sql: str | None, bound: Mappi
     fragments = mart_fragments(mart)
     before = statement("mart_before", fragments)
     if touched_sql is None:
-        there = session.scratch(f"before_{mart.name}", full_refresh(before))
-        if there is None:
-            there = session.count(mart.name)
-        if there:
+        had_rows = session.count(mart.name) > 0
+        session.scratch(f"before_{mart.name}", full_refresh(before))
+        if had_rows:
             session.delete_where(mart.name, "TRUE")
         rows = _fill(session, mart)
         session.scratch(f"touched_{mart.name}", f"SELECT {fragments['key']} FROM {fragments['mart']}")
-        return Refreshed(mart, rows, whole=True, filled=not there and rows > 0)
+        return Refreshed(mart, rows, whole=True, filled=rows > 0 and not had_rows)
     if not session.capabilities.cheap_statements:
         _put_touched_and_before(session, mart, touched_sql, bound)
         return Refreshed(mart, None, False, _exchange(session, mart))

@@ -4,42 +4,19 @@ A change costs the rows that it touches, not those of the mart. It is added to t
 which none was kept had no rows then.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from enum import StrEnum
 
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
+from dropledger.core.ledger.totals import Cause, decimals_of, totals_kept_last
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import full_refresh, listed, literal, quoted, statement
 from dropledger.core.steps.marts import Refreshed, mart_fragments
 
-DECIMALS = 10
-"""So many are kept; a measure whose type has more has no totals over time, as has one that is not exact."""
-
 _LIMIT = 10**16
 """From this value on a row is in no sum: 10 ** 10 of them would not fit. The total is NULL then."""
 
-_EXACT = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT(?:EGER)?|DECIMAL\(\d+, ?(?P<decimals>\d+)\)")
-"""What engines call the types of numbers that are summed exactly."""
-
 _COLUMNS = ("place", "drop_id", "cause", "mart", "measure", "row_count", "total", "moment", "measured_at")
-
-
-class Cause(StrEnum):
-    """Why a total was measured: what has become of a drop, or that all marts were computed from nothing."""
-
-    ACCEPTED = "accepted"
-    RETRACTED = "retracted"
-    RESTORED = "restored"
-    REBUILT = "rebuilt"
-
-
-def decimals_of(session: Session, mart: Mart) -> int | None:
-    """How many decimals the totals of a mart have; None for one that has no totals over time."""
-    exact = _EXACT.fullmatch(session.columns(mart.name).get(mart.file.measure or "", ""))
-    decimals = int(exact["decimals"] or 0) if exact else DECIMALS + 1
-    return decimals if decimals <= DECIMALS else None
 
 
 def keep_totals(session: Session, refreshed: Iterable[Refreshed], cause: Cause, drop_id: str, now: datetime) -> None:
@@ -58,11 +35,6 @@ def keep_rebuilt_totals(session: Session, pipeline: Pipeline, now: datetime | No
     selects = [_total(mart, whole=True) for mart in pipeline.marts if decimals_of(session, mart) is not None]
     fragments = {"totals": "\nUNION ALL\n".join(selects), "kept_last": totals_kept_last()}
     _insert(session, selects, statement("mart_totals_that_differ", fragments), Cause.REBUILT, None, now)
-
-
-def totals_kept_last(schema: str = "") -> str:
-    """A select of the last total of each mart and measure that was kept; `schema` is a prefix of the table's name."""
-    return statement("totals_kept_last", {"mart_total": f"{schema}mart_total"})
 
 
 def _insert(

@@ -7,9 +7,9 @@ from operator import itemgetter
 from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.totals import Cause, decimals_of
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import literal, quoted, statement
-from dropledger.core.steps.totals import Cause, decimals_of
 
 NEWEST = 50
 """How many totals of a mart are shown at most."""

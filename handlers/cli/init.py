@@ -128,7 +128,7 @@ def _write(begun: Path, folder: Path, feeds: "Sequence[FeedDraft]", named: Seque
         (begun / "samples").rmdir()
     pipeline = load_pipeline(str(begun))
     with passing_warehouse(begun.parent / "compiled").session() as session:
-        prepare(session, pipeline)  # an engine has then compiled all of its SQL
+        prepare(session, pipeline, None)  # an engine has then compiled all of its SQL
 
 
 def _put_in_place(begun: Path, folder: Path) -> None:

@@ -33,11 +33,14 @@ from support.ledger import (
     rows_moved_to_the_engine,
     work_on_tables_as_a_whole_from,
 )
+from support.random_marts import Part, write_contracts, write_mart
 
-from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.operations import check
 from dropledger.core.operations.backfill import backfill
+from dropledger.core.operations.compile_sql import compile_sql
 from dropledger.core.operations.export import export, refuse_before_first_drop
 from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
@@ -450,6 +453,26 @@ def drop_guarded(ledger: Ledger) -> None:
         ledger.drop(f"stock_2026-01-0{day}.csv", f"StockID,Worth\n1,{day}.00\nEND,1,{day}.00\n")
 
 
+def check_whole(ledger: Ledger, folder: Path) -> None:
+    """A pipeline whose marts have no SQL for their touched keys, and one of them is computed whole."""
+    for day in (1, 2):
+        ledger.drop(f"sale_{day}.csv", f"sale_id,sold_at,shop,item,amount\n{day},2026-01-0{day} 10:00:00,1,a,5\n")
+        ledger.drop(f"shop_2026-01-0{day}.csv", f"shop,region,opened\n1,{'ns'[day - 1]},2026-01-01\n")
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(check, "MADE_UP", 3)
+        checked = check.check(ledger.runtime, folder, ledger.runtime, lambda *_: None)
+    assert checked.unequal == ()
+
+
+def whole_pipeline(folder: Path) -> Pipeline:
+    write_contracts(folder)
+    items = "SELECT h.item AS k, count(*) AS n FROM history_sale AS h GROUP BY h.item"
+    regions = "SELECT h.region AS k, count(*) AS n FROM history_shop AS h WHERE h.is_current GROUP BY h.region"
+    for name, sql in (("items", items), ("two_items", f"{items} ORDER BY 1 LIMIT 2"), ("regions", regions)):
+        write_mart(folder, name, Part(sql, {"k": "text", "n": "number"}), ["k"])
+    return load_pipeline(str(folder))
+
+
 def add_a_column(ledger: Ledger, folder: Path) -> None:
     """A contract gets a column that files may lack, whose late file was read without it."""
     ledger.drop("accounts_2026-01-02.csv", f"{ACCOUNTS}11,1,3.00,Savings\n")
@@ -473,6 +496,9 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     take_payments(recorded(folder / "payments", custom_pipeline(folder / "facts", {"payment.yaml": PAYMENT}), calls))
     drop_guarded(recorded(folder / "guarded", custom_pipeline(folder / "guards", {"stock.yaml": STOCK}), calls))
     add_a_column(recorded(folder / "added", lending, calls), folder)
+    check_whole(recorded(folder / "checked", whole_pipeline(folder / "whole"), calls), folder)
+    with recorded(folder / "compiled", lending, calls).runtime.session() as session:
+        compile_sql(session, lending)
     moved = recorded(folder / "moved", lending, calls)
     with rows_moved_to_the_engine():
         moved.drop("customers_2026-01-01.csv", CUSTOMERS)

@@ -216,3 +216,13 @@ def test_mart_that_is_computed_whole_has_a_change_file(own: Path):
 
     changes = ledger.root / "outputs" / "changes" / f"{second.drop.drop_id}.csv"
     assert changes.read_text().splitlines() == ["sale_id,change", "2,added", "4,removed"]
+
+
+def test_row_without_a_key_is_refused_where_keys_are_found_in_the_sql(own: Path):
+    sql = "SELECT h.region, count(*) AS shops FROM history_shop AS h WHERE h.is_current GROUP BY h.region"
+    ledger = made_by(own, sql, "region", columns=["shops"])
+    ledger.drop("shop_2026-01-01.csv", f"{HEADERS['shop']}\n1,north,2026-01-01\n")
+    outcome = ledger.drop("shop_2026-01-02.csv", f"{HEADERS['shop']}\n1,,2026-01-01\n")
+
+    assert "m.key_not_null: rows have NULL in the mart's key (region) (1)" in (outcome.error or "")
+    assert ledger.table("m") == [("north", 1)]
