@@ -80,7 +80,7 @@ def keys_of(mart: Mart) -> MartKeys:
 
 
 def unequal_marts(session: Session, pipeline: Pipeline, after: str) -> list[Unequal]:
-    """The marts that have other rows than computing them whole gives, but for rows without a key: checks refuse those."""
+    """The marts that have other rows than computing them whole gives. Rows without a key are left to the checks."""
     found = []
     for mart in pipeline.marts:
         names = listed(session.columns(mart.name))
