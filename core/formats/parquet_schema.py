@@ -15,19 +15,25 @@ _DEEPEST = 64
 _FLOAT, _DOUBLE, _BYTES, _FIXED = 4, 5, 6, 7
 _REPEATED = 2
 _SCHEMA = 2
-_TYPE, _REPETITION, _NAME, _CHILDREN, _CONVERTED, _LOGICAL = 1, 3, 4, 5, 6, 10
+_TYPE, _REPETITION, _NAME, _CHILDREN, _CONVERTED, _PRECISION, _LOGICAL = 1, 3, 4, 5, 6, 8, 10
+_DECIMAL, _DECIMAL_PRECISION = 5, 2
+_MOST_DIGITS = 38
 _HALF_FLOAT = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of the schema: its parts, if it is nested, and what its values are."""
+    """A field of the schema: its parts, if it is nested, and what its values are.
+
+    `is_too_wide` is whether they, or those of a part, are decimals of more digits than engines keep.
+    """
 
     name: str
     parts: tuple["Field", ...]
     is_floating: bool
     is_binary: bool
     is_repeated: bool
+    is_too_wide: bool
 
     @property
     def is_nested(self) -> bool:
@@ -83,9 +89,15 @@ def _children(elements: list[dict[int, Any]], at: int, count: int, depth: int) -
                 kind in {_FLOAT, _DOUBLE} or _HALF_FLOAT in logical,
                 kind in {_BYTES, _FIXED} and bare,
                 element.get(_REPETITION) == _REPEATED,
+                _digits(element, logical) > _MOST_DIGITS or any(part.is_too_wide for part in parts),
             )
         )
     return tuple(fields), at
+
+
+def _digits(element: dict[int, Any], logical: dict[int, Any]) -> int:
+    """How many digits its decimals have, if there are any."""
+    return max(element.get(_PRECISION) or 0, (logical.get(_DECIMAL) or {}).get(_DECIMAL_PRECISION) or 0)
 
 
 class _Thrift:

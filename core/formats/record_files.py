@@ -147,6 +147,12 @@ def _leaf(column: Column, path: Within, field: Field) -> Within:
             f"{shown} is a floating point column, and {column.name} is {column.type}",
             hint="write it as decimal128, an integer (in pandas Int64) or text; a double keeps no cents for sure",
         )
+    if field.is_too_wide:
+        raise DataRefused(
+            "number_not_exact",
+            f"{shown} has decimals of more than 38 digits, which engines read as floating point",
+            hint="write it as decimal128 or text",
+        )
     if field.is_binary:
         raise DataRefused(
             "type", f"{shown} holds bytes, which are no {column.type}", hint="write it as text (in Parquet: STRING)"

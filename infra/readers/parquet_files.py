@@ -125,13 +125,24 @@ def _cell(wanted: str, values: Sequence[tuple[Within, str]]) -> str:
 
 def _text(wanted: str, value: str, kind: str) -> str:
     if wanted == "json":
-        return f"CAST(to_json({value}) AS VARCHAR)" if kind.endswith(("]", ")")) else f"CAST({value} AS VARCHAR)"
+        return _json(value, kind)
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"concat(CAST(timezone('UTC', {value}) AS VARCHAR), 'Z')"
     if kind.startswith("TIMESTAMP") and wanted == "date":  # as pandas writes dates; a time of day is no date
         midnight = f"date_trunc('day', {value}) = {value}"
         return f"CASE WHEN {midnight} THEN CAST(CAST({value} AS DATE) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
     return f"CAST({value} AS VARCHAR)"
+
+
+def _json(value: str, kind: str) -> str:
+    """A value as JSON text; a text is taken for that which it holds."""
+    if kind == "VARCHAR":
+        return value
+    if kind.startswith("DECIMAL"):  # of which the engine's JSON may lose zeros at the end
+        return f"CAST({value} AS VARCHAR)"
+    if kind in {"FLOAT", "DOUBLE"}:  # JSON has no number for infinity
+        value = f"CASE WHEN isfinite({value}) THEN to_json({value}) ELSE to_json(CAST({value} AS VARCHAR)) END"
+    return f"CAST(to_json({value}) AS VARCHAR)"
 
 
 def _damaged(error: Exception) -> DataRefused:
