@@ -5,7 +5,7 @@ An engine reads most of them faster; this is how those are read that it might ta
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dropledger.core.errors import DataRefused
@@ -124,9 +124,13 @@ def _quoted(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-_OUTSIDE = re.compile(rb'["{}\[\],\n]')
-_INSIDE = re.compile(rb'["\\\n]')
+_OUTSIDE = re.compile(rb'["{}\[\],]|\r\n?|\n')
+_INSIDE = re.compile(rb'["\\]|\r\n?|\n')
+_LINE_END = re.compile(rb"\r\n?|\n")
+_LINE_ENDS = {b"\n", b"\r", b"\r\n"}
 _BLANK = b" \t\r\n"
+_FLAT = re.compile(rb'([ \t\r\n]*)(\{[^"{}\[\]]*(?:"[^"\\]*"[^"{}\[\]]*)*\})[ \t\r\n]*,')
+"""An object with neither objects, arrays nor escapes in it, before another element."""
 
 
 def elements(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -137,10 +141,17 @@ def elements(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     Raises:
         DataRefused: the text is no array, or does not end with it.
     """
-    splitter = _Splitter()
+    splitter, held = _Splitter(), b""
     for chunk in chunks:
-        yield from splitter.split(chunk)
+        text = held + chunk if held else chunk
+        held = b"\r" if text.endswith(b"\r") else b""  # a line feed may follow, and the line ends once
+        yield from splitter.split(text.removesuffix(held))
+    yield from splitter.split(held)
     splitter.finish()
+
+
+def _line_ends(text: bytes) -> int:
+    return len(_LINE_END.findall(text)) if b"\r" in text else text.count(b"\n")
 
 
 class _Splitter:
@@ -155,20 +166,22 @@ class _Splitter:
 
     def split(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
         at = begin = 0
-        if self._escaped:
+        if self._escaped and chunk:
             at, self._escaped = 1, False
-        while match := (_INSIDE if self._in_string else _OUTSIDE).search(chunk, at):
+        while True:
+            if at == begin and self._depth == 1 and not (self._in_string or self._element):
+                at = begin = yield from self._flat(chunk, at)
+            match = (_INSIDE if self._in_string else _OUTSIDE).search(chunk, at)
+            if match is None:
+                break
             at, letter = match.end(), match[0]
-            if letter == b"\n":
+            if letter in _LINE_ENDS:
                 self._line += 1
-            elif self._in_string:
-                if letter == b"\\":
-                    self._escaped = at == len(chunk)
-                    at += 1
-                else:
-                    self._in_string = False
+            elif letter == b"\\":
+                self._escaped = at == len(chunk)
+                at += 1
             elif letter == b'"':
-                self._in_string = True
+                self._in_string = not self._in_string
             elif (before := self._depth) <= self._nest(letter) == 1 and before == 0:
                 self._open(chunk[begin:at])
                 begin = at
@@ -177,6 +190,16 @@ class _Splitter:
                 begin = at
                 yield from self._taken(last=letter != b",")
         self._keep(chunk[begin:])
+
+    def _flat(self, chunk: bytes, at: int) -> Generator[tuple[int, bytes], None, int]:
+        """Take the flat objects that stand from `at` on; where they end."""
+        while match := _FLAT.match(chunk, at):
+            yield self._line + _line_ends(match[1]), match[2]
+            self._line += _line_ends(match[0])
+            self._count += 1
+            at = match.end()
+        self._began = self._line
+        return at
 
     def _nest(self, letter: bytes) -> int:
         """How deep it is behind the letter."""
@@ -204,7 +227,7 @@ class _Splitter:
         record = element.strip(_BLANK)
         self._ended = last
         if record:
-            yield self._began + element[: len(element) - len(element.lstrip(_BLANK))].count(b"\n"), record
+            yield self._began + _line_ends(element[: len(element) - len(element.lstrip(_BLANK))]), record
         elif self._count or not last:
             raise _no_array("a comma stands where a record belongs")
         self._began = self._line

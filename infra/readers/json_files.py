@@ -16,28 +16,34 @@ from dropledger.core.formats.text_scan import MAX_LINE_BYTES
 from dropledger.core.ports.session import Parameters, RecordLayout, Within
 from dropledger.core.sql.text import literal, quoted
 from dropledger.infra.readers.delimited import with_line_feeds
+from dropledger.infra.readers.json_spellings import usual_spelling
 from dropledger.infra.readers.kept_rows import keep_rows, show_rows
 from dropledger.infra.readers.scratchpad import Scratchpad, text_of
 
 # Among values: numbers that a double might not keep or would be written otherwise, words that are none in JSON, the
-# letter NUL, objects and arrays. In a line: an exponent, and
-# a comma where JSON has none, as the engine lets it be.
+# letter NUL, objects and arrays. In a line: a number with an exponent, a zero with a sign, and a comma where JSON has
+# none, as the engine lets it be.
 _CHANGES = r"[0-9.]{17}|(^|\x1f)(-0|-?(?i:nan|inf(inity)?)(\x1f|$)|[{\[])|\x00"
-_OF_LINES = r",\s*[}\]]|[0-9][eE][0-9+-]"
+_OF_LINES = r",\s*[}\]]|[:,\[]\s*(-0|-?[0-9.]+[eE])"
 _FRACTION = r"^-?[0-9]+[.]"
 _AT_ONCE = 20_000
+_LOOKED_AT = 100
 _SMALLEST_ROOM = 1 << 24
 _FEED, _RETURN = "\x1e", "\x1d"
 
 
 @dataclass
 class _Source:
-    """A file that was loaded: as it was `received`, and the one that is read, which may be a rewritten one."""
+    """A file that was loaded: as it was `received`, and the one that is read, which may be a rewritten one.
+
+    `lines_are_told` is whether that one has the line of each record, and no two share theirs.
+    """
 
     received: Path
     path: Path
     layout: RecordLayout
     drop_id: str
+    lines_are_told: bool = False
 
 
 class JsonFiles:
@@ -53,7 +59,8 @@ class JsonFiles:
         Raises:
             DataRefused: it is no array of the format `json`, or no record has some column.
         """
-        loaded = _Source(path, self._plain(path, layout, source), layout, drop_id)
+        loaded = _Source(path, path, layout, drop_id)
+        loaded.path = self._plain(loaded, source)
         self._sources[source] = loaded
         lines, read = f"{source}_line", f"{source}_to_the_letter"
         names = [*layout.positions]
@@ -65,8 +72,9 @@ class JsonFiles:
                     into=quoted(lines),
                     of_lines=literal(_OF_LINES),
                     changes=literal(_CHANGES),
-                    repeated=" ".join(f"OR {self._has_repeated(loaded, within)}" for within in _containers(paths)),
-                    fractions=" ".join(_fractions(layout, places)),
+                    usual=self._usual(loaded),
+                    repeated=" ".join(f"OR {_has_repeated(within)}" for within in _containers(paths)),
+                    changed=" ".join(_changed(layout, places)),
                     cells=",\n    ".join(
                         f"{_joined(layout.positions[name], places)} AS {quoted(name)}" for name in names
                     ),
@@ -80,7 +88,7 @@ class JsonFiles:
         self._pad.view(
             source,
             text_of("json_rows").substitute(
-                line="line" if layout.format == "json" else f"rowid - {first} + 1",
+                line="line" if loaded.lines_are_told else f"rowid - {first} + 1",
                 cells=cells,
                 lines=quoted(lines),
                 read_cells=", ".join(f"cells[{place}] AS {quoted(name)}" for place, name in enumerate(names, 1)),
@@ -93,25 +101,18 @@ class JsonFiles:
         )
         self._refuse_missing(source, loaded)
 
-    def _has_repeated(self, loaded: _Source, within: Within) -> str:
-        """Whether a name stands twice in an object; most have the names of the first, which is told at less cost."""
-        keys = f"TRY(json_keys(raw{f', {literal(_path(within))}' if within else ''}))"
-        usual = self._pad.engine(
-            f"SELECT {keys} FROM ({self._lines(loaded)}) AS line WHERE len({keys}) > 0 LIMIT 1"
-        ).fetchone()
-        names = [name for name in usual[0] if "\0" not in name] if usual else []
-        if not names or len(set(names)) < len(usual[0] if usual else []):
-            return f"coalesce(len({keys}) <> len(list_distinct({keys})), FALSE)"
-        first = f"[{', '.join(map(literal, names))}]"
-        return (
-            f"CASE WHEN {keys} = {first} THEN FALSE ELSE coalesce(len({keys}) <> len(list_distinct({keys})), FALSE) END"
-        )
+    def _usual(self, loaded: _Source) -> str:
+        """Whether a line is spelled as most are, so that nothing else need be looked for in it."""
+        some = self._pad.engine(f"SELECT raw FROM ({self._lines(loaded)}) AS line LIMIT {_LOOKED_AT}").fetchall()
+        spelling = usual_spelling((raw for (raw,) in some), loaded.layout)
+        return "FALSE" if spelling is None else f"regexp_full_match(raw, {literal(spelling)})"
 
-    def _plain(self, path: Path, layout: RecordLayout, source: str) -> Path:
+    def _plain(self, loaded: _Source, source: str) -> Path:
         """The file, or what it is rewritten to: a record a line."""
+        path, layout = loaded.received, loaded.layout
         text = text_in(path, layout.compression, layout.encoding)
         if layout.format == "json":
-            return self._pad.rewritten(path, _numbered(elements(_without_mark(text))), source)
+            return self._pad.rewritten(path, _numbered(elements(_without_mark(text)), loaded), source)
         if layout.compression is not None or layout.encoding != "utf-8":
             path = self._pad.rewritten(path, text, source)
         elif layout.lines_end_alike:
@@ -123,10 +124,9 @@ class JsonFiles:
         return path
 
     def _lines(self, loaded: _Source) -> str:
-        """The lines of the file, each with its number where it cannot be told by its place."""
-        numbered = loaded.layout.format == "json"
+        """The lines of the file, each with the number that it was given."""
         lines = text_of("lines").substitute(path=literal(str(loaded.path)), skip=0, options=_room(loaded.layout))
-        if not numbered:
+        if loaded.layout.format == "ndjson":
             return f"SELECT CAST(NULL AS BIGINT) AS line, coalesce(raw, '') AS raw FROM ({lines})"
         feeds = "replace(replace(substr(raw, instr(raw, ' ') + 1), chr(30), chr(10)), chr(29), chr(13))"
         return f"SELECT CAST(split_part(raw, ' ', 1) AS BIGINT) AS line, {feeds} AS raw FROM ({lines})"
@@ -138,7 +138,7 @@ class JsonFiles:
         longest = _SMALLEST_ROOM
         with self._pad.passing_file() as passing:
             with passing.open("wb") as file:
-                for line, raw in self._kept(table, loaded.layout):
+                for line, raw in self._kept(table, loaded):
                     record = json.dumps(_to_the_letter(line, raw, loaded.layout), ensure_ascii=False).encode()
                     longest = max(longest, len(record) + 1)
                     file.write(record + b"\n")
@@ -148,14 +148,14 @@ class JsonFiles:
                     columns = {{{columns}}}, maximum_object_size = {longest})"""
             )
 
-    def _kept(self, table: str, layout: RecordLayout) -> Iterator[tuple[int, str]]:
+    def _kept(self, table: str, loaded: _Source) -> Iterator[tuple[int, str]]:
         first, last = self._pad.engine(f"SELECT min(rowid), max(rowid) FROM {table} WHERE raw IS NOT NULL").fetchall()[
             0
         ]
         if first is None:
             return
         begins = self._pad.value(f"SELECT min(rowid) FROM {table}")
-        line = "line" if layout.format == "json" else f"rowid - {begins} + 1"
+        line = "line" if loaded.lines_are_told else f"rowid - {begins} + 1"
         for start in range(first, last + 1, _AT_ONCE):
             within = f"rowid >= {start} AND rowid < {start + _AT_ONCE} AND raw IS NOT NULL"
             yield from self._pad.engine(f"SELECT {line}, raw FROM {table} WHERE {within} ORDER BY rowid").fetchall()
@@ -184,7 +184,8 @@ class JsonFiles:
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """As `DelimitedFiles.select`."""
         table = quoted(f"{into}_selected")
-        rows = self._pad.count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
+        with self._pad.in_order_of_the_file():
+            rows = self._pad.count(f"CREATE OR REPLACE TEMP TABLE {table} AS\n{select}", parameters)
         self._pad.view(into, f"SELECT * FROM {table}")
         return rows + int(self._pad.value(f"SELECT count(*) FROM {quoted(f'{source}_malformed')}"))
 
@@ -194,7 +195,7 @@ class JsonFiles:
     def raw(self, source: str, lines: str, into: str) -> None:
         """Put the text of the rows of `source` that `lines` names in scratch `into`."""
         loaded = self._sources[source]
-        line = "line" if loaded.layout.format == "json" else "row_number() OVER ()"
+        line = "line" if loaded.lines_are_told else "row_number() OVER ()"
         with self._pad.in_order_of_the_file():
             self._pad.engine(
                 f"""CREATE OR REPLACE TEMP TABLE {quoted(into)} AS
@@ -230,9 +231,12 @@ def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk.removeprefix(b"\xef\xbb\xbf") if number == 0 else chunk
 
 
-def _numbered(records: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-    """A line for each record: its number, a blank, and its text, whose line ends are other characters."""
+def _numbered(records: Iterable[tuple[int, bytes]], loaded: _Source) -> Iterator[bytes]:
+    """A line for each record: that in which it begins, a blank, and its text, whose line ends are other characters."""
+    before, loaded.lines_are_told = 0, True
     for line, record in records:
+        loaded.lines_are_told &= line > before
+        before = line
         yield b"%d %b\n" % (line, record.replace(b"\n", _FEED.encode()).replace(b"\r", _RETURN.encode()))
 
 
@@ -249,11 +253,19 @@ def _containers(paths: Iterable[Within]) -> list[Within]:
     return [*dict.fromkeys(within[:depth] for within in paths for depth in range(len(within)))]
 
 
-def _fractions(layout: RecordLayout, places: dict[Within, int]) -> Iterator[str]:
-    """Whether a number that is kept as text would be written otherwise."""
+def _has_repeated(within: Within) -> str:
+    """Whether a name stands twice in an object."""
+    keys = f"TRY(json_keys(raw{f', {literal(_path(within))}' if within else ''}))"
+    return f"coalesce(len({keys}) <> len(list_distinct({keys})), FALSE)"
+
+
+def _changed(layout: RecordLayout, places: dict[Within, int]) -> Iterator[str]:
+    """Whether a value is written otherwise: a number that is kept as text, a text that is kept in its quotes."""
     for name, paths in layout.positions.items():
         if layout.types[name] in {"text", "json"}:
             yield from (f"OR regexp_matches(found[{places[within]}], {literal(_FRACTION)})" for within in paths)
+        if layout.types[name] == "json":
+            yield from (f"OR coalesce(json_type(raw, {literal(_path(within))}) = 'VARCHAR', FALSE)" for within in paths)
 
 
 def _joined(paths: Iterable[Within], places: dict[Within, int]) -> str:

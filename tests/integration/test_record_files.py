@@ -156,6 +156,34 @@ def test_records_of_an_array_may_span_lines(new: New):
     assert [(line, raw) for line, *_, raw in rejects_of(ledger, outcome)] == [(5, '{"id": "x",\r\n"note": 1}')]
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_lines_of_an_array_end_as_they_do_elsewhere(new: New, end):
+    ledger = new("json")
+    text = f'[{end} {{"id": 1}},{end}{end} {{"id": 2,{end} "data": {{"text": "\\n"}}}}, {end}{{"id": 3}}{end}]'
+    ledger.drop(NAME, text)
+    assert [row[:2] for row in rows_of(ledger)] == [("2", "1"), ("4", "2"), ("6", "3")]
+
+
+def test_records_that_share_a_line_of_an_array_are_told_by_their_number(new: New):
+    ledger = new("json")
+    outcome = ledger.drop(
+        NAME, '[\n{"id": 1, "data": {"text": "a"}}, {"id": "x"}, {"id": 3, "id": 4}, {"id": 5},\n{"id": 6}]'
+    )
+    assert [row[:2] for row in rows_of(ledger)] == [("1", "1"), ("4", "5"), ("5", "6")]
+    found = [(line, rule, raw) for line, _, rule, _, raw in rejects_of(ledger, outcome)]
+    assert found == [(2, "type", '{"id": "x"}'), (3, "repeated_name", '{"id": 3, "id": 4}')]
+    assert not verify(ledger.runtime, lambda *_: None).differences
+
+
+@pytest.mark.parametrize("beside", ["1", "1.5e0", '"\\u0061"'])
+def test_a_text_among_values_of_json_keeps_its_quotes(new: New, beside):
+    ledger = new("ndjson")
+    tags = ['"x"', '"1"', "1", '"a\\"b"', '"é/"', "true", "1.50", '""', "null", '"true"', '"[1]"']
+    lines = [f'{{"id": {place}, "data": {{"text": {beside}}}, "tags": {value}}}' for place, value in enumerate(tags)]
+    ledger.drop(NAME, "\n".join(lines))
+    assert [row[4] for row in rows_of(ledger)] == [value.replace("null", "") for value in tags]
+
+
 @pytest.mark.parametrize(
     ("form", "content", "reason"),
     [
@@ -283,6 +311,37 @@ def test_types_of_parquet_become_those_of_the_contract(tmp_path: Path, select, v
 def test_columns_of_parquet_that_hold_something_else_are_refused(tmp_path: Path, select, reason):
     ledger = Ledger(tmp_path / "root", one_feed(tmp_path / "one", TYPED))
     assert reason in refused(ledger.drop(NAME, parquet(f"SELECT {select}", folder=tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["amount", "tags"])
+def test_decimals_of_parquet_that_are_read_as_floating_point_are_refused(tmp_path: Path, name):
+    pa = pytest.importorskip("pyarrow")
+    column = pa.array([Decimal("1234567890123456.78")], pa.decimal256(39, 2))
+    if name == "tags":
+        column = pa.ListArray.from_arrays(pa.array([0, 1]), column)
+    out = io.BytesIO()
+    parquet_of_arrow = pytest.importorskip("pyarrow.parquet")
+    parquet_of_arrow.write_table(pa.table({"id": [1], name: column}), out)
+    contract = TYPED.replace("decimal(10,2)", "decimal(18,2)") + "  - {name: tags, type: json, optional: true}\n"
+    ledger = Ledger(tmp_path / "root", one_feed(tmp_path / "one", contract))
+    assert f"number_not_exact: {name} has decimals of more than 38 digits" in refused(ledger.drop(NAME, out.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("DATE '2025-10-31'", '"2025-10-31"'),
+        ("'inf'::DOUBLE", '"inf"'),
+        ("0.1::DOUBLE", "0.1"),
+        ("1.50::DECIMAL(9,2)", "1.50"),
+        ("true", "true"),
+        ("'[1, 2]'", "[1, 2]"),
+    ],
+)
+def test_values_of_parquet_become_json(new: New, tmp_path: Path, value, kept):
+    ledger = new("parquet")
+    ledger.drop(NAME, parquet(f"SELECT 1 AS id, {{'text': 'a'}} AS data, {value} AS tags", folder=tmp_path))
+    assert [row[4] for row in rows_of(ledger)] == [kept]
 
 
 def test_parquet_of_which_a_part_is_missing_or_damaged_is_refused(new: New, tmp_path: Path):

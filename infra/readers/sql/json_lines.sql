@@ -3,21 +3,24 @@
 CREATE OR REPLACE TEMP TABLE ${into} AS
 SELECT
     line,
-    trim(raw) = '' AS blank,
+    CASE WHEN found IS NULL THEN trim(raw) = '' ELSE FALSE END AS blank,
     CASE
-        WHEN trim(raw) <> '' AND (
-            found IS NULL
-            OR regexp_matches(raw, ${of_lines})
+        WHEN found IS NULL THEN CASE WHEN trim(raw) <> '' THEN raw END
+        WHEN ${usual} THEN NULL
+        WHEN
+            regexp_matches(raw, ${of_lines})
             OR regexp_matches(array_to_string(found, chr(31)), ${changes})
             ${repeated}
-            ${fractions}
-        ) THEN raw
+            ${changed}
+            THEN raw
     END AS raw,
     ${cells}
 FROM (
     SELECT
         *,
-        CASE WHEN starts_with(ltrim(raw), '{') THEN TRY(json_extract_string(raw, ${paths})) END AS found
+        CASE
+            WHEN starts_with(raw, '{') OR starts_with(ltrim(raw), '{') THEN TRY(json_extract_string(raw, ${paths}))
+        END AS found
     FROM (
         ${lines}
     ) AS line
