@@ -5,16 +5,22 @@ It knows no more of dropledger than the YAML of a contract, and gives up where a
 
 import csv
 import io
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from support.plain_reading import BLANKS
+
 UNREADABLE = object()
 """In the place of a value that a plain reading cannot make out."""
+
+ANY = object()
+"""In the place of a value that may be written in several ways."""
 
 Rows = dict[int, dict[str, Any]]
 
@@ -25,7 +31,7 @@ def plain_rows(contract: Mapping[str, Any], content: bytes) -> Rows | None:
     try:
         if form == "csv":
             return _delimited(contract, content)
-        return _parquet(contract, content) if form == "parquet" else _json_lines(contract, content)
+        return {"parquet": _parquet, "ndjson": _json_lines, "json": _json_array}[form](contract, content)
     except (UnicodeDecodeError, csv.Error):
         return None
 
@@ -78,7 +84,7 @@ def _places(column: Mapping[str, Any], header: list[str]) -> tuple[int, ...]:
 
 
 def _value(column: Mapping[str, Any], text: str) -> Any:
-    text = text.strip(" ")
+    text = text.strip(BLANKS)
     if not text:
         return None
     accepted = [rule["values"] for rule in column.get("rules", ()) if isinstance(rule, dict) and "values" in rule]
@@ -102,7 +108,7 @@ def _number(column: Mapping[str, Any], text: str) -> Any:
     for word in _listed(column.get("strip")):
         text = text.replace(word, "")
     signs = _listed(column.get("negative"))
-    text = text.replace(column.get("group_mark", "\0"), "").replace(column.get("decimal_mark", "."), ".").strip(" ")
+    text = text.replace(column.get("group_mark", "\0"), "").replace(column.get("decimal_mark", "."), ".").strip(BLANKS)
     if "parentheses" in signs and text[:1] + text[-1:] == "()":
         text = f"-{text[1:-1]}"
     if "trailing_minus" in signs and text.endswith("-"):
@@ -160,6 +166,27 @@ def _json_lines(contract: Mapping[str, Any], content: bytes) -> Rows:
     return rows
 
 
+def _json_array(contract: Mapping[str, Any], content: bytes) -> Rows | None:
+    """The objects of an array, each by the line in which it begins."""
+    text, rows = content.decode("utf-8-sig"), {}
+    decoder = json.JSONDecoder(parse_float=Decimal, parse_int=Decimal, object_pairs_hook=_once)
+    at, blanks = 0, re.compile("[ \t\r\n]*")
+    try:
+        for mark in itertools.chain("[", itertools.repeat(",")):
+            at = blanks.match(text, at).end()
+            if text[at : at + 1] != mark:
+                break
+            at = blanks.match(text, at + 1).end()
+            record, end = decoder.raw_decode(text, at)
+            if isinstance(record, dict):
+                line = len(re.split("\r\n|\r|\n", text[:at]))
+                rows[line] = {column["name"]: _of_record(column, record) for column in contract["columns"]}
+            at = end
+    except (ValueError, RecursionError):
+        return None
+    return rows if text[at : at + 1] == "]" else None
+
+
 def _of_record(column: Mapping[str, Any], record: Any) -> Any:
     value = record
     for name in column.get("path", column["name"]).split("."):
@@ -192,11 +219,33 @@ def _parquet(contract: Mapping[str, Any], content: bytes) -> Rows | None:
 
 
 def _of_table(column: Mapping[str, Any], value: Any) -> Any:
-    if column.get("type") == "json":
-        return value if value is None or isinstance(value, list) else UNREADABLE
-    if isinstance(value, datetime):
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return value.date() if column.get("type") == "date" else moment
+    kind = column.get("type", "text")
+    if kind == "json":
+        return _json_of_table(value)
+    if kind == "text" and not isinstance(value, str):
+        return value if value is None else ANY
+    match value:
+        case datetime():
+            moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return value.date() if kind == "date" else moment
+        case date() if kind == "timestamp":
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        case str():
+            return _value(column, value)
+        case _:
+            return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _json_of_table(value: Any) -> Any:
     if isinstance(value, str):
-        return _value(column, value)
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        return _json_in(value)
+    if isinstance(value, list) and any(isinstance(part, tuple) for part in value):
+        return ANY  # a mapping
+    return value if value is None or isinstance(value, list | dict | int | Decimal) else ANY
+
+
+def _json_in(text: str) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except ValueError:
+        return ANY
