@@ -8,6 +8,7 @@ from dropledger.core.ports.session import RecordLayout, Within
 
 _MOST = 8
 _MOST_NAMES = 200
+_BETWEEN = " *: *"
 _TEXT = r'"[^"\\]*"'
 _WORDS = "true|false|null"
 _WHOLE = "0|-?[1-9][0-9]{0,17}"
@@ -35,7 +36,7 @@ def usual_spelling(lines: Iterable[str], layout: RecordLayout) -> str | None:
             continue
         if spelled is None or spelled in found:
             continue
-        names += spelled.count(":")
+        names += spelled.count(_BETWEEN)
         if len(found) == _MOST or names > _MOST_NAMES:
             break
         found[spelled] = None
@@ -52,7 +53,7 @@ def _object(pairs: _Pairs, within: Within, wanted: Mapping[Within, str]) -> str 
         spelled = _value(value, (*within, name), wanted)
         if spelled is None:
             return None
-        parts.append(f'"{re.escape(name)}" *: *{spelled}')
+        parts.append(f'"{re.escape(name)}"{_BETWEEN}{spelled}')
     return rf"\{{ *{' *, *'.join(parts)} *\}}"
 
 
