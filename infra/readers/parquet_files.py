@@ -13,6 +13,8 @@ from dropledger.infra.readers.kept_rows import keep_rows, show_rows
 from dropledger.infra.readers.scratchpad import Scratchpad
 
 _NUMBERED = "file_row_number"
+# In what the engine tells when a file cannot be read for another reason than what is in it.
+_OF_THE_MACHINE = ("annot open file", "ould not read from file", "ould not write", "ailed to write", "o files found")
 
 
 @dataclass
@@ -66,10 +68,12 @@ class ParquetFiles:
                 result = beside.execute(select)
                 result.fetchall()
                 return [str(column[1]) for column in result.description or ()]
-        except (duckdb.IOException, duckdb.HTTPException, duckdb.OutOfMemoryException) as error:
-            if "Parquet" in str(error) or "snappy" in str(error).lower() or "thrift" in str(error).lower():
-                raise _damaged(error) from error
-            raise
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            if isinstance(error, duckdb.OutOfMemoryException) or any(
+                words in str(error).partition("\n")[0] for words in _OF_THE_MACHINE
+            ):
+                raise
+            raise _damaged(error) from error
         except (duckdb.Error, RuntimeError, UnicodeDecodeError) as error:
             raise _damaged(error) from error
 
@@ -127,7 +131,7 @@ def _text(wanted: str, value: str, kind: str) -> str:
     if wanted == "json":
         return _json(value, kind)
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"concat(CAST(timezone('UTC', {value}) AS VARCHAR), 'Z')"
+        return f"CAST(timezone('UTC', {value}) AS VARCHAR) || 'Z'"
     if kind.startswith("TIMESTAMP") and wanted == "date":  # as pandas writes dates; a time of day is no date
         midnight = f"date_trunc('day', {value}) = {value}"
         return f"CASE WHEN {midnight} THEN CAST(CAST({value} AS DATE) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"

@@ -287,6 +287,7 @@ columns:
             ["2025-10-31 10:00:00.500000", "2025-10-31", "", ""],
         ),
         ("TIMESTAMP_MS '2025-10-31 10:00:00.5' AS at, '1.5' AS amount", ["2025-10-31 10:00:00.500000", "", "", "1.50"]),
+        ("NULL::TIMESTAMPTZ AS at", ["", "", "", ""]),
         ("5::UTINYINT AS amount", ["", "", "", "5.00"]),
         ("1.5::DECIMAL(38,10) AS amount", ["", "", "", "1.50"]),
     ],
@@ -350,6 +351,16 @@ def test_parquet_of_which_a_part_is_missing_or_damaged_is_refused(new: New, tmp_
     for place, content in enumerate((whole[:-1], whole[:20], whole[:8] + b"\xff" * 60 + whole[68:], b"PAR1" * 4)):
         assert "damaged_file" in refused(ledger.drop(f"entries_2025-10-{place + 10}.parquet", content))
     assert "the file is packed; the contract says parquet" in refused(ledger.drop(NAME, gzip.compress(whole)))
+
+
+DAMAGED = sorted((Path(__file__).parents[1] / "data" / "damaged_parquet").iterdir())
+
+
+@pytest.mark.parametrize("path", DAMAGED, ids=lambda path: path.stem)
+def test_parquet_that_the_engine_cannot_read_is_damaged_whatever_it_says(tmp_path: Path, path: Path):
+    contract = (Path(__file__).parents[2] / "samples/contracts/parquet_of_pandas/position.yaml").read_text()
+    ledger = Ledger(tmp_path / "root", one_feed(tmp_path / "one", contract))
+    assert refused(ledger.drop("positions_2025-10-31.parquet", path.read_bytes())).startswith("damaged_file")
 
 
 def test_exact_numbers_of_pandas_are_read(tmp_path: Path):
