@@ -27,6 +27,7 @@ class FileDropped:
     is whether the file name tells it where there is not, as the file lies further down.
     `metadata_unread` is what the metadata say of its as_of where that is no moment.
     `version` is the store's own mark for this content, where others may follow or precede it under the same uri.
+    `control` is the control file that landed beside it, where its contract wants one.
     """
 
     uri: str
@@ -39,6 +40,7 @@ class FileDropped:
     feed_if_known: bool = False
     keep_original: bool = False
     version: str | None = None
+    control: "FileDropped | None" = None
 
     @property
     def content(self) -> tuple[str, str | None]:
@@ -52,7 +54,8 @@ class Claim:
 
     `path` is a local file with the bytes as received; `claim_id` names this delivery for good. `damage` is there if it
     is no longer known what dropped: `dropped` then says what can be told. `placed` is whether an earlier process has
-    let the bytes be read under the name that they are archived by.
+    let the bytes be read under the name that they are archived by. `control` is a local file with the bytes of its
+    control file, if there is one.
     """
 
     claim_id: str
@@ -60,7 +63,11 @@ class Claim:
     dropped: FileDropped
     damage: str = ""
     placed: bool = False
+    control: Path | None = None
 
+
+CONTROL = "control"
+"""The name by which a claim has the bytes of its control file staged."""
 
 _TEMPORARY_ENDINGS = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
 
@@ -104,6 +111,8 @@ def described(dropped: FileDropped) -> bytes:
         "metadata_unread": dropped.metadata_unread,
         "feed_if_known": dropped.feed_if_known,
     }
+    if dropped.control is not None:
+        names["control"] = described(dropped.control).decode()
     return json.dumps({**names, **moments}).encode()
 
 
@@ -120,6 +129,8 @@ def restored(description: bytes) -> FileDropped:
         fields[name] = parse_moment(str(fields[name])) if fields.get(name) else None
     if not (fields.get("uri") and fields.get("name") and fields["modified_at"]) or fields.keys() - _DESCRIBED:
         raise ValueError("it does not say what dropped, and when")
+    if fields.get("control"):
+        fields["control"] = restored(str(fields["control"]).encode())
     return FileDropped(**fields)
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from dropledger.core.drop import iso
 from dropledger.core.errors import DropledgerError, Unforeseen
+from dropledger.core.ingest.control_files import Awaited
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.excepthook import frames_of
 from dropledger.handlers.variables import misspelt
@@ -65,6 +66,12 @@ def failure_entries(failure: DropledgerError) -> dict[str, str]:
 def _frames(failure: BaseException | None) -> dict[str, str]:
     """The entry of a log line about a bug: where it was raised; none where the failure is not known to be one."""
     return {"frames": frames_of(failure)} if isinstance(failure, Unforeseen) else {}
+
+
+def log_awaited(awaited: Awaited) -> None:
+    """Log that a file waits for its control file."""
+    names = {"name": awaited.dropped.name, "control_file": awaited.control_file}
+    structlog.get_logger("dropledger").info("awaited", feed=awaited.feed, **names)
 
 
 def log_outcome(outcome: Outcome) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from dropledger.core.ingest.run import process as run
 from dropledger.core.ingest.runtime import Runtime
-from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.ports.session import Session
+from dropledger.handlers.originals import named_files
 from dropledger.handlers.wiring import wire
-from dropledger.infra.local.inbox import dropped_file
 
 
 class Ledger:
@@ -37,11 +37,16 @@ class Ledger:
         Raises:
             FileNotFoundError: a file is not there; none was loaded.
             Busy: another process held the root for `DROPLEDGER_WAIT_SECONDS`; try again later, no file is lost.
-            PartialFailure: some files could not be taken; its `outcomes` are those of the others.
+            PartialFailure: some files could not be taken, or wait for their control files; its `outcomes` are those of
+                the others.
             ConfigurationError: the root, the warehouse or the pipeline cannot work.
         """
-        facts = [dropped_file(Path(file).absolute(), feed=feed, as_of=as_of, keep_original=True) for file in files]
-        return run(self.runtime, facts, lambda _: None)
+        paired = named_files(map(Path, files), self.runtime.pipeline, feed=feed, as_of=as_of)
+        outcomes = run(self.runtime, paired.ready, lambda _: None)
+        waits = paired.refusal()
+        if waits is not None:
+            raise PartialFailure(waits, outcomes)
+        return outcomes
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

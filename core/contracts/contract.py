@@ -151,6 +151,25 @@ class Trailer:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlFile:
+    """A file beside each data file, named like that and `suffix`; the places are those of the fields of one line.
+
+    That is the first line that `pattern` is found in, or the last one; `sha256` is the place of the data file's digest.
+    """
+
+    suffix: str
+    pattern: str | None
+    rows: int | None
+    sums: Mapping[str, int]
+    sha256: int | None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is read; else that it is there says that the data file is complete."""
+        return bool(self.pattern or self.rows or self.sums or self.sha256)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """From how many percent on a difference is warned of, or refuses the file."""
 
@@ -214,6 +233,8 @@ class Contract:
     header: Literal["required", "none"]
     preamble: Preamble | None
     trailer: Trailer | None
+    control_file: ControlFile | None
+    comment: str | None
     ignore: tuple[str, ...]
     volume: VolumeLimits
     drift: tuple[Drift, ...]
@@ -236,8 +257,9 @@ class Contract:
 
     @property
     def is_plain_text(self) -> bool:
-        """Whether its files are UTF-8 that begins with the header and ends with a row."""
-        return self.encoding == "utf-8" and not (self.preamble or self.trailer) and self.header == "required"
+        """Whether its files are UTF-8 that begins with the header, and has nothing but rows behind it."""
+        has_more = self.preamble or self.trailer or self.comment
+        return self.encoding == "utf-8" and not has_more and self.header == "required"
 
     @property
     def values(self) -> tuple[Column, ...]:

@@ -22,7 +22,17 @@ from dropledger.core.contracts.form_check import (
     refuse_unfit_guards,
     refuse_unfit_reading,
 )
-from dropledger.core.contracts.form_file import AsOfEntry, Drift, Identifier, Preamble, Trailer, VolumeEntry, as_sources
+from dropledger.core.contracts.form_file import (
+    AsOfEntry,
+    Comment,
+    ControlFile,
+    Drift,
+    Identifier,
+    Preamble,
+    Trailer,
+    VolumeEntry,
+    as_sources,
+)
 from dropledger.core.contracts.yaml_file import ENTRY_ERROR, line_at, load_yaml, parse_yaml
 from dropledger.core.errors import ContractError
 from dropledger.core.rules.kinds import KINDS
@@ -188,6 +198,8 @@ class Contract(BaseModel):
     header: Literal["required", "none"] = "required"
     preamble: Preamble | None = None
     trailer: Trailer | None = None
+    control_file: ControlFile | None = None
+    comment: Comment | None = None
     ignore: tuple[str, ...] = ()
     volume: VolumeEntry = VolumeEntry()
     drift: tuple[Drift, ...] = ()
@@ -218,6 +230,7 @@ class Contract(BaseModel):
             "as_of_in_name": self.as_of.in_name,
             "preamble": self.preamble and self.preamble.checked(),
             "trailer": self.trailer and self.trailer.checked(),
+            "control_file": self.control_file and self.control_file.checked(),
             "volume": self.volume.checked(),
             "drift": tuple(drift.checked() for drift in self.drift),
             "columns": tuple(column.checked() for column in self.columns),

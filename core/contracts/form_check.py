@@ -4,7 +4,10 @@ import codecs
 import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dropledger.core.compression import unpacked_name
 from dropledger.core.contracts.contract import Column, Contract, NameForm, Severity
+from dropledger.core.drop import is_temporary
+from dropledger.core.ledger.files import BESIDE
 from dropledger.core.rules.moments import moment_format, refuse_unfit_formats
 
 _NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
@@ -42,13 +45,40 @@ def refuse_unfit_form(contract: Contract) -> None:
         raise ValueError("escape is read within quoted cells, and quote: none says that there are none")
     if contract.header == "none":
         _refuse_beside_no_header(contract)
-    if contract.trailer is not None:
-        for name in contract.trailer.sums:
+    if contract.comment is not None and contract.quote_mark and contract.comment.startswith(contract.quote_mark):
+        raise ValueError("comment begins with the quote, and so may rows; name what only comments begin with")
+    for entry, said in (("trailer", contract.trailer), ("control_file", contract.control_file)):
+        for name in said.sums if said else ():
             column = next((column for column in contract.columns if column.name == name), None)
             if column is None:
-                raise ValueError(f"trailer.sums names '{name}', which is not among the columns")
+                raise ValueError(f"{entry}.sums names '{name}', which is not among the columns")
             if column.type != "bigint" and column.decimal is None:
-                raise ValueError(f"trailer.sums names '{name}', which is no number")
+                raise ValueError(f"{entry}.sums names '{name}', which is no number")
+
+
+def known_suffix(suffix: str) -> str:
+    """What the names of control files end in, behind the whole name of the data file.
+
+    Raises:
+        ValueError: a file of such a name would be taken for something else.
+    """
+    name = f"data.csv{suffix}"
+    if not suffix.strip() or "/" in suffix or "\0" in suffix:
+        raise ValueError(f"'{suffix}' is no suffix; write it like .ctl, for accounts.csv.ctl beside accounts.csv")
+    if is_temporary(name) or name.casefold().endswith(BESIDE) or unpacked_name(name) != name:
+        raise ValueError(f"'{suffix}' is what temporary, packed or refused files end in; use another, like .ctl")
+    return suffix
+
+
+def known_comment(text: str) -> str:
+    """What lines begin with that are passed over.
+
+    Raises:
+        ValueError: rows may begin so too.
+    """
+    if not text.strip() or text[0].isspace() or text[0] in ",;|" or not text.isprintable():
+        raise ValueError(f"'{text}' is what rows may begin with too; name what only comments begin with, like '#'")
+    return text
 
 
 def refuse_unfit_reading(column: Column) -> None:
@@ -155,6 +185,7 @@ def _refuse_beside_format(contract: Contract) -> None:
         "header": contract.header == "none",
         "preamble": contract.preamble is not None,
         "trailer": contract.trailer is not None,
+        "comment": contract.comment is not None,
         "encoding": contract.format == "parquet" and contract.encoding != "utf-8",
     }
     if entry := next((entry for entry, said in of_csv.items() if said), None):

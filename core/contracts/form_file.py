@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 import dropledger.core.contracts.contract as plain
 from dropledger.core.contracts.contract import Severity
-from dropledger.core.contracts.form_check import refuse_unfit_name_form
+from dropledger.core.contracts.form_check import known_comment, known_suffix, refuse_unfit_name_form
 from dropledger.core.drop import AsOfSource
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
@@ -70,7 +70,19 @@ class Preamble(BaseModel):
         return plain.Preamble(self.lines)
 
 
+Comment = Annotated[str, AfterValidator(known_comment)]
 _Place = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern} is no regular expression: {error}") from error
+    return pattern
+
+
+_Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
 
 
 class Trailer(BaseModel):
@@ -78,21 +90,27 @@ class Trailer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pattern: str = Field(min_length=1)
+    pattern: _Pattern
     rows: _Place | None = None
     sums: Mapping[Identifier, _Place] = Field(default_factory=dict)
 
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern} is no regular expression: {error}") from error
-        return pattern
-
     def checked(self) -> plain.Trailer:
         return plain.Trailer(**dict(self))
+
+
+class ControlFile(BaseModel):
+    """A file beside each data file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suffix: Annotated[str, AfterValidator(known_suffix)]
+    pattern: _Pattern | None = None
+    rows: _Place | None = None
+    sums: Mapping[Identifier, _Place] = Field(default_factory=dict)
+    sha256: _Place | None = None
+
+    def checked(self) -> plain.ControlFile:
+        return plain.ControlFile(**dict(self))
 
 
 class Limits(BaseModel):

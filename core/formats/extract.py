@@ -15,8 +15,9 @@ from dropledger.core.ports.session import AnyLayout
 
 @dataclass(frozen=True, slots=True)
 class ControlTotals:
-    """What a file says that it holds: how many rows, and the sums of columns."""
+    """What a file is said to hold: how many rows, and the sums of columns; `entry` of the contract names where."""
 
+    entry: str
     rows: int | None
     sums: Mapping[str, Decimal]
 
@@ -26,8 +27,8 @@ class Extract:
     """A file that can be read under a contract: a new drop, an archived one, or a feed's initial rows.
 
     `text_bytes` is the size of its text, which is more than that of the file where it is packed. `latest` is the last
-    moment that rows which bring their own times may be true from, if there is one. `control` is what the file says of
-    itself.
+    moment that rows which bring their own times may be true from, if there is one. `controls` is what the file, or one
+    beside it, says that it holds.
     """
 
     drop_id: str
@@ -38,14 +39,14 @@ class Extract:
     text_bytes: int
     unexpected_columns: tuple[str, ...] = ()
     latest: datetime | None = None
-    control: ControlTotals | None = None
+    controls: tuple[ControlTotals, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
     """A drop with its identity; `extract` is there if it can be read, else `refusal` says why not.
 
-    `feed` is empty for a file that belongs to no feed.
+    `feed` is empty for a file that belongs to no feed; `control_sha256` is that of its control file, if it has one.
     """
 
     claim: Claim
@@ -57,6 +58,7 @@ class Drop:
     sha256: str
     extract: Extract | None = None
     refusal: DataRefused | None = None
+    control_sha256: str | None = None
 
     @property
     def name(self) -> str:

@@ -1,6 +1,5 @@
 """The part of a text that is header and rows, where a contract declares lines before and behind it, or an encoding."""
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,12 +8,12 @@ from pathlib import Path
 from dropledger.core.compression import Compression, compression_of, unpacked
 from dropledger.core.contracts.contract import Contract, Trailer
 from dropledger.core.errors import DataRefused
+from dropledger.core.formats.control_totals import totals_in
 from dropledger.core.formats.csv_header import header_place
 from dropledger.core.formats.encoding import as_utf8
-from dropledger.core.formats.extract import ControlTotals, Extract
+from dropledger.core.formats.extract import Extract
 from dropledger.core.formats.text_scan import MAX_HEADER, TextScan
 from dropledger.core.ports.session import Layout
-from dropledger.core.rules.numbers import number_of
 
 _CHUNK = 1 << 20
 _LONGEST_TRAILER = 1 << 16
@@ -68,10 +67,10 @@ class TextPart:
             end=self.end,
         )
         trailer = extract.contract.trailer
-        control = None
-        if trailer is not None and self.trailer is not None:
-            control = _totals(self.trailer, trailer, layout.delimiter, extract.contract)
-        return replace(extract, layout=layout, control=control)
+        if trailer is None or self.trailer is None:
+            return replace(extract, layout=layout)
+        totals = totals_in(self.trailer, "trailer", trailer, layout.delimiter, extract.contract)
+        return replace(extract, layout=layout, controls=(totals,))
 
 
 def read_part(
@@ -148,34 +147,4 @@ def _incomplete(trailer: Trailer | None) -> DataRefused:
         "incomplete",
         f"the last line is no trailer like {pattern}, so the file may be cut off",
         hint="transfer it again; or correct the entry trailer of the contract, if files end otherwise",
-    )
-
-
-def _totals(line: str, trailer: Trailer, delimiter: str, contract: Contract) -> ControlTotals:
-    quoted = contract.quote_mark and contract.quote_mark in line
-    cells = next(csv.reader([line], delimiter=delimiter, quotechar=contract.quote_mark)) if quoted else None
-    fields = [cell.strip() for cell in cells or line.split(delimiter)]
-
-    def field(place: int) -> str:
-        return fields[place - 1] if place <= len(fields) else ""
-
-    rows, sums = None, {}
-    if trailer.rows is not None:
-        if not re.fullmatch("[0-9]{1,15}", field(trailer.rows)):
-            raise _no_total("rows", trailer.rows, field(trailer.rows))
-        rows = int(field(trailer.rows))
-    for name, place in trailer.sums.items():
-        number = number_of(contract.column(name), field(place), bounded=False)
-        if number is None:
-            raise _no_total(f"sums.{name}", place, field(place))
-        sums[name] = number
-    return ControlTotals(rows, sums)
-
-
-def _no_total(entry: str, place: int, text: str) -> DataRefused:
-    return DataRefused(
-        "control_total",
-        f"field {place} of the trailer is no number; the contract says that it is the total of trailer.{entry}",
-        detail=f"it is '{text[:60]}'" if text else "it is empty",
-        hint="export the file again; or correct the entry trailer of the contract",
     )

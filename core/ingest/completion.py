@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest.claims import set_drop_apart
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.fault import meets_one_file
-from dropledger.core.ledger.files import artifacts_of
+from dropledger.core.ledger.files import artifacts_of, control_name
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.ledger.retractions import retracted
@@ -90,10 +91,20 @@ def _moved(store: Store, outcomes: Sequence[Outcome]) -> list[Outcome]:
             case Delivered.ACCEPTED:
                 file = file or drop.archive_name
                 quarantine.place_rejects(store, drop)
+                _keep_control(store, drop, file)
                 kept[file] = drop.claim
-            case Delivered.DUPLICATE | Delivered.RETRACTED if not is_whole(store, file, drop.sha256):
-                kept[file] = drop.claim
+            case Delivered.DUPLICATE | Delivered.RETRACTED:
+                _keep_control(store, drop, file)
+                if not is_whole(store, file, drop.sha256):
+                    kept[file] = drop.claim
         placed.append(replace(outcome, file=file))
     store.keep(kept)
     store.release([outcome.drop.claim for outcome in placed])
     return placed
+
+
+def _keep_control(store: Store, drop: Drop, file: str) -> None:
+    """Put the control file beside where the drop is kept, before the drop: with that its claim ends."""
+    control, sha256 = drop.claim.control, drop.control_sha256
+    if control is not None and sha256 is not None and not is_whole(store, control_name(file), sha256):
+        store.put({control_name(file): control})

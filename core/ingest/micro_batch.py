@@ -111,6 +111,7 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
         if drop.extract is not None
         and isinstance(drop.extract.layout, Layout)
         and drop.refusal is None
+        and not drop.extract.controls
         and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
         and drop.extract.layout.is_usual
         and drop.extract.layout.line_per_row

@@ -11,6 +11,12 @@ def archive_name(feed: str, as_of: datetime, drop_id: str, name: str) -> str:
     return f"archive/{feed}/{as_of.year:04}/{as_of:%m/%d}/{fitting(f'{drop_id}-{name}')}"
 
 
+def control_name(archived: str) -> str:
+    """Where the control file of an archived drop is kept under the root: beside it."""
+    folder, _, name = archived.rpartition("/")
+    return f"{folder}/{fitting(name, len(CONTROL_FILE))}{CONTROL_FILE}"
+
+
 def fitting(name: str, room: int = 0) -> str:
     """A file name cut in its middle to the 255 bytes, less `room`, that file systems allow."""
     encoded = name.encode()
@@ -25,13 +31,16 @@ def artifacts_of(drop_id: str) -> tuple[str, str]:
     return f"changes/{drop_id}.csv", f"quality_reports/quality_report_{drop_id}.json"
 
 
-BESIDE = (".reason.json", ".rejects.csv")
+CONTROL_FILE = ".control_file"
+"""What the name of a control file ends in where it is kept, whatever its sender calls it."""
+
+BESIDE = (".reason.json", ".rejects.csv", CONTROL_FILE)
 """What the names end in that lie beside a file in quarantine, or in its place."""
 
 
 def quarantine_names(drop_id: str, name: str) -> tuple[str, str]:
     """Where a refused file is put: under its own name, or, where another lies there, behind its drop_id."""
-    room = len(".reason.json")
+    room = max(map(len, BESIDE))
     return f"quarantine/{fitting(name, room)}", f"quarantine/{fitting(f'{drop_id}-{name}', room)}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import AsOfSource
 from dropledger.core.formats.extract import Drop
-from dropledger.core.ledger.files import archive_name
+from dropledger.core.ledger.files import archive_name, control_name
 from dropledger.core.ports.session import Parameters, Session
 from dropledger.core.sql.text import literal
 
@@ -63,10 +63,17 @@ class LedgerRow:
     sha256: str
     error: str | None
     contract_sha256: str | None
+    control_sha256: str | None
 
     @property
     def archive_name(self) -> str:
         return archive_name(self.feed, self.as_of, self.drop_id, self.name)
+
+    @property
+    def archived(self) -> dict[str, str]:
+        """The files of the drop that the archive must have, each with its SHA-256."""
+        control = {control_name(self.archive_name): self.control_sha256} if self.control_sha256 else {}
+        return {self.archive_name: self.sha256, **control}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Volume:
 
 
 COLUMNS = """drop_id, coalesce(feed, '') AS feed, name, as_of, as_of_source, sequence, status, sha256, error,
-    contract_sha256"""
+    contract_sha256, control_sha256"""
 
 
 def row_of(record: Mapping[str, Any]) -> LedgerRow:
@@ -333,6 +340,7 @@ def drop_row(
         "versions_opened": 0,
         "versions_closed": 0,
         "contract_sha256": drop.contract.sha256 if drop.contract else None,
+        "control_sha256": drop.control_sha256,
         **fields,
     }
 

@@ -1,5 +1,6 @@
 """A drop that is settled, and comes again: nothing changes but that the ledger keeps the delivery."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from dropledger.core.formats.extract import Drop
@@ -12,6 +13,8 @@ from dropledger.core.ports.session import Session
 
 def come_again(session: Session, drop: Drop, known: LedgerRow, received_at: datetime) -> Outcome:
     """Record a delivery of a drop that is in history, or was taken back and stays so."""
+    if drop.control_sha256 != known.control_sha256:  # no other control file takes the place of the one that decided
+        drop = replace(drop, claim=replace(drop.claim, control=None))
     if known.status in ledger.IN_HISTORY:
         ledger.record_delivery(session, drop, Delivered.DUPLICATE, received_at)
         return Outcome(drop, Delivered.DUPLICATE, known.archive_name)

@@ -68,7 +68,8 @@ def plan(runtime: Runtime, dropped: FileDropped, largest: int = 10) -> Planned:
     Raises:
         Busy: somebody else holds the root.
     """
-    drop = identify(Claim("plan", Path(dropped.uri), dropped), runtime.pipeline)
+    control = Path(dropped.control.uri) if dropped.control else None
+    drop = identify(Claim("plan", Path(dropped.uri), dropped, control=control), runtime.pipeline)
     with runtime.store.exclusive(runtime.wait_seconds, looking=True):
         with copied(with_claimed(runtime)) as (beside, session):
             before = {mart.name: keep(session, mart) for mart in measured(runtime)}

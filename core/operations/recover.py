@@ -10,6 +10,7 @@ from dropledger.core.formats.extract import Drop
 from dropledger.core.ingest.claims import batches, ordered
 from dropledger.core.ingest.prepare import prepare
 from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ledger.files import control_name
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.operations.backfill import admit_in_any_order
 from dropledger.core.operations.plan import runtime_on_copy
@@ -45,8 +46,10 @@ def recover(runtime: Runtime, rebuilt: Warehouse, progress: Callable[[int, int],
 
 def _drops(runtime: Runtime) -> list[Drop]:
     found, unclear = [], []
-    for name in runtime.store.names("archive/"):
-        drop = _drop(runtime, name)
+    names = set(runtime.store.names("archive/"))
+    controls = {name: control for name in names if (control := control_name(name)) in names}
+    for name in sorted(names.difference(controls.values())):
+        drop = _drop(runtime, name, controls.get(name))
         if drop is None:
             unclear.append(name)
         else:
@@ -60,7 +63,7 @@ def _drops(runtime: Runtime) -> list[Drop]:
     return ordered(found, runtime.pipeline)
 
 
-def _drop(runtime: Runtime, name: str) -> Drop | None:
+def _drop(runtime: Runtime, name: str, control: str | None) -> Drop | None:
     """An archived file as the drop that it was, which its drop_id proves."""
     try:
         _, feed, *day, last = name.split("/")
@@ -69,9 +72,11 @@ def _drop(runtime: Runtime, name: str) -> Drop | None:
     drop_id, original = last[:DROP_ID_DIGITS], last[DROP_ID_DIGITS + 1 :]
     path = runtime.store.local_copy(name)
     modified_at = _modified_at(path)
+    beside = runtime.store.local_copy(control) if control else None
     for as_of in (None, _midnight(day)):
         dropped = FileDropped(f"{runtime.store.root}/{name}", original, modified_at, feed, as_of)
-        drop = identify(Claim(f"recovered-{drop_id}", path, dropped), runtime.pipeline)
+        claim = Claim(f"recovered-{drop_id}", path, dropped, control=beside)
+        drop = identify(claim, runtime.pipeline, accepted_before=True)
         if drop.drop_id == drop_id:
             return drop
     return None

@@ -199,7 +199,7 @@ def selected(session: Session, live: str, selection: Selection) -> list[LedgerRo
     return ledger.rows(
         session,
         f"""SELECT l.drop_id, coalesce(l.feed, '') AS feed, l.name, l.as_of, l.as_of_source,
-            {source} AS sequence, l.status, l.sha256, l.error, l.contract_sha256
+            {source} AS sequence, l.status, l.sha256, l.error, l.contract_sha256, l.control_sha256
         FROM {live}drop_ledger AS l
         {knowledge}
         WHERE {condition}

@@ -11,6 +11,7 @@ SELECT
     l.sha256,
     l.error,
     l.contract_sha256,
+    l.control_sha256,
     (
         SELECT max(outcome)
         FROM delivery

@@ -67,6 +67,7 @@ def read_differing(
         and isinstance(layout, Layout)
         and layout.is_usual
         and layout.line_per_row
+        and not extract.controls
         and _may_be_compared(archive.pipeline, contract)
     ):
         return None

@@ -1,13 +1,14 @@
 """Intake: which drop is it by its bytes, and can they be rows at all."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from dropledger.core.compression import Compression, compression_of, unpacked
 from dropledger.core.contracts.contract import Contract, brings_times
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash
+from dropledger.core.drop import AsOf, AsOfSource, Claim, DropHash, sha256_of
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.csv_header import columns_in_order, read_header
 from dropledger.core.formats.extract import Drop, Extract
@@ -20,8 +21,10 @@ _MOST_COLUMNS = 16_384
 _LINE_END = re.compile(r"\r|\n")
 
 
-def identify(claim: Claim, pipeline: Pipeline) -> Drop:
-    """Find feed and as_of, hash the bytes, and read the header; a refusal is noted on the drop, not raised."""
+def identify(claim: Claim, pipeline: Pipeline, *, accepted_before: bool = False) -> Drop:
+    """Find feed and as_of, hash the bytes, and read header and control file; a refusal is noted on the drop, not
+    raised. One that was accepted before may be without the control file that the contract wants by now.
+    """
     contract, as_of, refusal = addressed(claim.dropped, pipeline)
     if claim.damage:
         contract, refusal = None, _damaged(claim)
@@ -32,9 +35,26 @@ def identify(claim: Claim, pipeline: Pipeline) -> Drop:
     if contract is not None and refusal is None:
         try:
             extract = _extract(claim.path, identity.drop_id, contract, as_of, text)
+            if contract.control_file is not None and not (accepted_before and claim.control is None):
+                extract = _controlled(extract, claim.control, identity.sha256)
         except DataRefused as error:
-            refusal = error
-    return Drop(claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal)
+            extract, refusal = None, error
+    control = sha256_of(claim.control) if claim.control is not None else None
+    return Drop(
+        claim, identity.drop_id, feed, contract, as_of, identity.size, identity.sha256, extract, refusal, control
+    )
+
+
+def _controlled(extract: Extract, control: Path | None, sha256: str) -> Extract:
+    """The extract, told what its control file says.
+
+    Raises:
+        DataRefused: that cannot be read, or is of other bytes.
+    """
+    from dropledger.core.formats.control_totals import totals_beside  # which few contracts need
+
+    totals = totals_beside(control, extract, sha256)
+    return extract if totals is None else replace(extract, controls=(*extract.controls, totals))
 
 
 def _damaged(claim: Claim) -> DataRefused:

@@ -10,7 +10,7 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import iso
 from dropledger.core.errors import DataRefused
 from dropledger.core.formats.extract import Drop
-from dropledger.core.ledger.files import BESIDE, artifacts_of, drop_told, quarantine_names
+from dropledger.core.ledger.files import BESIDE, CONTROL_FILE, artifacts_of, drop_told, quarantine_names
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import DropStore, Store
 from dropledger.core.sql.text import escape_formula, literal, statement
@@ -92,12 +92,14 @@ def place_rejects(store: Store, drop: Drop) -> None:
 
 
 def set_apart(store: Store, drop: Drop) -> str:
-    """Move the file and what was staged for it to quarantine; a repeated call changes nothing."""
+    """Move the file, its control file and what was staged for it to quarantine; a repeated call changes nothing."""
     name, claim_id = file_name(store, drop), drop.claim.claim_id
     staged = {
         f"{name}.reason.json": store.staged(claim_id, REASON),
         f"outputs/{artifacts_of(drop.drop_id)[1]}": store.staged(claim_id, REPORT),
     }
+    if drop.claim.control is not None:
+        staged[f"{name}{CONTROL_FILE}"] = drop.claim.control
     store.put({target: path for target, path in staged.items() if path.exists()})
     place_rejects(store, drop)
     store.keep({name: drop.claim})

@@ -102,11 +102,18 @@ def archive_differences(store: Store, session: Session, unarchived: Collection[s
     """Archived files that no ledger row has, and ledger rows without a file, but for drops that are still in work."""
     rows = ledger.archived(session)
     found = set(store.names("archive/"))
-    missing = [row for row in rows if row.archive_name not in found and row.drop_id not in unarchived]
     known = ledger.drop_ids(session)
     return [
-        FileDifference(row.archive_name, f"the file of drop {row.drop_id} is missing", _AGAIN, missing=True)
-        for row in missing
+        FileDifference(
+            name,
+            f"the {'file' if name == row.archive_name else 'control file'} of drop {row.drop_id} is missing",
+            _AGAIN,
+            missing=name == row.archive_name,
+        )
+        for row in rows
+        if row.drop_id not in unarchived
+        for name in row.archived
+        if name not in found
     ] + [
         FileDifference(
             name,
@@ -122,14 +129,14 @@ def changed_files(store: Store, rows: Sequence[LedgerRow], unarchived: Collectio
     """Those of the archived files whose bytes are not those that were received; missing ones are told elsewhere."""
     return [
         FileDifference(
-            row.archive_name,
+            name,
             f"it does not have the SHA-256 of drop {row.drop_id}: it was changed, or cannot be read",
             _AGAIN,
         )
         for row in rows
         if row.drop_id not in unarchived
-        and store.exists(row.archive_name)
-        and not is_whole(store, row.archive_name, row.sha256)
+        for name, sha256 in row.archived.items()
+        if store.exists(name) and not is_whole(store, name, sha256)
     ]
 
 

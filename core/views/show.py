@@ -23,7 +23,8 @@ def show(session: Session, store: Store, pipeline: Pipeline, drop_id: str) -> di
     drop = find_drop(session, drop_id)
     bound = {"drop_id": drop["drop_id"], "sequence": drop["sequence"]}
     more = session.query(
-        """SELECT uri, size_bytes, sha256, as_of_source, first_effective, last_effective, contract_sha256
+        """SELECT uri, size_bytes, sha256, as_of_source, first_effective, last_effective, contract_sha256,
+            control_sha256
         FROM drop_ledger
         WHERE drop_id = :drop_id""",
         bound,
@@ -126,7 +127,7 @@ def _contract_changes(session: Session, feed: str | None, sequence: int, contrac
 
 def _files(store: Store, row: LedgerRow) -> dict[str, list[str]]:
     """The names under the root of the files of a drop that are there, by their folder."""
-    kept = [row.archive_name] if row.status in SETTLED else []
+    kept = row.archived if row.status in SETTLED else {}
     outputs = [f"outputs/{name}" for name in artifacts_of(row.drop_id)]
     return {
         "archive": [name for name in kept if store.exists(name)],

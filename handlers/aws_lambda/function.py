@@ -16,13 +16,14 @@ import structlog
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError, DropledgerError, OutOfTime, Postponed
 from dropledger.core.ingest.claims import in_order
+from dropledger.core.ingest.control_files import Paired, pair, suffixes
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.handlers.aws_lambda.events import Message, messages
 from dropledger.handlers.aws_lambda.message_visibility import seconds_until_visible, widest_error
 from dropledger.handlers.excepthook import frames_of
-from dropledger.handlers.logs import configure_logs, failure_entries, log_outcome
+from dropledger.handlers.logs import configure_logs, failure_entries, log_awaited, log_outcome
 from dropledger.handlers.wiring import wire
 
 log = structlog.get_logger("dropledger.function")
@@ -127,18 +128,36 @@ def _log_unavailable(failure: DropledgerError) -> None:
 def _files_of(runtime: Runtime, message: Message) -> list[FileDropped]:
     """The files that a message names and that are in the inbox: all contents of a name that are not taken yet."""
     if message.sweep:
-        return runtime.store.arrivals()
+        return _ready(pair(runtime.store.arrivals(), runtime.pipeline))
     found = []
     inbox = f"{runtime.store.root}/inbox/"
     for uri in message.uris:
         if uri.startswith(inbox):
-            there = [fact for fact in runtime.store.arrivals(uri.removeprefix(inbox)) if fact.uri == uri]
+            there = _named(runtime, inbox, uri)
             found += there
             if not there:  # taken already, as events may come twice; or of a temporary name, that is never taken
                 log.info("nothing_there", uri=uri)
         else:
             log.info("ignored", uri=uri)
     return found
+
+
+def _named(runtime: Runtime, inbox: str, uri: str) -> list[FileDropped]:
+    """The files at an address; for that of a control file, the files that it belongs to.
+
+    What waits for its control file is not among them: the event of that starts it.
+    """
+    lower = uri.casefold()
+    addresses = {uri, *(uri[: -len(end)] for end in suffixes(runtime.pipeline) if lower.endswith(end))}
+    shortest = min(addresses, key=len)
+    there = pair(runtime.store.arrivals(shortest.removeprefix(inbox)), runtime.pipeline)
+    return [fact for fact in _ready(there) if fact.uri in addresses]
+
+
+def _ready(there: Paired) -> list[FileDropped]:
+    for one in there.awaited:
+        log_awaited(one)
+    return there.ready
 
 
 class _Deadline:

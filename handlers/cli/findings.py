@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from functools import partial
 
+from dropledger.core.drop import iso
+from dropledger.core.ingest.control_files import left_waiting
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ports.session import Session
@@ -17,6 +19,7 @@ def findings(runtime: Runtime) -> Iterator[tuple[str, str]]:
     """What waits for somebody, each with what to try; as far as it can be seen before something is out of reach."""
     store, warehouse = runtime.store, runtime.warehouse
     yield from store.stuck()
+    yield from _without_control(runtime)
     quarantined = store.backlog()["quarantine"]
     if quarantined and not warehouse.exists():
         yield _in_quarantine(quarantined)
@@ -42,6 +45,16 @@ def _of_two_versions(runtime: Runtime) -> Iterator[tuple[str, str]]:
             f"agrees with the archive, and dropledger replay makes it agree; then move {earlier} away"
         )
         yield f"there are two warehouses, {WAREHOUSE}, which is in use, and {earlier} of an earlier version", hint
+
+
+def _without_control(runtime: Runtime) -> Iterator[tuple[str, str]]:
+    paired = left_waiting(runtime.store, runtime.pipeline)
+    for one in paired.awaited:
+        text = f"{one.dropped.uri} waits for its control file {one.control_file} since {iso(one.since)}"
+        yield text, "drop the control file into the same folder; to do without the drop, move it out of inbox/"
+    for fact in paired.alone:
+        text = f"the control file {fact.uri} waits for its data file since {iso(fact.modified_at)}"
+        yield text, "drop the data file into the same folder, or move the control file out of inbox/"
 
 
 def _in_quarantine(files: int) -> tuple[str, str]:

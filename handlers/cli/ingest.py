@@ -29,20 +29,20 @@ def process(context: Context, files: Sequence[Path], as_of: datetime | None, fee
     """
     from dropledger.core.ingest.run import process as run_process
     from dropledger.handlers.cli.progress import one_by_one
+    from dropledger.handlers.originals import named_files
     from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
-    from dropledger.infra.local.inbox import dropped_file
 
     runtime = context.wire()
     if feed is not None:
         runtime.pipeline.contract(feed)
-    facts = []
     for path in files:
         _refuse_unless_file(path)
-        facts.append(dropped_file(path.absolute(), feed=feed, as_of=as_of, keep_original=True))
+    paired = named_files(files, runtime.pipeline, feed=feed, as_of=as_of)
+    facts = paired.ready
     with context.progress("processing", "files", hidden=len(facts) == 1) as on_progress:
         on_outcome = one_by_one(on_progress, len(facts))
         outcomes, failure = run_and_collect(lambda: run_process(runtime, facts, on_outcome), facts)
-    return report_outcomes(context, outcomes, failure, show_outcomes)
+    return report_outcomes(context, outcomes, failure or paired.refusal(), show_outcomes)
 
 
 def _refuse_unless_file(path: Path) -> None:
@@ -79,18 +79,21 @@ def backfill(context: Context, folder_or_prefix: str) -> int:
 
     All files below a folder or an s3://bucket/prefix; the originals stay where they are.
     """
+    from dropledger.core.ingest.control_files import pair
     from dropledger.core.operations.backfill import backfill as run_backfill
     from dropledger.handlers.cli.progress import one_by_one
     from dropledger.handlers.outcomes import report_outcomes, run_and_collect
 
     runtime = context.wire()
-    facts, unreadable = _facts_below(folder_or_prefix, runtime.pipeline.contracts)
+    found, unreadable = _facts_below(folder_or_prefix, runtime.pipeline.contracts)
+    paired = pair(found, runtime.pipeline)
+    facts = paired.ready
     with context.progress("backfilling", "files") as on_progress:
         on_outcome = one_by_one(on_progress, len(facts))
         outcomes, failure = run_and_collect(lambda: run_backfill(runtime, facts, on_outcome), facts)
     if unreadable is not None and failure is not None:
         failure.why = f"{failure.why}; and {unreadable}"
-    return report_outcomes(context, outcomes, failure or unreadable, _show_summary)
+    return report_outcomes(context, outcomes, failure or unreadable or paired.refusal(), _show_summary)
 
 
 def _facts_below(

@@ -26,8 +26,8 @@ def plan(context: Context, file: Path, as_of: datetime | None, feed: str | None)
     Rows rejected, versions opened and closed, interest before and after.
     """
     from dropledger.core.operations.plan import plan as run_plan
+    from dropledger.handlers.originals import named_files
     from dropledger.handlers.outcomes import exit_code
-    from dropledger.infra.local.inbox import dropped_file
 
     runtime = context.wire_existing()
     if feed is not None:
@@ -36,7 +36,11 @@ def plan(context: Context, file: Path, as_of: datetime | None, feed: str | None)
         raise ConfigurationError(
             f"{file} cannot be planned", why="it is not a regular file", hint="name a file that exists"
         )
-    planned = run_plan(runtime, dropped_file(file.absolute(), feed=feed, as_of=as_of))
+    paired = named_files([file], runtime.pipeline, feed=feed, as_of=as_of)
+    waits = paired.refusal()
+    if waits is not None:
+        raise waits
+    planned = run_plan(runtime, paired.ready[0])
     document = {"outcome": planned.outcome.as_json(), "rejects": planned.rejects, "effects": dict(planned.effects)}
     context.print_result(document, lambda: _show_plan(planned))
     return exit_code([planned.outcome])

@@ -15,6 +15,7 @@ from dropledger.handlers.cli.context import Context
 @command
 def status(context: Context) -> int:
     """Show freshness, sizes, warnings, and what waits."""
+    from dropledger.core.ingest.control_files import left_waiting
     from dropledger.core.steps.soundness import refuse_lost_warehouse
     from dropledger.core.views.status import read_status
     from dropledger.handlers.cli.query_text import show_status
@@ -33,6 +34,7 @@ def status(context: Context) -> int:
         "pipeline": runtime.pipeline.name,
         **found,
         "waiting": runtime.store.backlog(),
+        "control_files": left_waiting(runtime.store, runtime.pipeline).as_json(),
     }
     context.print_result(document, lambda: show_status(document))
     return 0

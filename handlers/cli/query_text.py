@@ -22,6 +22,11 @@ def show_status(document: Row) -> None:
         "drops      " + (", ".join(f"{count:,} {status}" for status, count in document["drops"].items()) or "none yet")
     )
     render.line("waiting    " + ", ".join(f"{count:,} in {folder}" for folder, count in document["waiting"].items()))
+    for one in document["control_files"]["awaited"]:
+        since = render.cell(one["since"])
+        render.line(f"           {one['name']} waits for its control file {one['control_file']} since {since}")
+    for one in document["control_files"]["alone"]:
+        render.line(f"           {one['name']} waits for its data file since {render.cell(one['since'])}")
     if document["feeds"]:
         columns = ("feed", "drops", "late", "as_of from", "newest as_of", "last received", "versions", "current")
         rows = [

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from dropledger.core import __version__
 from dropledger.core.drop import parse_moment
 from dropledger.core.errors import ConfigurationError, NoLedger
+from dropledger.core.ingest.control_files import left_waiting
 from dropledger.core.ports.session import Session
 from dropledger.core.views import explain as explanations
 from dropledger.core.views.checks import check_matrix, check_timeline
@@ -67,6 +68,7 @@ def home(reader: Reader, request: Request) -> Answer:
         "pipeline": runtime.pipeline.name,
         **reading.found,
         "waiting": reader.backlog(),
+        "control_files": left_waiting(runtime.store, runtime.pipeline).as_json(),
         "problems": problems,
     }
     return Answer(document, reading)

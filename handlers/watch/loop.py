@@ -23,12 +23,13 @@ import structlog
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Unavailable
 from dropledger.core.ingest.claims import in_order
+from dropledger.core.ingest.control_files import Awaited, Paired, left_waiting, pair
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.handlers.cli.context import Context
-from dropledger.handlers.logs import log_outcome
+from dropledger.handlers.logs import log_awaited, log_outcome
 from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
 from dropledger.handlers.watch.backoff import POLL_SECONDS, Backoff
 from dropledger.handlers.watch.stability import RESCAN_SECONDS, STABLE_SECONDS, StabilityTracker
@@ -59,10 +60,10 @@ def watch(context: Context, *, once: bool, poll: bool) -> int:
 def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | None]:
     """Take what lies in the inbox; the outcomes, and what to say of files that could not be taken."""
     if runtime.store.atomic_uploads:
-        backlog, still_written = runtime.store.arrivals(), 0
+        ready, still_written = _paired(runtime).ready, 0
     else:
-        backlog, still_written = _wait_until_stable(runtime)
-    backlog = in_order(backlog, runtime.pipeline)
+        ready, still_written = _wait_until_stable(runtime)
+    backlog = in_order(ready, runtime.pipeline)
     outcomes: list[Outcome] = []
     failure: DropledgerError | None = None
     for start in range(0, max(len(backlog), 1), _CHUNK):
@@ -74,17 +75,23 @@ def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | No
         failure = Unavailable(
             f"{still_written} files in the inbox are still written to", hint="try again when they are complete"
         )
-    return outcomes, failure
+    # Asked again, as what an earlier process left unfinished may have lain there without its control file.
+    waits = replace(left_waiting(runtime.store, runtime.pipeline), alone=[])
+    return outcomes, failure or waits.refusal()
+
+
+def _paired(runtime: Runtime) -> Paired:
+    return pair(runtime.store.arrivals(), runtime.pipeline)
 
 
 def _wait_until_stable(runtime: Runtime) -> tuple[list[FileDropped], int]:
     """The files that are complete, once all are or `wait_seconds` are over, and how many are not."""
     tracker, stop = StabilityTracker(), threading.Event()
     until = time.monotonic() + max(runtime.wait_seconds, 2 * STABLE_SECONDS)
-    complete = dict.fromkeys(tracker.complete(runtime.store.arrivals()))
+    complete = dict.fromkeys(tracker.complete(_paired(runtime).ready))
     while tracker.unstable and time.monotonic() < until:
         stop.wait(STABLE_SECONDS / 2)
-        complete |= dict.fromkeys(tracker.complete(fact for fact in runtime.store.arrivals() if fact not in complete))
+        complete |= dict.fromkeys(tracker.complete(fact for fact in _paired(runtime).ready if fact not in complete))
     return [*complete], tracker.unstable
 
 
@@ -117,18 +124,20 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
     listener = InboxListener(tracker, wake)
     with _stopped_by_signals(stop, wake), FolderWatcher(Path(runtime.store.root), listener, poll=poll) as watcher:
         log.info("watching", root=runtime.store.root, poll=poll)
-        behind = not _take(runtime, tracker, [], stop, backoff)
+        behind, awaited = not _take(runtime, tracker, [], stop, backoff), frozenset[str]()
         while not stop.is_set():
             wake.clear()
             if not watcher.follows():
                 wake.wait(POLL_SECONDS)
                 continue
             try:
-                ready = tracker.complete(runtime.store.arrivals())
+                paired = _paired(runtime)
+                ready = tracker.complete(paired.ready, [*(one.dropped for one in paired.awaited), *paired.alone])
             except PermissionError as error:
                 hint = "let this user list it, or run as one who may"
                 backoff.pause(Unavailable("the inbox cannot be listed", why=str(error), hint=hint))
                 continue
+            awaited = _log_awaited(paired.awaited, awaited)
             if ready or behind or not min(runtime.throttle.seconds_left, backoff.seconds_left):
                 behind = not _take(runtime, tracker, ready, stop, backoff)
                 continue
@@ -167,6 +176,14 @@ def _take(
             return False
         backoff.reset()
     return True
+
+
+def _log_awaited(awaited: Sequence[Awaited], known: frozenset[str]) -> frozenset[str]:
+    """Log the files that wait for their control files, but for those that are known to; the addresses of all."""
+    for one in awaited:
+        if one.dropped.uri not in known:
+            log_awaited(one)
+    return frozenset(one.dropped.uri for one in awaited)
 
 
 def _log_waiting(busy: Busy) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from filecmp import cmp
 from pathlib import Path
 from secrets import token_hex
 
-from dropledger.core.drop import Claim, FileDropped, described, restored
+from dropledger.core.drop import CONTROL, Claim, FileDropped, described, restored
 from dropledger.core.ports import Clock
 from dropledger.infra.concurrency import for_each
 from dropledger.infra.local import claim_folder, file_errors
@@ -82,17 +83,42 @@ class LocalClaims:
         return folder
 
     def _copied(self, wanted: tuple[str, FileDropped]) -> FileDropped | None:
-        """What dropped, a copy of it made where it stays its owner's; None if it is gone, or cannot be copied."""
+        """What dropped, a copy of it made where it stays its owner's, and one of its control file in any case.
+
+        None if it is gone, or cannot be copied.
+        """
         claim_id, dropped = wanted
-        if not dropped.keep_original:
-            return dropped
         try:
-            return self._copy_source(dropped, self.staged(claim_id, _COPY))
+            if dropped.control is not None:
+                self._copy_control(claim_id, dropped.control)
+            if not dropped.keep_original:
+                return dropped
+            return replace(self._copy_source(dropped, self.staged(claim_id, _COPY)), control=None)
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
             self._failures.add(dropped.uri, error)
             return None
+
+    def _copy_control(self, claim_id: str, control: FileDropped) -> None:
+        copy = self.staged(claim_id, CONTROL)
+        if control.keep_original:
+            self._copy_source(control, copy)
+        else:
+            copy_at_rest(self._inbox.source_of(control), copy)
+
+    def _with_control(self, claim: Claim) -> Claim:
+        """The claim with the copy of its control file; what was copied goes from the inbox, now that it is claimed."""
+        copy, control = self.staged(claim.claim_id, CONTROL), claim.dropped.control
+        if not copy.exists():
+            return claim
+        if control is not None:
+            with suppress(FileNotFoundError):
+                source = self._inbox.source_of(control)
+                # What has taken its place since is that of another drop.
+                if source.stat().st_mtime_ns == copy.stat().st_mtime_ns and cmp(source, copy, shallow=False):
+                    source.unlink()
+        return replace(claim, control=copy)
 
     def _taken(self, wanted: tuple[str, FileDropped]) -> Claim | None:
         """The claim of a file that `claim.json` has; None if another file is in its place, or it cannot be taken."""
@@ -106,7 +132,7 @@ class LocalClaims:
             else:
                 return None
             # Another file may have taken the place of the one that landed.
-            return _as_it_is(Claim(claim_id, content, replace(dropped, keep_original=False)))
+            return self._with_control(_as_it_is(Claim(claim_id, content, replace(dropped, keep_original=False))))
         except Exception as error:  # noqa: BLE001 - one file keeps no other; what would is raised again
             self._failures.add(dropped.uri, error)
             return None
@@ -152,7 +178,7 @@ class LocalClaims:
                     is_placed = claim.path in placed
                     if not is_placed:
                         make_private(claim.path)
-                    found.append(_as_it_is(replace(claim, placed=is_placed)))
+                    found.append(self._with_control(_as_it_is(replace(claim, placed=is_placed))))
                 except Exception as error:  # noqa: BLE001 - as above
                     self._failures.add(claim.dropped.uri, error)
         return found

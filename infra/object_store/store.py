@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from dropledger.core.drop import Claim, FileDropped, described, is_temporary, iso, restored
+from dropledger.core.drop import CONTROL, Claim, FileDropped, described, is_temporary, iso, restored
 from dropledger.core.errors import Busy, ConfigurationError, DropledgerError, Postponed
 from dropledger.core.ledger.fault import COMPLETE, meets_one_file
 from dropledger.core.ledger.files import BESIDE
@@ -141,7 +141,7 @@ class ObjectStore:
                     self._uploaded[dropped] = self._upload(self._copied(dropped, content), content)
                 dropped = self._uploaded[dropped]
             if (dropped.uri, dropped.version) not in self._taken:  # else it is among the unfinished
-                return Claim(claim_id, content, self._fetch(dropped, content))
+                return Claim(claim_id, content, self._fetch(dropped, content), control=self._control(claim_id, dropped))
         except (FileNotFoundError, Gone):
             pass
         except _Refused as refused:
@@ -162,14 +162,20 @@ class ObjectStore:
         except Busy as error:
             raise _Refused(error) from error
 
-    def _upload(self, dropped: FileDropped, content: Path) -> FileDropped:
-        """Let a file that was named by hand land in the inbox, as others do."""
+    def _upload(self, dropped: FileDropped, content: Path, *, replaces: bool = False) -> FileDropped:
+        """Let a file that was named by hand land in the inbox, as others do; where no versions are kept, another that
+        waits there is not replaced unless said so.
+        """
+        if dropped.control is not None:  # before the file, which is not taken without it
+            path = content.with_name(CONTROL)
+            control = self._upload(self._copied(dropped.control, path), path, replaces=True)
+            dropped = replace(dropped, control=control)
         name = f"inbox/{dropped.feed}/{dropped.name}" if dropped.feed else f"inbox/{dropped.name}"
         told = {_MODIFIED: dropped.modified_at, _OPTION: dropped.as_of, AS_OF: dropped.metadata_as_of}
         metadata = {name: iso(moment) for name, moment in told.items() if moment}
         if dropped.metadata_unread is not None:
             metadata[AS_OF] = dropped.metadata_unread
-        before = None if not self._bucket.keeps_versions() else self._bucket.find(name)
+        before = self._bucket.find(name) if replaces or self._bucket.keeps_versions() else None
         try:
             put = self._bucket.put_in_place_of(before, name, content, metadata)
         except Busy as error:
@@ -196,6 +202,18 @@ class ObjectStore:
             modified_at=moment_in(metadata, _MODIFIED) or dropped.modified_at,
             as_of=moment_in(metadata, _OPTION) or dropped.as_of,
         )
+
+    def _control(self, claim_id: str, dropped: FileDropped) -> Path | None:
+        """The control file that landed beside a file, downloaded.
+
+        Raises:
+            Gone: it was taken, replaced or deleted.
+        """
+        if dropped.control is None:
+            return None
+        path = self.staged(claim_id, CONTROL)
+        self._fetch(dropped.control, path)
+        return path
 
     def _name_of(self, dropped: FileDropped) -> str:
         return dropped.uri.removeprefix(f"{self._bucket.uri}/")
@@ -239,7 +257,8 @@ class ObjectStore:
         except Gone:
             self._forget(claim_id)
             return None
-        return Claim(claim_id, self._content_of(claim_id), dropped)
+        control = self.staged(claim_id, CONTROL)
+        return Claim(claim_id, self._content_of(claim_id), dropped, control=control if control.exists() else None)
 
     def claim_ids(self) -> list[str]:
         return sorted({found.name.split("/")[1] for found in self._bucket.below("work/") if found.latest})
@@ -256,7 +275,10 @@ class ObjectStore:
     def _secure(self, claim: Claim) -> None:
         workspace = self._workspace(claim.claim_id)
         description = workspace / "claim.json"
-        description.write_bytes(described(claim.dropped))
+        dropped, control = claim.dropped, claim.dropped.control
+        if control is not None and control.keep_original:  # it goes with the content that it belongs to
+            dropped = replace(dropped, control=None)
+        description.write_bytes(described(dropped))
         files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
         before = self._staged.get(claim.claim_id, [])
         put = [self._bucket.put(f"work/{claim.claim_id}/{path.name}", path) for path in [description, *files]]
@@ -288,8 +310,20 @@ class ObjectStore:
         del claims
 
     def release(self, claims: Sequence[Claim]) -> None:
+        # Control files first: should the process die now, the claims have them in work/.
+        self._bucket.delete([found for claim in claims for found in self._controls_done(claim)])
         self._bucket.delete([(self._name_of(claim.dropped), claim.dropped.version) for claim in claims])
         self._forget(*(claim.claim_id for claim in claims))
+
+    def _controls_done(self, claim: Claim) -> list[tuple[str, str | None]]:
+        """The contents of a claim's control file up to the one that it has, unless that is another's too."""
+        control = claim.dropped.control
+        if control is None or control.keep_original:
+            return []
+        name = self._name_of(control)
+        versions: list[str | None] = [found.version for found in self._bucket.below(name) if found.name == name]
+        last = versions.index(control.version) if control.version in versions else -1
+        return [(name, version) for version in versions[: last + 1]]
 
     def _forget(self, *claim_ids: str) -> None:
         self._bucket.delete([staged for claim_id in claim_ids for staged in self._staged.pop(claim_id, [])])
