@@ -279,9 +279,11 @@ class ObjectStore:
         if control is not None and control.keep_original:  # it goes with the content that it belongs to
             dropped = replace(dropped, control=None)
         description.write_bytes(described(dropped))
-        files = [path for path in workspace.iterdir() if path not in {claim.path, description}]
+        files = [path for path in workspace.iterdir() if path not in {claim.path, claim.control, description}]
         before = self._staged.get(claim.claim_id, [])
-        put = [self._bucket.put(f"work/{claim.claim_id}/{path.name}", path) for path in [description, *files]]
+        # The control file first: a claim that is found without it would be of a drop that has none.
+        first = [description] if claim.control is None else [claim.control, description]
+        put = [self._bucket.put(f"work/{claim.claim_id}/{path.name}", path) for path in [*first, *files]]
         now = [(staged.name, staged.version) for staged in put]
         self._staged[claim.claim_id] = now
         # Of an attempt that came to nothing; where a bucket keeps no versions, like contents are one and the same.

@@ -76,6 +76,16 @@ def drops_waiting(folder: Path) -> Scene:
     return scene
 
 
+def drops_with_control_files_waiting(folder: Path) -> Scene:
+    """Of the accounts' files one waits for its control file, and another's does not agree."""
+    wants = {"account.yaml": {"control_file": {"suffix": ".ctl", "rows": 1}}}
+    drops, pipeline = drops_waiting(folder), custom_pipeline(folder / "lending", wants)
+    drops.command = (*drops.command, "--pipeline", str(pipeline.folder))
+    for name, rows in (("accounts_2026-01-01.csv", 3), ("accounts_2026-01-02.csv", 4), ("accounts_2026-01-03.csv", 1)):
+        (drops.before / "inbox" / f"{name}.ctl").write_text(f"{rows}\n", encoding="utf-8")
+    return drops
+
+
 def drops_taken(folder: Path, *command: str) -> Scene:
     """`{drop_id}` in the command is that of one of the drops."""
     drops = drops_waiting(folder / "drops")
@@ -89,6 +99,7 @@ def drops_taken(folder: Path, *command: str) -> Scene:
 
 SCENES: dict[str, Callable[[Path], Scene]] = {
     "watch --once": drops_waiting,
+    "watch --once with control files": drops_with_control_files_waiting,
     "retract": lambda folder: drops_taken(folder, "retract", "{drop_id}", "--reason", "sent by mistake"),
     "replay": lambda folder: drops_taken(folder, "replay"),
 }
@@ -107,7 +118,7 @@ def test_killed_at_a_step_and_started_again(tmp_path: Path, command: str):
         scene.set_up()
         assert dropledger(*scene.command, dies_at=step) == -signal.SIGKILL
         dropledger(*scene.command)
-        dropledger("watch", "--once", "--root", str(scene.root), "--quiet")
+        dropledger("watch", "--once", *scene.command[scene.command.index("--root") :])
         found = {**tables_of(scene.root), "files": files_of(scene.root)}
         if found != expected:
             wrong[f"{step}, {steps[step]}"] = differences(found, expected)

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, Console, Watching, holds_for, until
+from support.ledger import custom_pipeline
 
 from dropledger.handlers.watch.loop import InboxListener
 from dropledger.handlers.watch.stability import StabilityTracker
@@ -448,3 +449,32 @@ def test_file_that_cannot_be_taken_leaves_watch_at_rest_and_the_others_their_tur
     finally:
         ended.set()
         writer.join()
+
+
+# Control files
+
+
+@pytest.fixture
+def wants_control(tmp_path: Path) -> str:
+    """The folder of a pipeline whose accounts come with control files."""
+    wants = {"account.yaml": {"control_file": {"suffix": ".ctl", "rows": 1}}}
+    return str(custom_pipeline(tmp_path / "lending", wants).folder)
+
+
+@pytest.mark.parametrize("first", ["file", "control file"])
+def test_file_is_taken_as_soon_as_it_and_its_control_file_are_closed(console: Console, wants_control: str, first: str):
+    name = "accounts_2025-10-31.csv"
+    texts = {name: ACCOUNTS, f"{name}.ctl": "2\n"}
+    one, other = texts if first == "file" else reversed(texts)
+    with console.watch(pipeline=wants_control) as watching:
+        assert holds_for(0.7, lambda: True)  # so that neither was there at the first look, which goes by stillness
+        (watching.inbox / one).write_text(texts[one])
+        assert holds_for(1.0, (watching.inbox / one).exists)
+        with (watching.inbox / other).open("w") as file:
+            file.write(texts[other])
+            file.flush()
+            assert holds_for(1.0, (watching.inbox / one).exists)
+        watching.logged("accepted", 5)
+        assert [line["name"] for line in watching.lines if line["event"] == "awaited"] == [name] * (first == "file")
+    assert list(watching.inbox.iterdir()) == []
+    assert rows(console, "SELECT name, rows_read FROM drop_ledger") == [(name, 2)]

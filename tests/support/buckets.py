@@ -66,6 +66,12 @@ class BucketRoot(Objects):
     def delete(self, name: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=f"some/root/{name}")
 
+    def clear(self) -> None:
+        """Leave nothing in the bucket, of no version."""
+        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+            for found in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                self.client.delete_object(Bucket=self.bucket, Key=found["Key"], VersionId=found["VersionId"])
+
     def forget(self) -> None:
         """Let the emulator forget this bucket and all others, which it keeps in memory."""
         urllib.request.urlopen(f"{self.client.meta.endpoint_url}/moto-api/reset", data=b"").close()
