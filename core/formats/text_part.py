@@ -18,6 +18,8 @@ from dropledger.core.ports.session import Layout
 _CHUNK = 1 << 20
 _LONGEST_TRAILER = 1 << 16
 _LINE_END = re.compile("\r\n|\r|\n")
+_LINES = re.compile("[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_LINE_END_BYTES = re.compile(rb"\r\n|\r|\n")
 _BLANK = b" \t\r\n"
 _MARK = b"\xef\xbb\xbf"
 
@@ -41,7 +43,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 class TextPart:
     """Where the part is: from byte `begin` on, behind `lines_before` lines, to before byte `end`, if not to the end.
 
-    `beginning` is how it begins, `lines` how many it has, `trailer` the line that follows it.
+    `beginning` is how it begins, `lines` how many it has, `trailer` the line that follows it, `comment` what those of
+    its lines begin with that are passed over.
     """
 
     beginning: str
@@ -51,6 +54,7 @@ class TextPart:
     lines: int
     end: int | None
     trailer: str | None
+    comment: str = ""
 
     def told_to(self, extract: Extract, layout: Layout) -> Extract:
         """The extract that has this part alone, with the control totals of its trailer.
@@ -65,6 +69,7 @@ class TextPart:
             lines_before=self.lines_before,
             physical_lines=self.lines,
             end=self.end,
+            comment=self.comment,
         )
         trailer = extract.contract.trailer
         if trailer is None or self.trailer is None:
@@ -81,8 +86,9 @@ def read_part(
     Raises:
         DataRefused: it is no text, or has not the lines before and behind that the contract declares.
     """
-    tail = b""
+    tail, comments = b"", _Comments(contract.comment)
     for chunk in text_in(path, compression, contract.encoding):
+        comments.update(chunk)
         scan.update(chunk)
         tail = (tail + chunk)[-_LONGEST_TRAILER:] if len(chunk) < _LONGEST_TRAILER else chunk[-_LONGEST_TRAILER:]
         if scan.spoiled:
@@ -95,22 +101,65 @@ def read_part(
         )
     scan.refuse_unless_text()
     begin, lines_before = _begin(scan.beginning, contract)
-    end, trailer = _end(scan.size, tail, contract.trailer) if contract.trailer else (None, None)
+    end, trailer = _end(scan.size, tail, contract.trailer, comments.mark) if contract.trailer else (None, None)
     if end is not None and end < begin:
         raise _incomplete(contract.trailer)
     behind = tail[end - scan.size :].count(b"\n") if end is not None else 0
     before = scan.beginning[:begin].count(b"\n")
     lines = (scan.line_feeds if end is not None else scan.lines) - before - behind
-    beginning = scan.beginning[begin:end].decode("utf-8", "ignore")
-    return scan, TextPart(beginning, contract.encoding, begin, lines_before, lines, end, trailer)
+    comment = comments.mark.decode() if comments.last >= begin else ""
+    beginning = _without(comment, scan.beginning[begin:end].decode("utf-8", "ignore"))
+    return scan, TextPart(beginning, contract.encoding, begin, lines_before, lines, end, trailer, comment)
+
+
+class _Comments:
+    """Finds as a text goes by where the last line is that begins with a mark, which may be in a quoted cell.
+
+    `last` is where it begins, or -1 where there is none, or no mark.
+    """
+
+    def __init__(self, mark: str | None) -> None:
+        self.mark = (mark or "").encode()
+        self.last = -1
+        self._behind = b"\n"
+        self._size = 0
+
+    def update(self, chunk: bytes) -> None:
+        """Look at the next bytes."""
+        if not self.mark:
+            return
+        text = self._behind + chunk
+        found = max(text.rfind(b"\n" + self.mark), text.rfind(b"\r" + self.mark))
+        if found >= 0:
+            self.last = self._size - len(self._behind) + found + 1
+        self._size += len(chunk)
+        self._behind = text[-len(self.mark) :]
+
+
+def _without(comment: str, beginning: str) -> str:
+    """The beginning of a text for those who look for its header, without the lines of comment."""
+    if not comment:
+        return beginning
+    return "".join(line for line in _LINES.findall(beginning) if not line.startswith(comment))
 
 
 def _begin(beginning: bytes, contract: Contract) -> tuple[int, int]:
-    """The byte at which header and rows begin, and how many lines stand before it."""
+    """The byte at which header and rows begin, and how many lines stand before it, those of comment among them."""
     mark = len(_MARK) if beginning.startswith(_MARK) else 0
-    if contract.preamble is None:
-        return mark, 0
     text = beginning[mark:].decode("utf-8", "ignore")
+    ends = _preamble(text, contract)
+    begin = mark + len(text[: ends[-1]].encode()) if ends else mark
+    lines = len(ends)
+    while contract.comment and beginning.startswith(contract.comment.encode(), begin):
+        end = _LINE_END_BYTES.search(beginning, begin)
+        begin, lines = (end.end() if end else len(beginning)), lines + 1
+    return begin, lines
+
+
+def _preamble(text: str, contract: Contract) -> list[int]:
+    """Where the lines of the preamble end."""
+    if contract.preamble is None:
+        return []
     lines = contract.preamble.lines
     if lines is None:
         lines = header_place(text, contract)
@@ -128,17 +177,23 @@ def _begin(beginning: bytes, contract: Contract) -> tuple[int, int]:
             f"the file has {len(ends)} whole lines; the contract says preamble: {{lines: {lines}}}",
             hint="export it again; or correct how many lines stand before the header",
         )
-    return mark + len(text[: ends[-1]].encode()) if ends else mark, lines
+    return ends
 
 
-def _end(size: int, tail: bytes, trailer: Trailer) -> tuple[int, str]:
-    """The byte at which the trailer begins, and the trailer."""
+def _end(size: int, tail: bytes, trailer: Trailer, comment: bytes) -> tuple[int, str]:
+    """The byte at which the trailer begins, and the trailer; lines of comment behind it are passed over."""
     line = tail.rstrip(_BLANK)
     start = max(line.rfind(b"\n"), line.rfind(b"\r")) + 1
-    text = line[start:].decode("utf-8", "ignore")
-    if (start == 0 and len(tail) < size) or not re.search(trailer.pattern, text):
+    while comment and start > 0 and line.startswith(comment, start) and not _matches(trailer, line[start:]):
+        line = line[:start].rstrip(_BLANK)
+        start = max(line.rfind(b"\n"), line.rfind(b"\r")) + 1
+    if (start == 0 and len(tail) < size) or not _matches(trailer, line[start:]):
         raise _incomplete(trailer)
-    return size - len(tail) + start, text
+    return size - len(tail) + start, line[start:].decode("utf-8", "ignore")
+
+
+def _matches(trailer: Trailer, line: bytes) -> bool:
+    return re.search(trailer.pattern, line.decode("utf-8", "ignore")) is not None
 
 
 def _incomplete(trailer: Trailer | None) -> DataRefused:

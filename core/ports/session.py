@@ -36,7 +36,8 @@ class Layout:
     `compression` is how the file is packed, if it is; all else is said of its text. `each_line_is_a_row` is whether
     that is known already, so that nobody need find out. `has_long_lines` is whether a line exceeds 1 MiB.
     `quote` is what cells are quoted by (empty: by nothing), `escape` what stands before a quote inside (empty: another
-    quote). `has_header` is whether the first line names the columns.
+    quote). `has_header` is whether the first line names the columns. `comment` is what lines begin with that are passed
+    over, unless a quoted cell spans them; empty where there are none.
 
     Where the text is part of what is in the file, or of another encoding than UTF-8, `encoding` and `begin` say so:
     it begins at byte `begin` of the file in UTF-8, behind `lines_before` lines, and ends before byte `end`, if there is
@@ -60,6 +61,7 @@ class Layout:
     begin: int = 0
     lines_before: int = 0
     end: int | None = None
+    comment: str = ""
 
     @property
     def format(self) -> str:
@@ -89,12 +91,12 @@ class Layout:
     @property
     def is_usual(self) -> bool:
         """Whether it is read as contracts that say nothing of it have it."""
-        return self.is_whole_text and self.has_header and self.quote == '"' and not self.escape
+        return self.is_whole_text and self.has_header and self.quote == '"' and not (self.escape or self.comment)
 
     @property
     def line_per_row(self) -> bool:
         """Whether nothing speaks against each line being a row, so that the engine may take the file as it is."""
-        plain = self.lines_end_alike and self.plainly_quoted and not self.has_long_lines
+        plain = self.lines_end_alike and self.plainly_quoted and not (self.has_long_lines or self.comment)
         return plain and self.row_cells in {None, self.width}
 
 

@@ -64,6 +64,11 @@ def with_line_feeds(source: Path, target: Path) -> None:
         shutil.copyfileobj(lines, plain, 1 << 20)
 
 
+def _is_comment(line: str, layout: Layout) -> str:
+    """Whether a line is passed over, unless a quoted cell spans it."""
+    return f"starts_with({line}, {literal(layout.comment)})" if layout.comment else "FALSE"
+
+
 def _fragments(layout: Layout) -> dict[str, object]:
     """What the statements that take records apart are filled in with."""
     delimiter = f"[{layout.delimiter}]"
@@ -82,6 +87,7 @@ def _fragments(layout: Layout) -> dict[str, object]:
     opened = f"{delimiter} *{quote}{inside}{cut}"
     return {
         "quote": literal(quote),
+        "is_comment": _is_comment("text", layout),
         "opens_within": literal(f"{quote}[^{quote} ]"),
         "unquoted": text % "substr(trim(cell, ' '), 2, length(trim(cell, ' ')) - 2)",
         "rows_begin": layout.first_row_line,
@@ -297,7 +303,9 @@ class DelimitedFiles:
         self._engine(f"CREATE OR REPLACE TEMP TABLE {split} AS\n{cells}")
         malformed = quoted(f"{source}_malformed")
         self._engine(text_of("malformed").substitute(fragments, into=malformed, split=split))
-        within = text_of("split").substitute(fragments, records=text_of("lines_within").substitute(malformed=malformed))
+        comment = _is_comment("raw", loaded.layout)
+        lines = text_of("lines_within").substitute(malformed=malformed, is_comment=comment)
+        within = text_of("split").substitute(fragments, records=lines)
         self._engine(text_of("swallowed").substitute(fragments, into=malformed, split=within))
         self._pad.view(source, self._shaped(loaded.layout, f"SELECT * FROM {split}"))
 

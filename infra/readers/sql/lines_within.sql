@@ -14,3 +14,4 @@ FROM (
 ) AS line
 WHERE place > 1
     AND trim(raw) <> ''
+    AND NOT ${is_comment}

@@ -1,12 +1,12 @@
 -- Lines joined into records where a quoted cell spans several. Each line that holds a quote maps "outside a
 -- quoted cell" and "inside one" to what holds behind it; the maps are composed by windows: the last line that
--- leads to one state from both, then the parity of the lines that swap the two.
+-- leads to one state from both, then the parity of the lines that swap the two. A comment leads from outside to outside.
 CREATE OR REPLACE TEMP TABLE ${into} AS
 WITH mapped AS (
     SELECT
         _line,
         text,
-        contains(text, ${quote}) AND regexp_full_match(text, ${opens}) AS from_outside,
+        NOT ${is_comment} AND contains(text, ${quote}) AND regexp_full_match(text, ${opens}) AS from_outside,
         NOT contains(text, ${quote}) OR regexp_full_match(text, ${stays}) AS from_inside
     FROM _dl_line
     WHERE _line >= ${rows_begin}
@@ -44,5 +44,6 @@ SELECT
     string_agg(text, chr(10) ORDER BY _line) AS raw,
     last(inside_behind ORDER BY _line) AS unclosed
 FROM begun
+WHERE NOT (_line = first_line AND ${is_comment})
 GROUP BY first_line
 HAVING trim(string_agg(text, '')) <> ''
