@@ -112,7 +112,7 @@ def missing_keys_checks(contract: Contract, validated: Validated, as_of: datetim
 
     A refused row is no missing key: neither one whose key can be read, nor one whose key may be any.
     """
-    if not _keeps_missing(contract):
+    if not keeps_missing(contract):
         return []
     refused = validated.rows_rejected > 0
 
@@ -151,7 +151,8 @@ def _known(contract: Contract, what: str) -> str:
             AND (h.valid_to IS NULL OR h.valid_to > :as_of)"""
 
 
-def _keeps_missing(contract: Contract) -> bool:
+def keeps_missing(contract: Contract) -> bool:
+    """Whether its files are complete extracts, and the keys that one lacks stay as they were."""
     return contract.mode == "full" and contract.missing_keys == "keep"
 
 

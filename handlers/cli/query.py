@@ -96,6 +96,8 @@ def history(context: Context, feed: str, key: str) -> int:
     KEY has a part for each column of the feed's key, separated by commas. Quote a part that holds a comma, as in CSV:
     '"Lee, Ann",7'. Put -- before a key that begins with a hyphen: dropledger history account -- -5.
     """
+    from dropledger.core.operations.last_seen import find_last_seen
+    from dropledger.core.views.keys import read_key
     from dropledger.core.views.timeline import find_timeline
     from dropledger.handlers.cli.query_text import show_timeline
 
@@ -103,9 +105,9 @@ def history(context: Context, feed: str, key: str) -> int:
     contract = runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = find_timeline(session, runtime.pipeline, feed, key)
-    context.print_result(
-        {"feed": feed, "key": key, "versions": found}, lambda: show_timeline(f"{feed} {key}", contract.key, found)
-    )
+        seen = find_last_seen(session, runtime.archive, read_key(key, contract))
+    document = {"feed": feed, "key": key, "versions": found, "last_seen": seen}
+    context.print_result(document, lambda: show_timeline(f"{feed} {key}", contract.key, found, seen))
     return 0
 
 
@@ -121,13 +123,17 @@ def explain(context: Context, words: Sequence[str], as_of: datetime | None) -> i
     if len(words) > 2:
         raise click.UsageError(f"explain takes a mart and a key, and there are {len(words)} words")
 
+    from dropledger.core.operations.last_seen import find_last_seen
     from dropledger.core.views import explain as view
+    from dropledger.core.views.keys import read_key
     from dropledger.handlers.cli.query_text import show_explanation
 
     mart, key = words[0] if len(words) > 1 else None, words[-1]
     runtime = context.wire_existing()
     with runtime.reading() as session:
         found = view.explain(session, runtime.pipeline, mart, key, as_of)
+        asked = read_key(key, runtime.pipeline.contract(view.explanation_of(runtime.pipeline, mart)[1].of))
+        found["last_seen"] = find_last_seen(session, runtime.archive, asked, as_of)
     context.print_result(found, lambda: show_explanation(view.explanation_of(runtime.pipeline, mart)[1], key, found))
     return Different.exit_code if found["agrees"] is False else 0
 

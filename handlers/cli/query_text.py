@@ -127,11 +127,21 @@ def show_rejects(drop: Row, found: Sequence[Row]) -> None:
         render.line(f"No row of {drop['name']} was rejected.")
 
 
-def show_timeline(title: str, key: Collection[str], versions: Sequence[Row]) -> None:
-    """The versions of a key; `key` names its columns, which the title shows."""
+def show_timeline(title: str, key: Collection[str], versions: Sequence[Row], last_seen: Row | None) -> None:
+    """The versions of a key, and where it was last seen; `key` names its columns, which the title shows."""
     values = [name for name in versions[0] if name not in _VERSION and name not in key]
     columns = ("drop_id", "valid_from", "valid_to", *values, "line", "file")
     render.table(title, columns, [[row[name] for name in columns] for row in versions])
+    _show_last_seen(last_seen)
+
+
+def _show_last_seen(seen: Row | None) -> None:
+    if seen is not None:
+        file = seen["file"] or "the initial rows of the pipeline"
+        later, since = " or later" if seen["or_later"] else "", render.counted(seen["files_since"], "newer file")
+        lack = "lacks" if seen["files_since"] == 1 else "lack"
+        told = f"{since} came" if seen["or_later"] else f"{since} {lack} it"
+        render.line(f"Last seen in {file} on {render.cell(seen['as_of'])}{later}; {told}.")
 
 
 def show_explanation(explanation: Explanation, key: str, found: Row) -> None:
@@ -148,6 +158,7 @@ def show_explanation(explanation: Explanation, key: str, found: Row) -> None:
                 render.line(f"  {text}")
     if found["agrees"] is not None:
         render.line("  Matches the mart." if found["agrees"] else "  Does not match the mart!")
+    _show_last_seen(found["last_seen"])
     if found["agrees"] is False:
         render.line("  Try: dropledger verify, which shows all differences; then dropledger replay")
 

@@ -14,7 +14,9 @@ from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.ledger import Ledger
 from support.one_feed import one_feed, refused
 
+from dropledger.core.ingest.control_files import pair
 from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.operations.verify import verify
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "contracts"
@@ -37,9 +39,16 @@ def good(name: str) -> Path:
     [path] = [
         path
         for path in (SAMPLES / name).iterdir()
-        if path.is_file() and path.suffix != ".yaml" and path.stem != "expected"
+        if path.is_file() and path.suffix not in {".yaml", ".ctl"} and path.stem != "expected"
     ]
     return path
+
+
+def drop(ledger: Ledger, path: Path) -> Outcome:
+    """Let a sample land, and the control file beside it if it has one; what becomes of it."""
+    landed = [ledger.put(other.name, other.read_bytes()) for other in sorted(path.parent.glob(f"{path.name}*"))]
+    [outcome] = ledger.process(*pair(landed, ledger.runtime.pipeline).ready)
+    return outcome
 
 
 @pytest.fixture(
@@ -65,7 +74,7 @@ def of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Of]:
 @samples
 def test_files_are_loaded_as_expected(of: Of, name: str):
     ledger = of(name)
-    outcome = ledger.drop(good(name).name, good(name).read_bytes())
+    outcome = drop(ledger, good(name))
     assert (outcome.delivered, outcome.rows_rejected) == (Delivered.ACCEPTED, 0), outcome
     with (SAMPLES / name / "expected.csv").open(encoding="utf-8", newline="") as file:
         header, *expected = csv.reader(file)
@@ -83,7 +92,7 @@ def test_files_are_loaded_as_expected(of: Of, name: str):
 @pytest.mark.parametrize(("name", "file", "reason"), BROKEN)
 def test_broken_siblings_are_refused_with_the_reason(tmp_path: Path, name: str, file: str, reason: str):
     ledger = Ledger(tmp_path / "root", one_feed(tmp_path / "one", contract_of(name)))
-    outcome = ledger.drop(file, (SAMPLES / name / "broken" / file).read_bytes())
+    outcome = drop(ledger, SAMPLES / name / "broken" / file)
     assert refused(outcome).startswith(reason)
     feed = yaml.safe_load(contract_of(name))["feed"]
     assert ledger.table(f"history_{feed}") == []

@@ -1,0 +1,2 @@
+'FILE','ROWS','SHA-256'
+'CLEARING','3','3180ab8dcc485ea14a32a6acd4765f2a66d96dfacbfb54a05a55504d3a9be31a'
