@@ -5,8 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.ingest.control_files import Paired, pair, suffixes
-from dropledger.infra.local.file_names import readable
+from dropledger.core.ingest.control_files import Paired, data_name, pair, suffixes
 from dropledger.infra.local.inbox import dropped_file
 
 
@@ -19,14 +18,14 @@ def named_files(
         FileNotFoundError: one is gone.
         ConfigurationError: one was changed at a time that no calendar has.
     """
-    named = {path.absolute(): None for path in paths}
+    named = [path.absolute() for path in paths]
     facts = [dropped_file(path, feed=feed, as_of=as_of, keep_original=True) for path in named]
     endings = suffixes(pipeline)
     beside = [
         dropped_file(other, feed=feed, as_of=as_of, keep_original=True)
-        for path in (named if endings else ())
+        for path in (dict.fromkeys(named) if endings else ())
         for other in sorted(path.parent.iterdir())
-        if other not in named and _is_beside(other.name, path.name, endings) and other.is_file()
+        if other not in named and _is_beside(other, path, endings)
     ]
     paired = pair([*facts, *beside], pipeline)
     asked = {fact.uri for fact in facts}
@@ -37,5 +36,5 @@ def named_files(
     )
 
 
-def _is_beside(name: str, data: str, endings: tuple[str, ...]) -> bool:
-    return name.startswith(data) and readable(name[len(data) :]).casefold() in endings
+def _is_beside(path: Path, data: Path, endings: tuple[str, ...]) -> bool:
+    return any(data_name(path.name, ending) == data.name for ending in endings) and path.is_file()

@@ -82,13 +82,13 @@ def totals_beside(path: Path | None, extract: Extract, sha256: str) -> ControlTo
 
 
 def _line(path: Path, said: ControlFile, contract: Contract) -> str:
-    content = path.read_bytes()
     hint = "send it and the file again; or correct the entry control_file of the contract"
-    if len(content) > _LARGEST:
-        raise _unread(f"it has {len(content):,} bytes, and a control file at most {_LARGEST:,}", hint)
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise _unread(f"it has {size:,} bytes, and a control file at most {_LARGEST:,}", hint)
     encoding = "utf-8-sig" if contract.encoding == "utf-8" else contract.encoding
     try:
-        text = content.decode(encoding)
+        text = path.read_bytes().decode(encoding)
     except UnicodeDecodeError as error:
         raise _unread(f"it is no text in {contract.encoding}", hint) from error
     lines = [line for line in re.split("\r\n|\r|\n", text) if line.strip(" \t\0")]

@@ -72,9 +72,15 @@ def left_waiting(store: Store, pipeline: Pipeline) -> Paired:
 
 
 def suffixes(pipeline: Pipeline) -> tuple[str, ...]:
-    """What control files end in, in lower case; none where no contract wants any."""
+    """What control files end in; nothing where no contract wants any."""
     found = (contract.control_file for contract in pipeline.contracts.values())
-    return tuple(dict.fromkeys(said.suffix.casefold() for said in found if said is not None))
+    return tuple(dict.fromkeys(said.suffix for said in found if said is not None))
+
+
+def data_name(name: str, suffix: str) -> str | None:
+    """What a name has before a suffix, in whatever case that is written; None if it does not end so."""
+    begin, end = name[: -len(suffix)], name[-len(suffix) :]
+    return begin if end.casefold() == suffix.casefold() else None
 
 
 def pair(dropped: Iterable[FileDropped], pipeline: Pipeline) -> Paired:
@@ -122,12 +128,11 @@ def _controlled(fact: FileDropped, pipeline: Pipeline) -> str | None:
     """The address of the data file that a file is the control file of; None if it is a data file itself."""
     for contract in pipeline.contracts.values():
         said = contract.control_file
-        if said is None or not fact.name.casefold().endswith(said.suffix.casefold()):
-            continue
-        length = len(said.suffix)
-        data = replace(fact, name=fact.name[:-length], uri=fact.uri[:-length])
-        if data.name and _contract(data, pipeline) is contract:
-            return data.uri
+        name = None if said is None else data_name(fact.name, said.suffix)
+        if name:
+            data = replace(fact, name=name, uri=fact.uri[: len(name) - len(fact.name)])
+            if _contract(data, pipeline) is contract:
+                return data.uri
     return None
 
 

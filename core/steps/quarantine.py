@@ -98,9 +98,9 @@ def set_apart(store: Store, drop: Drop) -> str:
         f"{name}.reason.json": store.staged(claim_id, REASON),
         f"outputs/{artifacts_of(drop.drop_id)[1]}": store.staged(claim_id, REPORT),
     }
-    if drop.claim.control is not None:
-        staged[f"{name}{CONTROL_FILE}"] = drop.claim.control
     store.put({target: path for target, path in staged.items() if path.exists()})
+    if drop.claim.control is not None:  # behind the reason, by which the name is found again
+        store.put({f"{name}{CONTROL_FILE}": drop.claim.control})
     place_rejects(store, drop)
     store.keep({name: drop.claim})
     return name

@@ -16,7 +16,7 @@ import structlog
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError, DropledgerError, OutOfTime, Postponed
 from dropledger.core.ingest.claims import in_order
-from dropledger.core.ingest.control_files import Paired, pair, suffixes
+from dropledger.core.ingest.control_files import Paired, data_name, pair, suffixes
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
@@ -147,8 +147,8 @@ def _named(runtime: Runtime, inbox: str, uri: str) -> list[FileDropped]:
 
     What waits for its control file is not among them: the event of that starts it.
     """
-    lower = uri.casefold()
-    addresses = {uri, *(uri[: -len(end)] for end in suffixes(runtime.pipeline) if lower.endswith(end))}
+    controlled = (data_name(uri, suffix) for suffix in suffixes(runtime.pipeline))
+    addresses = {uri, *(address for address in controlled if address is not None)}
     shortest = min(addresses, key=len)
     there = pair(runtime.store.arrivals(shortest.removeprefix(inbox)), runtime.pipeline)
     return [fact for fact in _ready(there) if fact.uri in addresses]

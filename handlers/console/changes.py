@@ -103,7 +103,11 @@ class Changes:
         So it takes no other file's place, whoever delivers one of this name.
         """
         upload_id, feed = str(form.get("upload") or ""), str(form.get("feed") or "")
-        self.runtime.pipeline.contract(feed)
+        if self.runtime.pipeline.contract(feed).control_file is not None:
+            raise ConfigurationError(
+                f"files of {feed} come with control files, and one file is sent here",
+                hint="drop both into the inbox, or name the file: dropledger process FILE",
+            )
         path = self.uploads.take(upload_id)
         name = f"inbox/{feed}/console-{upload_id}/{path.name}"
         self.runtime.store.put({name: path})

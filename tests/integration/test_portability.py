@@ -42,6 +42,7 @@ from dropledger.core.operations import check
 from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.compile_sql import compile_sql
 from dropledger.core.operations.export import export, refuse_before_first_drop
+from dropledger.core.operations.last_seen import find_last_seen
 from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
@@ -62,6 +63,7 @@ from dropledger.core.views.drops import (
 )
 from dropledger.core.views.explain import explain
 from dropledger.core.views.feeds import show_feed
+from dropledger.core.views.keys import read_key
 from dropledger.core.views.metrics import read_metrics
 from dropledger.core.views.models import list_models, show_model
 from dropledger.core.views.search import search
@@ -390,6 +392,9 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         find_drop(session, newest)
         list_rejects(session, drop_id, 5)
         find_timeline(session, runtime.pipeline, "account", "11")
+        seen = find_last_seen(session, runtime.archive, read_key("16", runtime.pipeline.contract("account")))
+        assert seen
+        assert seen["files_since"] > 1
         assert [explain(session, runtime.pipeline, None, key)["figure"] is None for key in ("11", "16")] == [
             False,
             True,
@@ -543,7 +548,7 @@ def test_statements_as_they_are_come_from_migrations_alone(handed_on: list[Hande
     by = {Path(call.file).relative_to(CORE).as_posix() for call in handed_on if call.verb == "execute"}
     assert by == {"ledger/migrations/__init__.py"}
     changed = {call.options["changes"] for call in handed_on if call.verb == "execute"}
-    assert changed == {None, "delivery", "rejected_row", "check_result", "pipeline_state"}
+    assert changed == {None, "delivery", "rejected_row", "check_result", "pipeline_state", "drop_ledger"}
 
 
 def judged(statements: list[str]) -> dict[str, str]:
