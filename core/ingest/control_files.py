@@ -11,10 +11,9 @@ from typing import Any
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import FileDropped
-from dropledger.core.errors import Postponed
-from dropledger.core.ledger.fault import meets_one_file
+from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.ports.store import Store
-from dropledger.core.steps.address import addressed
+from dropledger.core.steps.address import feed_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +94,12 @@ def pair(dropped: Iterable[FileDropped], pipeline: Pipeline) -> Paired:
     wanting: dict[str, list[tuple[FileDropped, Contract]]] = {}
     ready: list[FileDropped] = []
     for fact in dropped:
-        contract = _contract(fact, pipeline)
         of = _controlled(fact, pipeline)
         if of is not None:
             controls.setdefault(of, []).append(fact)
-        elif contract is None or contract.control_file is None or fact.control is not None:
+            continue
+        contract = _contract(fact, pipeline)
+        if contract is None or contract.control_file is None or fact.control is not None:
             ready.append(fact)
         else:
             wanting.setdefault(fact.uri, []).append((fact, contract))
@@ -137,10 +137,7 @@ def _controlled(fact: FileDropped, pipeline: Pipeline) -> str | None:
 
 
 def _contract(fact: FileDropped, pipeline: Pipeline) -> Contract | None:
-    """Whose a file is, as far as can be told without its bytes."""
     try:
-        return addressed(fact, pipeline)[0]
-    except Exception as error:
-        if not meets_one_file(error):
-            raise
-        return None  # it is told of when it is claimed
+        return feed_of(fact, pipeline)
+    except DataRefused:  # which is told of when it is claimed
+        return None

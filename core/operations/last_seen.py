@@ -13,7 +13,7 @@ from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.ledger.ledger import COLUMNS, IN_HISTORY_SQL, row_of
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import parse_fragments
-from dropledger.core.sql.text import statement
+from dropledger.core.sql.text import listed, statement
 from dropledger.core.steps.archive import Archive, extract_in_history
 from dropledger.core.steps.guards import keeps_missing
 from dropledger.core.steps.validate import effective_times
@@ -95,7 +95,8 @@ def _has(session: Session, archive: Archive, asked: Key, row: Mapping[str, Any])
         extract = extract_in_history(session, archive, asked.contract, row_of(row))
         session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
         fragments = {**feed_fragments(extract.contract), **parse_fragments(extract.contract, _SOURCE)}
-        session.select_rows(_SOURCE, _TYPED, statement("parse", fragments), effective_times(extract))
+        keys = f"SELECT p._line, {listed(extract.contract.key, 'p')} FROM (\n{statement('parse', fragments)}\n) AS p"
+        session.select_rows(_SOURCE, _TYPED, keys, effective_times(extract))
     except (DataRefused, Postponed):
         return None
     has_key = asked.found_in("p", extract.contract.key)

@@ -19,7 +19,7 @@ def addressed(dropped: FileDropped, pipeline: Pipeline) -> tuple[Contract | None
     """Whose a file is and as of when, or the refusal where that cannot be told."""
     contract: Contract | None = None
     try:
-        contract = _feed_of(dropped, pipeline)
+        contract = feed_of(dropped, pipeline)
         return contract, _as_of(dropped, contract), None
     except DataRefused as refusal:
         source = AsOfSource.OPTION if dropped.as_of else AsOfSource.MODIFIED
@@ -63,7 +63,12 @@ def nearest_feed(folders: Sequence[str], feeds: Collection[str]) -> str | None:
     return next((folder for folder in reversed(folders) if folder in feeds), None)
 
 
-def _feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
+def feed_of(dropped: FileDropped, pipeline: Pipeline) -> Contract:
+    """Whose a file is.
+
+    Raises:
+        DataRefused: it belongs to no feed, or may belong to several.
+    """
     if dropped.feed is not None and (dropped.feed in pipeline.contracts or not dropped.feed_if_known):
         try:
             return pipeline.contract(dropped.feed)
