@@ -1,7 +1,8 @@
 """When a key that is kept, and that newer complete extracts lack, was last in one.
 
 History and ledger tell it where a version of the key begins, and where a file lacked no known key. Of the others the
-archived files are looked through, newest first, up to `MOST_READ` of them.
+archived files are looked through, newest first, up to `MOST_READ` of them; an engine that files would have to be moved
+to looks through the rows that it has of the one received last.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.ledger.ledger import COLUMNS, IN_HISTORY_SQL, row_of
 from dropledger.core.ports.session import Session
 from dropledger.core.rules.fragments import parse_fragments
-from dropledger.core.sql.text import listed, statement
+from dropledger.core.sql.text import listed, quoted, statement
 from dropledger.core.steps.archive import Archive, extract_in_history
 from dropledger.core.steps.guards import keeps_missing
 from dropledger.core.steps.validate import effective_times
@@ -73,7 +74,8 @@ def _looked_through(
             yield row, True
         elif left:
             left -= 1
-            yield row, _has(session, archive, asked, row)
+            in_place = session.capabilities.reads_in_place
+            yield row, _has(session, archive, asked, row) if in_place else _is_received_last(session, asked, row)
         else:
             yield row, None
 
@@ -87,6 +89,18 @@ def _lacked_none(row: Mapping[str, Any], versions: Records, known_since: Mapping
         for version in versions
     )
     return known and row["lacked"] == 0 and row["rows_rejected"] == 0
+
+
+def _is_received_last(session: Session, asked: Key, row: Mapping[str, Any]) -> bool | None:
+    """Whether a drop has a key, if it is the one received last, whose rows are in the warehouse."""
+    staged = quoted(f"stg_{asked.contract.feed}")
+    bound = {"drop_id": row["drop_id"]}
+    if not session.query(f"SELECT 1 AS found FROM {staged} WHERE _drop_id = :drop_id LIMIT 1", bound):
+        return None
+    has_key = asked.found_in("s", asked.contract.key)
+    if session.query(f"SELECT 1 AS found FROM {staged} AS s WHERE {has_key} LIMIT 1", asked.bound):
+        return True
+    return None if row["rows_rejected"] else False
 
 
 def _has(session: Session, archive: Archive, asked: Key, row: Mapping[str, Any]) -> bool | None:
