@@ -45,6 +45,8 @@ def _plain(contract: Contract) -> Contract:
         header="required",
         preamble=None,
         trailer=None,
+        control_file=None,
+        comment=None,
         ignore=(),
         drift=(),
         checks=(),

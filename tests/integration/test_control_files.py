@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dropledger.core.errors import ContractError
 from dropledger.core.ingest.control_files import left_waiting, pair
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
+from dropledger.core.operations.made_up import MadeUp, with_plain_files
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.verify import verify
 
@@ -233,6 +235,16 @@ def test_what_cannot_be_meant_is_refused_when_the_contract_is_loaded(tmp_path: P
         one_feed(tmp_path / "one", f"{BASE}{entry}\n")
     assert reason in str(refusal.value)
     assert "entry.yaml:" in str(refusal.value)
+
+
+def test_files_that_check_makes_up_are_plain_and_need_none(new: New, tmp_path: Path):
+    ledger = new(f"{TOTALS}comment: '1'\n")
+    plain = replace(ledger.runtime, pipeline=with_plain_files(ledger.runtime.pipeline))
+    made_up = MadeUp(plain, tmp_path)
+    for day in range(4):
+        made_up.happen(day)
+    assert made_up.files
+    assert made_up.refused == 0
 
 
 @pytest.mark.slow
