@@ -88,7 +88,8 @@ class Store(DropStore, Protocol):
     def claim(self, dropped: Sequence[FileDropped]) -> list[Claim]:
         """Take drops into work, each atomically and durably; those that are gone are left out.
 
-        After a crash at any point a file is either where it was or among `unfinished`.
+        After a crash at any point a file is either where it was or among `unfinished`. A control file is taken with its
+        drop, and is left out of the inbox from `release` on, unless it stays its owner's.
         """
         ...
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, LATER, Console, entries_of, root_held, warehouse_held
+from support.ledger import custom_pipeline
 from support.parcels import FILES
 from support.served import Served, serving
 
@@ -68,6 +69,19 @@ def test_every_page_is_html_and_json(served: Served):
         assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8"), path
         assert (document.status, document.headers["content-type"]) == (200, "application/json"), path
         assert served.get(path, Accept="application/json").json == document.json
+
+
+def test_home_tells_what_waits_for_its_control_file(tmp_path: Path):
+    wants = {"account.yaml": {"control_file": {"suffix": ".ctl", "rows": 1}}}
+    pipeline = str(custom_pipeline(tmp_path / "lending", wants).folder)
+    console = Console(tmp_path, {"DROPLEDGER_PIPELINE": pipeline})
+    console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+    (console.root / "inbox" / "accounts_2025-10-31.csv").write_text(ACCOUNTS)
+    (console.root / "inbox" / "accounts_2025-11-30.csv.ctl").write_text("1")
+    with serving(console) as served:
+        text = served.get("/").text
+    assert "accounts_2025-10-31.csv waits for its control file <code>accounts_2025-10-31.csv.ctl</code>" in text
+    assert "The control file accounts_2025-11-30.csv.ctl waits for its data file" in text
 
 
 def test_drop_shows_what_it_changed_and_refused(served: Served):
