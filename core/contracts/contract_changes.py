@@ -126,6 +126,8 @@ _OF_CONTRACT: Mapping[str, Breaks] = {
     "header": _always(*_SENDERS),
     "preamble": _always(*_SENDERS),
     "trailer": _always(*_SENDERS),
+    "control_file": _always(*_SENDERS),
+    "comment": _always(*_SENDERS),
     "ignore": _fewer,
     "volume": _of_volume,
     "drift": _of_drift,

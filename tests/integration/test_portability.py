@@ -507,6 +507,10 @@ def handed_on(tmp_path_factory: pytest.TempPathFactory, lending: Pipeline) -> li
     moved = recorded(folder / "moved", lending, calls)
     with rows_moved_to_the_engine():
         moved.drop("customers_2026-01-01.csv", CUSTOMERS)
+        moved.drop("customers_2026-01-02.csv", CUSTOMERS.rpartition("\n2,")[0] + "\n")
+        with moved.runtime.warehouse.session(read_only=True) as session:
+            asked = read_key("2", lending.contract("customer"))
+            assert find_last_seen(session, moved.runtime.archive, asked)
     with tarfile.open(OLDER) as archive:
         archive.extractall(folder, filter="data")
     os.rename(folder / "root/warehouse/lending.duckdb", folder / "root/warehouse/ledger.duckdb")
