@@ -13,8 +13,11 @@ from support.engines import PROJECT
 pytestmark = pytest.mark.slow
 
 PAGE = (PROJECT / "docs" / "own-pipeline.md").read_text(encoding="utf-8")
-_EXPORT = re.compile(r"`(?P<name>statement_[0-9-]+\.csv)`.*?```text\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-_SHOWN = re.compile(r"^\$ (?P<command>.*)\n(?P<printed>(?:(?!\$ |```).*\n)*)", re.MULTILINE)
+_STEP = re.compile(
+    r"`(?P<file>[\w./-]+)`[^`\n]*\n\n```(?:text|yaml|sql)\n(?P<text>.*?)^```$|^```console\n(?P<shown>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_SHOWN = re.compile(r"^\$ (?P<command>.*)\n(?P<printed>(?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def run(command: str, folder: Path) -> str:
@@ -30,11 +33,13 @@ def test_export_becomes_a_pipeline_as_the_page_shows(tmp_path: Path):
         path.mkdir()
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m dropledger "$@"\n', encoding="utf-8")
     command.chmod(0o755)
-    export = _EXPORT.search(PAGE)
-    assert export is not None
-    (folder / export["name"]).write_text(export["text"], encoding="utf-8")
-    shown = [(step["command"], step["printed"]) for step in _SHOWN.finditer(PAGE)]
-    assert len(shown) >= 8
-    assert [(command, run(command, folder)) for command, _ in shown] == shown
+    walked = 0
+    for step in _STEP.finditer(PAGE):
+        if step["file"]:
+            (folder / step["file"]).write_text(step["text"], encoding="utf-8")
+        for shown in _SHOWN.finditer(step["shown"] or ""):
+            assert (shown["command"], run(shown["command"], folder)) == (shown["command"], shown["printed"])
+            walked += 1
+    assert walked >= 17
     # And so does the test that the folder has, of its own.
     assert "1 passed" in run(f"{sys.executable} -m pytest -q -p no:cacheprovider mine", folder)
