@@ -72,6 +72,5 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (PipelineError, DataRefused) as error:
-        # What stands before the first colon is about pipelines.
-        words = error.detail if isinstance(error, DataRefused) else error.what.partition(": ")[2]
+        words = error.detail if isinstance(error, DataRefused) else error.why
         raise ConfigurationError("the query does not work", why=_PLACE.sub("", words), hint=_HINT) from error
