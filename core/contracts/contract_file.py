@@ -257,7 +257,7 @@ def _refuse_unfit_columns(contract: plain.Contract) -> None:
     for part in contract.key_columns:
         if not any(rule.rule == "not_null" and rule.severity == Severity.ERROR for rule in part.rules):
             raise ValueError(f"the key column '{part.name}' needs the rule not_null with severity error")
-    if {effective, operation} & set(contract.key):
+    if not contract.brings_facts and {effective, operation} & set(contract.key):
         raise ValueError("the key may hold neither the effective nor the operation column")
 
 

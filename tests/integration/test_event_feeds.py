@@ -166,6 +166,35 @@ def test_moment_counts_what_was_set_apart_too(ledger: Ledger):
     assert ledger.rows("SELECT moment FROM mart_moment") == [(moment(A_MOMENT),)]
 
 
+def test_time_of_an_event_may_be_part_of_its_key(tmp_path: Path):
+    columns = [{"name": name, "rules": ["not_null"]} for name in ("event_id", "amount")]
+    changes = {
+        **EVENT,
+        "key": ["event_id", "at"],
+        "columns": [*columns, {"name": "at", "type": "date", "rules": ["not_null"]}],
+    }
+    ledger = Ledger(tmp_path / "root", event_pipeline(tmp_path / "pipeline", changes))
+    first = ledger.drop("events_1.csv", events(("A", "1", "2025-01-01"), ("A", "2", "2025-01-02"))).drop.drop_id
+    rows = events(("A", "3", "2025-01-01"), ("A", "2", "2025-01-02"), ("A", "4", "2025-01-03"))
+    assert counts(ledger.drop("events_2.csv", rows)) == (3, 1, 1, 1)
+    take_back(ledger, first)
+    assert ledger.rows('SELECT "at", amount, valid_from FROM history_event ORDER BY 1') == [
+        (moment(f"2025-01-0{day}").date(), amount, moment(f"2025-01-0{day}"))
+        for day, amount in ((1, "3"), (2, "2"), (3, "4"))
+    ]
+    take_in_again(ledger, first)
+    with micro_batches_from(2):
+        at = [("B", "1", f"2025-01-0{day}") for day in (1, 2, 1)]
+        ledger.process(
+            *(
+                ledger.put(f"events_{place}.csv", events(row, (f"{place}", "1", "2025-01-01")))
+                for place, row in enumerate(at)
+            )
+        )
+    assert len(ledger.rows("SELECT 1 FROM history_event WHERE event_id = 'B'")) == 2
+    assert_verified(ledger)
+
+
 # Taken back, and in again
 
 
