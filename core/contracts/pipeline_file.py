@@ -92,7 +92,7 @@ class ExplanationFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    of: Identifier
+    of: Identifier | None = None
     sections: tuple[SectionFile, ...] = Field(min_length=1)
     figure: FigureFile
 
@@ -145,6 +145,7 @@ def read_pipeline(folder: Path, sha256: str) -> Pipeline:
         feed_checks={feed: _checks(folder, feed, contract.checks) for feed, contract in contracts.items()},
         sha256=sha256,
     )
+    _refuse_circles(pipeline)
     pipeline.initial_rows()  # for a file without a date to be told before any drop is taken
     return pipeline
 
@@ -206,7 +207,7 @@ def _marts(folder: Path) -> tuple[Mart, ...]:
     sql = {name: _sql(folder / "marts" / f"{name}.sql") for name in files}
     by_hand = {name: folder / "marts" / f"{name}.touched.sql" for name in files}
     touched_sql = {name: _sql(path) if path.exists() else None for name, path in by_hand.items()}
-    references = _references({name: sql[name] + (touched_sql[name] or "") for name in files})
+    references = _references({name: f"{sql[name]}\n{touched_sql[name] or ''}" for name in files})
     read_by_others = set().union(*references.values())
     return tuple(
         Mart(
@@ -234,12 +235,12 @@ def _explanations(
         if name not in keys:
             raise ContractError(path, 1, f"there is no mart '{name}' to explain", hint="name the file like a mart")
         file = load_yaml(path, ExplanationFile)
-        if file.of not in contracts or len(contracts[file.of].key) != len(keys[name]):
+        if file.of is not None and (file.of not in contracts or len(contracts[file.of].key) != len(keys[name])):
             raise ContractError(
                 path,
                 line_at(path, ["of"]),
                 f"'{file.of}' is no feed with a key of as many columns as that of {name}",
-                hint="name the feed whose keys the mart has",
+                hint="name the feed whose keys the mart has; leave it out where the mart's key is none of a feed",
             )
         explanations[name] = file.checked(folder / "explain" / name)
     return explanations
@@ -273,6 +274,19 @@ def _refuse_taken_names(
         if name in taken or name.startswith(_LAYERS_BELOW):
             raise ContractError(path, 1, f"'{given}' is the name of another table or view", hint="choose another name")
         taken.add(name)
+
+
+def _refuse_circles(pipeline: Pipeline) -> None:
+    """Views of marts are made when the marts are there."""
+    for mart in pipeline.marts:
+        for view in pipeline.views_of_marts:
+            if names(f"{mart.sql}\n{mart.touched_sql or ''}", view.name):
+                raise ContractError(
+                    pipeline.folder / "marts" / f"{mart.name}.sql",
+                    1,
+                    f"{mart.name} reads the view {view.name}, which reads a mart itself",
+                    hint="let the mart read that mart, or make a mart of the view",
+                )
 
 
 def _checks(folder: Path, model: str, definitions: Iterable[PlainCheckDefinition]) -> tuple[Check, ...]:

@@ -158,12 +158,13 @@ class Section:
 class Explanation:
     """`explain/<mart>.yaml`: how a row of a mart came about.
 
-    The key that is asked for is one of the feed `of`. The selects come in this order: `sections`, `parts`, `figure`;
-    each may name those before it. `figure` has a row with the text `no_figure` where there is none, else with columns
-    of the mart, which are held against it. `arithmetic` is its calculation as a sentence.
+    The key that is asked for is one of the feed `of`; where that is None, it is the mart's alone. The selects come in
+    this order: `sections`, `parts`, `figure`; each may name those before it. `figure` has a row with the text
+    `no_figure` where there is none, else with columns of the mart, which are held against it. `arithmetic` is its
+    calculation as a sentence.
     """
 
-    of: str
+    of: str | None
     sections: tuple[Section, ...]
     parts: tuple[Section, ...]
     figure: Section
@@ -189,6 +190,22 @@ class Pipeline:
     @property
     def name(self) -> str:
         return self.file.pipeline
+
+    @cached_property
+    def views_of_marts(self) -> tuple[Model, ...]:
+        """The intermediate views that read marts, themselves or by another view; no mart reads one of them."""
+        found: list[Model] = []
+        known = {mart.name for mart in self.marts}
+        for model in self.intermediate:  # each behind those that it reads
+            if any(names(_without_comments(model.sql), name) for name in known):
+                found.append(model)
+                known.add(model.name)
+        return tuple(found)
+
+    @cached_property
+    def views_for_marts(self) -> tuple[Model, ...]:
+        """The other intermediate views."""
+        return tuple(model for model in self.intermediate if model not in self.views_of_marts)
 
     @cached_property
     def feed_order(self) -> tuple[str, ...]:
@@ -311,6 +328,10 @@ def files_of(folder: Path) -> list[Path]:
 def names(sql: str, relation: str) -> bool:
     """Whether an SQL text names a table or view."""
     return re.search(rf"\b{re.escape(relation)}\b", sql) is not None
+
+
+def _without_comments(sql: str) -> str:
+    return re.sub(r"--[^\n]*", "", sql)
 
 
 def ordered(graph: Mapping[str, Iterable[str]]) -> list[str]:

@@ -1,6 +1,6 @@
 """The tables and views of a pipeline, brought in line with its files whenever those have changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -8,7 +8,7 @@ from hashlib import sha256
 from dropledger.core.contracts.column_changes import column_changes, told
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.meaning import meaning_sha256
-from dropledger.core.contracts.pipeline_spec import Mart, Pipeline, names
+from dropledger.core.contracts.pipeline_spec import Mart, Model, Pipeline, names
 from dropledger.core.contracts.sql_file import faults_by_line
 from dropledger.core.errors import ConfigurationError, ContractError, Unavailable
 from dropledger.core.formats.extract import Extract
@@ -147,13 +147,12 @@ def _bring_up_to_date(session: Session, pipeline: Pipeline, shown: Mapping[str, 
         WHERE feed IN ({feeds})
             AND status IN ('committed', 'published')""",
     )
-    for model in pipeline.intermediate:
-        with faults_by_line(pipeline.folder / "intermediate" / f"{model.name}.sql"):
-            session.create_view(model.name, model.sql)
+    _make_views(session, pipeline, pipeline.views_for_marts)
     definition, meaning = definition_sha256(pipeline), _meaning_sha256(pipeline)
     stand = not folded and _marts_stand(session, pipeline, meaning)
     if not stand:
         _make_marts(session, pipeline)
+    _make_views(session, pipeline, pipeline.views_of_marts)
     descriptions.describe_all(session, pipeline)
     if stand:
         bound = {"definition": definition}
@@ -303,6 +302,12 @@ def empty_source(session: Session, contract: Contract) -> None:
         f"""SELECT CAST(NULL AS STRING) AS _drop_id, CAST(NULL AS BIGINT) AS _line, {cells}, FALSE AS _accepted
         WHERE FALSE""",
     )
+
+
+def _make_views(session: Session, pipeline: Pipeline, models: Iterable[Model]) -> None:
+    for model in models:
+        with faults_by_line(pipeline.folder / "intermediate" / f"{model.name}.sql"):
+            session.create_view(model.name, model.sql)
 
 
 def _make_marts(session: Session, pipeline: Pipeline) -> None:

@@ -213,7 +213,7 @@ def _models(pipeline: Pipeline, made: Mapping[str, Rows], dialect: str) -> dict[
         rows = read_query(full_refresh(sql), known, schema=pipeline.file.db_schema, dialect=dialect)
         found[name], known[name.casefold()] = rows, rows_of(name, rows.columns, rows.hidden)
 
-    for model in pipeline.intermediate:
+    for model in pipeline.views_for_marts:
         read(model.name, model.sql)
     for mart in pipeline.marts:
         _know_touched(mart, known)
@@ -221,6 +221,8 @@ def _models(pipeline: Pipeline, made: Mapping[str, Rows], dialect: str) -> dict[
         known[f"touched_{mart.name}".casefold()] = found.pop(f"touched_{mart.name}")  # nothing that stays
         read(mart.name, mart.sql)
         known[f"before_{mart.name}".casefold()] = known[mart.name.casefold()]
+    for model in pipeline.views_of_marts:
+        read(model.name, model.sql)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dropledger.core.contracts.contract import Contract
-from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.contracts.pipeline_spec import Mart, Model, Pipeline
 from dropledger.core.ledger.descriptions import feed_words, ledger_words
 from dropledger.core.ledger.migrations import table_columns
 from dropledger.core.sql.text import engine_type, full_refresh
@@ -44,23 +44,24 @@ class Relation:
 
 
 def relations(pipeline: Pipeline) -> dict[str, Relation]:
-    """All of them by name, in the order in which data goes through the layers; the ledger's own come first."""
+    """All of them by name, each behind those that it reads; the ledger's own come first."""
     found = [*_of_ledger()]
     of_feeds = [relation for feed in pipeline.feed_order for relation in _of_feed(pipeline.contracts[feed])]
     found += [
         relation for layer in ("source", "staging", "history") for relation in of_feeds if relation.layer == layer
     ]
-    found += [
-        Relation(
-            model.name, "intermediate", None, model.words, dict.fromkeys(model.descriptions), dict(model.descriptions)
-        )
-        for model in pipeline.intermediate
-    ]
+    found += map(_of_view, pipeline.views_for_marts)
     found += [
         Relation(mart.name, "marts", None, mart.words, dict.fromkeys(mart.file.columns), dict(mart.file.descriptions))
         for mart in pipeline.marts
     ]
+    found += map(_of_view, pipeline.views_of_marts)
     return {relation.name: relation for relation in found}
+
+
+def _of_view(model: Model) -> Relation:
+    words = dict(model.descriptions)
+    return Relation(model.name, "intermediate", None, model.words, dict.fromkeys(words), words)
 
 
 def _of_ledger() -> Iterable[Relation]:
@@ -120,8 +121,8 @@ def reads(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
 
 def models_sql(pipeline: Pipeline) -> dict[str, str]:
     """The SQL of the views and marts of a pipeline, by name, each behind those that it reads."""
-    views = {model.name: model.sql for model in pipeline.intermediate}
-    return views | {mart.name: mart.sql for mart in pipeline.marts}
+    in_order: tuple[Model | Mart, ...] = (*pipeline.views_for_marts, *pipeline.marts, *pipeline.views_of_marts)
+    return {model.name: model.sql for model in in_order}
 
 
 def words_of(sql: str) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.errors import DataRefused, Postponed
 from dropledger.core.ledger.ledger import COLUMNS, IN_HISTORY_SQL, row_of
@@ -27,9 +28,9 @@ _SOURCE, _TYPED = "_dl_looked_through", "_dl_looked_through_typed"
 
 
 def find_last_seen(
-    session: Session, archive: Archive, asked: Key, as_of: datetime | None = None
+    session: Session, archive: Archive, contract: Contract, asked: Key, as_of: datetime | None = None
 ) -> dict[str, Any] | None:
-    """The last complete extract that has a key, if newer ones lack it; None if the newest one has it.
+    """The last complete extract of a feed that has a key, if newer ones lack it; None if the newest one has it.
 
     `as_of` is the moment (UTC) of the question; None for that of the newest file.
 
@@ -37,17 +38,17 @@ def find_last_seen(
         `file` (None for the initial rows), `drop_id`, `as_of`; `files_since`, how many newer files there are;
         `or_later`, whether it may have been in one of those that were not looked through, or could not be read.
     """
-    if not keeps_missing(asked.contract):
+    if not keeps_missing(contract):
         return None
-    versions = read_timeline(session, asked)
+    versions = read_timeline(session, contract, asked)
     if not versions:
         return None
     extracts = session.query(
         statement("complete_extracts", {"columns": COLUMNS, "in_history": IN_HISTORY_SQL}),
-        {"feed": asked.contract.feed, "since": versions[0]["valid_from"], "until": as_of},
+        {"feed": contract.feed, "since": versions[0]["valid_from"], "until": as_of},
     )
     doubtful = False
-    for place, (row, has) in enumerate(_looked_through(session, archive, asked, extracts, versions)):
+    for place, (row, has) in enumerate(_looked_through(session, archive, contract, asked, extracts, versions)):
         if has:
             return _seen(row["name"], row["drop_id"], row["as_of"], place, or_later=doubtful) if place else None
         doubtful = doubtful or has is None
@@ -62,7 +63,7 @@ def _seen(file: str | None, drop_id: str, as_of: datetime, files_since: int, *, 
 
 
 def _looked_through(
-    session: Session, archive: Archive, asked: Key, extracts: Records, versions: Records
+    session: Session, archive: Archive, contract: Contract, asked: Key, extracts: Records, versions: Records
 ) -> Iterator[tuple[Mapping[str, Any], bool | None]]:
     """Each extract with whether it has the key; None where that is not known."""
     opened = {version["drop_id"] for version in versions}
@@ -75,7 +76,12 @@ def _looked_through(
         elif left:
             left -= 1
             in_place = session.capabilities.reads_in_place
-            yield row, _has(session, archive, asked, row) if in_place else _is_received_last(session, asked, row)
+            yield (
+                row,
+                _has(session, archive, contract, asked, row)
+                if in_place
+                else _is_received_last(session, contract, asked, row),
+            )
         else:
             yield row, None
 
@@ -91,22 +97,22 @@ def _lacked_none(row: Mapping[str, Any], versions: Records, known_since: Mapping
     return known and row["lacked"] == 0 and row["rows_rejected"] == 0
 
 
-def _is_received_last(session: Session, asked: Key, row: Mapping[str, Any]) -> bool | None:
+def _is_received_last(session: Session, contract: Contract, asked: Key, row: Mapping[str, Any]) -> bool | None:
     """Whether a drop has a key, if it is the one received last, whose rows are in the warehouse."""
-    staged = quoted(f"stg_{asked.contract.feed}")
+    staged = quoted(f"stg_{contract.feed}")
     bound = {"drop_id": row["drop_id"]}
     if not session.query(f"SELECT 1 AS found FROM {staged} WHERE _drop_id = :drop_id LIMIT 1", bound):
         return None
-    has_key = asked.found_in("s", asked.contract.key)
+    has_key = asked.found_in("s", contract.key)
     if session.query(f"SELECT 1 AS found FROM {staged} AS s WHERE {has_key} LIMIT 1", asked.bound):
         return True
     return None if row["rows_rejected"] else False
 
 
-def _has(session: Session, archive: Archive, asked: Key, row: Mapping[str, Any]) -> bool | None:
+def _has(session: Session, archive: Archive, contract: Contract, asked: Key, row: Mapping[str, Any]) -> bool | None:
     """Whether the archived file of a drop has a key; None if it cannot be read now."""
     try:
-        extract = extract_in_history(session, archive, asked.contract, row_of(row))
+        extract = extract_in_history(session, archive, contract, row_of(row))
         session.load(extract.path, extract.layout, _SOURCE, drop_id=extract.drop_id)
         fragments = {**feed_fragments(extract.contract), **parse_fragments(extract.contract, _SOURCE)}
         keys = f"SELECT p._line, {listed(extract.contract.key, 'p')} FROM (\n{statement('parse', fragments)}\n) AS p"

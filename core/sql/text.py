@@ -59,6 +59,10 @@ def escape_formula(text: str) -> str:
     return f"CASE WHEN regexp_like({text}, {begins_like_one}) THEN concat({literal(chr(39))}, {text}) ELSE {text} END"
 
 
+TEXT_TYPES = frozenset({"VARCHAR", "STRING"})
+"""What engines call the type of a text."""
+
+
 def engine_type(contract_type: str) -> str:
     """A contract's type as both engines spell it."""
     return _ENGINE_TYPES.get(contract_type, contract_type.upper())

@@ -7,14 +7,11 @@ from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
 from dropledger.core.ports.session import Session
-from dropledger.core.sql.text import differs, escape_formula, full_refresh, listed, quoted, same, statement
+from dropledger.core.sql.text import TEXT_TYPES, differs, escape_formula, full_refresh, listed, quoted, same, statement
 from dropledger.core.steps.questions import Counts, Question
 
 WHOLE_FROM = 10_000
 """From so many touched rows on it is asked whether working on all of a table costs less than looking for them."""
-
-_TEXT_TYPES = frozenset({"VARCHAR", "STRING"})
-"""What engines call the type of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +278,7 @@ def texts_to_escape(session: Session, pipeline: Pipeline, mart: Mart) -> frozens
     """The columns of a mart whose texts a spreadsheet program might run as formulas."""
     if not pipeline.file.makes_texts_harmless:
         return frozenset()
-    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in _TEXT_TYPES)
+    return frozenset(name for name, kind in session.columns(mart.name).items() if kind in TEXT_TYPES)
 
 
 def changes_select(mart: Mart, *, all_rows: bool, texts: Collection[str] = ()) -> str:

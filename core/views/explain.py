@@ -13,7 +13,7 @@ from dropledger.core.errors import ConfigurationError, Different
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import quoted
 from dropledger.core.views.drops import Records
-from dropledger.core.views.keys import Key, count_keys, hint_of_nearest, read_key
+from dropledger.core.views.keys import Key, count_keys, hint_of_nearest, parts_of, read_key
 from dropledger.core.views.timeline import read_timeline
 
 _WITH = re.compile(r"(?:\s|--[^\n]*\n)*WITH\s", re.IGNORECASE)
@@ -26,7 +26,7 @@ def explain(
 
     Args:
         mart_name: None for the first mart that the pipeline explains.
-        key: as people write it; see `read_key`.
+        key: as people write it; see `parts_of`.
         as_of: the moment (UTC) of the question; None for the mart's own moment.
 
     Returns:
@@ -36,31 +36,40 @@ def explain(
 
     Raises:
         ConfigurationError: the pipeline explains no such mart, a mart was named in place of a key, or no version of the
-            key is true at the moment.
+            key is true at the moment; where no feed has the key, that there is no figure of it.
         Different: and yet the mart has a figure.
     """
     mart, explanation = explanation_of(pipeline, mart_name)
     moment = as_of or session.query("SELECT moment FROM mart_moment")[0]["moment"]
-    asked = _read_key(key, pipeline.contract(explanation.of), pipeline, mart_name)
+    asked = _read_key(session, key, pipeline, mart, mart_name)
+    parts = _typed_parts(session, mart, asked)
     found = session.query(
         f"SELECT * FROM {quoted(mart.name)} AS m WHERE {asked.found_in('m', mart.file.key)}", asked.bound
     )
     published = found[0] if found and as_of is None else None
-    versions = read_timeline(session, asked)
-    if not _is_true_at(versions, moment):
-        if published:
-            raise Different(
-                f"the mart has a figure for {explanation.of} {key}, and no version of it is true",
-                hint="dropledger verify shows all differences; then dropledger replay",
-            )
-        if not versions and _is_mart_alone(pipeline, mart_name, key):
-            raise _key_missing(pipeline, key)
-        raise _nothing_true(session, mart, asked, key, moment, known=bool(versions))
+    if explanation.of is None:
+        _refuse_what_is_no_value(mart, asked, parts)
+    else:
+        contract = pipeline.contract(explanation.of)
+        versions = read_timeline(session, contract, asked)
+        if not _is_true_at(versions, moment):
+            if published:
+                raise Different(
+                    f"the mart has a figure for {contract.feed} {key}, and no version of it is true",
+                    hint="dropledger verify shows all differences; then dropledger replay",
+                )
+            if not versions and _is_mart_alone(pipeline, mart_name, key):
+                raise _key_missing(pipeline, key)
+            if versions:
+                raise _not_true(contract, key, moment)
+            raise _not_known(session, mart, contract, asked, key)
     bound = {**dict(zip(mart.file.key, asked.parts, strict=True)), "moment": moment}
     rows = _rows(session, explanation, bound)
     figure = _figure(explanation, rows)
+    if explanation.of is None and figure is None and published is None:
+        raise _no_row(mart, key, rows["figure"][0]["no_figure"])
     return {
-        **{name: versions[0][of] for name, of in zip(mart.file.key, asked.contract.key, strict=True)},
+        **parts,
         "moment": moment,
         "verdict": rows["figure"][0]["no_figure"] or "computed",
         **{section.name: _shown(section, rows) for section in explanation.sections},
@@ -103,13 +112,31 @@ def explanation_of(pipeline: Pipeline, mart_name: str | None) -> tuple[Mart, Exp
     )
 
 
-def _read_key(key: str, contract: Contract, pipeline: Pipeline, mart_name: str | None) -> Key:
+def _read_key(session: Session, key: str, pipeline: Pipeline, mart: Mart, mart_name: str | None) -> Key:
+    of = pipeline.explanations[mart.name].of
     try:
-        return read_key(key, contract)
+        if of is not None:
+            return read_key(key, pipeline.contract(of))
+        parts = parts_of(key, mart.file.key, f"the mart {mart.name}")
     except ConfigurationError as error:
         if _is_mart_alone(pipeline, mart_name, key):
             raise _key_missing(pipeline, key) from error
         raise
+    types = session.columns(mart.name)
+    return Key({name: types[name] for name in mart.file.key}, parts)
+
+
+def _typed_parts(session: Session, mart: Mart, asked: Key) -> Mapping[str, Any]:
+    """The columns of the mart's key, with the values that were asked for."""
+    typed = ", ".join(f"{part} AS {quoted(name)}" for part, name in zip(asked.typed, mart.file.key, strict=True))
+    return session.query(f"SELECT {typed}", asked.bound)[0]
+
+
+def _refuse_what_is_no_value(mart: Mart, asked: Key, parts: Mapping[str, Any]) -> None:
+    """A part that cannot be a value of its column; of a feed's key that is just a key which never was."""
+    for text, (name, value) in zip(asked.parts, parts.items(), strict=True):
+        if value is None:
+            raise ConfigurationError(f"'{text}' is no {name} of {mart.name}", hint=_where_keys_are(mart))
 
 
 def _is_mart_alone(pipeline: Pipeline, mart_name: str | None, key: str) -> bool:
@@ -192,17 +219,18 @@ def _agrees(figure: Mapping[str, Any] | None, published: Mapping[str, Any] | Non
     return all(figure[name] == published[name] for name in published if name in figure)
 
 
-def _nothing_true(
-    session: Session, mart: Mart, asked: Key, key: str, moment: datetime | None, *, known: bool
-) -> ConfigurationError:
-    """What to say of a key that is not known, or not at the moment."""
-    feed, many = asked.contract.feed, _plural(asked.contract.feed)
-    if known:
-        return ConfigurationError(
-            f"no version of {feed} {key} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
-            hint=f"dropledger history {feed} {'-- ' if key.startswith('-') else ''}{key} shows when it was",
-        )
-    keys = count_keys(session, asked.contract)
+def _not_true(contract: Contract, key: str, moment: datetime | None) -> ConfigurationError:
+    """What to say of a key that is known, but not at the moment."""
+    feed = contract.feed
+    return ConfigurationError(
+        f"no version of {feed} {key} is true{f' at {moment:%Y-%m-%d %H:%M:%S}Z' if moment else ''}",
+        hint=f"dropledger history {feed} {'-- ' if key.startswith('-') else ''}{key} shows when it was",
+    )
+
+
+def _not_known(session: Session, mart: Mart, contract: Contract, asked: Key, key: str) -> ConfigurationError:
+    """What to say of a key that never was."""
+    feed, many, keys = contract.feed, _plural(contract.feed), count_keys(session, contract)
     if not keys:
         return ConfigurationError(
             f"there is no {feed} {key}",
@@ -212,7 +240,16 @@ def _nothing_true(
     return ConfigurationError(
         f"there is no {feed} {key}",
         why=f"the ledger has {keys:,} {feed if keys == 1 else many}",
-        hint=hint_of_nearest(session, asked, _where_keys_are(mart)),
+        hint=hint_of_nearest(session, contract, asked, _where_keys_are(mart)),
+    )
+
+
+def _no_row(mart: Mart, key: str, why: str) -> ConfigurationError:
+    """What to say of a key of which neither the mart nor its explanation has anything."""
+    return ConfigurationError(
+        f"{mart.name} has nothing of {key}",
+        why=why,
+        hint=f"give {', '.join(mart.file.key)}; {_where_keys_are(mart)}",
     )
 
 

@@ -1,5 +1,6 @@
 """The timeline of a key."""
 
+from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError
@@ -9,9 +10,8 @@ from dropledger.core.views.drops import Records
 from dropledger.core.views.keys import Key, hint_of_nearest, read_key
 
 
-def read_timeline(session: Session, asked: Key) -> Records:
+def read_timeline(session: Session, contract: Contract, asked: Key) -> Records:
     """Every version of a key in order of time, with the file and line behind each."""
-    contract = asked.contract
     fragments = feed_fragments(contract)
     return session.query(
         f"""SELECT {fragments["h_columns"]}, h.valid_from, h.valid_to, h.is_current, h.drop_id, h.line, l.name AS file
@@ -31,11 +31,12 @@ def find_timeline(session: Session, pipeline: Pipeline, feed: str, key: str) -> 
         ConfigurationError: there is no such feed, the key cannot be one of its keys, or it never was; the hint names
             the nearest keys that were.
     """
-    asked = read_key(key, pipeline.contract(feed))
-    found = read_timeline(session, asked)
+    contract = pipeline.contract(feed)
+    asked = read_key(key, contract)
+    found = read_timeline(session, contract, asked)
     if not found:
         raise ConfigurationError(
             f"the feed {feed} never had the key {key}",
-            hint=hint_of_nearest(session, asked, "dropledger drops lists what was dropped"),
+            hint=hint_of_nearest(session, contract, asked, "dropledger drops lists what was dropped"),
         )
     return found

@@ -105,7 +105,7 @@ def history(context: Context, feed: str, key: str) -> int:
     contract = runtime.pipeline.contract(feed)
     with runtime.reading() as session:
         found = find_timeline(session, runtime.pipeline, feed, key)
-        seen = find_last_seen(session, runtime.archive, read_key(key, contract))
+        seen = find_last_seen(session, runtime.archive, contract, read_key(key, contract))
     document = {"feed": feed, "key": key, "versions": found, "last_seen": seen}
     context.print_result(document, lambda: show_timeline(f"{feed} {key}", contract.key, found, seen))
     return 0
@@ -132,9 +132,12 @@ def explain(context: Context, words: Sequence[str], as_of: datetime | None) -> i
     runtime = context.wire_existing()
     with runtime.reading() as session:
         found = view.explain(session, runtime.pipeline, mart, key, as_of)
-        asked = read_key(key, runtime.pipeline.contract(view.explanation_of(runtime.pipeline, mart)[1].of))
-        found["last_seen"] = find_last_seen(session, runtime.archive, asked, as_of)
-    context.print_result(found, lambda: show_explanation(view.explanation_of(runtime.pipeline, mart)[1], key, found))
+        mart_of_key, explanation = view.explanation_of(runtime.pipeline, mart)
+        found["last_seen"] = None
+        if explanation.of is not None:
+            contract = runtime.pipeline.contract(explanation.of)
+            found["last_seen"] = find_last_seen(session, runtime.archive, contract, read_key(key, contract), as_of)
+    context.print_result(found, lambda: show_explanation(mart_of_key, explanation, key, found))
     return Different.exit_code if found["agrees"] is False else 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from dropledger.core.contracts.pipeline_spec import Explanation, Section
+from dropledger.core.contracts.pipeline_spec import Explanation, Mart, Section
 from dropledger.core.views.ask import Answer
 from dropledger.core.views.explain import sentence
 from dropledger.handlers import render
@@ -144,10 +144,10 @@ def _show_last_seen(seen: Row | None) -> None:
         render.line(f"Last seen in {file} on {render.cell(seen['as_of'])}{later}; {told}.")
 
 
-def show_explanation(explanation: Explanation, key: str, found: Row) -> None:
+def show_explanation(mart: Mart, explanation: Explanation, key: str, found: Row) -> None:
     """One figure, with the rows and the arithmetic behind it."""
-    figure = found["figure"]
-    render.line(f"{explanation.of.replace('_', ' ').capitalize()} {key} at {render.cell(found['moment'])}")
+    figure, what = found["figure"], (explanation.of or mart.name).replace("_", " ").capitalize()
+    render.line(f"{what} {key} at {render.cell(found['moment'])}")
     _show_sections(explanation.sections, found)
     if figure is None:
         render.line(f"  {found['verdict']}")

@@ -39,10 +39,19 @@ class Masking:
             ConfigurationError: a column of the key is masked.
         """
         if self.columns(contract.feed) & {*contract.key}:
-            raise ConfigurationError(
-                f"the keys of the feed {contract.feed} are restricted",
-                hint="start the console with --show-restricted, if all who have its token may see them",
-            )
+            raise _key_is_restricted(f"feed {contract.feed}")
+
+    def refuse_restricted_key_of(self, mart: str) -> None:
+        """The same of the rows of a mart that is explained.
+
+        Raises:
+            ConfigurationError: a column of the key is masked.
+        """
+        of = self._pipeline.explanations[mart].of
+        if of is not None:
+            self.refuse_restricted_key(self._pipeline.contract(of))
+        elif any(self._hides(mart, name) for name in self._pipeline.mart(mart).file.key):
+            raise _key_is_restricted(f"mart {mart}")
 
     def timeline(self, document: Document) -> Document:
         """A key's versions, as `history` has them."""
@@ -111,6 +120,13 @@ class Masking:
 
     def _is_restricted(self, table: str, column: str) -> bool:
         return self._classified.of(table, column) == RESTRICTED
+
+
+def _key_is_restricted(whose: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the keys of the {whose} are restricted",
+        hint="start the console with --show-restricted, if all who have its token may see them",
+    )
 
 
 def _masked(row: Document, columns: Collection[str]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def explain(reader: Reader, request: Request) -> Answer:
     pipeline = reader.runtime.pipeline
     as_of = _moment(request.query_params.get("as_of"))
     _, explanation = explanations.explanation_of(pipeline, mart)
-    reader.masking.refuse_restricted_key(pipeline.contract(explanation.of))
+    reader.masking.refuse_restricted_key_of(mart)
 
     def find(session: Session) -> Document:
         return reader.masking.explanation(mart, explanations.explain(session, pipeline, mart, key, as_of))

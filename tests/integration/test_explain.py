@@ -153,3 +153,62 @@ def test_slices_of_a_marginal_card_add_up(tmp_path: Path):
         "150.00 + 2.75 = 152.75"
     )
     assert found["agrees"] is True
+
+
+GROUPED = {
+    "marts/stocked.yaml": "mart: stocked\nkey: [day, article]\ncolumns: [day, article, pieces]\nartifacts: [csv]\n",
+    "marts/stocked.sql": """
+        SELECT CAST(valid_from AS DATE) AS day, article, CAST(sum(pieces) AS BIGINT) AS pieces
+        FROM history_stock
+        GROUP BY CAST(valid_from AS DATE), article
+        """,
+    "marts/stocked.touched.sql": """
+        SELECT DISTINCT CAST(h.valid_from AS DATE) AS day, h.article
+        FROM history_stock AS h
+        INNER JOIN changed_stock AS c ON c.branch = h.branch AND c.article = h.article
+        """,
+    "explain/stocked.yaml": """
+        sections:
+          - name: pieces
+            says: "{pieces} pieces in {branch}"
+            many: true
+        figure:
+          says: "{pieces} pieces"
+        """,
+    "explain/stocked/pieces.sql": """
+        SELECT h.branch, h.pieces, h.drop_id, h.line, d.name AS file
+        FROM history_stock AS h
+        LEFT JOIN drop_ledger AS d ON d.drop_id = h.drop_id
+        WHERE CAST(h.valid_from AS DATE) = CAST(:day AS DATE) AND h.article = :article AND h.valid_from <= :moment
+        ORDER BY h.branch
+        """,
+    "explain/stocked/figure.sql": """
+        SELECT
+            CASE WHEN count(*) = 0 THEN 'no article came that day' END AS no_figure,
+            CAST(sum(pieces) AS BIGINT) AS pieces
+        FROM pieces
+        """,
+}
+
+
+def test_row_whose_key_is_of_no_feed_is_explained(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", branches(tmp_path / "pipeline", **GROUPED))
+    ledger.drop("stock_2026-01-01.csv", "Branch,Article,Pieces,Price\nAnn,7,3,0.50\nHill,7,2,9.00\nHill,8,1,9.00\n")
+
+    shown = run("explain", "stocked", "2026-01-01,7", "--root", ledger.root, "--pipeline", tmp_path / "pipeline")
+    assert shown.out.splitlines()[0] == "Stocked 2026-01-01,7 at 2026-01-01"
+    assert shown.out.splitlines()[-2:] == ["  5 pieces", "  Matches the mart."]
+    assert "line 3 of stock_2026-01-01.csv" in shown.out
+    with ledger.runtime.session() as session:
+        found = explain(session, ledger.runtime.pipeline, "stocked", "2026-01-01,8")
+        assert (str(found["day"]), found["article"], found["agrees"]) == ("2026-01-01", "8", True)
+        with pytest.raises(ConfigurationError, match="stocked has nothing of 2026-01-02,8") as told:
+            explain(session, ledger.runtime.pipeline, "stocked", "2026-01-02,8")
+        assert told.value.why == "no article came that day"
+        assert "outputs/stocked.csv" in told.value.hint
+        for key, says in (
+            ("soon,8", "'soon' is no day of stocked"),
+            ("8", "that of the mart stocked has 2"),
+        ):
+            with pytest.raises(ConfigurationError, match=says):
+                explain(session, ledger.runtime.pipeline, "stocked", key)

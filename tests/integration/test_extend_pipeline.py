@@ -10,8 +10,11 @@ import pytest
 from support.ledger import Ledger
 
 from dropledger.core.contracts.pipeline_spec import BUILT_IN, load_pipeline
-from dropledger.core.errors import ConfigurationError
+from dropledger.core.errors import ConfigurationError, ContractError
 from dropledger.core.ledger.ledger import Delivered
+from dropledger.core.lineage.pipeline import read_lineage
+from dropledger.core.lineage.relations import reads, relations
+from dropledger.core.operations.verify import verify
 
 pytestmark = pytest.mark.slow
 
@@ -345,3 +348,40 @@ def test_drop_that_met_wrong_sql_is_taken_once_the_sql_is_mended(extended: Path)
     mended = start(extended)
     assert [outcome.delivered for outcome in mended.process(fact)] == [Delivered.ACCEPTED]
     assert len(mended.table("history_customer")) == 2
+
+
+VIEWS = {
+    "intermediate/a_rate.sql": """
+        -- What of net_interest is left of each hundred.
+        SELECT s.*
+        FROM rich AS s
+        WHERE s.net_interest > 0
+        """,
+    "intermediate/rich.sql": "SELECT account_id, net_interest FROM net_interest WHERE net_interest >= 1.5",
+}
+
+
+def test_view_may_read_marts(extended: Path):
+    ledger = filled(extended)
+    add(extended, VIEWS)
+    ledger = start(extended)  # on a root that has the marts
+    ledger.drop("fees_2025-10-31.csv", FEES)
+    assert ledger.rows("SELECT account_id FROM a_rate ORDER BY 1") == [(12,), (21,)]
+    shutil.rmtree(ledger.root)
+    ledger = filled(extended)  # and on one that has none yet
+    assert ledger.rows("SELECT account_id FROM a_rate ORDER BY 1") == [(12,), (21,)]
+
+    pipeline = ledger.runtime.pipeline
+    in_order = list(relations(pipeline))
+    assert in_order.index("net_interest") < in_order.index("rich") < in_order.index("a_rate")
+    assert reads(pipeline)["rich"] == ("net_interest",)
+    assert [ref.table for ref in read_lineage(pipeline)["a_rate"].columns["net_interest"].direct] == ["rich"]
+    assert verify(ledger.runtime, lambda *_: None).differences == ()
+
+
+def test_mart_that_reads_a_view_of_marts_is_an_error_at_load(extended: Path):
+    add(extended, VIEWS)
+    path = extended / "marts/net_interest.sql"
+    path.write_text(f"{path.read_text()}\nUNION ALL SELECT * FROM a_rate")
+    with pytest.raises(ContractError, match="net_interest reads the view a_rate, which reads a mart itself"):
+        load_pipeline(str(extended))

@@ -46,8 +46,8 @@ def extract(*keys: int, text: str = "t") -> str:
 def seen(ledger: Ledger, key: str, as_of: datetime | None = None) -> tuple[Any, ...] | None:
     """File, how many came since, and whether it may have been later."""
     with ledger.runtime.reading() as session:
-        asked = read_key(key, ledger.runtime.pipeline.contract("entry"))
-        found = find_last_seen(session, ledger.runtime.archive, asked, as_of)
+        contract = ledger.runtime.pipeline.contract("entry")
+        found = find_last_seen(session, ledger.runtime.archive, contract, read_key(key, contract), as_of)
     return found and (found["file"], found["files_since"], found["or_later"])
 
 
