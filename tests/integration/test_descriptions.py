@@ -159,13 +159,15 @@ def test_file_that_describes_no_view_is_told(folder: Path):
         load_pipeline(str(folder))
 
 
-def test_all_of_lending_is_described(lending: Pipeline):
-    for contract in lending.contracts.values():
+@pytest.mark.parametrize("name", ["lending", "engagement"])
+def test_all_of_what_is_built_in_is_described(name: str):
+    pipeline = load_pipeline(name)
+    for contract in pipeline.contracts.values():
         assert contract.description
         assert contract.owner
         assert [column.name for column in contract.columns if not column.description] == []
-    assert [model.name for model in lending.intermediate if not (model.description and model.descriptions)] == []
-    for mart in lending.marts:
+    assert [model.name for model in pipeline.intermediate if not (model.description and model.descriptions)] == []
+    for mart in pipeline.marts:
         assert mart.file.description
         assert set(mart.file.columns) <= mart.file.descriptions.keys()
 

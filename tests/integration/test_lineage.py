@@ -46,18 +46,21 @@ def decided_by(lineage: Lineage, name: str) -> dict[str, tuple[str, ...]]:
     return {f"{one.table}.{one.column}": one.by for one in lineage[table].columns[column].indirect}
 
 
+@pytest.mark.parametrize("name", ["lending", "engagement"])
 @pytest.mark.parametrize("dialect", ["duckdb", "databricks"])
-def test_every_file_of_lending_is_read_in_both_dialects(lending: Pipeline, dialect: str):
-    files = sorted((BUILT_IN / "lending").rglob("*.sql"))
+def test_every_file_of_what_is_built_in_is_read_in_both_dialects(name: str, dialect: str):
+    pipeline = load_pipeline(name)
+    files = sorted(pipeline.folder.rglob("*.sql"))
     assert len(files) > 15
     for path in files:
         for text in (path.read_text("utf-8"), full_refresh(path.read_text("utf-8"))):
             assert [type(one).__name__ for one in sqlglot.parse(text, read=dialect)] in (["Select"], ["Union"]), path
-    assert read_lineage(lending, dialect=dialect) == read_lineage(lending)
+    assert read_lineage(pipeline, dialect=dialect) == read_lineage(pipeline)
 
 
-def test_nothing_of_lending_is_unsure(lending: Pipeline):
-    for name, table in read_lineage(lending).items():
+@pytest.mark.parametrize("pipeline", ["lending", "engagement"])
+def test_nothing_of_what_is_built_in_is_unsure(pipeline: str):
+    for name, table in read_lineage(load_pipeline(pipeline)).items():
         assert (name, table.unsure) == (name, ())
         assert {column: made.unsure for column, made in table.columns.items() if made.unsure} == {}, name
 
@@ -157,10 +160,10 @@ def test_sql_that_cannot_be_read_is_told_and_the_rest_is_known(tmp_path: Path):
     assert lineage["parcel_state"].unsure == ()
 
 
-@pytest.mark.parametrize("name", ["lending", "parcels"])
-def test_tables_of_columns_are_those_that_the_sql_reads(name: str, lending: Pipeline, parcels: Pipeline):
+@pytest.mark.parametrize("name", ["lending", "engagement", "parcels"])
+def test_tables_of_columns_are_those_that_the_sql_reads(name: str, parcels: Pipeline):
     """Two ways to the same: sqlglot, and the words behind FROM and JOIN."""
-    pipeline = {"lending": lending, "parcels": parcels}[name]
+    pipeline = parcels if name == "parcels" else load_pipeline(name)
     lineage, read = read_lineage(pipeline), reads(pipeline)
     for model in models_sql(pipeline):
         made = lineage[model].columns.values()
