@@ -33,7 +33,10 @@ def day(number: int) -> datetime:
 
 @dataclass(frozen=True, repr=False)
 class File:
-    """A file about to be dropped: its text, and the same rows as the model takes them."""
+    """A file about to be dropped: its text, and the same rows as the model takes them.
+
+    What it is called begins with `name`, or where that is empty with the feed's, and has this `ending`.
+    """
 
     feed: str
     as_of: datetime
@@ -43,16 +46,23 @@ class File:
     by_option: bool = False
     brings_times: bool = False
     brings_facts: bool = False
+    name: str = ""
+    ending: str = ".csv"
 
     def __repr__(self) -> str:
         return f"{self.feed} {self.as_of:%Y-%m-%d}{' by option' if self.by_option else ''}: {' / '.join(self.lines)}"
+
+    def called(self, number: int) -> str:
+        """What it is called as the delivery of this number."""
+        dated = "" if self.by_option else f"_{self.as_of:%Y-%m-%d}"
+        return f"{self.name or f'{self.feed}s'}-{number}{dated}{self.ending}"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # what Hypothesis shows of a failing plan
         printer.text(repr(self))
 
     @property
     def text(self) -> str:
-        return "".join(f"{line}\n" for line in (self.header, *self.lines))
+        return "".join(f"{line}\n" for line in ([self.header] if self.header else []) + [*self.lines])
 
 
 @dataclass(frozen=True)
@@ -181,8 +191,7 @@ class Run:
             else:
                 continue
             self.delivered.append(file)
-            dated = "" if file.by_option else f"_{file.as_of:%Y-%m-%d}"
-            name = f"{file.feed}s-{len(self.delivered)}{dated}.csv"
+            name = file.called(len(self.delivered))
             fact = self.ledger.put(name, file.text, as_of=file.as_of if file.by_option else None)
             arrived[name] = file, fact
         take = backfill if arrival.backfilled else process
