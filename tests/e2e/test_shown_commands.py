@@ -128,6 +128,12 @@ def test_start_page_shows_what_is_printed(beside_demo: Path):
     assert [(step, printed(step, beside_demo, path)) for step, _ in shown] == shown
 
 
+def test_engagement_page_shows_what_is_printed(tmp_path: Path):
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    shown = [step for block in blocks("docs/engagement.md") for step in block]
+    assert [(step, printed(step, tmp_path, path)) for step, _ in shown] == shown
+
+
 def shown_to_contributors() -> list[str]:
     """The commands of contributing.md, those within lists included."""
     text = (PROJECT / "docs/contributing.md").read_text(encoding="utf-8")
