@@ -1,16 +1,13 @@
 """The engagement sample comes to the figures that its README works out by hand, however its files arrive."""
 
-import csv
 import random
-import re
 from pathlib import Path
 
 import pytest
-from support.engines import PROJECT
+from support.engagement_sample import EXPECTED, FILES, published, take, take_day_by_day
 from support.ledger import Ledger, micro_batches_from
 
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
-from dropledger.core.ingest.run import process
 from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import restore, retract
@@ -18,22 +15,6 @@ from dropledger.core.operations.verify import verify
 from dropledger.core.views.explain import explain
 from dropledger.core.views.keys import write_key
 from dropledger.infra.local.inbox import dropped_file
-
-SAMPLE = PROJECT / "samples" / "engagement"
-DAYS = [sorted(day.iterdir()) for day in sorted(SAMPLE.glob("day*"))]
-FILES = [path for day in DAYS for path in day]
-MARTS = ("engagement_daily", "q1_completion_rate", "q2_price_tier_engagement", "q3_subscription_impact")
-
-
-def by_hand(mart: str) -> list[list[str]]:
-    """The table of the README below the heading of a mart, with its header and without its last column, the reason."""
-    below = re.split(r"^## ", (SAMPLE / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    [section] = [part for part in below if part.startswith(f"{mart}\n")]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
-    return [row[:-1] for row in (rows[0], *rows[2:])]
-
-
-EXPECTED = {mart: by_hand(mart) for mart in MARTS}
 
 
 @pytest.fixture(scope="module")
@@ -46,25 +27,13 @@ def ledger(tmp_path: Path, pipeline: Pipeline) -> Ledger:
     return Ledger(tmp_path / "root", pipeline)
 
 
-def take(ledger: Ledger, *paths: Path) -> None:
-    outcomes = process(ledger.runtime, [dropped_file(path, keep_original=True) for path in paths], lambda _: None)
-    assert {outcome.delivered for outcome in outcomes} == {"accepted"}
-
-
-def take_day_by_day(ledger: Ledger) -> None:
-    Ledger.prepared.fill(ledger, "the engagement sample", lambda fresh: [take(fresh, *day) for day in DAYS])
-
-
-def published(ledger: Ledger) -> dict[str, list[list[str]]]:
-    found = {}
-    for mart in MARTS:
-        with (ledger.root / "outputs" / f"{mart}.csv").open(encoding="utf-8", newline="") as file:
-            found[mart] = list(csv.reader(file))
-    return found
+def filled(ledger: Ledger) -> Ledger:
+    Ledger.prepared.fill(ledger, "the engagement sample", take_day_by_day)
+    return ledger
 
 
 def test_sample_comes_to_the_figures_worked_out_by_hand(ledger: Ledger):
-    take_day_by_day(ledger)
+    filled(ledger)
     assert published(ledger) == EXPECTED
     assert verify(ledger.runtime, lambda *_: None).differences == ()
     counted = sum(int(row[8]) for row in EXPECTED["engagement_daily"][1:])
@@ -84,12 +53,11 @@ def one_by_one_backwards(ledger: Ledger) -> None:
 
 def in_micro_batches(ledger: Ledger) -> None:
     with micro_batches_from(2):
-        for day in DAYS:
-            take(ledger, *day)
+        take_day_by_day(ledger)
 
 
 def taken_back_and_in_again(ledger: Ledger) -> None:
-    take_day_by_day(ledger)
+    filled(ledger)
     drops = [drop_id for (drop_id,) in ledger.rows("SELECT drop_id FROM drop_ledger ORDER BY sequence")]
     order = random.Random(27)
     for change in (retract, restore):
@@ -101,7 +69,7 @@ def taken_back_and_in_again(ledger: Ledger) -> None:
 
 
 def replayed(ledger: Ledger) -> None:
-    take_day_by_day(ledger)
+    filled(ledger)
     replay(ledger.runtime, Selection(), None, lambda *_: None)
 
 
@@ -115,7 +83,7 @@ def test_figures_are_the_same_however_files_arrive(ledger: Ledger, arrive):
 
 
 def test_each_figure_of_the_day_is_explained_down_to_its_events(ledger: Ledger):
-    take_day_by_day(ledger)
+    filled(ledger)
     with ledger.runtime.session() as session:
         for row in EXPECTED["engagement_daily"][1:]:
             found = explain(session, ledger.runtime.pipeline, None, write_key(row[:8]))
@@ -135,7 +103,7 @@ def test_each_figure_of_the_day_is_explained_down_to_its_events(ledger: Ledger):
 
 
 def test_rates_are_rounded_half_up(ledger: Ledger):
-    take_day_by_day(ledger)
+    filled(ledger)
     columns = "day, country, activity_type, activities_played, completion_rate, seconds_per_activity"
     rates = ledger.rows(
         f"SELECT {columns} FROM engagement_daily_rate WHERE activities_played = 2 ORDER BY day, country"

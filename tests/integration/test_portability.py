@@ -589,6 +589,17 @@ def test_what_writes_rows_depends_on_the_hold_of_its_writer(changes: dict[str, s
 
 
 @pytest.mark.databricks  # Spark's parser
+def test_sql_of_built_in_pipelines_is_portable():
+    """Divisions are those of doubles, which are the same in both."""
+    files = {path: path.read_text("utf-8") for path in sorted(BUILT_IN.rglob("*.sql"))}
+    found = judged(sorted({dialect(each) for text in files.values() for each in (text, full_refresh(text))}))
+    assert {sql: against for sql, against in found.items() if against != "/"} == {}
+    for path, text in files.items():
+        code = re.sub(r"--[^\n]*|/\*.*?\*/", "", text)
+        assert code.count("/") == code.count("AS DOUBLE) / CAST("), path
+
+
+@pytest.mark.databricks  # Spark's parser
 def test_what_one_engine_alone_knows_is_refused():
     assert all(len(duckdb.extract_statements(sql)) == 1 for sql in UNPORTABLE)
     assert judged(sorted(UNPORTABLE)).keys() == UNPORTABLE

@@ -27,7 +27,7 @@ FEEDS = {
 }
 NAMES = {"event": "events", "user": "users", "activity": "activities", "subscription": "subscriptions"}
 
-USERS, ACTIVITIES, DAYS = ("u1", "u2", "u3"), ("a1", "a2"), (1, 2, 3)
+USERS, ACTIVITIES, DAYS = ("u1", "u2"), ("a1", "a2"), (1, 2, 3)
 MOMENTS = [
     day(number) + part
     for number in DAYS
@@ -51,8 +51,8 @@ ROWS: Mapping[str, st.SearchStrategy[Cells]] = {
             "event_id": of(*"ABCDEFGH"),
             "name": of("activity_exit", "activity_exit", "activity_exit", "app_open"),
             "occurred_at": moments,
-            "user_id": of(*USERS, "u9", None),
-            "activity_id": of(*ACTIVITIES, "a9", None),
+            "user_id": of(*USERS, *USERS, "u9", None),
+            "activity_id": of(*ACTIVITIES, *ACTIVITIES, "a9", None),
             "duration": seconds,
             "completed": of(True, False, None),
             "collection_id": of(None, "c1"),
@@ -96,14 +96,14 @@ ROWS: Mapping[str, st.SearchStrategy[Cells]] = {
 
 
 def files(pipeline: Pipeline) -> st.SearchStrategy[File]:
-    """Files of all feeds, of one to four rows, mostly of events."""
+    """Files of all feeds, of one to five rows, mostly of events."""
     made = {feed: _of_feed(pipeline.contract(feed)) for feed in FEEDS}
     often = ["event"] * 4 + ["user"] * 3 + ["usage"] * 2 + ["activity", "catalog", "subscription"]
     return st.sampled_from(often).flatmap(lambda feed: made[feed])
 
 
 def _of_feed(contract: Contract) -> st.SearchStrategy[File]:
-    rows = st.lists(ROWS[contract.feed], min_size=1, max_size=4)
+    rows = st.lists(ROWS[contract.feed], min_size=1, max_size=5)
     return st.builds(lambda number, cells: _file(contract, day(number), cells), st.sampled_from(DAYS), rows)
 
 

@@ -3,7 +3,8 @@ SELECT theme
 FROM q1_completion_rate
 WHERE NOT coalesce(
         exits > 0
-        AND completed_exits BETWEEN 0 AND exits
+        AND completed_exits >= 0
+        AND completed_exits <= exits
         AND CAST(completion_rate * 20000 AS BIGINT) * exits <= 20000 * completed_exits + exits
         AND (CAST(completion_rate * 20000 AS BIGINT) + 2) * exits > 20000 * completed_exits + exits,
         FALSE
