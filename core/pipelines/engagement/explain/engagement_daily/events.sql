@@ -1,5 +1,14 @@
--- The events up to the moment that the figure counts, each with the file and line behind it: from history, anew.
-WITH played AS (
+-- The events up to the moment that the figure counts, each with the file and line behind it: from history, anew. At the
+-- moment of the marts users and activities count whose extracts are of a later time; at another they are not known yet.
+WITH known AS (
+    SELECT
+        CASE
+            WHEN moment = :moment THEN CAST('9999-12-31 23:59:59.999999' AS TIMESTAMP)
+            ELSE CAST(:moment AS TIMESTAMP)
+        END AS until
+    FROM mart_moment
+),
+played AS (
     SELECT *
     FROM history_event
     WHERE name = 'activity_exit'
@@ -22,7 +31,9 @@ version AS (
         lag(valid_from) OVER (PARTITION BY user_id ORDER BY valid_from) IS NULL AS is_first,
         valid_to
     FROM history_user
+    CROSS JOIN known
     WHERE user_id IN (SELECT user_id FROM played)
+        AND valid_from <= until
 ),
 placed AS (
     SELECT
@@ -55,9 +66,11 @@ placed AS (
         ON u.user_id = e.user_id
         AND (u.is_first OR u.valid_from <= e.valid_from)
         AND (u.valid_to IS NULL OR u.valid_to > e.valid_from)
+    CROSS JOIN known AS k
     LEFT JOIN history_activity AS a
         ON a.activity_id = e.activity_id
-        AND a.is_current
+        AND a.valid_from <= k.until
+        AND (a.valid_to IS NULL OR a.valid_to > k.until)
 )
 SELECT
     p.event_id,
