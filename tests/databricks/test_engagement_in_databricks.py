@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.databricks_server import Server
 from support.engagement_files import FEEDS, expected_marts, files
-from support.engagement_sample import EXPECTED, published, take_day_by_day
+from support.engagement_sample import EXPECTED, published, take_as_backfill
 from support.plans import Run, Step, assert_same, plans
 
 from dropledger.core.contracts.pipeline_spec import load_pipeline
@@ -30,7 +30,7 @@ def ledger_in(databricks: Server, folder: Path) -> RemoteLedger:
 
 def test_sample_comes_to_the_figures_worked_out_by_hand(databricks: Server, tmp_path: Path):
     ledger = ledger_in(databricks, tmp_path)
-    take_day_by_day(ledger)
+    take_as_backfill(ledger)
     assert published(ledger) == EXPECTED
     with ledger.runtime.session() as session:
         for row in EXPECTED["engagement_daily"][1::5]:

@@ -3,12 +3,15 @@
 import csv
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import yaml
 from support.console import Console
+from support.engagement_sample import DAYS
 from support.engines import PROJECT
+from support.served import serving
 
-DAYS = [sorted(day.iterdir()) for day in sorted((PROJECT / "samples/engagement").glob("day*"))]
 GRAIN = "2021-02-01,PT,Android,11,7.1,trial,game,c1"
 ENGAGEMENT = ("--pipeline", "engagement", "--root", "shown")
 
@@ -125,3 +128,40 @@ def test_watch_and_backfill_come_to_the_figures_of_the_demo(demo: Console):
     assert demo.run_script("watch", "--once", "--root", "watched", *options).code == 0
     assert demo.run("backfill", "old", "--root", "backfilled", *options).code == 0
     assert daily(demo.folder / "watched") == daily(demo.folder / "shown") == daily(demo.folder / "backfilled")
+
+
+@pytest.mark.slow
+def test_console_shows_the_pipeline_and_explains_its_figures(demo: Console):
+    with serving(demo, *ENGAGEMENT) as served:
+        for path in (
+            "/",
+            "/models",
+            "/lineage",
+            "/checks",
+            "/drops",
+            "/models/engagement_daily_rate",
+            "/history/user/u1",
+        ):
+            assert served.get(path).status == 200, path
+        changed = served.get("/drops/4ef922b1d9f24220").text  # of the late file
+        assert f"/explain/engagement_daily/{GRAIN}" in unquote(changed)
+        page = served.get(f"/explain/engagement_daily/{GRAIN}")
+        assert page.status == 200
+        assert "matches the mart" in page.text
+        assert "History of" not in page.text
+        found = served.get(f"/explain/engagement_daily/{GRAIN}.json").json
+        assert [event["event_id"] for event in found["events"]] == ["e07", "e28"]
+
+
+@pytest.mark.slow
+def test_figures_by_a_restricted_column_are_not_explained_in_the_console(console: Console):
+    folder = Path(shutil.copytree(PROJECT / "core/pipelines/engagement", console.folder / "engagement"))
+    contract = yaml.safe_load((folder / "user.yaml").read_text(encoding="utf-8"))
+    next(column for column in contract["columns"] if column["name"] == "country_code")["classification"] = "restricted"
+    (folder / "user.yaml").write_text(yaml.safe_dump(contract, sort_keys=False), encoding="utf-8")
+    options = ("--pipeline", folder, "--root", "shown")
+    assert console.run("demo", *options, "--quiet").code == 0
+    with serving(console, *map(str, options)) as served:
+        refused = served.get(f"/explain/engagement_daily/{GRAIN}.json")
+    assert refused.status == 404
+    assert "the keys of the mart engagement_daily are restricted" in refused.text

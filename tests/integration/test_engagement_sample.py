@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.engagement_sample import EXPECTED, FILES, published, take, take_day_by_day
+from support.engagement_sample import EXPECTED, FILES, published, take, take_as_backfill, take_day_by_day
 from support.ledger import Ledger, micro_batches_from
 
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
-from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.export import export
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import restore, retract
 from dropledger.core.operations.verify import verify
 from dropledger.core.views.explain import explain
 from dropledger.core.views.keys import write_key
-from dropledger.infra.local.inbox import dropped_file
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +39,6 @@ def test_sample_comes_to_the_figures_worked_out_by_hand(ledger: Ledger):
     assert verify(ledger.runtime, lambda *_: None).differences == ()
     counted = sum(int(row[8]) for row in EXPECTED["engagement_daily"][1:])
     assert ledger.rows("SELECT count(*) FROM history_event WHERE name = 'activity_exit'") == [(counted,)] == [(30,)]
-
-
-def backfilled(ledger: Ledger) -> None:
-    backfill(ledger.runtime, [dropped_file(path, keep_original=True) for path in FILES], lambda _: None)
 
 
 def one_by_one_backwards(ledger: Ledger) -> None:
@@ -78,7 +72,7 @@ def replayed(ledger: Ledger) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arrive", [backfilled, one_by_one_backwards, in_micro_batches, taken_back_and_in_again, replayed]
+    "arrive", [take_as_backfill, one_by_one_backwards, in_micro_batches, taken_back_and_in_again, replayed]
 )
 def test_figures_are_the_same_however_files_arrive(ledger: Ledger, arrive):
     arrive(ledger)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from dropledger.core.ingest.run import process
+from dropledger.core.operations.backfill import backfill
 from dropledger.infra.local.inbox import dropped_file
 from support.engines import PROJECT
 from support.ledger import Ledger
@@ -37,6 +38,11 @@ def take_day_by_day(ledger: Ledger) -> None:
     """Take the whole sample as it came."""
     for day in DAYS:
         take(ledger, *day)
+
+
+def take_as_backfill(ledger: Ledger) -> None:
+    """Take the whole sample at once, as old extracts are."""
+    backfill(ledger.runtime, [dropped_file(path, keep_original=True) for path in FILES], lambda _: None)
 
 
 def published(ledger: Ledger) -> dict[str, list[list[str]]]:
