@@ -274,9 +274,7 @@ def test_column_that_is_added_to_a_feed_with_history_is_refused_with_the_way_out
     assert "replay" in raised.value.hint
 
 
-@pytest.mark.parametrize(
-    "name", ["marts/net_interest.sql", "marts/net_interest.touched.sql", "checks/fee/some_fee_is_paid.sql"]
-)
+@pytest.mark.parametrize("name", ["marts/net_interest.sql", "checks/fee/some_fee_is_paid.sql"])
 def test_missing_sql_is_named(extended: Path, name: str):
     (extended / name).unlink()
     with pytest.raises(ConfigurationError, match=f"{Path(name).name}.*is missing"):
