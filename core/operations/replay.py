@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError, DataRefused
+from dropledger.core.formats.extract import Extract
 from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.completion import publish_committed
 from dropledger.core.ingest.prepare import prepare
@@ -28,7 +30,7 @@ from dropledger.core.steps.marts import refresh
 from dropledger.core.steps.quarantine import record_rejects
 from dropledger.core.steps.soundness import is_lost, refuse_foreign_warehouse
 from dropledger.core.steps.totals import keep_rebuilt_totals
-from dropledger.core.steps.validate import refuse_beyond_limit, validate
+from dropledger.core.steps.validate import Validated, refuse_beyond_limit, validate
 
 Progress = Callable[[int, int], None]
 """Told the drops done and the drops in all."""
@@ -231,6 +233,29 @@ def fold_again(
         DataRefused: it can no longer be read as it was accepted.
     """
     contract = runtime.pipeline.contract(row.feed)
+    extract, validated = _read_again(runtime, session, contract, row, judged_at)
+    if validated.rows_rejected:
+        record_rejects(session, "_dl_incoming", row.drop_id, row.sequence)
+    folded = fold(
+        session,
+        extract,
+        validated,
+        row.sequence,
+        observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
+        later_observations=archived_observations(session, runtime.archive),
+        # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
+        received_last=contract.effective_column is None,
+    )
+    if is_newest:
+        session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out, row.archive_name)
+    copy_rows(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
+    _record_again(session, contract, row, validated, folded)
+    return folded
+
+
+def _read_again(
+    runtime: Runtime, session: Session, contract: Contract, row: LedgerRow, judged_at: datetime | None
+) -> tuple[Extract, Validated]:
     try:
         extract = archived_extract(runtime.archive, contract, row)
         if judged_at is not None:
@@ -247,21 +272,11 @@ def fold_again(
             why = "under another contract: it has changed since"
         error.hint = f"drop {row.drop_id} ({row.name}) was accepted before, {why}; {error.hint}"
         raise
-    if validated.rows_rejected:
-        record_rejects(session, "_dl_incoming", row.drop_id, row.sequence)
-    folded = fold(
-        session,
-        extract,
-        validated,
-        row.sequence,
-        observed_until=ledger.observed_until(session, row.feed, runtime.pipeline),
-        later_observations=archived_observations(session, runtime.archive),
-        # In order of as_of; rows that bring effective times of their own may have been observed by later sequences.
-        received_last=contract.effective_column is None,
-    )
-    if is_newest:
-        session.keep_loaded("_dl_incoming", f"src_{row.feed}", validated.left_out, row.archive_name)
-    copy_rows(session, live, "drop_ledger", "t.drop_id = :drop_id", {"drop_id": row.drop_id})
+    return extract, validated
+
+
+def _record_again(session: Session, contract: Contract, row: LedgerRow, validated: Validated, folded: Folded) -> None:
+    """Let the ledger tell what was found of a drop this time."""
     found = {
         "sequence": row.sequence,
         "rows_read": validated.rows_read,
@@ -282,7 +297,6 @@ def fold_again(
         "drop_id = :drop_id",
         {"drop_id": row.drop_id, **found},
     )
-    return folded
 
 
 def _finish(runtime: Runtime, session: Session) -> None:
