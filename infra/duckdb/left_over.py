@@ -4,7 +4,7 @@ import shutil
 from glob import escape
 from pathlib import Path
 
-from dropledger.infra.local.file_lock import is_alive
+from dropledger.infra.local.process_name import may_run
 
 _LABELS = ("planning", "exporting", "verifying", "rebuilding", "rewriting", "migrating", "previous")
 """What staging copies are called; any of them may be another process's, which is at work on it."""
@@ -17,10 +17,13 @@ def left_beside(path: Path) -> list[Path]:
 
 
 def remove_spilled(path: Path) -> None:
-    """Remove what such processes had moved out of memory, or unpacked or rewrote to read it."""
+    """Remove what such processes had moved out of memory, or unpacked or rewrote to read it.
+
+    Who calls it is alone with the file.
+    """
     for folder in path.parent.glob(f"{escape(path.name)}.tmp-*"):
-        process = folder.name.rpartition("-")[2]
-        if process.isdecimal() and not is_alive(int(process)):
+        name = folder.name.removeprefix(f"{path.name}.tmp-").removeprefix("lines-")
+        if name.replace("-", "").isdecimal() and not may_run(name):
             remove_tree(folder)
 
 

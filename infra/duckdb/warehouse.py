@@ -32,6 +32,7 @@ from dropledger.infra.duckdb.remote_file import RemoteFile
 from dropledger.infra.duckdb.session import DuckDBSession
 from dropledger.infra.local.file_lock import retry_in_turn
 from dropledger.infra.local.folders import share
+from dropledger.infra.local.process_name import this_process
 
 __all__ = ["DuckDBWarehouse", "RemoteFile"]
 
@@ -72,7 +73,7 @@ class DuckDBWarehouse:
         self._wait_seconds = wait_seconds
         self._on_wait = on_wait
         self._settings: dict[str, Any] = dict(settings or {})
-        self._engine = KeptEngine(f"{path}.tmp-{os.getpid()}", self._settings)
+        self._engine = KeptEngine(f"{path}.tmp-{this_process()}", self._settings)
         self._memory = Memory()
         self._left_as: tuple[int, bytes] | None = None
 
@@ -287,7 +288,7 @@ class DuckDBWarehouse:
 
     @property
     def _passing(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.tmp-lines-{os.getpid()}")
+        return self._path.with_name(f"{self._path.name}.tmp-lines-{this_process()}")
 
     def _attach(
         self, connection: duckdb.DuckDBPyConnection, path: Path, *, read_only: bool, new: bool = True

@@ -13,6 +13,7 @@ from dropledger.core.errors import Conflict
 from dropledger.core.retry import OnWait, silently
 from dropledger.infra.duckdb.file import refuse_other_pipelines
 from dropledger.infra.local.file_lock import held
+from dropledger.infra.local.process_name import this_process
 from dropledger.infra.object_store.bucket import Bucket, Found, Gone
 
 
@@ -101,7 +102,7 @@ class WarehouseObject:
         if there is None:
             path.unlink(missing_ok=True)
             return
-        beside = path.with_name(f"{path.name}.fetched-{os.getpid()}")
+        beside = path.with_name(f"{path.name}.fetched-{this_process()}")
         try:
             self._bucket.get(there.name, beside, there.etag)
         except Gone as error:

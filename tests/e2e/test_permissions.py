@@ -14,6 +14,8 @@ from tempfile import TemporaryDirectory, gettempdir
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, SCRIPT, Console, environment
 
+from dropledger.infra.local.process_name import process_name
+
 pytestmark = pytest.mark.slow
 
 NOBODY = 65534
@@ -114,7 +116,8 @@ def test_nothing_is_readable_for_a_moment_not_even_what_moves_out_of_memory(cons
             assert [path for path, mode in found.items() if mode & 0o077] == []
             seen |= found.keys()
     assert process.returncode in {0, 3}
-    kinds = ("claim.json", "content", "ledger.duckdb", ".wal", f".tmp-{process.pid}", f".tmp-lines-{process.pid}")
+    name = process_name(process.pid)
+    kinds = ("claim.json", "content", "ledger.duckdb", ".wal", f".tmp-{name}", f".tmp-lines-{name}")
     assert [kind for kind in kinds if not any(name.endswith(kind) for name in seen)] == []
     assert list(temporary(console).iterdir()) == []
 

@@ -27,6 +27,7 @@ from dropledger.core.operations.retract import retract
 from dropledger.core.operations.verify import verify
 from dropledger.core.steps.intake import read_again
 from dropledger.infra.local.inbox import dropped_file
+from dropledger.infra.local.process_name import process_name
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -309,7 +310,8 @@ def test_packed_and_plain_are_two_drops_and_the_second_changes_nothing(ledger: L
 def test_what_a_killed_process_had_unpacked_goes_at_the_next_start(ledger: Ledger):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    folders = [ledger.database.with_name(f"ledger.duckdb.tmp-lines-{pid}") for pid in (gone.pid, os.getppid())]
+    names = [process_name(process) for process in (gone.pid, os.getppid())]
+    folders = [ledger.database.with_name(f"ledger.duckdb.tmp-lines-{name}") for name in names]
     for folder in folders:
         folder.mkdir()
         (folder / "unpacked-0").write_bytes(ACCOUNTS)

@@ -18,6 +18,7 @@ from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.retract import retract
 from dropledger.infra.duckdb.engine import limit_memory
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
+from dropledger.infra.local.process_name import process_name
 
 pytestmark = pytest.mark.slow
 
@@ -80,20 +81,21 @@ def test_marts_renewed_for_a_changed_pipeline(ledger: Ledger, tmp_path: Path) ->
 def test_what_a_killed_process_moved_out_of_memory_or_rewrote_is_removed(ledger: Ledger):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for number in (ended.pid, os.getppid()):
-        spilled = ledger.database.with_name(f"{ledger.database.name}.tmp-{number}")
+    running = f"{ledger.database.name}.tmp-{process_name(os.getppid())}"
+    for name in (
+        running,
+        f"{ledger.database.name}.tmp-{process_name(ended.pid)}",
+        f"{ledger.database.name}.tmp-lines-{process_name(ended.pid)}",
+        f"{ledger.database.name}.tmp-17-{os.getppid()}",  # of a container that is gone, whose numbers mean nothing here
+        f"{ledger.database.name}.tmp-{os.getppid()}",  # as earlier versions called them
+    ):
+        spilled = ledger.database.with_name(name)
         spilled.mkdir()
         (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"rows")
-    rewritten = ledger.database.with_name(f"{ledger.database.name}.tmp-lines-{ended.pid}")
-    rewritten.mkdir()
-    (rewritten / "lines").write_bytes(b"rows")
 
     ledger.process(customers(ledger, "2026-01-01", 1))
 
-    assert sorted(path.name for path in ledger.database.parent.iterdir()) == [
-        ledger.database.name,
-        f"{ledger.database.name}.tmp-{os.getppid()}",
-    ]
+    assert sorted(path.name for path in ledger.database.parent.iterdir()) == [ledger.database.name, running]
 
 
 def test_file_that_memory_does_not_suffice_for_waits_and_keeps_no_other(ledger: Ledger):
