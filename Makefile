@@ -6,19 +6,22 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV ?= .venv
 CLOUD ?= .venv-cloud
 SPARK ?= .venv-spark
+DAGSTER ?= .venv-dagster
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-PYTHON_ALONE := not databricks and not cloud and not container and not browser
+PYTHON_ALONE := not databricks and not cloud and not container and not browser and not dagster
 
 # What each lock file is made of: extras and groups of pyproject.toml, the group of its name unless another is given.
-LOCKS := runtime console aws databricks dev cloud spark bench-dbt bench-dlt bench-sqlmesh
+LOCKS := runtime console aws databricks image dev cloud spark dagster bench-dbt bench-dlt bench-sqlmesh
 FROM_runtime := --group build pyproject.toml
 FROM_console := --extra console pyproject.toml
 FROM_aws := --extra aws pyproject.toml
 FROM_databricks := --extra databricks $(FROM_aws)
+FROM_image := --group build --extra console $(FROM_aws)
+FROM_dagster := --group dagster pyproject.toml
 FROM_dev := --group dev --extra console --extra lineage $(FROM_databricks)
 FROM_bench-sqlmesh := --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt
 
@@ -50,7 +53,7 @@ test-fast: $(VENV)/dev ## Run the quick tests, in a minute: for the loop of one 
 test: $(VENV)/dev ## Run all tests that need nothing but Python, in 8 minutes
 	@$(PYTEST) -m "$(PYTHON_ALONE)" $(ARGS)
 
-test-engines: $(VENV)/dev $(CLOUD)/made spark-if-java ## Run the tests that need Spark, an emulator of AWS or containers
+test-engines: $(VENV)/dev $(CLOUD)/made $(DAGSTER)/made spark-if-java ## Run the tests that need Spark, an emulator of AWS, containers or Dagster
 	@$(PYTEST) -m "not ($(PYTHON_ALONE))" $(ARGS)
 
 test-all: ## Run all tests, in 25 minutes, and tell how much of the code they ran
@@ -78,6 +81,12 @@ $(CLOUD)/made: requirements/cloud.txt
 	@echo "Making $(CLOUD) with $$($(PYTHON) --version), for the SAM CLI and an emulator of AWS"
 	@$(PYTHON) -m venv $(CLOUD)
 	@$(CLOUD)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r $<
+	@touch $@
+
+$(DAGSTER)/made: requirements/dagster.txt
+	@echo "Making $(DAGSTER) with $$($(PYTHON) --version), for the example of Dagster"
+	@$(PYTHON) -m venv $(DAGSTER)
+	@$(DAGSTER)/bin/python $(PIP_INSTALL) --require-hashes --no-deps -r $<
 	@touch $@
 
 $(SPARK)/made: requirements/spark.txt localstack/databricks/pom.xml
@@ -118,4 +127,4 @@ bench: $(VENV)/runtime $(PEERS:%=.venv-bench-%/made) ## Compare loads with dbt, 
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(CLOUD) $(SPARK) .venv-bench-dbt .venv-bench-dlt .venv-bench-sqlmesh .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist dropledger-demo*
+	rm -rf $(VENV) $(CLOUD) $(SPARK) $(DAGSTER) .venv-bench-dbt .venv-bench-dlt .venv-bench-sqlmesh .databricks .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist dropledger-demo*

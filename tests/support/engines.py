@@ -11,6 +11,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 SPARK = Path(os.environ.get("SPARK", PROJECT / ".venv-spark"))
 CLOUD = Path(os.environ.get("CLOUD", PROJECT / ".venv-cloud"))
+DAGSTER = Path(os.environ.get("DAGSTER", PROJECT / ".venv-dagster"))
 CHROMIUM = shutil.which("chromium")
 CONTAINERS = "/var/run/docker.sock"
 
@@ -25,12 +26,27 @@ def _cloud() -> str:
 
 def _container() -> str:
     with socket.socket(socket.AF_UNIX) as engine:
-        return f"a Docker engine at {CONTAINERS}" if engine.connect_ex(CONTAINERS) else ""
+        if engine.connect_ex(CONTAINERS):
+            return f"a Docker engine at {CONTAINERS}"
+    if not (shutil.which("docker-compose") or Path("/usr/libexec/docker/cli-plugins/docker-compose").exists()):
+        return "Compose: apt-get install docker-compose"
+    made = "BASE" in os.environ or shutil.which("mmdebstrap")
+    return "" if made else "an image to build on: apt-get install mmdebstrap, or name one that is here by BASE"
 
 
 def _browser() -> str:
     return "" if CHROMIUM else "Chromium: apt-get install chromium"
 
 
-MISSING = {"databricks": _databricks, "cloud": _cloud, "container": _container, "browser": _browser}
+def _dagster() -> str:
+    return "" if (DAGSTER / "made").exists() else f"make {DAGSTER.name}/made"
+
+
+MISSING = {
+    "databricks": _databricks,
+    "cloud": _cloud,
+    "container": _container,
+    "browser": _browser,
+    "dagster": _dagster,
+}
 """For each engine, what to install or start so that its tests run; an empty text where it is there."""
