@@ -14,8 +14,16 @@ from dropledger.core.views.metrics import Counts, Metrics
 class _Found(Collector):
     """What was counted, as a registry collects it."""
 
-    def __init__(self, metrics: Metrics, files: Mapping[str, int], warehouse_bytes: int | None, engine: str) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        late: Mapping[str, bool],
+        files: Mapping[str, int],
+        warehouse_bytes: int | None,
+        engine: str,
+    ) -> None:
         self._metrics = metrics
+        self._late = late
         self._files = files
         self._warehouse_bytes = warehouse_bytes
         self._engine = engine
@@ -27,8 +35,9 @@ class _Found(Collector):
         yield _counter("rows", "Rows of drops by what became of them.", "fate", found.rows)
         yield _counter("versions", "Versions that drops opened and closed.", "change", found.versions)
         yield _counter("checks_failed", "Checks of drops that did not pass.", "severity", found.checks_failed)
-        yield _moments("feed_as_of", "The newest as_of of a feed in history.", found.as_of)
-        yield _moments("feed_received", "When the newest drop of a feed in history came.", found.received)
+        yield _moments("feed_as_of", "The newest as_of of a feed in history.", found.newest.as_of)
+        yield _moments("feed_received", "When the newest drop of a feed in history came.", found.newest.received_at)
+        yield _gauge("feed_late", "Whether a feed is late by its contract: 1 if it is.", "feed", self._late)
         yield _gauge("history_versions", "Versions in the history of a feed.", "feed", found.history_versions)
         yield _gauge("history_keys", "Keys in the history of a feed.", "feed", found.history_keys)
         yield _gauge("files", "Files that lie in a folder of the root.", "folder", self._files)
@@ -39,16 +48,19 @@ class _Found(Collector):
         yield InfoMetricFamily("dropledger_build", "What runs.", {"version": __version__, "engine": self._engine})
 
 
-def metrics_text(metrics: Metrics, files: Mapping[str, int], warehouse_bytes: int | None, engine: str) -> str:
+def metrics_text(
+    metrics: Metrics, late: Mapping[str, bool], files: Mapping[str, int], warehouse_bytes: int | None, engine: str
+) -> str:
     """The text that Prometheus scrapes.
 
     Args:
+        late: whether each feed is late whose contract says when it is.
         files: how many files lie in inbox, work and quarantine.
         warehouse_bytes: the size of the warehouse, None where it is no file.
         engine: the name and version of the engine.
     """
     registry = CollectorRegistry()
-    registry.register(_Found(metrics, files, warehouse_bytes, engine))
+    registry.register(_Found(metrics, late, files, warehouse_bytes, engine))
     return generate_latest(registry).decode()
 
 

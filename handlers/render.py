@@ -73,6 +73,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def age(seconds: int | None) -> str | None:
+    """A length of time as people read it: `26h 05m`."""
+    return None if seconds is None else f"{seconds // 3600:,}h {seconds // 60 % 60:02}m"
+
+
 _ORIGINS = {"metadata": "its object's metadata", "modified": "its modification time"}
 
 

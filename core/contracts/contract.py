@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dropledger.core.compression import unpacked_name
+from dropledger.core.contracts.freshness import Freshness
 from dropledger.core.drop import AsOf, AsOfSource
 
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
@@ -238,6 +239,7 @@ class Contract:
     ignore: tuple[str, ...]
     volume: VolumeLimits
     drift: tuple[Drift, ...]
+    freshness: Freshness | None
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     checks: tuple[CheckDefinition, ...]

@@ -131,6 +131,7 @@ _OF_CONTRACT: Mapping[str, Breaks] = {
     "ignore": _fewer,
     "volume": _of_volume,
     "drift": _of_drift,
+    "freshness": _always(),
 }
 """Whom a change of an entry breaks."""
 

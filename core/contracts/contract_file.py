@@ -33,6 +33,7 @@ from dropledger.core.contracts.form_file import (
     VolumeEntry,
     as_sources,
 )
+from dropledger.core.contracts.freshness_file import FreshnessEntry
 from dropledger.core.contracts.yaml_file import ENTRY_ERROR, line_at, load_yaml, parse_yaml
 from dropledger.core.errors import ContractError
 from dropledger.core.rules.kinds import KINDS
@@ -203,6 +204,7 @@ class Contract(BaseModel):
     ignore: tuple[str, ...] = ()
     volume: VolumeEntry = VolumeEntry()
     drift: tuple[Drift, ...] = ()
+    freshness: FreshnessEntry | None = None
     key: tuple[Identifier, ...] = Field(min_length=1)
     columns: tuple[Column, ...] = Field(min_length=1)
     checks: tuple[CheckDefinition, ...] = ()
@@ -233,6 +235,7 @@ class Contract(BaseModel):
             "control_file": self.control_file and self.control_file.checked(),
             "volume": self.volume.checked(),
             "drift": tuple(drift.checked() for drift in self.drift),
+            "freshness": self.freshness and self.freshness.checked(),
             "columns": tuple(column.checked() for column in self.columns),
             "checks": tuple(check.checked() for check in self.checks),
         }

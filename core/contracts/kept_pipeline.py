@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -121,6 +122,8 @@ def _made_of_text(kind: Any, value: Any, folder: Path) -> Any:
     if isinstance(value, str) and isinstance(kind, type):
         if kind is Path:
             return folder / value
+        if kind is date:
+            return date.fromisoformat(value)
         if kind is Decimal or issubclass(kind, Enum):
             return kind(value)
     raise TypeError(f"{value!r} is no {kind}")

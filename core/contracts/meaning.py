@@ -10,12 +10,13 @@ from dropledger.core.contracts.pipeline_spec import Mart, Model, Pipeline
 
 
 def meaning_sha256(pipeline: Pipeline) -> str:
-    """Of all that decides what tables and marts hold: it stays where just descriptions, owners, classifications and
-    comments of YAML files change, or where a file lies.
+    """Of all that decides what tables and marts hold: it stays where just descriptions, owners, classifications,
+    freshness and comments of YAML files change, or where a file lies.
     """
     plain = replace(
         pipeline,
         folder=Path(),
+        file=replace(pipeline.file, calendars={}),
         contracts={feed: _contract(contract) for feed, contract in pipeline.contracts.items()},
         intermediate=tuple(_model(model) for model in pipeline.intermediate),
         marts=tuple(_mart(mart) for mart in pipeline.marts),
@@ -26,7 +27,8 @@ def meaning_sha256(pipeline: Pipeline) -> str:
 
 def _contract(contract: Contract) -> Contract:
     columns = tuple(replace(column, description="", classification=None) for column in contract.columns)
-    return replace(contract, description="", owner="", columns=columns, file=Path(), yaml="", sha256="")
+    said = {"description": "", "owner": "", "freshness": None, "file": Path(), "yaml": "", "sha256": ""}
+    return replace(contract, columns=columns, **said)  # type: ignore[arg-type]
 
 
 def _model(model: Model) -> Model:

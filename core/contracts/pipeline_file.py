@@ -4,10 +4,12 @@ The models are named like what they become.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 import dropledger.core.contracts.pipeline_spec as plain
 from dropledger.core.contracts.contract import CheckDefinition as PlainCheckDefinition
@@ -15,6 +17,8 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.contract_check import refuse_bad_defaults
 from dropledger.core.contracts.contract_file import CheckDefinition, load_contract
 from dropledger.core.contracts.form_file import Identifier
+from dropledger.core.contracts.freshness import EVERY_DAY, WEEKDAYS
+from dropledger.core.contracts.freshness_file import Day
 from dropledger.core.contracts.pipeline_spec import Check, Mart, Model, Pipeline, names, ordered
 from dropledger.core.contracts.yaml_file import line_at, load_yaml
 from dropledger.core.errors import ContractError
@@ -34,6 +38,14 @@ class PipelineFile(BaseModel):
     db_schema: Annotated[Identifier, Field(alias="schema")]
     moment: tuple[Identifier, ...] = Field(min_length=1)
     csv_formulas: Literal["harmless", "as_they_are"] = "harmless"
+    calendars: Mapping[Identifier, tuple[Day, ...]] = Field(default_factory=dict)
+
+    @field_validator("calendars")
+    @classmethod
+    def _not_taken(cls, calendars: Mapping[str, tuple[date, ...]]) -> Mapping[str, tuple[date, ...]]:
+        for name in calendars.keys() & {EVERY_DAY, WEEKDAYS}:
+            raise ValueError(f"'{name}' is a calendar already; choose another name for yours")
+        return calendars
 
     def checked(self) -> plain.PipelineFile:
         return plain.PipelineFile(**dict(self))
@@ -121,6 +133,7 @@ def read_pipeline(folder: Path, sha256: str) -> Pipeline:
     contracts = _contracts(folder, file.moment)
     for contract in contracts.values():
         _check_relationships(contract, contracts)
+        _check_calendar(contract, file)
     intermediate, marts = _intermediate(folder), _marts(folder)
     _refuse_taken_names(folder, contracts, intermediate, marts)
     if any(mart.touched_sql is None for mart in marts):
@@ -183,6 +196,19 @@ def _check_relationships(contract: Contract, contracts: Mapping[str, Contract]) 
                         f"{column.name}: the relationship leads to '{rule.to}', which is not the key of a feed",
                         hint="name another feed's single key column, like customer.customer_id",
                     )
+
+
+def _check_calendar(contract: Contract, file: plain.PipelineFile) -> None:
+    known = [EVERY_DAY, WEEKDAYS, *file.calendars]
+    if contract.freshness is not None and contract.freshness.calendar not in known:
+        name = contract.freshness.calendar
+        near = get_close_matches(name, known, 1)
+        raise ContractError(
+            contract.file,
+            line_at(contract.file, ["freshness", "calendar"]),
+            f"there is no calendar '{name}'" + (f"; did you mean '{near[0]}'?" if near else ""),
+            hint=f"name one of {', '.join(known)}, or list its holidays as calendars: in pipeline.yaml",
+        )
 
 
 def _intermediate(folder: Path) -> tuple[Model, ...]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
@@ -19,14 +19,15 @@ BUILT_IN = Path(__file__).parents[1] / "pipelines"
 
 @dataclass(frozen=True, slots=True)
 class PipelineFile:
-    """`pipeline.yaml`: the name, the schema of the tables, the feeds that move the mart's moment, and what becomes of
-    texts in CSV files that a spreadsheet program would run.
+    """`pipeline.yaml`: the name, the schema of the tables, the feeds that move the mart's moment, what becomes of texts
+    in CSV files that a spreadsheet program would run, and the holidays of each calendar of its own.
     """
 
     pipeline: str
     db_schema: str
     moment: tuple[str, ...]
     csv_formulas: Literal["harmless", "as_they_are"]
+    calendars: Mapping[str, tuple[date, ...]]
 
     @property
     def makes_texts_harmless(self) -> bool:

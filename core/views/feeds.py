@@ -6,8 +6,10 @@ from typing import Any
 
 from dropledger.core.contracts.contract import Column, Contract, Rule
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ports import Clock
 from dropledger.core.ports.session import Session
 from dropledger.core.views.drops import Records
+from dropledger.core.views.freshness import ages_at_arrival, read_freshness
 
 _FORM = (
     *("optional", "joined", "path", "date_format", "timestamp_format", "timezone", "zones", "dst"),
@@ -16,8 +18,8 @@ _FORM = (
 _SHARE = Decimal("0.0001")
 
 
-def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int = 100) -> dict[str, Any]:
-    """A feed's contract, and its newest drops.
+def show_feed(session: Session | None, pipeline: Pipeline, feed: str, clock: Clock, limit: int = 100) -> dict[str, Any]:
+    """A feed's contract, its newest drops, and how fresh it is now and was when they came.
 
     Returns:
         `feed`, `description`, `owner`, `file` (of the contract), `contract_sha256`; `files`, patterns; `mode`,
@@ -26,13 +28,14 @@ def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int
         `aliases`, `type`, `default`, `description`, `classification`, `in_key`, `rules`, and `form`, how its cells are
         written, as far as the contract says; `checks`, each with `name`, `severity`, `message`; `yaml`, the contract's
         text; `format`, `encoding`. `drops`, the newest of them, the oldest first: see `_drops`; empty without a
-        session.
+        session. `freshness`, as in `status`, None without such an entry; `ages`, see `ages_at_arrival`.
 
     Raises:
         ConfigurationError: the pipeline has no such feed.
     """
     contract = pipeline.contract(feed)
     operation = contract.operation
+    drops = _drops(session, feed, limit) if session else []
     return {
         "feed": feed,
         "description": contract.description,
@@ -59,7 +62,9 @@ def show_feed(session: Session | None, pipeline: Pipeline, feed: str, limit: int
             {"name": check.name, "severity": str(check.severity), "message": check.message} for check in contract.checks
         ],
         "yaml": contract.yaml,
-        "drops": _drops(session, feed, limit) if session else [],
+        "drops": drops,
+        "freshness": read_freshness(session, pipeline, clock).get(feed),
+        "ages": ages_at_arrival(pipeline, feed, drops),
     }
 
 

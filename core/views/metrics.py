@@ -1,12 +1,12 @@
 """What the ledger has to count, by feed: for monitoring."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
+from dropledger.core.views.freshness import Newest, newest_drops
 
 Counts = dict[tuple[str, str], int]
 """Numbers by feed, and by what they are numbers of."""
@@ -14,16 +14,15 @@ Counts = dict[tuple[str, str], int]
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Deliveries by outcome, rows by fate, versions by change, failed checks by severity; for each feed the newest
-    as_of and receipt of what is in history, and the versions and keys that it has.
+    """Deliveries by outcome, rows by fate, versions by change, failed checks by severity; for each feed what is
+    newest of it, and the versions and keys that it has.
     """
 
     drops: Counts
     rows: Counts
     versions: Counts
     checks_failed: Counts
-    as_of: dict[str, datetime]
-    received: dict[str, datetime]
+    newest: Newest
     history_versions: dict[str, int]
     history_keys: dict[str, int]
 
@@ -37,9 +36,7 @@ def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
             sum(rows_rejected) AS rejected,
             sum(rows_duplicate) AS duplicate,
             sum(versions_opened) AS opened,
-            sum(versions_closed) AS closed,
-            max(CASE WHEN status IN ('committed', 'published') THEN as_of END) AS as_of,
-            max(CASE WHEN status IN ('committed', 'published') THEN received_at END) AS received
+            sum(versions_closed) AS closed
         FROM drop_ledger
         GROUP BY coalesce(feed, '')"""
     )
@@ -64,8 +61,7 @@ def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
         rows=_of(by_feed, ("accepted", "rejected", "duplicate")),
         versions=_of(by_feed, ("opened", "closed")),
         checks_failed=_labelled(failed),
-        as_of={row["feed"]: row["as_of"] for row in by_feed if row["as_of"]},
-        received={row["feed"]: row["received"] for row in by_feed if row["received"]},
+        newest=newest_drops(session),
         history_versions={feed: versions for feed, (versions, _) in sizes.items()},
         history_keys={feed: keys for feed, (_, keys) in sizes.items()},
     )

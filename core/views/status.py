@@ -3,13 +3,15 @@
 from typing import Any
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ports import Clock
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import quoted
 from dropledger.core.views.drops import Records, failed_warnings, finding_of, select_late
+from dropledger.core.views.freshness import read_freshness
 
 
-def read_status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
-    """The state of the ledger: drops by status, the moment, and each feed's freshness and size."""
+def read_status(session: Session, pipeline: Pipeline, clock: Clock) -> dict[str, Any]:
+    """The state of the ledger now: drops by status, the moment, and each feed's freshness and size."""
     by_status = session.query("SELECT status, count(*) AS drops FROM drop_ledger GROUP BY status ORDER BY status")
     late, bound = select_late(pipeline)
     arrived = session.query(
@@ -25,6 +27,7 @@ def read_status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
         ORDER BY l.feed, l.as_of_source""",
         bound,
     )
+    fresh = read_freshness(session, pipeline, clock)
     feeds = {}
     for feed in pipeline.feed_order:
         newest = session.query(
@@ -43,6 +46,7 @@ def read_status(session: Session, pipeline: Pipeline) -> dict[str, Any]:
             "late": sum(int(row["late"]) for row in arrived if row["feed"] == feed),
             "versions": counts["versions"],
             "current": int(counts["current"]),
+            "freshness": fresh.get(feed),
         }
     marts = {mart.name: session.count(mart.name) for mart in pipeline.marts}
     return {

@@ -71,6 +71,6 @@ def _of_ledger(runtime: Runtime, session: Session) -> Iterator[tuple[str, str]]:
         yield f"{found.name}: {found.problem}", found.hint
     for found in artifact_differences(runtime.store, session):
         yield f"{found.name}: {found.problem}", found.hint
-    for feed, row in read_status(session, runtime.pipeline)["feeds"].items():
+    for feed, row in read_status(session, runtime.pipeline, runtime.clock)["feeds"].items():
         if not row["drops"] and feed in runtime.pipeline.file.moment:
             yield f"the feed {feed} has no drop yet", "drop a file; docs/contracts.md says how it must look"

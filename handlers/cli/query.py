@@ -1,4 +1,4 @@
-"""The commands that only look: status, drops, show, rejects, history, explain, sql."""
+"""The commands that only look: status, freshness, drops, show, rejects, history, explain, sql."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from dropledger.core import __version__
-from dropledger.core.errors import Different
+from dropledger.core.errors import DataRefused, Different
 from dropledger.handlers.cli.command import Moment, command
 from dropledger.handlers.cli.context import Context
 
@@ -24,7 +24,7 @@ def status(context: Context) -> int:
     found: dict[str, Any] = {"drops": {}, "deliveries": 0, "moment": None, "feeds": {}, "marts": {}, "warnings": []}
     if runtime.warehouse.exists():
         with runtime.reading() as session:
-            found = read_status(session, runtime.pipeline)
+            found = read_status(session, runtime.pipeline, runtime.clock)
     else:
         refuse_lost_warehouse(runtime.store, runtime.warehouse)
     document = {
@@ -38,6 +38,28 @@ def status(context: Context) -> int:
     }
     context.print_result(document, lambda: show_status(document))
     return 0
+
+
+@command
+def freshness(context: Context) -> int:
+    """Show how old feeds are beside what their contracts say.
+
+    The exit code is 3 where a feed is late: older than the entry error_after of its contract.
+    """
+    from dropledger.core.contracts.freshness import FreshnessState
+    from dropledger.core.steps.soundness import refuse_lost_warehouse
+    from dropledger.core.views.freshness import read_freshness, worst
+    from dropledger.handlers.cli.query_text import show_freshness
+
+    runtime = context.wire_existing()
+    if runtime.warehouse.exists():
+        with runtime.reading() as session:
+            found = read_freshness(session, runtime.pipeline, runtime.clock)
+    else:
+        refuse_lost_warehouse(runtime.store, runtime.warehouse)
+        found = read_freshness(None, runtime.pipeline, runtime.clock)
+    context.print_result({"feeds": found}, lambda: show_freshness(found))
+    return DataRefused.exit_code if worst(found) == FreshnessState.LATE else 0
 
 
 @command
@@ -177,4 +199,4 @@ def _exact(value: Any) -> Any:
             return value
 
 
-COMMANDS = (status, drops, show, rejects, history, explain, sql)
+COMMANDS = (status, freshness, drops, show, rejects, history, explain, sql)

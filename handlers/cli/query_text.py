@@ -28,9 +28,10 @@ def show_status(document: Row) -> None:
     for one in document["control_files"]["alone"]:
         render.line(f"           {one['name']} waits for its data file since {render.cell(one['since'])}")
     if document["feeds"]:
-        columns = ("feed", "drops", "late", "as_of from", "newest as_of", "last received", "versions", "current")
+        columns = ["feed", "drops", "late", "as_of from", "newest as_of", "last received", "versions", "current"]
+        told = any(row["freshness"] for row in document["feeds"].values())
         rows = [
-            (
+            [
                 feed,
                 row["drops"],
                 row["late"],
@@ -39,10 +40,11 @@ def show_status(document: Row) -> None:
                 row["received_at"],
                 row["versions"],
                 row["current"],
-            )
+                *([row["freshness"] and row["freshness"]["state"]] if told else []),
+            ]
             for feed, row in document["feeds"].items()
         ]
-        render.table("", columns, rows)
+        render.table("", [*columns, *(["freshness"] if told else [])], rows)
         render.table("", ("mart", "rows"), list(document["marts"].items()))
     for drop in document["warnings"]:
         _show_warnings(drop)
@@ -51,6 +53,22 @@ def show_status(document: Row) -> None:
 def _show_warnings(drop: Row) -> None:
     for warning in drop["warnings"]:
         render.line(f"{drop['drop_id']} {drop['name']}: warning: {warning}")
+
+
+def show_freshness(found: Mapping[str, Row]) -> None:
+    """How old each feed is, and when its next drop is expected."""
+    if not found:
+        render.line("No contract has the entry freshness. Try: docs/contracts.md#freshness")
+        return
+    columns = ("feed", "freshness", "since", "age", "expected by", "late after")
+    rows = [
+        (feed, row["state"], row["since"], render.age(row["age_seconds"]), row["due_at"], row["late_at"])
+        for feed, row in found.items()
+    ]
+    render.table("", columns, rows)
+    for feed, row in found.items():
+        if row["since"] is not None and not row["has_drops"]:
+            render.line(f"{feed}: no drop of it is in history; it is counted from the first drop of the root.")
 
 
 def show_drops(found: Iterable[Row]) -> None:

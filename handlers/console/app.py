@@ -14,7 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from dropledger.core.contracts.freshness import FreshnessState
 from dropledger.core.errors import ConfigurationError, DropledgerError, Unavailable
+from dropledger.core.views.freshness import standings
 from dropledger.core.views.metrics import read_metrics
 from dropledger.handlers.console.access import Access, form_token, raw_path, wants_json
 from dropledger.handlers.console.changes import Changes, Refused
@@ -104,7 +106,9 @@ def _scraped(reader: Reader, request: Request) -> Response:
     runtime = reader.runtime
     found = reader.read("metrics", lambda session: {"metrics": read_metrics(session, runtime.pipeline)}).found
     engine = " ".join(f"{name} {version}" for name, version in runtime.warehouse.versions())
-    text = metrics_text(found["metrics"], reader.backlog(), runtime.warehouse.size_bytes(), engine)
+    fresh = standings(runtime.pipeline, found["metrics"].newest, runtime.clock)
+    late = {feed: standing.state == FreshnessState.LATE for feed, standing in fresh.items()}
+    text = metrics_text(found["metrics"], late, reader.backlog(), runtime.warehouse.size_bytes(), engine)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 

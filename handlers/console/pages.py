@@ -49,7 +49,7 @@ def home(reader: Reader, request: Request) -> Answer:
     def find(session: Session) -> Document:
         points = totals_over_time(session, runtime.pipeline)
         return {
-            **read_status(session, runtime.pipeline),
+            **read_status(session, runtime.pipeline, runtime.clock),
             "recent": list_drops(session, None, NEWEST, runtime.pipeline),
             "rows": rows_by_drop(session, _SPARK),
             "totals": mart_totals(session, runtime.pipeline, points),
@@ -197,8 +197,8 @@ def model(reader: Reader, request: Request) -> Answer:
 
 def feed(reader: Reader, request: Request) -> Answer:
     """One feed: its contract, and its drops over time."""
-    name, pipeline = request.path_params["feed"], reader.runtime.pipeline
-    reading = _or_without(reader, f"feed {name}", lambda session: show_feed(session, pipeline, name, PAGE))
+    name, pipeline, clock = request.path_params["feed"], reader.runtime.pipeline, reader.runtime.clock
+    reading = _or_without(reader, f"feed {name}", lambda session: show_feed(session, pipeline, name, clock, PAGE))
     return Answer(reading.found, reading)
 
 

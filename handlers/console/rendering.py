@@ -85,6 +85,7 @@ class Templates:
             line=pictures.line,
             with_totals=pictures.with_totals,
             lanes=pictures.lanes,
+            age=render.age,
             ago=lambda moment: _ago(setting.clock() - moment),
         )
 

@@ -29,7 +29,7 @@ def write_site(
     """
     templates = Templates(Setting(pipeline, root, clock, site=True, address=_file_of))
     names = []
-    for name, template, answer in _pages(pipeline, session, cache):
+    for name, template, answer in _pages(pipeline, session, clock, cache):
         (folder / name).write_text(templates.page(template, answer), encoding="utf-8")
         names.append(name)
     style = files("dropledger.handlers.console").joinpath("static", "console.css").read_bytes()
@@ -37,7 +37,9 @@ def write_site(
     return [*names, "console.css"]
 
 
-def _pages(pipeline: Pipeline, session: Session | None, cache: Path | None) -> Iterator[tuple[str, str, Answer]]:
+def _pages(
+    pipeline: Pipeline, session: Session | None, clock: Clock, cache: Path | None
+) -> Iterator[tuple[str, str, Answer]]:
     """The pages, each with its name and its template."""
     listed = list_models(session, pipeline)
     yield _file_of("models"), "models.html", Answer({"models": listed})
@@ -45,7 +47,7 @@ def _pages(pipeline: Pipeline, session: Session | None, cache: Path | None) -> I
         shown = show_model(session, pipeline, found["name"], cache=cache)
         yield _file_of("models", found["name"]), "model.html", Answer(shown)
     for feed in pipeline.feed_order:
-        yield _file_of("feeds", feed), "feed.html", Answer(show_feed(session, pipeline, feed))
+        yield _file_of("feeds", feed), "feed.html", Answer(show_feed(session, pipeline, feed, clock))
     lineage = lineage_of(pipeline, cache)
     drawn = picture(lineage)
     yield _file_of("lineage"), "lineage.html", Answer(graph(lineage), more={"picture": drawn, "lit": {}})

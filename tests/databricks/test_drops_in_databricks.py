@@ -183,7 +183,7 @@ def shown(ledger: Ledger) -> Any:
         document = {
             "models": list_models(session, pipeline),
             "each": [show_model(session, pipeline, name) for name in PAGES],
-            "feeds": [show_feed(session, pipeline, feed, 3) for feed in pipeline.feed_order],
+            "feeds": [show_feed(session, pipeline, feed, ledger.clock, 3) for feed in pipeline.feed_order],
             "matrix": check_matrix(session, pipeline, 4),
             "timeline": check_timeline(session, "stg_account", "balance >= 0", 9),
         }

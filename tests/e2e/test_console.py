@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from support.console import ACCOUNTS, CUSTOMERS, LATER, Console, entries_of, root_held, warehouse_held
-from support.ledger import custom_pipeline
+from support.ledger import custom_pipeline, without_marts
 from support.parcels import FILES
 from support.served import Served, serving
 
@@ -231,6 +231,28 @@ def test_metrics_tell_what_the_ledger_has(folder: Console, served: Served):
     assert found["dropledger_feed_as_of_timestamp_seconds", "customer"] == 1761868800
     assert found["dropledger_warehouse_bytes",] == (folder.root / "warehouse/ledger.duckdb").stat().st_size
     assert ".csv" not in text
+
+
+def test_pages_and_metrics_tell_a_feed_that_is_late(tmp_path: Path):
+    of_as_of = {"warn_after": "1h", "error_after": "1d", "of": "as_of", "calendar": "weekdays"}
+    changes = {"account.yaml": {"freshness": of_as_of}, "customer.yaml": {"freshness": {"error_after": "26h"}}}
+    without_marts(tmp_path / "pipeline", changes)
+    console = Console(tmp_path, {"DROPLEDGER_PIPELINE": str(tmp_path / "pipeline")})
+    (console.root / "inbox").mkdir(parents=True)
+    with serving(console) as served:
+        assert served.get("/feeds/account.json").json["freshness"]["state"] == "waiting"
+        console.run("process", console.file("customers_2025-10-31.csv", CUSTOMERS))
+        for day in ("2025-10-03", "2025-10-06", "2025-10-31"):
+            console.run("process", console.file(f"accounts_{day}.csv", ACCOUNTS.replace("9999", day[-2:])))
+        home, page, text = (served.get(path).text for path in ("/", "/feeds/account", "/metrics"))
+    assert '<span class="state bad">late</span>' in home
+    assert 'next expected by <span class="t">2025-10-31 01:00:00' in home
+    assert 'late after <span class="t">2025-11-03' in home
+    assert "how old the feed had become when each of 2 drops came" in page
+    assert "late after 24h 00m (weekdays)" in page
+    assert 'dropledger_feed_late{feed="account"} 1.0' in text
+    assert 'dropledger_feed_late{feed="customer"} 0.0' in text
+    assert 'feed_late{feed="rate"}' not in text
 
 
 def test_root_without_a_drop_says_how_to_begin(tmp_path: Path):

@@ -149,7 +149,7 @@ def test_drops_and_status_say_where_the_as_of_came_from_and_what_was_late(plain:
     assert late.as_json()["late"] is True
     with plain.runtime.warehouse.session(read_only=True) as session:
         drops = list_drops(session, None, 10, plain.runtime.pipeline)
-        status = read_status(session, plain.runtime.pipeline)
+        status = read_status(session, plain.runtime.pipeline, plain.clock)
     assert [(row["name"], row["as_of_source"], row["late"]) for row in drops] == [
         ("accounts_2025-01-04.csv", "file_name", None),
         ("rates_1969-01-01.csv", "file_name", True),

@@ -29,6 +29,10 @@ from dropledger.core.views.models import list_models, show_model
 T = TypeVar("T")
 
 
+def now() -> datetime:
+    return datetime(2026, 3, 1, tzinfo=UTC)
+
+
 @pytest.fixture(scope="module")
 def parcels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, list[str]]:
     """A ledger with a file of depots and three of parcels, and the drop_ids of these three."""
@@ -256,7 +260,7 @@ def test_table_that_the_next_drop_makes_is_shown_as_its_files_say(tmp_path: Path
         for name in ("new_load", "history_gone", "stg_gone"):
             found = show_model(session, pipeline, name)
             assert found == show_model(None, pipeline, name)
-        assert show_feed(session, pipeline, "gone")["drops"] == []
+        assert show_feed(session, pipeline, "gone", now)["drops"] == []
 
 
 def test_lost_archive_leaves_a_page_without_types_of_the_engine(tmp_path: Path, lending: Pipeline):
@@ -271,7 +275,7 @@ def test_lost_archive_leaves_a_page_without_types_of_the_engine(tmp_path: Path, 
 
 
 def test_feed_shows_its_contract_as_values(parcels: tuple[Ledger, list[str]]):
-    found = show_feed(None, parcels[0].runtime.pipeline, "parcel")
+    found = show_feed(None, parcels[0].runtime.pipeline, "parcel", now)
     assert (found["mode"], found["max_rejected"], found["key"]) == (
         "delta",
         Decimal("0.9"),
@@ -301,7 +305,7 @@ def test_feed_shows_its_contract_as_values(parcels: tuple[Ledger, list[str]]):
     assert found["checks"] == [{"name": "some_weight", "severity": "warn", "message": "all parcels weigh nothing"}]
     assert found["drops"] == []
     with pytest.raises(ConfigurationError, match="has no feed 'parcels'"):
-        show_feed(None, parcels[0].runtime.pipeline, "parcels")
+        show_feed(None, parcels[0].runtime.pipeline, "parcels", now)
 
 
 def test_feed_shows_how_cells_are_written(tmp_path: Path):
@@ -313,7 +317,7 @@ columns:
   - {name: id, type: bigint, rules: [not_null]}
   - {name: amount, type: "decimal(12,2)", decimal_mark: ",", strip: [EUR], optional: true}
 """
-    found = show_feed(None, one_feed(tmp_path / "one", text), "booking")
+    found = show_feed(None, one_feed(tmp_path / "one", text), "booking", now)
     assert (found["format"], found["encoding"], found["yaml"]) == ("csv", "windows-1252", text)
     assert by_name(found["columns"])["amount"]["form"] == {"optional": True, "decimal_mark": ",", "strip": ["EUR"]}
 
@@ -321,8 +325,8 @@ columns:
 def test_feed_shows_its_newest_drops_the_oldest_first(parcels: tuple[Ledger, list[str]]):
     ledger, drop_ids = parcels
     with looking(ledger) as (session, pipeline):
-        drops = show_feed(session, pipeline, "parcel", 5)["drops"]
-        newest = show_feed(session, pipeline, "parcel", 2)["drops"]
+        drops = show_feed(session, pipeline, "parcel", now, 5)["drops"]
+        newest = show_feed(session, pipeline, "parcel", now, 2)["drops"]
     assert [drop["drop_id"] for drop in drops] == drop_ids
     assert newest == drops[1:]
     assert [(drop["status"], drop["rows_read"], drop["rejected_share"]) for drop in drops] == [
@@ -338,7 +342,7 @@ def test_share_of_an_empty_file_is_none(tmp_path: Path):
     ledger = Ledger(tmp_path / "root", parcels_pipeline(tmp_path / "pipeline"), bare=True)
     ledger.drop("parcels_2026-01-02.csv", PARCELS)
     with looking(ledger) as (session, pipeline):
-        (drop,) = show_feed(session, pipeline, "parcel", 5)["drops"]
+        (drop,) = show_feed(session, pipeline, "parcel", now, 5)["drops"]
     assert (drop["rows_read"], drop["rejected_share"]) == (0, None)
 
 
@@ -468,7 +472,7 @@ def test_pages_are_short_and_quick_on_a_large_ledger(tmp_path: Path, lending: Pi
         assert rows["check_result"]["rows"] > 200_000
         for name in rows:
             timed(name, lambda name=name: show_model(session, lending, name))
-        assert len(timed("feed", lambda: show_feed(session, lending, "account", 100))["drops"]) == 100
+        assert len(timed("feed", lambda: show_feed(session, lending, "account", now, 100))["drops"]) == 100
         matrix = timed("matrix", lambda: check_matrix(session, lending, 50))
         assert {len(check["states"]) for check in matrix["checks"]} == {len(matrix["drops"])} == {50}
         assert len(timed("one check", lambda: check_timeline(session, "account_summary", "unique_key", 100))) == 100

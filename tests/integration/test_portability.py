@@ -387,7 +387,7 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
     """All that one can ask of a ledger; the newest of its drops."""
     runtime = ledger.runtime
     with runtime.warehouse.session(read_only=True) as session:
-        read_status(session, runtime.pipeline)
+        read_status(session, runtime.pipeline, runtime.clock)
         newest: str = list_drops(session, None, 1)[0]["drop_id"]
         find_drop(session, newest)
         list_rejects(session, drop_id, 5)
@@ -417,7 +417,7 @@ def look_at_all(ledger: Ledger, drop_id: str) -> str:
         list_models(session, runtime.pipeline)
         for name in ("drop_ledger", "stg_account", "int_rate_tier", "account_summary"):
             show_model(session, runtime.pipeline, name)
-        assert show_feed(session, runtime.pipeline, "account", 5)["drops"]
+        assert show_feed(session, runtime.pipeline, "account", runtime.clock, 5)["drops"]
         assert check_matrix(session, runtime.pipeline)["drops"]
         assert check_timeline(session, "account_summary", "unique_key", 5)
     return newest
