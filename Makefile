@@ -22,7 +22,7 @@ FROM_aws := --extra aws pyproject.toml
 FROM_databricks := --extra databricks $(FROM_aws)
 FROM_image := --group build --extra console $(FROM_aws)
 FROM_dagster := --group dagster pyproject.toml
-FROM_dev := --group dev --extra console --extra lineage $(FROM_databricks)
+FROM_dev := --group dev --extra alerts --extra console --extra lineage $(FROM_databricks)
 FROM_bench-sqlmesh := --group bench-sqlmesh --override benchmarks/sqlmesh/overrides.txt
 
 .PHONY: help demo test-fast test test-engines test-all lint audit lock cloud sam-invoke databricks spark-if-java build-Function bench clean

@@ -4,11 +4,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dropledger.core.contracts.pipeline_spec import BUILT_IN
 from dropledger.core.errors import ConfigurationError
 from dropledger.handlers.setting_values import any_text, from_environment, number, number_of_bytes, some_text, text_like
+
+if TYPE_CHECKING:
+    from dropledger.core.ports.notifier import Target
 
 TOML = "dropledger.toml"
 _PIPELINE_FILE = "pipeline.yaml"
@@ -49,6 +52,7 @@ class Settings:
     outputs: Literal["always", "on_demand"] | float = "always"
     upload_limit: int = 1 << 30
     cache: Path = field(default_factory=_cache_of_the_user)
+    alerts: "tuple[Target, ...]" = ()
 
 
 def _log(value: object) -> str:
@@ -76,6 +80,12 @@ def _outputs(value: object) -> str | float:
     return seconds
 
 
+def _alerts(value: object) -> "tuple[Target, ...]":
+    from dropledger.handlers.notifiers import targets_of
+
+    return targets_of(value)
+
+
 _VALUES: Mapping[str, Callable[[object], object]] = {
     "root": some_text,
     "warehouse": any_text,
@@ -86,6 +96,7 @@ _VALUES: Mapping[str, Callable[[object], object]] = {
     "outputs": _outputs,
     "upload_limit": number_of_bytes,
     "cache": lambda value: Path(any_text(value)),
+    "alerts": _alerts,
 }
 """What makes of a value, as it was given, that of a setting; a ValueError says why it cannot."""
 

@@ -12,6 +12,7 @@ VARIABLES = {
     "DROPLEDGER_CACHE": "where files of a root in S3 are at hand",
     "DROPLEDGER_OUTPUTS": "when whole artifacts are written: always, on_demand, or a number of seconds",
     "DROPLEDGER_UPLOAD_LIMIT": "how large a file may be that the console plans, such as 500MB",
+    "DROPLEDGER_ALERTS": "who is told of trouble, as JSON",
     "DROPLEDGER_LOG": "how to log: console, json or auto",
     "AWS_*": "as boto3 reads them, where the root is in S3",
     "DATABRICKS_*": "the connection, where the warehouse is in Databricks",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -27,6 +28,7 @@ from dropledger.infra.local.private_file import copied
 from dropledger.infra.local.store import LocalStore
 
 if TYPE_CHECKING:
+    from dropledger.core.ports.notifier import Notifier, Target
     from dropledger.infra.object_store.bucket import Bucket
 
 WAREHOUSE = "warehouse/ledger.duckdb"
@@ -115,7 +117,14 @@ def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: On
             prepared=_prepared(settings, pipeline),
             root=folder,
         )
-    return Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_throttle(settings))
+    runtime = Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_throttle(settings))
+    return replace(runtime, targets=settings.alerts, notifier_of=_notifier_of) if settings.alerts else runtime
+
+
+def _notifier_of(target: "Target") -> "Notifier":
+    from dropledger.handlers.notifiers import notifier_of
+
+    return notifier_of(target)
 
 
 def wire_existing(

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dropledger.core.contracts.pipeline_spec import Pipeline
-from dropledger.core.errors import Conflict, NoLedger, OutOfTime
+from dropledger.core.errors import ConfigurationError, Conflict, NoLedger, OutOfTime
 from dropledger.core.ingest.prepare import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
 from dropledger.core.ports import Clock
 from dropledger.core.ports.session import Session
@@ -20,12 +20,20 @@ from dropledger.core.steps.marts import Touched
 from dropledger.core.steps.publish import published_pipeline
 from dropledger.core.steps.soundness import has_files, lost, refuse_foreign_warehouse, refuse_lost_warehouse
 
+if TYPE_CHECKING:
+    from dropledger.core.ports.notifier import Notifier, Target
+
 T = TypeVar("T")
 
 
 def never() -> bool:
     """Go on to the end."""
     return False
+
+
+def nobody(target: "Target") -> "Notifier":
+    """There is nobody to be told."""
+    raise ConfigurationError(f"nothing sends messages to {target.to}", hint="set alerts in dropledger.toml")
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Runtime(AdmissionRuntime):
 
     `throttle` says when the marts' whole artifacts are written. `failed` has the claims that met an error in this
     process: they are tried again by the next one. `stop` is asked between two drops whether time has run out, so that
-    no other is begun.
+    no other is begun. `targets` are told of trouble, each by what `notifier_of` gives.
     """
 
     store: Store
@@ -65,6 +73,8 @@ class Runtime(AdmissionRuntime):
     throttle: PublishThrottle = field(default_factory=PublishThrottle)
     failed: set[str] = field(default_factory=set)
     stop: Callable[[], bool] = never
+    targets: "tuple[Target, ...]" = ()
+    notifier_of: "Callable[[Target], Notifier]" = nobody
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 """Told the drops done and the drops in all."""
 
 _TRANSACTION_DROPS = 50
-RECORDS = ("delivery", "check_result", "retraction", "restoration", "mart_total")
+RECORDS = ("delivery", "check_result", "retraction", "restoration", "mart_total", "alert")
 DROPS = ("rejected_row", "drop_ledger")
 """The tables of a ledger that a replay reads: what is kept as it is, and what is found once more."""
 

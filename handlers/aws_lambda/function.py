@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -25,6 +25,9 @@ from dropledger.handlers.aws_lambda.message_visibility import seconds_until_visi
 from dropledger.handlers.excepthook import frames_of
 from dropledger.handlers.logs import configure_logs, failure_entries, log_awaited, log_outcome
 from dropledger.handlers.wiring import wire
+
+if TYPE_CHECKING:
+    from dropledger.handlers.telling import Telling
 
 log = structlog.get_logger("dropledger.function")
 
@@ -58,8 +61,12 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         _log_unavailable(failure)
         _hand_back(dict.fromkeys(messages(event), failure))
         raise
-    failed = handle(runtime, event, lambda: context.get_remaining_time_in_millis() / 1000).failed
+    handled = handle(runtime, event, lambda: context.get_remaining_time_in_millis() / 1000)
+    failed = handled.failed
+    if runtime.targets and context.get_remaining_time_in_millis() / 1000 > _RESERVE_SECONDS:
+        _tell(_without_qualifier(context.invoked_function_arn), handled, event)
     if any(isinstance(error, ConfigurationError) for error in failed.values()):
+        _telling.cache_clear()
         _runtime.cache_clear()  # or a token that was replaced would fail until Lambda starts another machine
     if any(message.queued is None for message in failed):
         raise Failed("; ".join(str(error) for error in failed.values() if isinstance(error, DropledgerError)))
@@ -87,6 +94,23 @@ def _runtime(function: str) -> Runtime:
     """Made once for each machine that Lambda starts for the function of this ARN, and used by all its calls."""
     configure_logs("json")
     return wire(function=function)
+
+
+@cache
+def _telling(function: str) -> "Telling":
+    """Made once for each machine too."""
+    from dropledger.handlers.telling import Telling, log_failure
+
+    return Telling(_runtime(function), log_failure)
+
+
+def _tell(function: str, handled: Handled, event: Mapping[str, Any]) -> None:
+    """Tell the targets of alerts, with each sweep even if it was told before that there is nothing to tell."""
+    telling = _telling(function)
+    telling.note(handled.outcomes)
+    if not telling.seconds_left or any(message.sweep for message in messages(event)):
+        telling.look()
+        telling.finish()
 
 
 def _without_qualifier(arn: str) -> str:

@@ -1,6 +1,6 @@
 """What a command gets beside its own arguments: the root that it works on, and how it prints its result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dropledger.core.contracts.pipeline_spec import Pipeline
+    from dropledger.core.errors import DropledgerError
     from dropledger.core.ingest.runtime import Runtime
+    from dropledger.core.ledger.alerts import Found
+    from dropledger.core.ledger.outcome import Outcome
     from dropledger.core.retry import OnWait
     from dropledger.handlers.settings import Settings
 
@@ -94,6 +97,18 @@ class Context:
         from dropledger.handlers.cli.progress import progress
 
         return progress(task, unit, hidden=hidden or self.quiet or self.json)
+
+    def tell(self, runtime: "Runtime", outcomes: "Iterable[Outcome]" = (), seen: "Sequence[Found]" = ()) -> None:
+        """Tell the targets of alerts what the command has done or found, where there are any."""
+        if runtime.targets:
+            from dropledger.handlers.telling import tell
+
+            tell(runtime, self._not_told, outcomes, seen)
+
+    def _not_told(self, where: str, error: "DropledgerError") -> None:
+        if not self.quiet:
+            click.echo(f"Warning: an alert was not sent ({where}): {error}; it is tried again later", err=True)
+            click.echo(f"  Try: {error.hint}", err=True)
 
     def _on_wait(self) -> "OnWait":
         from dropledger.handlers import render

@@ -42,6 +42,7 @@ def process(context: Context, files: Sequence[Path], as_of: datetime | None, fee
     with context.progress("processing", "files", hidden=len(facts) == 1) as on_progress:
         on_outcome = one_by_one(on_progress, len(facts))
         outcomes, failure = run_and_collect(lambda: run_process(runtime, facts, on_outcome), facts)
+    context.tell(runtime, outcomes)
     return report_outcomes(context, outcomes, failure or paired.refusal(), show_outcomes)
 
 
@@ -91,6 +92,7 @@ def backfill(context: Context, folder_or_prefix: str) -> int:
     with context.progress("backfilling", "files") as on_progress:
         on_outcome = one_by_one(on_progress, len(facts))
         outcomes, failure = run_and_collect(lambda: run_backfill(runtime, facts, on_outcome), facts)
+    context.tell(runtime, outcomes)
     if unreadable is not None and failure is not None:
         failure.why = f"{failure.why}; and {unreadable}"
     return report_outcomes(context, outcomes, failure or unreadable or paired.refusal(), _show_summary)
@@ -180,7 +182,9 @@ def handle(context: Context, event: Path) -> int:
             f"the root {runtime.store.root} is a folder, of which no event of AWS tells",
             hint="name the bucket that the event tells of, like --root s3://bucket/prefix",
         )
-    return _report_handled(context, run_handle(runtime, content, lambda: math.inf))
+    handled = run_handle(runtime, content, lambda: math.inf)
+    context.tell(runtime, handled.outcomes)
+    return _report_handled(context, handled)
 
 
 def _read_event(path: Path) -> Mapping[str, Any]:

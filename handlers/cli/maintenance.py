@@ -110,6 +110,10 @@ def verify(context: Context) -> int:
     runtime = context.wire_existing()
     with context.progress("verifying", "drops") as on_progress:
         verified = run_verify(runtime, on_progress)
+    if runtime.targets:
+        from dropledger.core.operations.alerts import of_verified
+
+        context.tell(runtime, seen=of_verified(verified))
     context.print_result(_verified_entries(verified), lambda: _show_verified(verified))
     return 0 if verified.sound else Different.exit_code
 
@@ -176,7 +180,9 @@ def retract(context: Context, drop_id: str, reason: str | None, dry_run: bool) -
     elif reason is None:
         raise click.UsageError("Missing option '--reason'.")
     else:
-        retracted = run_retract(context.wire_existing(), drop_id, reason, user())
+        runtime = context.wire_existing()
+        retracted = run_retract(runtime, drop_id, reason, user())
+        context.tell(runtime)
         document = {"dry_run": False, **_changed_entries(retracted), "reason": reason}
         context.print_result(document, lambda: _show_changed("Retracted", retracted, reason))
     return 0
@@ -190,7 +196,9 @@ def restore(context: Context, drop_id: str, reason: str) -> int:
     from dropledger.core.operations.retract import restore as run_restore
     from dropledger.handlers.user import user
 
-    restored = run_restore(context.wire_existing(), drop_id, reason, user())
+    runtime = context.wire_existing()
+    restored = run_restore(runtime, drop_id, reason, user())
+    context.tell(runtime)
     document = {**_changed_entries(restored), "reason": reason}
     context.print_result(document, lambda: _show_changed("Restored", restored, reason))
     return 0

@@ -44,7 +44,8 @@ def status(context: Context) -> int:
 def freshness(context: Context) -> int:
     """Show how old feeds are beside what their contracts say.
 
-    The exit code is 3 where a feed is late: older than the entry error_after of its contract.
+    The exit code is 3 where a feed is late: older than the entry error_after of its contract. Whoever the
+    setting alerts names is told of it.
     """
     from dropledger.core.contracts.freshness import FreshnessState
     from dropledger.core.steps.soundness import refuse_lost_warehouse
@@ -59,6 +60,7 @@ def freshness(context: Context) -> int:
         refuse_lost_warehouse(runtime.store, runtime.warehouse)
         found = read_freshness(None, runtime.pipeline, runtime.clock)
     context.print_result({"feeds": found}, lambda: show_freshness(found))
+    context.tell(runtime)
     return DataRefused.exit_code if worst(found) == FreshnessState.LATE else 0
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -36,6 +36,9 @@ from dropledger.handlers.watch.stability import RESCAN_SECONDS, STABLE_SECONDS, 
 from dropledger.handlers.wiring import wire
 from dropledger.infra.local.folder_watcher import FolderWatcher
 
+if TYPE_CHECKING:
+    from dropledger.handlers.telling import Telling
+
 _CHUNK = 400
 
 log = structlog.get_logger("dropledger.watch")
@@ -47,6 +50,10 @@ def watch(context: Context, *, once: bool, poll: bool) -> int:
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)
+        if runtime.targets:
+            from dropledger.handlers.telling import log_failure, tell
+
+            tell(runtime, log_failure, outcomes)
         return report_outcomes(context, outcomes, failure, show_outcomes)
     if runtime.store.atomic_uploads:
         raise ConfigurationError(
@@ -122,9 +129,10 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
     tracker, wake, stop = StabilityTracker(), threading.Event(), threading.Event()
     backoff = Backoff(stop.wait)
     listener = InboxListener(tracker, wake)
+    telling = _telling(runtime, wake)
     with _stopped_by_signals(stop, wake), FolderWatcher(Path(runtime.store.root), listener, poll=poll) as watcher:
         log.info("watching", root=runtime.store.root, poll=poll)
-        behind, awaited = not _take(runtime, tracker, [], stop, backoff), frozenset[str]()
+        behind, awaited = not _take(runtime, tracker, [], stop, backoff, telling), frozenset[str]()
         while not stop.is_set():
             wake.clear()
             if not watcher.follows():
@@ -139,20 +147,46 @@ def _follow(runtime: Runtime, *, poll: bool) -> None:
                 continue
             awaited = _log_awaited(paired.awaited, awaited)
             if ready or behind or not min(runtime.throttle.seconds_left, backoff.seconds_left):
-                behind = not _take(runtime, tracker, ready, stop, backoff)
+                behind = not _take(runtime, tracker, ready, stop, backoff, telling)
+                _tell(telling)
                 continue
             if not tracker.unstable and not poll:
                 # What lay there before is taken; files that come now are announced when they are closed.
                 tracker.patience = RESCAN_SECONDS
             pause = STABLE_SECONDS / 2 if tracker.unstable else POLL_SECONDS if poll else RESCAN_SECONDS
-            wake.wait(min(pause, runtime.throttle.seconds_left, backoff.seconds_left))
+            wake.wait(min(pause, runtime.throttle.seconds_left, backoff.seconds_left, _tell(telling)))
         if math.isfinite(runtime.throttle.seconds_left):
-            _take(replace(runtime, throttle=PublishThrottle()), tracker, [], threading.Event(), backoff)
+            _take(replace(runtime, throttle=PublishThrottle()), tracker, [], threading.Event(), backoff, telling)
+        if telling is not None:
+            telling.finish()
         log.info("stopped")
 
 
+def _telling(runtime: Runtime, wake: threading.Event) -> "Telling | None":
+    """What tells the targets of alerts; None where there are none, which then cost nothing."""
+    if not runtime.targets:
+        return None
+    from dropledger.handlers.telling import Telling, log_failure
+
+    return Telling(runtime, log_failure, wake.set)
+
+
+def _tell(telling: "Telling | None") -> float:
+    """Tell what it is time to tell; in how many seconds it will be time again."""
+    if telling is None:
+        return math.inf
+    if not telling.seconds_left:
+        telling.look()
+    return telling.seconds_left
+
+
 def _take(
-    runtime: Runtime, tracker: StabilityTracker, ready: list[FileDropped], stop: threading.Event, backoff: Backoff
+    runtime: Runtime,
+    tracker: StabilityTracker,
+    ready: list[FileDropped],
+    stop: threading.Event,
+    backoff: Backoff,
+    telling: "Telling | None",
 ) -> bool:
     """Process what is ready, and whatever an earlier attempt left; False if it must be tried again."""
     backlog = in_order(ready, runtime.pipeline)
@@ -161,19 +195,23 @@ def _take(
             return True
         chunk = backlog[start : start + _CHUNK]
         try:
-            backoff.note(process(runtime, chunk, log_outcome))
+            outcomes: Sequence[Outcome] = process(runtime, chunk, log_outcome)
+            backoff.note(outcomes)
         except PartialFailure as failure:
+            outcomes = failure.outcomes
             there = {outcome.drop.claim.dropped.content for outcome in failure.outcomes}
             for fact in chunk:
                 if fact.content not in there:
                     tracker.put_off(fact.uri)
             backoff.put_off(failure)
+            _note(telling, outcomes)
             continue
         except Unavailable as failure:
             for fact in backlog[start:]:
                 tracker.announce(fact.uri)
             backoff.pause(failure)
             return False
+        _note(telling, outcomes)
         backoff.reset()
     return True
 
@@ -184,6 +222,11 @@ def _log_awaited(awaited: Sequence[Awaited], known: frozenset[str]) -> frozenset
         if one.dropped.uri not in known:
             log_awaited(one)
     return frozenset(one.dropped.uri for one in awaited)
+
+
+def _note(telling: "Telling | None", outcomes: Sequence[Outcome]) -> None:
+    if telling is not None:
+        telling.note(outcomes)
 
 
 def _log_waiting(busy: Busy) -> None:

@@ -38,7 +38,9 @@ from support.random_marts import Part, write_contracts, write_mart
 from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import ConfigurationError
+from dropledger.core.ledger.alerts import Found
 from dropledger.core.operations import check
+from dropledger.core.operations.alerts import look
 from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.compile_sql import compile_sql
 from dropledger.core.operations.export import export, refuse_before_first_drop
@@ -47,6 +49,7 @@ from dropledger.core.operations.plan import plan
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import plan_retraction, restore, retract
 from dropledger.core.operations.verify import verify
+from dropledger.core.ports.notifier import AlertState, Target
 from dropledger.core.retry import silently
 from dropledger.core.sql.text import full_refresh, quoted
 from dropledger.core.steps.soundness import in_work
@@ -302,6 +305,9 @@ def as_databricks_has_it(calls: list[Handed], folder: Path) -> dict[str, str]:
     return found
 
 
+TOLD = (("AT_ONCE", 0), ("GATHERED", 3600))
+
+
 def three_days(ledger: Ledger, month: str) -> list[FileDropped]:
     days = range(7, 10)
     return [ledger.put(f"accounts_{month}-{day:02}.csv", f"{ACCOUNTS}11,1,{day}.00,Savings\n") for day in days]
@@ -338,6 +344,7 @@ def do_everything(ledger: Ledger, folder: Path) -> None:
     export(runtime, folder, datetime(2026, 1, 3, tzinfo=UTC))
     refuse_before_first_drop(runtime, datetime(2026, 1, 3, tzinfo=UTC))
     look_for_what_is_in_work(ledger)
+    tell_of_trouble(ledger)
     newest = look_at_all(ledger, first.drop.drop_id)
     for drop_id in (newest, first.drop.drop_id):
         plan_retraction(runtime, drop_id)
@@ -430,6 +437,19 @@ def look_for_what_is_in_work(ledger: Ledger) -> None:
     with ledger.runtime.warehouse.session(read_only=True) as session:
         in_work(ledger.runtime.store, session)
     shutil.rmtree(left)
+
+
+def tell_of_trouble(ledger: Ledger) -> None:
+    """Begin and end of states, told at once and gathered; a message that is taken, and one that is tried again."""
+    everything = frozenset(AlertState)
+    targets = tuple(Target(f"env:{name}", everything, frozenset(), seconds, None, None) for name, seconds in TOLD)
+    runtime = replace(ledger.runtime, targets=targets)
+    seen = Found(AlertState.POSTPONED, "account", "a.csv", "a.csv is postponed", "dropledger doctor")
+    messages = look(runtime, [seen]).messages
+    assert len(messages) == 2
+    over = look(runtime, [replace(seen, over=True)], [messages[0].notices, messages[1].notices])
+    assert [message.target.to for message in over.messages] == ["env:AT_ONCE"]
+    look(runtime, told=[over.messages[0].notices])
 
 
 def drop_collateral(ledger: Ledger) -> None:

@@ -17,12 +17,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("setting", Settings.__dataclass_fields__)
+@pytest.mark.parametrize("setting", [name for name in Settings.__dataclass_fields__ if name != "alerts"])
 def test_every_setting_can_be_set(setting: str, monkeypatch: pytest.MonkeyPatch):
     values = {"log": "json", "wait_seconds": "7", "memory_limit": "500MB", "outputs": "60", "upload_limit": "5kB"}
     value = values.get(setting, "else/where")
     monkeypatch.setenv(f"dropledger_{setting}", value)  # in any case, as ever
     assert str(getattr(read_settings(), setting)).removesuffix(".0") == {"5kB": "5000"}.get(value, value)
+
+
+def test_targets_of_alerts_are_set_by_file_or_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    entry = 'to = "env:OPS", on = ["late", "recovered"], feeds = ["account"], at_most_every = "1h"'
+    (tmp_path / "dropledger.toml").write_text(f"alerts = [{{{entry}}}]\n")
+    [target] = read_settings().alerts
+    assert (target.to, target.feeds, target.at_most_every) == ("env:OPS", {"account"}, 3600)
+    monkeypatch.setenv("DROPLEDGER_ALERTS", '[{"to": "env:DUTY", "on": ["late"]}]')
+    assert [target.to for target in read_settings().alerts] == ["env:DUTY"]
+    monkeypatch.setenv("DROPLEDGER_ALERTS", '[{"to": "https://hidden.example.org", "on": ["late"]}]')
+    with pytest.raises(ConfigurationError, match="the setting alerts cannot be used") as raised:
+        read_settings()
+    assert "hidden" not in f"{raised.value} {raised.value.hint}"
 
 
 @pytest.mark.parametrize(
