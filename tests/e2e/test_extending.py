@@ -91,6 +91,22 @@ def test_kind_of_rule_is_a_module_and_an_entry(folder: Path):
     assert "customer_name 'Amara Okafor' has more than 5 characters" in run(f"dropledger rejects {drop_id}", folder)
 
 
+def test_notifier_is_a_module_and_an_entry(folder: Path):
+    write(folder / "dropledger", "infra/notify/lines.py")
+    register(
+        folder / "dropledger/handlers/notifiers.py",
+        (
+            '{"https": _webhook,',
+            '{"lines": lambda address, _: __import__("dropledger.infra.notify.lines", fromlist=["*"]).Lines(address),'
+            '"https": _webhook,',
+        ),
+    )
+    (folder / "dropledger.toml").write_text('alerts = [{to = "env:TEST_LINES", on = ["quarantined"]}]')
+    (folder / "customers_2025-10-31.csv").write_text("odd\n")
+    run(f"TEST_LINES=lines:{folder}/told dropledger process customers_2025-10-31.csv", folder)
+    assert '"state": "quarantined"' in (folder / "told").read_text()
+
+
 def test_kind_of_bucket_is_a_module_and_an_entry(folder: Path):
     write(folder / "dropledger", "infra/disk_bucket.py")
     register(

@@ -16,6 +16,7 @@ from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
 from support.commands import Commands
 from support.odd_check import with_odd_check
+from support.receivers import receiving
 
 from dropledger.core.errors import Busy, ConfigurationError, OutOfTime, Postponed, Unavailable
 from dropledger.core.ingest.runtime import Runtime
@@ -383,3 +384,25 @@ def test_message_whose_object_cannot_be_read_is_handed_back_alone(root: BucketRo
     handled = handle(runtime, queued(root, *names))
     assert [outcome.drop.name for outcome in handled.outcomes] == ["accounts_2026-01-01.csv"]
     assert [(failed(handled), names[0] in str(error)) for error in handled.failed.values()] == [(["m0"], True)]
+
+
+def test_function_tells_people_after_the_event_and_with_each_sweep(
+    root: BucketRoot, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+):
+    with receiving() as receiver:
+        monkeypatch.setenv("DROPLEDGER_ALERTS", '[{"to": "env:ALERT_URL", "on": ["rejected", "quarantined"]}]')
+        monkeypatch.setenv("ALERT_URL", receiver.address)
+        for cached in (function._runtime, function._telling):
+            cached.cache_clear()
+        root.land("accounts_2026-01-01.csv", ACCOUNTS)
+        function.handler(queued(root, "inbox/accounts_2026-01-01.csv"), Context())
+        assert receiver.told == [("rejected", "account", False)]
+        root.land("customers_2026-01-01.csv", "odd\n")
+        handle(runtime, queued(root, "inbox/customers_2026-01-01.csv"))  # and the machine is gone before it tells
+        function.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, Context())
+        assert receiver.told[1:] == [("quarantined", "customer", False)]
+        root.land("customers_2026-01-02.csv", "odd\n")
+        function.handler(queued(root, "inbox/customers_2026-01-02.csv"), Context(seconds=19))  # no time is left to tell
+        assert len(receiver.told) == 2
+    for cached in (function._runtime, function._telling):
+        cached.cache_clear()

@@ -22,7 +22,16 @@ from dropledger.core.operations.verify import verify
 pytestmark = pytest.mark.slow
 
 OCTOBER, NOVEMBER, DECEMBER = DAYS
-LEDGER_TABLES = ("drop_ledger", "delivery", "rejected_row", "check_result", "retraction", "restoration", "mart_total")
+LEDGER_TABLES = (
+    "drop_ledger",
+    "delivery",
+    "rejected_row",
+    "check_result",
+    "retraction",
+    "restoration",
+    "mart_total",
+    "alert",
+)
 
 
 @pytest.fixture

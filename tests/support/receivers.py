@@ -11,11 +11,14 @@ from typing import Any
 
 @dataclass
 class Receiver:
-    """A web address that takes messages; `status` is what it answers, once `open_` is set."""
+    """A web address that takes messages; `status` is what it answers, once `open_` is set.
+
+    `asked` counts those who came."""
 
     port: int = 0
     status: int = 200
     open_: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -43,6 +46,7 @@ def receiving(*, answers: bool = True) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            receiver.asked += 1
             receiver.open_.wait(30)
             receiver.bodies.append(body)
             receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
