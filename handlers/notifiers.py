@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -59,6 +59,20 @@ def _target(entry: Mapping[str, Any]) -> Target:
         signed_by=_place(entry, "signed_by"),
         smtp=_place(entry, "smtp"),
     )
+
+
+def refuse_unknown_feeds(targets: Iterable[Target], feeds: Collection[str]) -> None:
+    """Stop where somebody would never be told of a feed, as it is called otherwise.
+
+    Raises:
+        ConfigurationError: it names the feed.
+    """
+    for target in targets:
+        for feed in sorted(target.feeds - set(feeds)):
+            raise ConfigurationError(
+                f"alerts to {target.to} name the feed {feed}, which the pipeline has not",
+                hint=f"name feeds of it: {', '.join(sorted(feeds))}",
+            )
 
 
 def _texts(entry: Mapping[str, Any], name: str) -> frozenset[str]:

@@ -28,7 +28,7 @@ from dropledger.infra.local.private_file import copied
 from dropledger.infra.local.store import LocalStore
 
 if TYPE_CHECKING:
-    from dropledger.core.ports.notifier import Notifier, Target
+    from dropledger.core.ports.notifier import Target
     from dropledger.infra.object_store.bucket import Bucket
 
 WAREHOUSE = "warehouse/ledger.duckdb"
@@ -118,13 +118,14 @@ def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: On
             root=folder,
         )
     runtime = Runtime(pipeline, store, found, now, wait_seconds=settings.wait_seconds, throttle=_throttle(settings))
-    return replace(runtime, targets=settings.alerts, notifier_of=_notifier_of) if settings.alerts else runtime
+    return _with_targets(runtime, settings.alerts) if settings.alerts else runtime
 
 
-def _notifier_of(target: "Target") -> "Notifier":
-    from dropledger.handlers.notifiers import notifier_of
+def _with_targets(runtime: Runtime, targets: "tuple[Target, ...]") -> Runtime:
+    from dropledger.handlers.notifiers import notifier_of, refuse_unknown_feeds
 
-    return notifier_of(target)
+    refuse_unknown_feeds(targets, runtime.pipeline.contracts)
+    return replace(runtime, targets=targets, notifier_of=notifier_of)
 
 
 def wire_existing(

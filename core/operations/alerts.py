@@ -159,8 +159,8 @@ def _of_ledger(runtime: Runtime, session: Session, now: datetime) -> _OfLedger:
     stands = standings(runtime.pipeline, newest_drops(session), lambda: now) if _has_freshness(runtime) else {}
     for feed, standing in stands.items():
         if standing.state == FreshnessState.LATE:
-            hint = "dropledger freshness; ask whoever sends the files"
-            found.append(Found(AlertState.LATE, feed, feed, f"the feed {feed} is late", hint))
+            says = f"the feed {feed} is late"
+            found.append(Found(AlertState.LATE, feed, feed, says, "dropledger freshness"))
     ahead = [one.late_at for one in stands.values() if one.late_at is not None and one.state != FreshnessState.LATE]
     return _OfLedger(tuple(found), min(ahead, default=None))
 

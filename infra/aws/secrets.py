@@ -31,7 +31,7 @@ def text_of_secret(arn: str) -> str:
         raise ConfigurationError(
             f"the secret {arn} cannot be read",
             why=str(error),
-            hint="check the ARN in DATABRICKS_SECRET_ARN, and that its readers may secretsmanager:GetSecretValue on it",
+            hint="check the ARN (as in DATABRICKS_SECRET_ARN), and that its readers may secretsmanager:GetSecretValue",
         ) from error
     except (NoCredentialsError, NoRegionError) as error:
         raise ConfigurationError(

@@ -3,13 +3,15 @@
 import os
 import signal
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-from support.console import ACCOUNTS, CUSTOMERS, Console, until
+from support.console import ACCOUNTS, CUSTOMERS, Console, environment, until
 from support.ledger import without_marts
 from support.receivers import Receiver, receiving
 
@@ -66,6 +68,30 @@ def test_alerts_that_are_set_wrong_are_told_before_any_drop_is_touched(tmp_path:
     assert done.code == 2
     assert "the setting alerts cannot be used" in done.err
     assert "hidden" not in done.err
+
+
+def test_feed_that_there_is_not_is_told(tmp_path: Path):
+    wrong = '[{"to": "env:TEST_ALERT", "on": ["late"], "feeds": ["acount"]}]'
+    folder = Console(tmp_path, {"DROPLEDGER_ALERTS": wrong})
+    done = folder.run("process", folder.file("accounts_2025-10-31.csv", BAD))
+    assert done.code == 2
+    assert "alerts to env:TEST_ALERT name the feed acount, which the pipeline has not" in done.err
+
+
+def test_nothing_of_alerts_is_imported_unless_they_are_set(tmp_path: Path):
+    path = Console(tmp_path).file("accounts_2025-10-31.csv", BAD)
+    program = f"""if True:
+        import sys
+        sys.argv = ["dropledger", "process", {str(path)!r}, "--root", {str(tmp_path / "root")!r}, "--quiet"]
+        from dropledger.handlers.cli.main import main
+        try:
+            main()
+        except SystemExit as left:
+            assert left.code == 3, left.code
+        found = [name for name in sys.modules if "alert" in name or "notif" in name or "telling" in name]
+        assert not [name for name in found if name.startswith("dropledger")], found
+        """
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment(), cwd=tmp_path)
 
 
 def seconds_until_taken(folder: Console, drops: int = 8) -> list[float]:

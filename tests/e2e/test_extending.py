@@ -93,13 +93,17 @@ def test_kind_of_rule_is_a_module_and_an_entry(folder: Path):
 
 def test_notifier_is_a_module_and_an_entry(folder: Path):
     write(folder / "dropledger", "infra/notify/lines.py")
+    factory = """def _lines(address: str, _: Target) -> Notifier:
+    from dropledger.infra.notify.lines import Lines
+
+    return Lines(address)
+
+
+_NOTIFIERS: """
     register(
         folder / "dropledger/handlers/notifiers.py",
-        (
-            '{"https": _webhook,',
-            '{"lines": lambda address, _: __import__("dropledger.infra.notify.lines", fromlist=["*"]).Lines(address),'
-            '"https": _webhook,',
-        ),
+        ('    {"https": _webhook,', '    {"lines": _lines, "https": _webhook,'),
+        ("_NOTIFIERS: ", factory),
     )
     (folder / "dropledger.toml").write_text('alerts = [{to = "env:TEST_LINES", on = ["quarantined"]}]')
     (folder / "customers_2025-10-31.csv").write_text("odd\n")

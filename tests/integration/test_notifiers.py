@@ -241,6 +241,14 @@ def test_topic_that_is_not_there_is_told_without_its_name(monkeypatch: pytest.Mo
     assert "hidden" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("s3")
+def test_address_may_be_a_secret(receiver: Receiver):
+    arn = boto3.client("secretsmanager").create_secret(Name=uuid4().hex, SecretString=f"{receiver.address}\n")["ARN"]
+    [target] = targets_of([{"to": f"secret:{arn}", "on": ["late"]}])
+    notifier_of(target).send(Message(target, "/srv/ledger", "lending", NOW, (LATE,), more=0))
+    assert receiver.told == [("late", "account", False)]
+
+
 # Apprise
 
 
