@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -109,19 +110,23 @@ def seconds_until_taken(folder: Console, drops: int = 8) -> list[float]:
 
 
 def test_no_drop_is_late_for_a_receiver_that_is_not_well(tmp_path: Path, receiver: Receiver):
-    found = {}
+    """In rounds, as long as other programs on this machine may be what is slow."""
+    receiver.status = 500
+    found: dict[str, list[float]] = {}
     with receiving(answers=False) as slow:
-        receiver.status = 500
         addresses = {"off": "", "500": receiver.address, "down": "http://127.0.0.1:9/", "slow": slow.address}
-        for label, address in addresses.items():
-            (tmp_path / label).mkdir()
-            folder = console(tmp_path / label, address)
-            if label == "off":
-                del folder.variables["DROPLEDGER_ALERTS"]
-            found[label] = seconds_until_taken(folder)
+        for round_ in range(5):
+            for label, address in addresses.items():
+                (tmp_path / f"{label}-{round_}").mkdir()
+                folder = console(tmp_path / f"{label}-{round_}", address)
+                if label == "off":
+                    folder = replace(folder, variables={**folder.variables, "DROPLEDGER_ALERTS": ""})
+                found.setdefault(label, []).extend(seconds_until_taken(folder))
+            late = [label for label, seconds in found.items() if min(seconds) > min(found["off"]) + 0.05]
+            if not late:
+                break
     print({label: f"{min(seconds):.3f} {statistics.median(seconds):.3f}" for label, seconds in found.items()})
-    for label, seconds in found.items():
-        assert min(seconds) < min(found["off"]) + 0.05, label
+    assert not late
 
 
 def test_running_watch_tells_of_trouble_and_its_end(tmp_path: Path, receiver: Receiver):
