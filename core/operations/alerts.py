@@ -84,9 +84,10 @@ def _noted(session: Session, target: Target, common: Sequence[Found], now: datet
     since = next((one.began_at for one in kept if one.state == WATCHING), None)
     if since is None:
         alerts.begin_watching(session, target, now)
-    found = [one for one in (*_of_drops(session, target, since or now), *common) if target.wants(one.state, one.feed)]
+    found = [*_of_drops(session, target, since or now), *common]
+    wanted = [one for one in found if target.wants(one.state, one.feed)]
     lasting = {one.key: one for one in kept if one.ended_at is None and one.state != WATCHING}
-    begun = [one for one in found if one.key not in lasting and not (one.over and one.state not in _OF_LEDGER)]
+    begun = [one for one in wanted if one.key not in lasting and not (one.over and one.state not in _OF_LEDGER)]
     ended = _ended(lasting.values(), found)
     if begun:
         alerts.begin(session, target, begun, now)

@@ -245,6 +245,13 @@ def test_targets_are_told_what_they_want(ledger: Ledger, receiver: Receiver, mon
     assert receiver.told == [("rejected", "account", False)]
 
 
+def test_what_is_wanted_no_more_is_not_told_to_be_over(ledger: Ledger, receiver: Receiver):
+    dropped(ledger, "accounts_2029-01-01.csv", BAD)
+    told_by(ledger, {"to": "env:ALERT_URL", "on": ["late", "recovered"]})
+    told(ledger)
+    assert receiver.told == [("rejected", "account", False)]
+
+
 def test_messages_to_a_target_are_gathered(ledger: Ledger, receiver: Receiver):
     told_by(ledger, {"to": "env:ALERT_URL", "on": ALL, "at_most_every": "1h"})
     dropped(ledger, "accounts_2029-01-01.csv", BAD)
