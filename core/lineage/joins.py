@@ -7,11 +7,35 @@ from sqlglot.optimizer.scope import Scope
 
 from dropledger.core.lineage.portable import Portable
 
+_PLAIN = {
+    *(exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Paren, exp.Neg, exp.Add, exp.Sub),
+    *(exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.Between, exp.In, exp.And, exp.Or, exp.Not),
+    *(exp.Cast, exp.Coalesce, exp.Case, exp.If, exp.Lower, exp.Upper, exp.DataTypeParam, exp.Var, exp.TimestampTrunc),
+}
+_PLAIN_TYPES = {
+    exp.DataType.Type.DATE,
+    exp.DataType.Type.BIGINT,
+    exp.DataType.Type.INT,
+    exp.DataType.Type.TEXT,
+    exp.DataType.Type.VARCHAR,
+    exp.DataType.Type.DECIMAL,
+    exp.DataType.Type.BOOLEAN,
+}
+
+
+class Unsure(Exception):
+    """Why the keys that a change touches cannot be told."""
+
 
 class Joins:
     """The sources of a SELECT whose columns all bear the alias of theirs.
 
-    `may_be_missing` are the sources in whose place an outer join may put NULLs.
+    `may_be_missing` are the sources in whose place an outer join may put NULLs. What a condition of an outer join
+    equates holds where it finds something, and nowhere else: so such a source leads to others, and others to it, but
+    nothing leads through it.
+
+    Raises:
+        Unsure: they are joined in a way that is not followed.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -19,25 +43,37 @@ class Joins:
         # Those on the right of a SEMI or ANTI join too, which sqlglot does not count as selected.
         self.sources = {alias: scope.sources[alias] for alias, _ in scope.references if alias in scope.sources}
         self.may_be_missing: set[str] = set()
+        self._dead_ends: set[str] = set()
+        self._where = list(conjuncts(select.args["where"].this)) if select.args.get("where") else []
+        self._equal = [part for part in self._where if self._tables_of(part)]
+        if select.args.get("laterals"):
+            raise Unsure("LATERAL goes by each row")
         before = [select.args["from_"].this.alias_or_name] if select.args.get("from_") else []
-        conditions = [select.args["where"].this] if select.args.get("where") else []
-        self._where = [part for condition in conditions for part in conjuncts(condition)]
         for join in select.args.get("joins") or ():
-            alias = join.this.alias_or_name
-            if join.side in {"LEFT", "FULL"}:
-                self.may_be_missing.add(alias)
-            if join.side in {"RIGHT", "FULL"}:
-                self.may_be_missing.update(before)
-            before.append(alias)
-            if join.args.get("on") is not None:
-                conditions.append(join.args["on"])
-        parts = [part for condition in conditions for part in conjuncts(condition)]
-        self._equal = [part for part in parts if self._joins_columns(part)]
+            self._add(join, before)
+            before.append(join.this.alias_or_name)
+        self._dead_ends |= self.may_be_missing
 
-    def _joins_columns(self, part: exp.Expr) -> bool:
+    def _add(self, join: exp.Join, before: Sequence[str]) -> None:
+        alias, found_for_some = join.this.alias_or_name, bool(join.side) or join.kind in {"SEMI", "ANTI"}
+        if join.method or join.kind not in {"", "INNER", "CROSS", "OUTER", "SEMI", "ANTI"}:
+            raise Unsure(f"{join.method or join.kind} JOIN is not followed")
+        if join.side in {"LEFT", "FULL"}:
+            self.may_be_missing.add(alias)
+        if join.side in {"RIGHT", "FULL"}:
+            self.may_be_missing.update(before)
+        if join.kind in {"SEMI", "ANTI"}:
+            self._dead_ends.add(alias)
+        for part in conjuncts(join.args["on"]) if join.args.get("on") else ():
+            tables = self._tables_of(part)
+            if tables and (alias in tables or not found_for_some):
+                self._equal.append(part)
+
+    def _tables_of(self, part: exp.Expr) -> set[str]:
+        """The two sources whose columns a condition equates; none if it is another."""
         sides = (part.this, part.expression) if isinstance(part, exp.EQ) else ()
         tables = {side.table for side in sides if isinstance(side, exp.Column)}
-        return len(tables) == 2 and tables <= self.sources.keys()
+        return tables if len(tables) == 2 and tables <= self.sources.keys() else set()
 
     def as_columns_of(self, alias: str, expression: exp.Expr) -> exp.Expr:
         """The same value by columns of one source, as far as columns are equal to these and of one type."""
@@ -53,6 +89,8 @@ class Joins:
         found = [column]
         for one in found:
             yield one
+            if one is not column and one.table in self._dead_ends:
+                continue
             for equal in self._equal:
                 for this, other in ((equal.this, equal.expression), (equal.expression, equal.this)):
                     if _name(this) == _name(one) and _alike(this, other) and _name(other) not in map(_name, found):
@@ -63,6 +101,8 @@ class Joins:
         found: dict[str, list[exp.Expr]] = {alias: []}
         came_from: dict[str, str] = {}
         for reached in (queue := [alias]):
+            if reached != alias and reached in self._dead_ends:
+                continue
             for equal in self._equal:
                 sides = {equal.this.table, equal.expression.table}
                 for next_one in sides - {reached} if reached in sides else ():
@@ -85,13 +125,13 @@ class Joins:
         return [*found.items()]
 
     def filters(self, alias: str) -> list[exp.Expr]:
-        """The conditions on columns of one source alone that its rows meet in any result."""
+        """The conditions on columns of one source alone that its rows meet in any result, as far as they are plain."""
         if alias in self.may_be_missing:
             return []
         return [
             part
             for part in self._where
-            if {column.table for column in columns_of(part)} == {alias} and not part.find(exp.Query)
+            if {column.table for column in columns_of(part)} == {alias} and not what_is_not_plain(part)
         ]
 
 
@@ -111,8 +151,33 @@ def columns_of(expression: exp.Expr) -> list[exp.Column]:
 
 
 def text(expression: exp.Expr) -> str:
-    """An expression as SQL that both engines take."""
-    return expression.sql(dialect=Portable, comments=False)
+    """A plain expression as SQL that both engines take.
+
+    What cannot be cast is NULL: it may be of a row that the mart leaves out before it casts.
+    """
+
+    def attempted(node: exp.Expr) -> exp.Expr:
+        if type(node) is exp.Cast and not isinstance(node.this, (exp.Literal, exp.Null)):
+            return exp.TryCast(this=node.this, to=node.args["to"])
+        return node
+
+    return expression.copy().transform(attempted).sql(dialect=Portable, comments=False)
+
+
+def what_is_not_plain(expression: exp.Expr) -> str:
+    """The first part of an expression that is not sure to mean the same when it is written anew; empty for none.
+
+    Dialects call functions by other names and order their arguments otherwise, so just few kinds are plain.
+    """
+    for node in expression.walk():
+        if isinstance(node, exp.DataType):
+            sized = node.expressions and node.this != exp.DataType.Type.DECIMAL
+            plain = node.this in _PLAIN_TYPES and not sized
+        else:
+            plain = type(node) in _PLAIN
+        if not plain:
+            return node.sql(dialect=Portable, comments=False)
+    return ""
 
 
 def _name(column: exp.Column) -> tuple[str, str]:

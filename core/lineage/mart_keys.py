@@ -13,9 +13,10 @@ from sqlglot.optimizer.scope import build_scope
 
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Mart, Model, TouchedKeys
+from dropledger.core.lineage.joins import Unsure
 from dropledger.core.lineage.portable import Portable
 from dropledger.core.lineage.relations import columns_of_feed, relations_read
-from dropledger.core.lineage.touched import Changing, Touched, Unsure
+from dropledger.core.lineage.touched import Changing, Touched
 from dropledger.core.sql.text import full_refresh
 
 _MOVES = (exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentDatetime)
@@ -104,6 +105,9 @@ class Sources:
             query = self._expanded(_parsed(full_refresh(sql)))
             for moves in query.find_all(*_MOVES, exp.Pivot, exp.TableSample, exp.Placeholder, exp.Parameter):
                 raise Unsure(f"{moves.sql(dialect=Portable, comments=False)} goes by more than the rows that are read")
+            for part in query.find_all(exp.Subquery, exp.Table):
+                if any(part.args.get(name) for name in ("joins", "limit", "offset", "order", "laterals", "sample")):
+                    raise Unsure("joins or LIMIT in parentheses are not followed")
             qualified = qualify(
                 query, dialect=Portable, schema={**self.tables}, quote_identifiers=False, identify=False
             )

@@ -15,13 +15,9 @@ from itertools import chain, combinations
 from sqlglot import exp, parse_one
 from sqlglot.optimizer.scope import Scope
 
-from dropledger.core.lineage.joins import Joins, columns_of, text
+from dropledger.core.lineage.joins import Joins, Unsure, columns_of, text, what_is_not_plain
 from dropledger.core.lineage.portable import Portable
 from dropledger.core.sql.text import listed, quoted
-
-
-class Unsure(Exception):
-    """Why the keys that a change touches cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +62,7 @@ class Touched:
             if query.args.get("by_name"):
                 raise Unsure("it puts columns side by side by their names")
             places = [_names(query).index(name) for name in wanted]
+            _refuse_other_types(scope, places)
             for branch in scope.set_operation_scopes:
                 names = _names(branch.expression)
                 yield from self.selects(branch, [names[place] for place in places])
@@ -161,9 +158,17 @@ def refuse_moving(query: exp.Select, wanted: Sequence[exp.Expr]) -> None:
         if window.find_ancestor(exp.Select) is query:
             _refuse_beside(wanted, window.args.get("partition_by") or [], "partitioned by in a window")
     for one in wanted:
-        unknown = () if group is not None else (exp.AggFunc, exp.Anonymous)
-        if one.find(exp.Window, exp.Explode, exp.Unnest, exp.Query, *unknown):
-            raise Unsure(f"{text(one)} may be made of more than one row")
+        if odd := what_is_not_plain(one):
+            raise Unsure(f"what {odd} is of other rows is not followed")
+
+
+def _refuse_other_types(scope: Scope, places: Sequence[int]) -> None:
+    """See that what is put side by side is of one type: the engine would make it one, and write it otherwise."""
+    branches = [branch.expression for branch in scope.set_operation_scopes]
+    for place in places:
+        types = {str(query.selects[place].type) for query in branches if isinstance(query, exp.Query)}
+        if len(types) > 1 or "UNKNOWN" in types:
+            raise Unsure("it puts columns of several types side by side")
 
 
 def _refuse_limit(query: exp.Expr) -> None:
@@ -202,10 +207,14 @@ def _with_nothing_joined(joins: Joins, exprs: list[exp.Expr]) -> Iterator[list[e
 
 
 def _without(expression: exp.Expr, missing: Collection[str]) -> exp.Expr:
-    """An expression where some sources have NULLs alone."""
+    """An expression where some sources have NULLs alone, each of its type."""
 
     def nothing(node: exp.Expr) -> exp.Expr:
-        return exp.Null() if isinstance(node, exp.Column) and node.table in missing else node
+        if not isinstance(node, exp.Column) or node.table not in missing:
+            return node
+        if node.type is None or node.is_type(exp.DataType.Type.UNKNOWN):
+            raise Unsure(f"nobody knows the type of {text(node)}")
+        return exp.Cast(this=exp.Null(), to=node.type.copy())
 
     return expression.copy().transform(nothing)
 

@@ -18,7 +18,11 @@ from dropledger.core.steps.history import no_changes
 from dropledger.core.views.explain import selects_of
 
 _CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
-_MOVING = {"now", "today", "get_current_timestamp", "random", "rand", "randn", "uuid", "gen_random_uuid"}
+_MOVING = {
+    *("now", "today", "get_current_timestamp", "current_localtime", "current_localtimestamp", "current_timezone"),
+    *("transaction_timestamp", "statement_timestamp", "txid_current", "random", "rand", "randn"),
+    *("uuid", "uuidv4", "uuidv7", "gen_random_uuid"),
+}
 _FLOATS = {"DOUBLE", "FLOAT", "REAL"}
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

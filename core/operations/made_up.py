@@ -12,10 +12,12 @@ from random import Random
 from dropledger.core.contracts.contract import Column, Contract, Limits, VolumeLimits
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.drop import FileDropped
+from dropledger.core.errors import ContractError
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.operations.backfill import backfill
 from dropledger.core.operations.retract import retract
+from dropledger.core.steps.checks import CheckFailed
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _ANY = Limits(None, None)
@@ -135,7 +137,10 @@ class MadeUp:
         how = self._random.choice(["drop", "drop", "late drop", "drops at once", "retraction"])
         if how == "retraction" and self._accepted:
             drop_id = self._accepted.pop(self._random.randrange(len(self._accepted)))
-            retract(self.runtime, drop_id, "made up", "dropledger check")
+            try:
+                retract(self.runtime, drop_id, "made up", "dropledger check")
+            except CheckFailed as failed:
+                self._refuse_broken_key(failed.what)
             return f"the made-up drop {drop_id} was taken back"
         feeds = self._random.choices([*self.runtime.pipeline.contracts], k=3 if how == "drops at once" else 1)
         at = _FIRST + timedelta(days=self._random.randint(0, day) if how == "late drop" else day, hours=day % 24)
@@ -143,7 +148,20 @@ class MadeUp:
         outcomes = (backfill if len(dropped) > 1 else process)(self.runtime, dropped, lambda _: None)
         self._accepted += [outcome.drop.drop_id for outcome in outcomes if outcome.in_history]
         self.refused += sum(not outcome.in_history for outcome in outcomes)
+        for outcome in outcomes:
+            self._refuse_broken_key(outcome.error or "")
         return f"a made-up {'drop' if how == 'retraction' else how} of {' and '.join(feeds)}"
+
+    def _refuse_broken_key(self, error: str) -> None:
+        """Stop where a file that its contract takes broke the key of a mart: no other check of marts is run here."""
+        name, _, broken = error.partition(".")
+        if any(mart.name == name for mart in self.runtime.pipeline.marts):
+            raise ContractError(
+                self.runtime.pipeline.folder / "marts" / f"{name}.sql",
+                1,
+                f"a made-up file broke the key of {name}: {broken}",
+                hint="let the SQL give each row a key of its own that is not NULL, or name another key in the YAML",
+            )
 
     def _file(self, feed: str, at: datetime) -> FileDropped:
         self.files += 1

@@ -131,6 +131,15 @@ def test_explanation_that_does_not_compile_is_told_by_file_and_line(console: Con
     assert "nothing_there" in err
 
 
+def test_mart_whose_rows_share_a_key_is_found(console: Console, tmp_path: Path):
+    write(tmp_path, "SELECT coalesce(h.item, '') AS item, h.sale_id FROM history_sale AS h", "item", "sale_id")
+
+    code, _, err = check(console)
+
+    assert code == 2
+    assert "marts/m.sql:1: a made-up file broke the key of m: unique_key: keys of the mart (item) stand in more" in err
+
+
 def test_drops_of_the_root_are_tried_too(console: Console, tmp_path: Path):
     """And figures that are not exact are warned of."""
     write(tmp_path, BY_REGION.replace("count(*)", "avg(h.amount)"), "region", "sales")

@@ -226,3 +226,60 @@ def test_row_without_a_key_is_refused_where_keys_are_found_in_the_sql(own: Path)
 
     assert "m.key_not_null: rows have NULL in the mart's key (region) (1)" in (outcome.error or "")
     assert ledger.table("m") == [("north", 1)]
+
+
+SALES = HEADERS["sale"]
+DROPS = (
+    ("item_1.csv", f"{HEADERS['item']}\na,food,1\nb,fuel,2\n"),
+    ("shop_2026-01-01.csv", f"{HEADERS['shop']}\n1,north,2026-01-01\n2,south,2026-01-01\n"),
+    ("sale_1.csv", f"{SALES}\n1,2026-01-01 10:00:00,1,a,1\n2,2026-01-02 10:00:00,2,b,9\n3,2026-01-03 10:00:00,2,x,3\n"),
+    ("shop_2026-01-02.csv", f"{HEADERS['shop']}\n1,north,2026-01-02\n2,west,2026-01-01\n3,south,2026-01-02\n"),
+    ("item_2.csv", f"{HEADERS['item']}\na,fuel,2\nx,food,1\n"),
+    ("sale_2.csv", f"{SALES}\n4,2026-01-03 10:00:00,1,a,1\n5,2026-01-04 12:00:00,3,c,2\n"),
+    ("shop_2026-01-03.csv", f"{HEADERS['shop']}\n1,south,2026-01-02\n3,south,2026-01-03\n"),
+)
+"""What happens to the pipelines below; the third sale is of a Saturday."""
+
+ODD = {
+    "outer join between others": """SELECT s.region AS k, i.kind AS k2, count(*) AS n
+        FROM history_shop AS s CROSS JOIN history_item AS i
+        LEFT JOIN history_sale AS h ON h.shop = s.shop AND h.item = i.item
+        WHERE s.is_current AND i.is_current GROUP BY s.region, i.kind""",
+    "condition on others in an outer join": """SELECT CAST(h.valid_from AS DATE) AS k, i.kind AS k2, count(*) AS n
+        FROM history_sale AS h INNER JOIN history_item AS i ON i.item = h.item AND i.is_current
+        LEFT JOIN history_shop AS s ON s.region = i.kind AND h.amount = i.price
+        GROUP BY CAST(h.valid_from AS DATE), i.kind""",
+    "nearest row": """SELECT s.region AS k, '' AS k2, count(*) AS n
+        FROM (SELECT h.shop, CAST(h.valid_from AS DATE) AS day FROM history_sale AS h) AS h
+        ASOF JOIN history_shop AS s ON s.shop = h.shop AND s.opened <= h.day GROUP BY s.region""",
+    "limit in parentheses": """SELECT q.item AS k, '' AS k2, count(*) AS n
+        FROM ((SELECT h.item, i.price FROM history_sale AS h JOIN history_item AS i ON i.item = h.item AND i.is_current)
+            ORDER BY price DESC, item LIMIT 1) AS q GROUP BY q.item""",
+    "function of another name": """SELECT isodow(h.valid_from) AS k, '' AS k2, count(*) AS n
+        FROM history_sale AS h WHERE isodow(h.valid_from) >= 6 GROUP BY isodow(h.valid_from)""",
+    "types side by side": """SELECT CAST(u.v AS VARCHAR) AS k, '' AS k2, count(*) AS n FROM (
+            SELECT CAST(h.amount AS DECIMAL(18, 4)) AS v FROM history_sale AS h
+            UNION ALL SELECT CAST(i.price AS DECIMAL(18, 2)) FROM history_item AS i WHERE i.is_current
+        ) AS u GROUP BY CAST(u.v AS VARCHAR)""",
+    "types of what is missing": """SELECT
+            CAST(coalesce(CAST(i.price AS DECIMAL(18, 4)), CAST(h.amount AS DECIMAL(18, 2))) AS VARCHAR) AS k, '' AS k2,
+            count(*) AS n
+        FROM history_sale AS h LEFT JOIN history_item AS i ON i.item = h.item AND i.is_current
+        GROUP BY 1""",
+    "joins in parentheses": """SELECT coalesce(q.kind, 'none') AS k, '' AS k2, count(*) AS n FROM (
+            (SELECT h.item AS x FROM history_sale AS h) AS s
+            LEFT JOIN (SELECT i.item AS y, i.kind FROM history_item AS i WHERE i.is_current) AS q ON q.y = s.x
+        ) GROUP BY coalesce(q.kind, 'none')""",
+    "cast of what is filtered": """SELECT CAST(q.item AS BIGINT) AS k, '' AS k2, count(*) AS n
+        FROM (SELECT h.item FROM history_sale AS h) AS q WHERE regexp_matches(q.item, '^[0-9]+$') GROUP BY 1""",
+}
+
+
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=name) for name, sql in ODD.items()])
+def test_figures_follow_what_is_joined_in_odd_ways(own: Path, sql: str):
+    write_mart(own, "m", Part(sql, dict.fromkeys(["k", "k2", "n"], "text")), ["k", "k2"])
+    ledger = Ledger(own.parent / "root", load_pipeline(str(own)))
+    for name, text in DROPS:
+        outcome = ledger.drop(name, text)
+        assert outcome.in_history, outcome.error
+        assert refused(ledger) == {}

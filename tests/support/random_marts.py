@@ -94,7 +94,19 @@ def _places(key: list[str]) -> str:
 def _relation(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
     if depth == 0:
         return _base(draw, others)
-    ways = (_joined, _joined, _filtered, _grouped, _distinct, _ranked, _side_by_side, _with_day, _within, _common)
+    ways = (
+        _joined,
+        _joined,
+        _bridged,
+        _filtered,
+        _grouped,
+        _distinct,
+        _ranked,
+        _side_by_side,
+        _with_day,
+        _within,
+        _common,
+    )
     return draw(st.sampled_from(ways))(draw, others, depth - 1)
 
 
@@ -141,6 +153,30 @@ def _joined(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
     columns = {one.rpartition(" AS ")[2]: kind for one, kind in chosen.items()}
     sql = f"SELECT {', '.join(chosen)} FROM ({left.sql}) AS l {how} JOIN ({right.sql}) AS r ON {' AND '.join(on)}"
     return Part(sql, columns)
+
+
+def _bridged(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
+    """Two relations that nothing or little joins, and a third that an outer join has to both."""
+    left, right = _relation(draw, others, depth), _relation(draw, others, 0)
+    third = _relation(draw, others, 0)
+    sides = {"l": left.columns, "m": right.columns}
+    pairs = [
+        (s, a, b) for s, of in sides.items() for a, k in of.items() for b, kind in third.columns.items() if k == kind
+    ]
+    if not pairs:
+        return left
+    on = [f"{s}.{a} = r.{b}" for s, a, b in draw(st.lists(st.sampled_from(pairs), min_size=1, max_size=3, unique=True))]
+    both = [(a, b) for a, k in left.columns.items() for b, kind in right.columns.items() if k == kind]
+    if both and draw(st.booleans()):
+        on.append("l.{} = m.{}".format(*draw(st.sampled_from(both))))
+    how = draw(st.sampled_from(["LEFT", "LEFT", "ANTI", "SEMI", "INNER"]))
+    chosen = {f"l.{name} AS a{place}": kind for place, (name, kind) in enumerate(left.columns.items())}
+    chosen |= {f"m.{name} AS m{place}": kind for place, (name, kind) in enumerate(right.columns.items())}
+    if how in {"LEFT", "INNER"}:
+        chosen |= {f"r.{name} AS b{place}": kind for place, (name, kind) in enumerate(third.columns.items())}
+    columns = {one.rpartition(" AS ")[2]: kind for one, kind in chosen.items()}
+    sql = f"SELECT {', '.join(chosen)} FROM ({left.sql}) AS l CROSS JOIN ({right.sql}) AS m "
+    return Part(f"{sql}{how} JOIN ({third.sql}) AS r ON {' AND '.join(on)}", columns)
 
 
 def _grouped(draw: Draw, others: dict[str, dict[str, str]], depth: int) -> Part:
