@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-PYTHON_ALONE := not databricks and not cloud and not container and not browser and not dagster
+PYTHON_ALONE := not databricks and not cloud and not container and not browser and not dagster and not prometheus
 
 # What each lock file is made of: extras and groups of pyproject.toml, the group of its name unless another is given.
 LOCKS := runtime console aws databricks image dev cloud spark dagster bench-dbt bench-dlt bench-sqlmesh

@@ -1,6 +1,7 @@
 """OnWait for what others hold, within bounds."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from dropledger.core.errors import Busy
@@ -10,15 +11,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OnWait = Callable[[Busy], None]
-"""Told, once for each wait that is worth a word, what is waited for and who holds it."""
+OnWait = Callable[[Busy, float], None]
+"""Told of each wait that is worth a word what is waited for and who holds it: with 0 when that shows, and with the
+seconds that it took when it is over.
+"""
 
 _WORTH_A_WORD_SECONDS = 0.5
 
 
-def silently(busy: Busy) -> None:
+def silently(busy: Busy, seconds: float) -> None:
     """Wait and say nothing."""
-    del busy
+    del busy, seconds
 
 
 def retry_while_busy(
@@ -35,14 +38,15 @@ def retry_while_busy(
         # Imported where there is something to wait for, which is seldom: every start would pay for it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-        told = False
+        told: Busy | None = None
+        began = monotonic()
 
         def tell(state: "RetryCallState") -> None:
             nonlocal told
             busy = state.outcome.exception() if state.outcome else None
-            if isinstance(busy, Busy) and not told and (state.seconds_since_start or 0.0) > _WORTH_A_WORD_SECONDS:
-                told = True
-                on_wait(busy)
+            if isinstance(busy, Busy) and told is None and (state.seconds_since_start or 0.0) > _WORTH_A_WORD_SECONDS:
+                told = busy
+                on_wait(busy, 0.0)
 
         attempts = Retrying(
             retry=retry_if_exception_type(while_raised),
@@ -51,4 +55,8 @@ def retry_while_busy(
             before_sleep=tell,
             reraise=True,
         )
-        return attempts(attempt)
+        try:
+            return attempts(attempt)
+        finally:
+            if told is not None:
+                on_wait(told, monotonic() - began)

@@ -94,8 +94,9 @@ def on_wait(*, quiet: bool) -> OnWait:
     return silently if quiet else _wait
 
 
-def _wait(busy: Busy) -> None:
-    sys.stderr.write(f"Waiting: {busy}\n")
+def _wait(busy: Busy, seconds: float) -> None:
+    if not seconds:
+        sys.stderr.write(f"Waiting: {busy}\n")
 
 
 def failure_entry(failure: DropledgerError) -> dict[str, object]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from dropledger.core.contracts.contract_check import refuse_bad_patterns
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 from dropledger.core.drop import FileDropped
-from dropledger.core.errors import ConfigurationError
+from dropledger.core.errors import Busy, ConfigurationError
 from dropledger.core.ingest.prepare import definition_sha256, prepare
 from dropledger.core.ingest.runtime import Runtime
+from dropledger.core.ports.meter import Meter
 from dropledger.core.ports.store import Store
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.publish_throttle import PublishThrottle
@@ -69,12 +70,13 @@ def wire(
     settings: Settings | None = None,
     on_wait: OnWait = silently,
     function: str = "",
+    meter: Meter | None = None,
 ) -> Runtime:
     """Everything the pipeline runs on, by the settings in force; flags that were not given are None.
 
     `settings` are those that `settings_in_force` gave for these flags, where it was asked already. `on_wait` is called
     when something that another process holds is waited for. `function` is the ARN of the function of AWS Lambda that
-    this process serves, if it does.
+    this process serves, if it does. `meter` learns how long the work takes.
 
     Raises:
         ConfigurationError: the settings or the pipeline cannot work.
@@ -84,7 +86,18 @@ def wire(
         settings = read_settings(
             root=root, warehouse=warehouse, pipeline=pipeline, in_bucket=lambda uri: _settings_file(bucket_of(uri))
         )
-    return _wired(settings, bucket_of, on_wait, function)
+    if meter is None:
+        return _wired(settings, bucket_of, on_wait, function)
+    return replace(_wired(settings, bucket_of, _metered(on_wait, meter), function), meter=meter)
+
+
+def _metered(on_wait: OnWait, meter: Meter) -> OnWait:
+    def told(busy: Busy, seconds: float) -> None:
+        on_wait(busy, seconds)
+        if seconds:
+            meter.waited(seconds)
+
+    return told
 
 
 def _wired(settings: Settings, bucket_of: Callable[[str], "Bucket"], on_wait: OnWait, function: str) -> Runtime:

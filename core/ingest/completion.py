@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.formats.extract import Drop
@@ -50,6 +51,7 @@ def publish_committed(
     if not whole:
         runtime.throttle.put_off()
     if drops or whole or taken_back:
+        began = monotonic()
         for drop_id in [] if current else retracted(session):
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
@@ -63,6 +65,7 @@ def publish_committed(
             with session.transaction():
                 ledger.mark_published(session, [*drops], runtime.clock())
                 ledger.mark_artifacts(session, current=whole, manifest_sha256=sha256)
+        runtime.meter.published(monotonic() - began)
     if whole:
         runtime.throttle.written()
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from time import monotonic
 
 from dropledger.core.drop import FileDropped
 from dropledger.core.errors import DataRefused
@@ -142,13 +143,14 @@ def _take(
     if len(batch) == 1:
         on_outcome(_take_alone(runtime, session, batch[0], admit_all))
         return ()
+    began = monotonic()
     try:
         outcomes = _admitted(runtime, session, batch, admit_all)
     except Exception as error:
         if isinstance(error, DataRefused) or meets_one_file(error):
             return batch
         raise
-    for outcome in complete(runtime, session, outcomes):
+    for outcome in _completed(runtime, session, outcomes, began):
         on_outcome(outcome)
     begun = {outcome.drop.claim.claim_id for outcome in outcomes}
     return [drop for drop in batch if drop.claim.claim_id not in begun]
@@ -167,6 +169,7 @@ def _take_one_by_one(runtime: Runtime, drops: Sequence[Drop], on_outcome: Callab
 
 
 def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: AdmitAll) -> Outcome:
+    began = monotonic()
     try:
         outcomes = _admitted(runtime, session, [drop], admit_all)
     except DataRefused as error:
@@ -175,7 +178,14 @@ def _take_alone(runtime: Runtime, session: Session, drop: Drop, admit_all: Admit
         if not meets_one_file(error):
             raise
         return set_drop_apart(runtime, drop, error)
-    return complete(runtime, session, outcomes)[0]
+    return _completed(runtime, session, outcomes, began)[0]
+
+
+def _completed(runtime: Runtime, session: Session, outcomes: Sequence[Outcome], began: float) -> list[Outcome]:
+    """Complete what was admitted, and tell the meter how long it took since it began."""
+    completed = complete(runtime, session, outcomes)
+    runtime.meter.took([outcome.drop.feed for outcome in completed if outcome.taken], monotonic() - began)
+    return completed
 
 
 def _admitted(runtime: Runtime, session: Session, batch: Sequence[Drop], admit_all: AdmitAll) -> list[Outcome]:

@@ -10,6 +10,7 @@ from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError, Conflict, NoLedger, OutOfTime
 from dropledger.core.ingest.prepare import is_up_to_date, migrate, needs_migration, other_pipeline, prepare
 from dropledger.core.ports import Clock
+from dropledger.core.ports.meter import Meter, Unmetered
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.store import DropStore, Store
 from dropledger.core.ports.warehouse import Warehouse
@@ -65,7 +66,8 @@ class Runtime(AdmissionRuntime):
 
     `throttle` says when the marts' whole artifacts are written. `failed` has the claims that met an error in this
     process: they are tried again by the next one. `stop` is asked between two drops whether time has run out, so that
-    no other is begun. `targets` are told of trouble, each by what `notifier_of` gives.
+    no other is begun. `targets` are told of trouble, each by what `notifier_of` gives. `meter` learns how long the work
+    took.
     """
 
     store: Store
@@ -75,6 +77,7 @@ class Runtime(AdmissionRuntime):
     stop: Callable[[], bool] = never
     targets: "tuple[Target, ...]" = ()
     notifier_of: "Callable[[Target], Notifier]" = nobody
+    meter: Meter = field(default_factory=Unmetered)
 
     def alone(self, work: Callable[[], T]) -> T:
         """What `work` gives while nobody else holds the root; again from the start where another process was first.

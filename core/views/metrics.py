@@ -1,12 +1,19 @@
 """What the ledger has to count, by feed: for monitoring."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
+from dropledger.core.contracts.contract import Severity
 from dropledger.core.contracts.pipeline_spec import Pipeline
+from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
-from dropledger.core.views.freshness import Newest, newest_drops
+from dropledger.core.views.freshness import NOTHING, Newest, newest_drops
+
+_OUTCOMES = (Delivered.ACCEPTED, Delivered.DUPLICATE, Delivered.QUARANTINED, Delivered.RETRACTED)
+_FATES = ("accepted", "rejected", "duplicate")
+_CHANGES = ("opened", "closed")
 
 Counts = dict[tuple[str, str], int]
 """Numbers by feed, and by what they are numbers of."""
@@ -27,21 +34,39 @@ class Metrics:
     history_keys: dict[str, int]
 
 
+def nothing_counted(pipeline: Pipeline) -> Metrics:
+    """The counts of before the first drop, each of them: one that appeared at 1 would not be seen to have risen."""
+    feeds = pipeline.feed_order
+    return Metrics(
+        drops=dict.fromkeys(product([*feeds, ""], _OUTCOMES), 0),
+        rows=dict.fromkeys(product(feeds, _FATES), 0),
+        versions=dict.fromkeys(product(feeds, _CHANGES), 0),
+        checks_failed=dict.fromkeys(product(feeds, Severity), 0),
+        newest=NOTHING,
+        history_versions=dict.fromkeys(feeds, 0),
+        history_keys=dict.fromkeys(feeds, 0),
+    )
+
+
 def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
     """The counts of now. A file that belonged to no feed counts with the feed ''."""
+    nothing = nothing_counted(pipeline)
     by_feed = session.query(
         """SELECT
             coalesce(feed, '') AS feed,
-            sum(rows_accepted) AS accepted,
-            sum(rows_rejected) AS rejected,
-            sum(rows_duplicate) AS duplicate,
             sum(versions_opened) AS opened,
             sum(versions_closed) AS closed
         FROM drop_ledger
         GROUP BY coalesce(feed, '')"""
     )
     drops = session.query(
-        """SELECT coalesce(l.feed, '') AS feed, d.outcome AS label, count(*) AS number
+        """SELECT
+            coalesce(l.feed, '') AS feed,
+            d.outcome AS label,
+            count(*) AS number,
+            sum(d.rows_accepted) AS accepted,
+            sum(d.rows_rejected) AS rejected,
+            sum(d.rows_duplicate) AS duplicate
         FROM delivery AS d
         INNER JOIN drop_ledger AS l
             ON l.drop_id = d.drop_id
@@ -57,10 +82,11 @@ def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
     )
     sizes = {feed: _size(session, pipeline, feed) for feed in pipeline.feed_order}
     return Metrics(
-        drops=_labelled(drops),
-        rows=_of(by_feed, ("accepted", "rejected", "duplicate")),
-        versions=_of(by_feed, ("opened", "closed")),
-        checks_failed=_labelled(failed),
+        drops=nothing.drops | _labelled(drops),
+        # By delivery, as the row of a drop is another one once what was refused is accepted: a counter never falls.
+        rows=nothing.rows | _of(drops, _FATES),
+        versions=nothing.versions | _of(by_feed, _CHANGES),
+        checks_failed=nothing.checks_failed | _labelled(failed),
         newest=newest_drops(session),
         history_versions={feed: versions for feed, (versions, _) in sizes.items()},
         history_keys={feed: keys for feed, (_, keys) in sizes.items()},
@@ -82,4 +108,8 @@ def _labelled(rows: list[dict[str, Any]]) -> Counts:
 
 
 def _of(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Counts:
-    return {(row["feed"], column): int(row[column] or 0) for row in rows for column in columns}
+    counts: Counts = {}
+    for row in rows:
+        for column in columns:
+            counts[row["feed"], column] = counts.get((row["feed"], column), 0) + int(row[column] or 0)
+    return counts

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dropledger.core.ingest.runtime import Runtime
     from dropledger.core.ledger.alerts import Found
     from dropledger.core.ledger.outcome import Outcome
+    from dropledger.core.ports.meter import Meter
     from dropledger.core.retry import OnWait
     from dropledger.handlers.settings import Settings
 
@@ -43,11 +44,12 @@ class Context:
             for name, hint in misspelt():
                 click.echo(f"Warning: {name} is not a setting; {hint}", err=True)
 
-    def wire(self) -> "Runtime":
+    def wire(self, meter: "Meter | None" = None) -> "Runtime":
         """Everything the pipeline runs on; see `wiring.wire`."""
         from dropledger.handlers.wiring import wire
 
-        return wire(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=self._on_wait())
+        on_wait = self._on_wait()
+        return wire(root=self.root, warehouse=self.warehouse, pipeline=self.pipeline, on_wait=on_wait, meter=meter)
 
     def wire_existing(self) -> "Runtime":
         """The same, for a root that must be there; see `wiring.wire_existing`."""

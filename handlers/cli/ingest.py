@@ -11,6 +11,7 @@ import click
 from dropledger.core.errors import ConfigurationError, DropledgerError
 from dropledger.handlers.cli.command import as_of_of_files, command, feed_of_files
 from dropledger.handlers.cli.context import Context
+from dropledger.handlers.cli.metrics import metered, metrics_file
 
 if TYPE_CHECKING:
     from dropledger.core.drop import FileDropped
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @as_of_of_files
 @feed_of_files
-def process(context: Context, files: Sequence[Path], as_of: datetime | None, feed: str | None) -> int:
+@metrics_file
+def process(
+    context: Context, files: Sequence[Path], as_of: datetime | None, feed: str | None, metrics_file: Path | None
+) -> int:
     """Load files in place.
 
     They go the same way as files that land in the inbox; the originals stay where they are.
@@ -32,16 +36,16 @@ def process(context: Context, files: Sequence[Path], as_of: datetime | None, fee
     from dropledger.handlers.originals import named_files
     from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
 
-    runtime = context.wire()
-    if feed is not None:
-        runtime.pipeline.contract(feed)
-    for path in files:
-        _refuse_unless_file(path)
-    paired = named_files(files, runtime.pipeline, feed=feed, as_of=as_of)
-    facts = paired.ready
-    with context.progress("processing", "files", hidden=len(facts) == 1) as on_progress:
-        on_outcome = one_by_one(on_progress, len(facts))
-        outcomes, failure = run_and_collect(lambda: run_process(runtime, facts, on_outcome), facts)
+    with metered(context, metrics_file) as runtime:
+        if feed is not None:
+            runtime.pipeline.contract(feed)
+        for path in files:
+            _refuse_unless_file(path)
+        paired = named_files(files, runtime.pipeline, feed=feed, as_of=as_of)
+        facts = paired.ready
+        with context.progress("processing", "files", hidden=len(facts) == 1) as on_progress:
+            on_outcome = one_by_one(on_progress, len(facts))
+            outcomes, failure = run_and_collect(lambda: run_process(runtime, facts, on_outcome), facts)
     context.tell(runtime, outcomes)
     return report_outcomes(context, outcomes, failure or paired.refusal(), show_outcomes)
 
@@ -63,19 +67,32 @@ def _refuse_unless_file(path: Path) -> None:
 @command
 @click.option("--once", is_flag=True, help="Load what is in the inbox, then stop.")
 @click.option("--poll", is_flag=True, help="Poll instead of file-system events, for network mounts.")
-def watch(context: Context, once: bool, poll: bool) -> int:
+@metrics_file
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Serve metrics for Prometheus on this port.")
+@click.option(
+    "--metrics-listen", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Serve them on this address."
+)
+def watch(
+    context: Context, once: bool, poll: bool, metrics_file: Path | None, metrics_port: int | None, metrics_listen: str
+) -> int:
     """Load each file as it lands in the inbox.
 
     First loads what is there already.
     """
     from dropledger.handlers.watch.loop import watch as run_watch
 
-    return run_watch(context, once=once, poll=poll)
+    if once and metrics_port is not None:
+        raise ConfigurationError("watch --once serves no metrics", hint="write them with --metrics-file")
+    if metrics_file is not None and not once:
+        raise ConfigurationError("watch writes no file of metrics but with --once", hint="serve them: --metrics-port")
+    metrics_at = None if metrics_port is None else (metrics_listen, metrics_port)
+    return run_watch(context, once=once, poll=poll, metrics_at=metrics_at, metrics_file=metrics_file)
 
 
 @command
 @click.argument("folder_or_prefix")
-def backfill(context: Context, folder_or_prefix: str) -> int:
+@metrics_file
+def backfill(context: Context, folder_or_prefix: str, metrics_file: Path | None) -> int:
     """Load old extracts in place, in any order, many at once.
 
     All files below a folder or an s3://bucket/prefix; the originals stay where they are.
@@ -85,13 +102,13 @@ def backfill(context: Context, folder_or_prefix: str) -> int:
     from dropledger.handlers.cli.progress import one_by_one
     from dropledger.handlers.outcomes import report_outcomes, run_and_collect
 
-    runtime = context.wire()
-    found, unreadable = _facts_below(folder_or_prefix, runtime.pipeline.contracts)
-    paired = pair(found, runtime.pipeline)
-    facts = paired.ready
-    with context.progress("backfilling", "files") as on_progress:
-        on_outcome = one_by_one(on_progress, len(facts))
-        outcomes, failure = run_and_collect(lambda: run_backfill(runtime, facts, on_outcome), facts)
+    with metered(context, metrics_file) as runtime:
+        found, unreadable = _facts_below(folder_or_prefix, runtime.pipeline.contracts)
+        paired = pair(found, runtime.pipeline)
+        facts = paired.ready
+        with context.progress("backfilling", "files") as on_progress:
+            on_outcome = one_by_one(on_progress, len(facts))
+            outcomes, failure = run_and_collect(lambda: run_backfill(runtime, facts, on_outcome), facts)
     context.tell(runtime, outcomes)
     if unreadable is not None and failure is not None:
         failure.why = f"{failure.why}; and {unreadable}"

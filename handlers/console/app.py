@@ -14,9 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dropledger.core.contracts.freshness import FreshnessState
 from dropledger.core.errors import ConfigurationError, DropledgerError, Unavailable
-from dropledger.core.views.freshness import standings
 from dropledger.core.views.metrics import read_metrics
 from dropledger.handlers.console.access import Access, form_token, raw_path, wants_json
 from dropledger.handlers.console.changes import Changes, Refused
@@ -26,7 +24,7 @@ from dropledger.handlers.console.pages import PAGES
 from dropledger.handlers.console.reader import Reader
 from dropledger.handlers.console.rendering import Setting, Templates, address_of
 from dropledger.handlers.excepthook import traceback_of
-from dropledger.handlers.metrics import metrics_text
+from dropledger.handlers.metrics import found, metrics_text
 from dropledger.handlers.render import failure_entry, json_text
 
 MARK = "Console-Mark"
@@ -104,11 +102,8 @@ def _json(answer: Answer) -> Response:
 def _scraped(reader: Reader, request: Request) -> Response:
     del request
     runtime = reader.runtime
-    found = reader.read("metrics", lambda session: {"metrics": read_metrics(session, runtime.pipeline)}).found
-    engine = " ".join(f"{name} {version}" for name, version in runtime.warehouse.versions())
-    fresh = standings(runtime.pipeline, found["metrics"].newest, runtime.clock)
-    late = {feed: standing.state == FreshnessState.LATE for feed, standing in fresh.items()}
-    text = metrics_text(found["metrics"], late, reader.backlog(), runtime.warehouse.size_bytes(), engine)
+    read = reader.read("metrics", lambda session: {"metrics": read_metrics(session, runtime.pipeline)}).found
+    text = metrics_text(found(runtime, read["metrics"], reader.backlog()))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 

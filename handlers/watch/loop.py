@@ -10,8 +10,8 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome, PartialFailure
 from dropledger.core.publish_throttle import PublishThrottle
 from dropledger.handlers.cli.context import Context
+from dropledger.handlers.cli.metrics import new_timings, refuse_as_metrics_file, write_metrics
 from dropledger.handlers.logs import log_awaited, log_outcome
 from dropledger.handlers.outcomes import report_outcomes, run_and_collect, show_outcomes
 from dropledger.handlers.watch.backoff import POLL_SECONDS, Backoff
@@ -37,6 +38,8 @@ from dropledger.handlers.wiring import wire
 from dropledger.infra.local.folder_watcher import FolderWatcher
 
 if TYPE_CHECKING:
+    from dropledger.handlers.metrics import Timings
+    from dropledger.handlers.settings import Settings
     from dropledger.handlers.telling import Telling
 
 _CHUNK = 400
@@ -44,9 +47,17 @@ _CHUNK = 400
 log = structlog.get_logger("dropledger.watch")
 
 
-def watch(context: Context, *, once: bool, poll: bool) -> int:
-    """Follow the inbox until a signal comes; with `once`, the exit code of what lay there."""
-    runtime = wire(settings=context.configure_logs(), on_wait=_log_waiting)
+def watch(
+    context: Context, *, once: bool, poll: bool, metrics_at: tuple[str, int] | None, metrics_file: Path | None
+) -> int:
+    """Follow the inbox until a signal comes, with metrics served at an address and port; with `once`, the exit code of
+    what lay there, with metrics written to a file.
+    """
+    settings = context.configure_logs()
+    timings = new_timings() if metrics_at or metrics_file else None
+    runtime = wire(settings=settings, on_wait=_log_waiting, meter=timings)
+    if metrics_file:
+        refuse_as_metrics_file(runtime, metrics_file)
     runtime.store.prepare()
     if once:
         outcomes, failure = _catch_up(runtime)
@@ -54,14 +65,39 @@ def watch(context: Context, *, once: bool, poll: bool) -> int:
             from dropledger.handlers.telling import log_failure, tell
 
             tell(runtime, log_failure, outcomes)
+        if timings and metrics_file:
+            write_metrics(runtime, timings, metrics_file)
         return report_outcomes(context, outcomes, failure, show_outcomes)
     if runtime.store.atomic_uploads:
         raise ConfigurationError(
             f"{runtime.store.root} is not a directory that can be watched",
             hint="load what is in its inbox with watch --once; docs/aws.md shows how S3 tells of uploads itself",
         )
-    _follow(runtime, poll=poll)
+    metrics = partial(_served, settings, timings, metrics_at) if timings and metrics_at else _no_metrics
+    _follow(runtime, poll=poll, metrics=metrics)
     return 0
+
+
+Metrics = Callable[[threading.Event], AbstractContextManager[Callable[[], None]]]
+"""Serves metrics until its block ends, which gets what reads them if somebody waits; then the event wakes the loop."""
+
+
+@contextmanager
+def _no_metrics(wake: threading.Event) -> Iterator[Callable[[], None]]:
+    del wake
+    yield lambda: None
+
+
+@contextmanager
+def _served(
+    settings: "Settings", timings: "Timings", at: tuple[str, int], wake: threading.Event
+) -> Iterator[Callable[[], None]]:
+    from dropledger.handlers.watch.metrics_endpoint import MetricsEndpoint, serving
+
+    # Drops wait while the ledger is read, so nobody is waited for meanwhile.
+    endpoint = MetricsEndpoint(wire(settings=replace(settings, wait_seconds=0.0)), timings, wake.set)
+    with serving(endpoint, *at):
+        yield endpoint.read_if_wanted
 
 
 def _catch_up(runtime: Runtime) -> tuple[Sequence[Outcome], DropledgerError | None]:
@@ -125,16 +161,21 @@ class InboxListener:
         log.info("inbox_back", inbox=str(inbox))
 
 
-def _follow(runtime: Runtime, *, poll: bool) -> None:
+def _follow(runtime: Runtime, *, poll: bool, metrics: Metrics) -> None:
     tracker, wake, stop = StabilityTracker(), threading.Event(), threading.Event()
     backoff = Backoff(stop.wait)
     listener = InboxListener(tracker, wake)
     telling = _telling(runtime, wake)
-    with _stopped_by_signals(stop, wake), FolderWatcher(Path(runtime.store.root), listener, poll=poll) as watcher:
+    with (
+        _stopped_by_signals(stop, wake),
+        FolderWatcher(Path(runtime.store.root), listener, poll=poll) as watcher,
+        metrics(wake) as read_metrics_if_wanted,
+    ):
         log.info("watching", root=runtime.store.root, poll=poll)
         behind, awaited = not _take(runtime, tracker, [], stop, backoff, telling), frozenset[str]()
         while not stop.is_set():
             wake.clear()
+            read_metrics_if_wanted()
             if not watcher.follows():
                 wake.wait(POLL_SECONDS)
                 continue
@@ -229,8 +270,9 @@ def _note(telling: "Telling | None", outcomes: Sequence[Outcome]) -> None:
         telling.note(outcomes)
 
 
-def _log_waiting(busy: Busy) -> None:
-    log.info("waiting", what=busy.what, holder=busy.holder)
+def _log_waiting(busy: Busy, seconds: float) -> None:
+    if not seconds:
+        log.info("waiting", what=busy.what, holder=busy.holder)
 
 
 @contextmanager

@@ -162,7 +162,7 @@ class Statements:
 
         def tell(state: "RetryCallState") -> None:
             if state.attempt_number == _ATTEMPTS_WITHOUT_A_WORD:
-                self._on_wait(Busy("other statements write to the same tables of the warehouse"))
+                self._on_wait(Busy("other statements write to the same tables of the warehouse"), 0.0)
 
         attempts = Retrying(
             retry=retry_if_exception_type(StatementConflict),
@@ -271,7 +271,8 @@ class _Retrying(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if str(record.msg).startswith("Retrying after"):
-            self._on_wait(Busy("the SQL warehouse takes nothing yet, as one does that starts or has too much to do"))
+            what = "the SQL warehouse takes nothing yet, as one does that starts or has too much to do"
+            self._on_wait(Busy(what), 0.0)
             self._on_wait = silently
         return record.levelno >= logging.WARNING
 

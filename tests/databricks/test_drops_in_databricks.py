@@ -361,14 +361,14 @@ def test_lost_session_leaves_no_connection_open(access: Access, databricks: Serv
 
 
 def test_a_word_is_said_once_of_statements_that_meet_others(access: Access, databricks: Server, tmp_path: Path):
-    told: list[Busy] = []
-    statements = Statements(access, tmp_path, told.append)
+    told: list[tuple[Busy, float]] = []
+    statements = Statements(access, tmp_path, lambda *given: told.append(given))
     databricks.fault("conflict", match="SELECT 'met'", times=1)
     assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
     assert told == []
     databricks.fault("conflict", match="SELECT 'met'", times=3)
     assert statements.rows("SELECT 'met' AS word") == [{"word": "met"}]
-    assert [str(busy) for busy in told] == ["other statements write to the same tables of the warehouse"]
+    assert [str(busy) for busy, _ in told] == ["other statements write to the same tables of the warehouse"]
     statements.close()
 
 

@@ -48,18 +48,18 @@ def warehouse(*answers: int) -> Iterator[Access]:
 
 @pytest.mark.slow  # the connector waits at least five seconds before it asks again
 def test_a_word_is_said_once_while_a_warehouse_starts_or_is_full(tmp_path: Path):
-    told: list[Busy] = []
+    told: list[tuple[Busy, float]] = []
     with warehouse(503, 429, 403) as access, pytest.raises(ConfigurationError):
-        Statements(access, tmp_path, told.append).rows("SELECT 1")
-    assert [str(busy) for busy in told] == [
+        Statements(access, tmp_path, lambda *given: told.append(given)).rows("SELECT 1")
+    assert [str(busy) for busy, _ in told] == [
         "the SQL warehouse takes nothing yet, as one does that starts or has too much to do"
     ]
 
 
 def test_nothing_is_said_where_nothing_is_waited_for(tmp_path: Path):
-    told: list[Busy] = []
+    told: list[tuple[Busy, float]] = []
     with warehouse(403) as access, pytest.raises(ConfigurationError):
-        Statements(access, tmp_path, told.append).rows("SELECT 1")
+        Statements(access, tmp_path, lambda *given: told.append(given)).rows("SELECT 1")
     assert told == []
 
 

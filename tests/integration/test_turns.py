@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dropledger.core.errors import Busy
+from dropledger.core.retry import OnWait, silently
 from dropledger.infra.duckdb.warehouse import DuckDBWarehouse
 from dropledger.infra.local.store import LocalStore
 
@@ -20,7 +21,7 @@ WAIT = 20.0
 processes = multiprocessing.get_context("spawn")
 
 
-def store(root: Path, waiting: Callable[[Busy], None] = lambda _: None) -> LocalStore:
+def store(root: Path, waiting: OnWait = silently) -> LocalStore:
     return LocalStore(root, lambda: datetime.now(UTC), waiting)
 
 
@@ -84,18 +85,20 @@ def test_writer_gets_its_turn_at_the_root(tmp_path: Path):
                 pass
 
 
-def test_wait_that_lasts_is_told_once(tmp_path: Path):
-    told: list[Busy] = []
+def test_wait_that_lasts_is_told_when_that_shows_and_when_it_is_over(tmp_path: Path):
+    told: list[tuple[Busy, float]] = []
     with store(tmp_path).exclusive(0):
-        with pytest.raises(Busy), store(tmp_path, told.append).exclusive(1.5):
+        with pytest.raises(Busy), store(tmp_path, lambda *given: told.append(given)).exclusive(1.5):
             pass
-    (busy,) = told
+    (busy, nothing_yet), (same, seconds) = told
     assert busy.holder.startswith("process ")
+    assert (same, nothing_yet) == (busy, 0)
+    assert 1.5 <= seconds < 15
 
 
 def test_wait_for_a_moment_is_not_worth_a_word(tmp_path: Path):
-    told: list[Busy] = []
+    told: list[tuple[Busy, float]] = []
     with store(tmp_path).exclusive(0):
-        with pytest.raises(Busy), store(tmp_path, told.append).exclusive(0.2):
+        with pytest.raises(Busy), store(tmp_path, lambda *given: told.append(given)).exclusive(0.2):
             pass
     assert told == []

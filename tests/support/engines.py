@@ -42,11 +42,16 @@ def _dagster() -> str:
     return "" if (DAGSTER / "made").exists() else f"make {DAGSTER.name}/made"
 
 
+def _prometheus() -> str:
+    return "" if shutil.which("promtool") and shutil.which("prometheus") else "Prometheus: apt-get install prometheus"
+
+
 MISSING = {
     "databricks": _databricks,
     "cloud": _cloud,
     "container": _container,
     "browser": _browser,
     "dagster": _dagster,
+    "prometheus": _prometheus,
 }
 """For each engine, what to install or start so that its tests run; an empty text where it is there."""
