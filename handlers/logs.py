@@ -6,6 +6,7 @@ import sys
 from typing import Literal, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
 
 from dropledger.core.drop import iso
 from dropledger.core.errors import DropledgerError, Unforeseen
@@ -25,8 +26,10 @@ class _StandardError(io.TextIOBase):
         sys.stderr.flush()
 
 
-def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
-    """Set up structlog once, for the whole process; its first lines name variables that are misspelt."""
+def configure_logs(kind: Literal["auto", "console", "json"], *also: Processor) -> None:
+    """Set up structlog once, for the whole process, with processors that change lines before they are written; its
+    first lines name variables that are misspelt.
+    """
     # watchdog logs by the standard library when a watch is stopped under way; that is no line of ours.
     logging.getLogger("watchdog").addHandler(logging.NullHandler())
     readable = kind == "console" or (kind == "auto" and sys.stderr.isatty())
@@ -35,6 +38,7 @@ def configure_logs(kind: Literal["auto", "console", "json"]) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *also,
             *(
                 # By default both show local variables, and rows are among them.
                 [

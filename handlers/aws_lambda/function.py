@@ -6,6 +6,7 @@ message is done.
 """
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -20,6 +21,7 @@ from dropledger.core.ingest.control_files import Paired, data_name, pair, suffix
 from dropledger.core.ingest.run import process
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.outcome import Outcome
+from dropledger.handlers.aws_lambda.embedded_metrics import EmbeddedMetrics
 from dropledger.handlers.aws_lambda.events import Message, messages
 from dropledger.handlers.aws_lambda.message_visibility import seconds_until_visible, widest_error
 from dropledger.handlers.excepthook import frames_of
@@ -92,7 +94,8 @@ def _hand_back(failed: Mapping[Message, Exception]) -> list[str]:
 @cache
 def _runtime(function: str) -> Runtime:
     """Made once for each machine that Lambda starts for the function of this ARN, and used by all its calls."""
-    configure_logs("json")
+    stack = os.environ.get("METRICS_STACK")
+    configure_logs("json", *([EmbeddedMetrics(stack)] if stack else []))
     return wire(function=function)
 
 

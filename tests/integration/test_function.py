@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+import structlog
 from moto.server import ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 from support.buckets import BucketRoot
@@ -406,3 +407,40 @@ def test_function_tells_people_after_the_event_and_with_each_sweep(
         assert len(receiver.told) == 2
     for cached in (function._runtime, function._telling):
         cached.cache_clear()
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of the stack that the function is of, and logs as in Lambda."""
+    function._runtime.cache_clear()
+    monkeypatch.setenv("METRICS_STACK", "prod")
+    yield "prod"
+    function._runtime.cache_clear()
+    structlog.reset_defaults()
+
+
+def test_each_delivery_has_metrics_by_stack_and_feed(
+    root: BucketRoot, runtime: Runtime, stack: str, capsys: pytest.CaptureFixture[str]
+):
+    files = {"accounts_2026-01-01.csv": ACCOUNTS, "customers_2026-01-01.csv": CUSTOMERS, "x.csv": "a\n1\n"}
+    for name, text in files.items():
+        root.land(name, text)
+    before = time.time() * 1000
+    function.handler(queued(root, *(f"inbox/{name}" for name in files), "outputs/x"), Context())
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = {}
+    for line in lines:
+        if "_aws" not in line:
+            assert line["event"] not in {"accepted", "quarantined"}
+            continue
+        [directive] = line["_aws"]["CloudWatchMetrics"]
+        assert before - 1 <= line["_aws"]["Timestamp"] <= time.time() * 1000
+        assert (directive["Namespace"], directive["Dimensions"]) == ("dropledger", [["stack", "feed"]])
+        assert {unit for metric in directive["Metrics"] for unit in [metric["Unit"]]} == {"Count"}
+        dimensions = tuple(line[name] for name in directive["Dimensions"][0])
+        told[dimensions] = {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+    assert told == {
+        (stack, "customer"): {"accepted": 1, "rows_read": 2, "rows_rejected": 0},
+        (stack, "account"): {"accepted": 1, "rows_read": 3, "rows_rejected": 1},
+        (stack, "none"): {"quarantined": 1, "rows_read": 0, "rows_rejected": 0},
+    }
