@@ -56,8 +56,7 @@ def publish_committed(
             for name in artifacts_of(drop_id):
                 runtime.store.remove(f"outputs/{name}")
         before = found.manifest_sha256 if current and just_taken else None
-        last = Published(before, runtime.touched.of) if before else None
-        filled = runtime.touched.filled
+        last, filled = Published(before, runtime.touched.of) if before else None, runtime.touched.filled
         sha256 = publish(session, runtime.store, runtime.pipeline, drops, newest, last, filled, whole=whole)
         if current == whole and sha256 is None:
             ledger.mark_published(session, [*drops], runtime.clock())

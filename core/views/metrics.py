@@ -59,19 +59,7 @@ def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
         FROM drop_ledger
         GROUP BY coalesce(feed, '')"""
     )
-    drops = session.query(
-        """SELECT
-            coalesce(l.feed, '') AS feed,
-            d.outcome AS label,
-            count(*) AS number,
-            sum(d.rows_accepted) AS accepted,
-            sum(d.rows_rejected) AS rejected,
-            sum(d.rows_duplicate) AS duplicate
-        FROM delivery AS d
-        INNER JOIN drop_ledger AS l
-            ON l.drop_id = d.drop_id
-        GROUP BY coalesce(l.feed, ''), d.outcome"""
-    )
+    drops = _deliveries(session)
     failed = session.query(
         """SELECT coalesce(l.feed, '') AS feed, c.severity AS label, count(*) AS number
         FROM check_result AS c
@@ -83,13 +71,32 @@ def read_metrics(session: Session, pipeline: Pipeline) -> Metrics:
     sizes = {feed: _size(session, pipeline, feed) for feed in pipeline.feed_order}
     return Metrics(
         drops=nothing.drops | _labelled(drops),
-        # By delivery, as the row of a drop is another one once what was refused is accepted: a counter never falls.
         rows=nothing.rows | _of(drops, _FATES),
         versions=nothing.versions | _of(by_feed, _CHANGES),
         checks_failed=nothing.checks_failed | _labelled(failed),
         newest=newest_drops(session),
         history_versions={feed: versions for feed, (versions, _) in sizes.items()},
         history_keys={feed: keys for feed, (_, keys) in sizes.items()},
+    )
+
+
+def _deliveries(session: Session) -> list[dict[str, Any]]:
+    """By feed and outcome how many there were, with their rows.
+
+    Not by drop, whose row is another one once what was refused is accepted: a counter never falls.
+    """
+    return session.query(
+        """SELECT
+            coalesce(l.feed, '') AS feed,
+            d.outcome AS label,
+            count(*) AS number,
+            sum(d.rows_accepted) AS accepted,
+            sum(d.rows_rejected) AS rejected,
+            sum(d.rows_duplicate) AS duplicate
+        FROM delivery AS d
+        INNER JOIN drop_ledger AS l
+            ON l.drop_id = d.drop_id
+        GROUP BY coalesce(l.feed, ''), d.outcome"""
     )
 
 
