@@ -137,7 +137,7 @@ def read_pipeline(folder: Path, sha256: str) -> Pipeline:
     intermediate, marts = _intermediate(folder), _marts(folder)
     _refuse_taken_names(folder, contracts, intermediate, marts)
     if any(mart.touched_sql is None for mart in marts):
-        from dropledger.core.lineage.mart_keys import with_touched_keys
+        from dropledger.core.lineage.touched_keys import with_touched_keys
 
         marts = with_touched_keys(contracts, intermediate, marts)
     told = [mart.name for mart in marts if mart.file.changes]

@@ -1,7 +1,7 @@
 """For each mart without SQL of its own for it: how the keys that a change touches are found."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,9 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Mart, Model, TouchedKeys
 from dropledger.core.lineage.joins import Unsure
 from dropledger.core.lineage.portable import Portable
-from dropledger.core.lineage.relations import columns_of_feed, relations_read
+from dropledger.core.lineage.relations import columns_of_feed, tables_read
 from dropledger.core.lineage.touched import Changing, Touched
+from dropledger.core.lineage.touched_keys import any_keys
 from dropledger.core.sql.text import full_refresh
 
 _MOVES = (exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentDatetime)
@@ -24,18 +25,6 @@ _MOVES = (exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.Current
 
 Columns = Mapping[str, str]
 """The columns of a table, each with its type in SQL."""
-
-
-def with_touched_keys(
-    contracts: Mapping[str, Contract], intermediate: Iterable[Model], marts: Iterable[Mart]
-) -> tuple[Mart, ...]:
-    """The marts, each behind those that it reads, with `touched_keys` where they have no `touched_sql`."""
-    sources = Sources.of(contracts, intermediate)
-    found = []
-    for mart in marts:
-        keys = sources.add(mart)
-        found.append(mart if mart.touched_sql is not None else replace(mart, touched_keys=keys))
-    return tuple(found)
 
 
 @dataclass
@@ -60,25 +49,18 @@ class Sources:
 
     def add(self, mart: Mart) -> TouchedKeys:
         """Let the SQL of later marts name this one; how the keys of it that a change touches are found."""
-        names = {*self.tables, *self.views}
+        known = {*self.tables}
         try:
             query = self._qualified(mart.sql)
             self.tables[mart.name] = {one.alias_or_name: _type_of(one) for one in query.selects}
             found = self._keys(mart, query)
         except Unsure as unsure:
             self.tables[mart.name] = dict.fromkeys(mart.file.columns, "UNKNOWN")
-            read = self._tables_read(full_refresh(mart.sql), names)
-            found = TouchedKeys(dict.fromkeys(read), dict.fromkeys(read, str(unsure)))
+            found = any_keys(tables_read(mart.whole_sql, known, self.views), str(unsure))
         self.changing[mart.name] = Changing(
             [*self.tables[mart.name]], mart.file.key, f"touched_{mart.name}", f"before_{mart.name}"
         )
         return found
-
-    def _tables_read(self, sql: str, names: set[str]) -> list[str]:
-        found: set[str] = set()
-        for name in relations_read(sql, names):
-            found |= {*self._tables_read(self.views[name], names)} if name in self.views else {name}
-        return sorted(found)
 
     def _keys(self, mart: Mart, query: exp.Query) -> TouchedKeys:
         selects: dict[str, str | None] = {}

@@ -158,3 +158,11 @@ def relations_read(sql: str, known: Collection[str]) -> set[str]:
             if behind not in (["."], ["("]) and word.casefold() in by_name:  # nor is it a function
                 found.add(by_name[word.casefold()])
     return found
+
+
+def tables_read(sql: str, tables: Collection[str], views: Mapping[str, str]) -> list[str]:
+    """Those of the `tables` that an SQL text reads, by itself or through `views` (their SQL by name); in order."""
+    found: set[str] = set()
+    for name in relations_read(sql, {*tables, *views}):
+        found |= {*tables_read(views[name], tables, views)} if name in views else {name}
+    return sorted(found)

@@ -11,6 +11,7 @@ from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 from support.ledger import Ledger
 from support.random_marts import Draw, Part, draw_mart, write_contracts, write_mart
+from support.without_sqlglot import forget_sqlglot
 
 from dropledger.core.contracts.pipeline_spec import load_pipeline
 from dropledger.core.errors import ContractError
@@ -182,6 +183,22 @@ def test_mart_is_computed_by_keys_where_its_sql_tells_them(
     assert mart.touched_keys is not None
     assert (mart.touched_keys.selects["history_sale"] is not None) == sure
     assert ("history_sale" in mart.touched_keys.reasons) != sure
+
+
+def test_mart_is_computed_whole_where_sqlglot_is_not_installed(own: Path, monkeypatch: pytest.MonkeyPatch):
+    forget_sqlglot(monkeypatch)
+    (own / "intermediate").mkdir()
+    (own / "intermediate" / "dear.sql").write_text("SELECT shop, item FROM history_sale AS h WHERE amount > 1")
+    ledger = made_by(own, "SELECT d.shop, count(*) AS n FROM dear AS d GROUP BY d.shop", "shop", columns=["n"])
+    ledger.drop("sale_2.csv", f"{HEADERS['sale']}\n40,2026-01-02 10:00:00,1,a,2\n", as_of=FIRST)
+    (mart,) = ledger.runtime.pipeline.marts
+
+    assert mart.touched_keys is not None
+    assert mart.touched_keys.reasons == {"history_sale": "its SQL could not be read: sqlglot is not installed"}
+    assert mart.touched_by({"history_shop"}) is not None
+    assert mart.touched_by({"history_sale"}) is None
+    assert not refused(ledger)
+    assert ledger.rows("SELECT * FROM m")
 
 
 def test_texts_and_numbers_that_compare_equal_are_not_taken_for_one_key(own: Path):

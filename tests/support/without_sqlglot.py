@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-_NEEDS_IT = ("expression", "query", "results")
+_NEEDS_IT = ("expression", "joins", "mart_keys", "portable", "query", "results", "touched")
 
 
 def forget_sqlglot(monkeypatch: pytest.MonkeyPatch) -> None:
