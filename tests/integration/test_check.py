@@ -60,6 +60,14 @@ def test_pipeline_that_is_sound_is_told_so(console: Console, tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own"]  # it leaves no trace
 
 
+@pytest.mark.parametrize("pipeline", sorted(path.parent.name for path in BUILT_IN.glob("*/pipeline.yaml")))
+def test_built_in_pipeline_is_sound(console: Console, pipeline: str):
+    done = console.run("check", "--pipeline", pipeline, "--json")
+
+    assert (done.code, done.err) == (0, "")
+    assert not any(mart["whole"] for mart in done.json["keys"])
+
+
 def test_touched_keys_that_miss_what_a_row_leaves_are_found(console: Console, tmp_path: Path):
     touched = """SELECT coalesce(s.region, 'unknown') AS region
     FROM changed_shop AS c
