@@ -109,13 +109,10 @@ def _plain(runtime: AdmissionRuntime, session: Session, contract: Contract, drop
         (drop, drop.extract, drop.extract.layout)
         for drop in drops
         if drop.extract is not None
-        and isinstance(drop.extract.layout, Layout)
         and drop.refusal is None
         and not drop.extract.controls
         and not ahead_of_time(contract, drop.as_of, latest_allowed(contract, drop.as_of, runtime.pipeline, now))
-        and drop.extract.layout.is_usual
-        and drop.extract.layout.line_per_row
-        and drop.extract.layout.row_cells is None
+        and drop.extract.layout.goes_with_others
         and drop.text_bytes <= _LARGEST_BYTES
     ]
     if not small:
@@ -206,7 +203,9 @@ def admit_micro_batch(
 def _load(session: Session, member: Member) -> None:
     """Load the drop by itself; its rows are as they were read together."""
     extract = member.extract
-    layout = replace(member.layout, each_line_is_a_row=True)
+    layout = member.layout
+    if isinstance(layout, Layout):
+        layout = replace(layout, each_line_is_a_row=True)
     session.load(extract.path, layout, _INCOMING, drop_id=extract.drop_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.formats.extract import Drop, Extract
-from dropledger.core.ports.session import Layout, Session
+from dropledger.core.ports.session import AnyLayout, Session
 from dropledger.core.sql.text import quoted, statement
 from dropledger.core.steps import facts
 from dropledger.core.steps.history import REPLACED, Folded, merge_observed
@@ -20,7 +20,7 @@ class Member:
 
     drop: Drop
     extract: Extract
-    layout: Layout
+    layout: AnyLayout
     counts: Mapping[str, Any]
 
     @property

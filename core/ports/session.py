@@ -99,6 +99,11 @@ class Layout:
         plain = self.lines_end_alike and self.plainly_quoted and not (self.has_long_lines or self.comment)
         return plain and self.row_cells in {None, self.width}
 
+    @property
+    def goes_with_others(self) -> bool:
+        """Whether `Session.load_together` takes it."""
+        return self.is_usual and self.line_per_row and self.row_cells is None
+
 
 Within = tuple[str, ...]
 """Where a value stands in a record: names, from outside in."""
@@ -125,6 +130,12 @@ class RecordLayout:
     def is_usual(self) -> bool:
         """As `Layout.is_usual`: never, as it is no delimited file."""
         return False
+
+    @property
+    def goes_with_others(self) -> bool:
+        """As `Layout.goes_with_others`."""
+        plain = self.compression is None and self.encoding == "utf-8" and self.lines_end_alike
+        return self.format == "ndjson" and plain and not self.has_long_lines
 
 
 AnyLayout = Layout | RecordLayout
@@ -286,11 +297,12 @@ class Session(Protocol):
         """
         ...
 
-    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
-        """Take one or more small delimited files of the same columns as scratch `source`.
+    def load_together(self, files: Sequence[tuple[Path, AnyLayout]], source: str) -> None:
+        """Take one or more small files of the same format and columns as scratch `source`.
 
         It has the columns of `Layout.positions` as text, `_line`, and `_file`, the 0-based place in `files`. A file in
-        which some line is no row is left out. All must be `line_per_row`, and rows be let have empty cells more.
+        which some line is no row, or is one that the engine alone might read otherwise, is left out. All must be
+        files that go with others.
         """
         ...
 

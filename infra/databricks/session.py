@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from dropledger.core.errors import DropledgerError
 from dropledger.core.ports.capabilities import Capabilities
-from dropledger.core.ports.session import AnyLayout, Layout, Parameters, TableColumn
+from dropledger.core.ports.session import AnyLayout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, quoted
 from dropledger.infra.databricks import changes
@@ -248,7 +248,7 @@ class DatabricksSession:
     def load(self, path: Path, layout: AnyLayout, source: str, *, drop_id: str) -> None:
         self._loaded[source] = self._transfers.load(path, layout, source, drop_id)
 
-    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+    def load_together(self, files: Sequence[tuple[Path, AnyLayout]], source: str) -> None:
         self._transfers.load_together(files, source)
 
     def remove_uploads(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from dropledger.core.errors import DropledgerError
-from dropledger.core.ports.session import AnyLayout, Layout
+from dropledger.core.ports.session import AnyLayout
 from dropledger.core.sql.text import quoted
 from dropledger.infra.databricks.dialect import ticked
 from dropledger.infra.databricks.held import HeldStatements
@@ -61,7 +61,7 @@ class Transfers:
             self._names.give(malformed, _NONE_MALFORMED)
         return Loaded(drop_id, row_count, tuple(layout.positions))
 
-    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+    def load_together(self, files: Sequence[tuple[Path, AnyLayout]], source: str) -> None:
         """Take small files up as one `source`."""
         self._local.files.load_together(files, source)
         self._upload(f"SELECT * FROM {quoted(source)}", source)

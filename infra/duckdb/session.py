@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from dropledger.core.ports.capabilities import Capabilities
-from dropledger.core.ports.session import AnyLayout, Layout, Parameters, TableColumn
+from dropledger.core.ports.session import AnyLayout, Parameters, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import listed, literal, quoted
 from dropledger.infra.duckdb import changes as changed
@@ -279,7 +279,7 @@ class DuckDBSession:
     def load(self, path: Path, layout: AnyLayout, source: str, *, drop_id: str) -> None:
         self._files.load(path, layout, source, drop_id)
 
-    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
+    def load_together(self, files: Sequence[tuple[Path, AnyLayout]], source: str) -> None:
         self._files.load_together(files, source)
 
     def select_rows(self, source: str, into: str, select: str, parameters: Parameters | None = None) -> int:

@@ -5,7 +5,7 @@ read to the letter by `dropledger.core.formats.json_records`, line by line.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,24 +64,8 @@ class JsonFiles:
         self._sources[source] = loaded
         lines, read = f"{source}_line", f"{source}_to_the_letter"
         names = [*layout.positions]
-        paths = [path for name in names for path in layout.positions[name]]
-        places = {path: place for place, path in enumerate(paths, 1)}
         with self._pad.in_order_of_the_file():
-            self._pad.engine(
-                text_of("json_lines").substitute(
-                    into=quoted(lines),
-                    of_lines=literal(_OF_LINES),
-                    changes=literal(_CHANGES),
-                    usual=self._usual(loaded),
-                    repeated=" ".join(f"OR {_has_repeated(within)}" for within in _containers(paths)),
-                    changed=" ".join(_changed(layout, places)),
-                    cells=",\n    ".join(
-                        f"{_joined(layout.positions[name], places)} AS {quoted(name)}" for name in names
-                    ),
-                    paths=f"[{', '.join(literal(_path(within)) for within in paths)}]",
-                    lines=self._lines(loaded),
-                )
-            )
+            self._take_apart(self._lines(loaded), layout, lines)
         self._read_to_the_letter(lines, read, loaded)
         first = self._pad.value(f"SELECT min(rowid) FROM {quoted(lines)}") or 0
         cells = ", ".join(map(quoted, names))
@@ -101,10 +85,48 @@ class JsonFiles:
         )
         self._refuse_missing(source, loaded)
 
-    def _usual(self, loaded: _Source) -> str:
+    def load_together(self, files: Sequence[tuple[Path, RecordLayout]], source: str) -> None:
+        """Read files of JSON lines into scratch `source`, and leave out those that are not read by the engine alone.
+
+        Those are left out too in which a column that each file must have stands nowhere.
+        """
+        layout, lines = files[0][1], f"{source}_line"
+        paths = f"[{', '.join(literal(str(path)) for path, _ in files)}]"
+        with self._pad.in_order_of_the_file():
+            self._take_apart(text_of("json_lines_together").substitute(paths=paths), layout, lines)
+        must = [name for name in layout.positions if name not in layout.may_lack]
+        self._pad.engine(
+            text_of("json_together").substitute(
+                into=quoted(source),
+                cells=", ".join(f"n.{quoted(name)}" for name in layout.positions),
+                lines=quoted(lines),
+                there=" ".join(f"AND count({quoted(name)}) > 0" for name in must),
+            )
+        )
+
+    def _take_apart(self, lines: str, layout: RecordLayout, into: str) -> None:
+        """Put the values of the lines that a select gives in scratch `into`."""
+        names = [*layout.positions]
+        paths = [path for name in names for path in layout.positions[name]]
+        places = {path: place for place, path in enumerate(paths, 1)}
+        self._pad.engine(
+            text_of("json_lines").substitute(
+                into=quoted(into),
+                of_lines=literal(_OF_LINES),
+                changes=literal(_CHANGES),
+                usual=self._usual(lines, layout),
+                repeated=" ".join(f"OR {_has_repeated(within)}" for within in _containers(paths)),
+                changed=" ".join(_changed(layout, places)),
+                cells=",\n    ".join(f"{_joined(layout.positions[name], places)} AS {quoted(name)}" for name in names),
+                paths=f"[{', '.join(literal(_path(within)) for within in paths)}]",
+                lines=lines,
+            )
+        )
+
+    def _usual(self, lines: str, layout: RecordLayout) -> str:
         """Whether a line is spelled as most are, so that nothing else need be looked for in it."""
-        some = self._pad.engine(f"SELECT raw FROM ({self._lines(loaded)}) AS line LIMIT {_LOOKED_AT}").fetchall()
-        spelling = usual_spelling((raw for (raw,) in some), loaded.layout)
+        some = self._pad.engine(f"SELECT raw FROM ({lines}) AS line LIMIT {_LOOKED_AT}").fetchall()
+        spelling = usual_spelling((raw for (raw,) in some), layout)
         return "FALSE" if spelling is None else f"regexp_full_match(raw, {literal(spelling)})"
 
     def _plain(self, loaded: _Source, source: str) -> Path:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import duckdb
 
-from dropledger.core.ports.session import AnyLayout, Layout, Parameters
+from dropledger.core.ports.session import AnyLayout, Parameters
 from dropledger.infra.readers.delimited import DelimitedFiles
 from dropledger.infra.readers.scratchpad import Engine, Scratchpad
 
@@ -33,6 +33,14 @@ class Reader(Protocol):
 
     def keep(self, source: str, name: str, left_out: str | None, archived: str | None) -> None:
         """As `Session.keep_loaded`; `archived` is SQL for where the file lies by now, if it can be read there."""
+        ...
+
+
+class ReaderOfMany(Protocol):
+    """What reads files of a format that go with others."""
+
+    def load_together(self, files: Sequence[tuple[Path, Any]], source: str) -> None:
+        """As `Session.load_together`."""
         ...
 
 
@@ -63,21 +71,22 @@ class LoadedFiles:
 
     def __init__(self, engine: Engine, connection: duckdb.DuckDBPyConnection, passing: Path) -> None:
         self._pad = Scratchpad(engine, connection, passing)
-        self._delimited = DelimitedFiles(self._pad)
-        self._readers: dict[str, Reader] = {"csv": self._delimited}
+        self._readers: dict[str, Reader] = {}
         self._sources: dict[str, Reader] = {}
 
     def load(self, path: Path, layout: AnyLayout, source: str, drop_id: str) -> None:
         """As `Reader.load`."""
-        reader = self._readers.get(layout.format)
-        if reader is None:
-            reader = self._readers[layout.format] = READERS[layout.format](self._pad)
-        self._sources[source] = reader
-        reader.load(path, layout, source, drop_id)
+        self._sources[source] = self._reader_of(layout)
+        self._sources[source].load(path, layout, source, drop_id)
 
-    def load_together(self, files: Sequence[tuple[Path, Layout]], source: str) -> None:
-        """As `DelimitedFiles.load_together`."""
-        self._delimited.load_together(files, source)
+    def load_together(self, files: Sequence[tuple[Path, AnyLayout]], source: str) -> None:
+        """As `Session.load_together`."""
+        cast(ReaderOfMany, self._reader_of(files[0][1])).load_together(files, source)
+
+    def _reader_of(self, layout: AnyLayout) -> Reader:
+        if layout.format not in self._readers:
+            self._readers[layout.format] = READERS[layout.format](self._pad)
+        return self._readers[layout.format]
 
     def select(self, source: str, into: str, select: str, parameters: Parameters) -> int:
         """As `Reader.select`."""

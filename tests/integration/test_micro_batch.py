@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support.ledger import Ledger, micro_batches_from, with_unlimited_balances, without_marts
 
-from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline
+from dropledger.core.contracts.pipeline_spec import BUILT_IN, Pipeline, load_pipeline
 from dropledger.core.ingest import micro_batch
 from dropledger.core.ledger.ledger import Delivered
 
@@ -66,14 +66,44 @@ def odd_files() -> Iterator[tuple[str, str]]:
         yield f"accounts_2026-02-{number}.csv", accounts(f"11,1,{number}.00,Savings", "12,1,15.00,Savings")
 
 
-def taken(root: Path, pipeline: Pipeline, batches: list[dict[str, str]], fewest: int) -> tuple[Ledger, dict[str, Any]]:
+def event(name: str, **more: Any) -> str:
+    return json.dumps({"event_id": name, "name": "activity_exit", "occurred_at": "2026-01-01 10:00:00", **more})
+
+
+def odd_events() -> Iterator[tuple[str, str]]:
+    """Files of JSON lines of which some are spoilt, repeated, or have what an engine may read otherwise."""
+    for number in range(6):
+        played = {"data": {"duration": number / 8, "completed": True}, "user_id": f"u{number}"}
+        yield f"events_{number}.jsonl", f"{event(f'e{number}', **played)}\n{event(f'f{number}')}\n"
+    yield "events_again.jsonl", f"{event('e0', user_id='other')}\n{event('f1')}\n"
+    yield "events_twice.jsonl", f"{event('g1')}\n{event('g1')}\n"
+    yield "events_blank.jsonl", f"\n{event('g2')}\n\n {event('g3')}  \n\n"
+    yield "events_returns.jsonl", f"{event('g4')}\r\n{event('g5', user_id='ü')}\r\n"
+    yield "events_both_ends.jsonl", f"{event('g6')}\r\n{event('g7')}\n"
+    yield "events_no_end.jsonl", event("g8")
+    yield "events_mark.jsonl", f"\ufeff{event('g9')}\n"
+    yield "events_exponent.jsonl", event("h1", user_id=12345678901234567890) + "\n" + event("h2", child_id=1e300) + "\n"
+    yield "events_same_name.jsonl", event("h3")[:-1] + ', "name": "app_open"}\n'
+    yield "events_no_json.jsonl", f"{event('h4')}\n{{nothing}}\n"
+    yield "events_no_number.jsonl", event("h5", data={"duration": float("nan")}) + "\n"
+    yield "events_nested.jsonl", event("h6", user_id={"is": ["nested"]}) + "\n"
+    yield "events_no_key.jsonl", '{"name": "app_open", "occurred_at": "2026-01-01 10:00:00"}\n'
+    yield "events_bad_time.jsonl", event("h7", occurred_at="yesterday") + "\n"
+    yield "events_array.jsonl", f"[{event('h8')}]\n"
+    yield "events_new_name.jsonl", event("h9", new_name=1) + "\n"
+    yield "events_[a-z]*?.jsonl", event("i1") + "\n"
+
+
+def taken(
+    root: Path, pipeline: Pipeline, batches: list[dict[str, str]], fewest: int, tables: Mapping[str, str] = TABLES
+) -> tuple[Ledger, dict[str, Any]]:
     ledger = Ledger(root, pipeline)
     outcomes: list[Any] = []
     with micro_batches_from(fewest):
         for batch in batches:
             facts = [ledger.put(name, text, modified_at=MODIFIED_AT) for name, text in batch.items()]
             outcomes += ledger.process(*facts)
-    found: dict[str, Any] = {name: ledger.table(name, columns) for name, columns in TABLES.items()}
+    found: dict[str, Any] = {name: ledger.table(name, columns) for name, columns in tables.items()}
     # The order of receipt of files that wait together is their own within a feed alone.
     found["ledger"] = sorted(
         (row[:2] + row[3:] for row in ledger.table("drop_ledger", PER_DROP)), key=lambda row: str(row[:2])
@@ -124,6 +154,30 @@ def test_all_is_as_if_taken_one_by_one(tmp_path: Path, lending: Pipeline):
     for name, found in one_by_one.items():
         assert together[name] == found, name
     assert ledger.process() == []
+
+
+def test_json_lines_are_as_if_taken_one_by_one(tmp_path: Path):
+    pipeline, files = load_pipeline("engagement"), dict(odd_events())
+    again = {f"events_more_{number}.jsonl": event(f"m{number}") + "\n" for number in range(3)}
+    tables = dict.fromkeys(("src_event", "history_event", "activity_event", "engagement_daily"), "*")
+    tables |= {name: columns for name, columns in TABLES.items() if name in {"rejected_row", "delivery"}}
+
+    ledger, together = taken(tmp_path / "together", pipeline, [files, again], 2, tables)
+    _, one_by_one = taken(tmp_path / "one by one", pipeline, [files, again], ONE_BY_ONE, tables)
+
+    for name, found in one_by_one.items():
+        assert together[name] == found, name
+    assert {name for _, name, *_ in together["ledger"]} == {*files, *again}
+    assert ledger.process() == []
+
+
+def test_files_of_json_lines_are_computed_together(tmp_path: Path):
+    ledger = Ledger(tmp_path / "root", load_pipeline("engagement"))
+    facts = [ledger.put(f"events_{number}.jsonl", event(f"e{number}") + "\n") for number in range(9)]
+
+    outcomes = ledger.process(*facts)
+
+    assert [outcome.recomputed["activity_event"] for outcome in outcomes if outcome.recomputed] == [9]
 
 
 def test_change_file_of_a_micro_batch_is_that_of_its_last_drop(ledger: Ledger):

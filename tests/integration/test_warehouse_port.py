@@ -15,7 +15,7 @@ from support.reading import AS_OF, RolledBack
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.errors import ConfigurationError, DataRefused, DropledgerError
 from dropledger.core.formats.extract import Extract
-from dropledger.core.ports.session import Session, TableColumn
+from dropledger.core.ports.session import RecordLayout, Session, TableColumn
 from dropledger.core.ports.warehouse import Warehouse
 from dropledger.core.sql.text import quoted
 from dropledger.core.steps.intake import read_again
@@ -401,6 +401,24 @@ def test_small_files_are_read_together(session: Session, customers: Callable[[st
         {"_file": place, "_line": line, "customer_id": str(key), "has_loan": loan}
         for place in range(3)
         for line, key, loan in ((2, place, "Yes"), (3, place + 10, None))
+    ]
+
+
+def test_small_files_of_json_lines_are_read_together(session: Session, tmp_path: Path):
+    """But for those that are not read by the engine alone."""
+    texts = ['{"id": 1, "loan": "Yes"}\n\n{"id": 2}\n', '{"id": 3}\n{"id": 4, "id": 5}\n', '{"loan": "No"}\n']
+    paths = [tmp_path / f"{place}[0-9].jsonl" for place in range(len(texts))]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    names = ("id", "loan")
+    positions, types = {name: ((name,),) for name in names}, {"id": "bigint", "loan": "text"}
+    layout = RecordLayout("ndjson", positions, types, frozenset({"loan"}))
+
+    session.load_together([(path, layout) for path in paths], "together")
+
+    assert session.query("SELECT _file, _line, id, loan FROM together ORDER BY _file, _line") == [
+        {"_file": 0, "_line": 1, "id": "1", "loan": "Yes"},
+        {"_file": 0, "_line": 3, "id": "2", "loan": None},
     ]
 
 
