@@ -1,6 +1,7 @@
 """Take the same three days of files by dropledger, by dbt, by dlt, by SQLMesh, and by a bare pass of the engine.
 
     python benchmarks/bench.py [--accounts N] [--rounds N] [--days N] [--tools A,B,...] [--json FILE] [--chart FILE]
+    python benchmarks/bench.py --pipeline engagement [--events N] [--small-files N] [--tools A,B,...] [--json FILE]
 
 Each load is one whole process, with account_summary.csv and .parquet written; the tools take it in turn. Each round
 begins with nothing and its order is another, the first is not counted, and after each load the summaries are
@@ -13,21 +14,17 @@ import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import engagement
 from chart import draw
+from measured import HERE, Measured, interpreter, measure, summed_up
 
-# This process stays small: the peak that the system tells of another begins with the size of who started it. So
-# nothing here imports the engine.
-HERE = Path(__file__).resolve().parent
 LOADS = ("first", "changed", "delta")
 RATIOS = ("ratio", "cpu_ratio")
 PACKAGES = {
@@ -42,42 +39,6 @@ import json, platform, sys
 from importlib.metadata import version
 print(json.dumps({"python": platform.python_version()} | {name: version(name) for name in sys.argv[1:]}))
 """
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Wall and CPU time of a process, and the most memory that it, or any process it waited for, had resident."""
-
-    seconds: float
-    cpu_seconds: float
-    megabytes: int
-
-
-def measure(command: Sequence[str | Path], *, folder: Path | None = None, **settings: str) -> Measured:
-    """Run a command in a folder, with environment variables; end with its output if it fails."""
-    unwanted = ("DROPLEDGER_", "DBT_", "PYTHONDONTWRITEBYTECODE")  # the last would let each start compile anew
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    with tempfile.TemporaryFile() as output:
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, env=inherited | settings, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            told = output.read().decode(errors="replace")[-4000:]
-            sys.exit(f"{told}\nexit code {process.returncode}: {' '.join(map(str, command))}")
-    megabytes = usage.ru_maxrss >> (20 if sys.platform == "darwin" else 10)
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, megabytes)
-
-
-def interpreter(tool: str) -> Path:
-    """The Python of a tool's environment."""
-    if tool in ("dropledger", "bare"):
-        return Path(sys.executable)
-    return HERE.parent / f".venv-bench-{tool}" / "bin" / "python"
 
 
 def take(tool: str, load: str, data: Path, work: Path) -> Measured:
@@ -164,28 +125,6 @@ def run(tools: list[str], rounds: int, data: Path, work: Path) -> dict[str, dict
     return found
 
 
-def summed_up(found: dict[str, list[Measured]]) -> dict[str, Any]:
-    """The figures of one load by tool; a ratio is None where the bare pass was not run."""
-
-    def ratio(runs: list[Measured], figure: str) -> float | None:
-        if "bare" not in found:
-            return None
-        pairs = zip(runs, found["bare"], strict=True)
-        return round(statistics.median(getattr(one, figure) / getattr(bare, figure) for one, bare in pairs), 2)
-
-    return {
-        tool: {
-            "seconds": [round(one.seconds, 3) for one in runs],
-            "median_seconds": round(statistics.median(one.seconds for one in runs), 3),
-            "median_cpu_seconds": round(statistics.median(one.cpu_seconds for one in runs), 3),
-            "ratio": ratio(runs, "seconds"),
-            "cpu_ratio": ratio(runs, "cpu_seconds"),
-            "peak_megabytes": max(one.megabytes for one in runs),
-        }
-        for tool, runs in found.items()
-    }
-
-
 def versions(tool: str) -> dict[str, str]:
     """Of what the tool's environment holds."""
     command = [interpreter(tool), "-c", ASK_VERSIONS, *PACKAGES[tool]]
@@ -194,21 +133,21 @@ def versions(tool: str) -> dict[str, str]:
 
 
 def show(report: dict[str, Any]) -> None:
-    print(
-        f"{report['accounts']:,} accounts, {report['customers']:,} customers, {report['cpus']} CPUs,"
-        f" rounds in turn: {report['rounds']}"
-    )
+    sizes = ", ".join(f"{report[name]:,} {name}" for name in ("accounts", "customers", "events") if name in report)
+    print(f"{sizes}, {report['cpus']} CPUs, rounds in turn: {report['rounds']}")
     for tool, told in report["versions"].items():
         print(f"{tool:12}{', '.join(f'{name} {version}' for name, version in told.items())}")
     head = f"{'median':>10}{'fastest':>10}{'CPU':>10}{'ratio':>8}{'of CPU':>8}{'peak memory':>14}"
     print(f"\n{'load':10}{'tool':12}{head}")
-    for load, tools in [*report["loads"].items(), *([("a day", report["days"])] if report["days"] else [])]:
+    for load, tools in [*report["loads"].items(), *([("a day", report["days"])] if report.get("days") else [])]:
         for tool, figures in tools.items():
             ratio, cpu_ratio = ("-" if figures[name] is None else f"{figures[name]:.2f}" for name in RATIOS)
             print(
                 f"{load:10}{tool:12}{figures['median_seconds']:>8.2f} s{min(figures['seconds']):>8.2f} s"
                 f"{figures['median_cpu_seconds']:>8.2f} s{ratio:>8}{cpu_ratio:>8}{figures['peak_megabytes']:>11,} MB"
             )
+    if "small_files_a_second" in report:
+        print(f"{report['small_files']:,} files of 10 events together: {report['small_files_a_second']} a second")
     for after, tools in report["kept"].items():
         for tool, sizes in tools.items():
             print(f"kept after {after} by {tool}: {sizes['database_megabytes']:,} of {sizes['folder_megabytes']:,} MB")
@@ -216,18 +155,26 @@ def show(report: dict[str, Any]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pipeline", choices=["lending", "engagement"], default="lending")
+    parser.add_argument("--events", type=int, default=10_000_000, help="of engagement, 1,000 or more")
+    parser.add_argument("--small-files", type=int, default=10_000, help="of engagement, with 10 events each")
     parser.add_argument("--accounts", type=int, default=1_000_000, help="1,000 or more; half as many customers")
-    parser.add_argument("--rounds", type=int, default=5, help="beside the one that is not counted")
+    parser.add_argument("--rounds", type=int, help="5 beside the one that is not counted, or 1 of engagement")
     parser.add_argument("--days", type=int, default=0, help="of daily full extracts, at most 99; none if not given")
-    parser.add_argument("--tools", default=",".join(PACKAGES), help="some of dropledger,dbt,dlt,sqlmesh,bare")
+    parser.add_argument("--tools", help="some of dropledger,dbt,dlt,sqlmesh,bare; dlt and sqlmesh for lending alone")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--chart", type=Path, help="where to draw the ratios, as SVG")
     given = parser.parse_args()
-    given.tools = given.tools.split(",")
-    if unknown := set(given.tools) - set(PACKAGES):
+    of_engagement = given.pipeline == "engagement"
+    there = engagement.TOOLS if of_engagement else tuple(PACKAGES)
+    given.tools = given.tools.split(",") if given.tools else list(there)
+    given.rounds = (1 if of_engagement else 5) if given.rounds is None else given.rounds
+    if unknown := set(given.tools) - set(there):
         parser.error(f"there is no tool {', '.join(sorted(unknown))}")
-    if given.accounts < 1000 or given.rounds < 1:
-        parser.error("it takes 1,000 accounts and a round")
+    if min(given.accounts, given.events) < 1000 or given.rounds < 1:
+        parser.error("it takes 1,000 accounts or events and a round")
+    if of_engagement and (given.chart or given.days):
+        parser.error("the chart and the days are of lending")
     if given.chart and "bare" not in given.tools:
         parser.error("the chart shows ratios to the bare pass, so it must be among the tools")
     for tool in given.tools:
@@ -236,26 +183,49 @@ def arguments() -> argparse.Namespace:
     return given
 
 
+def report_of(given: argparse.Namespace, data: Path, work: Path) -> dict[str, Any]:
+    """The figures of lending."""
+    measure([sys.executable, HERE / "data.py", data, str(given.accounts), str(given.days)])
+    found = run(given.tools, given.rounds, data, work)
+    in_the_end = {"three loads": kept(given.tools, work)}
+    of_days = run_days(given.tools, given.days, data, work) if given.days else {}
+    if of_days:
+        in_the_end[f"{given.days} days"] = kept(given.tools, work)
+    return {
+        "accounts": given.accounts,
+        "customers": given.accounts // 2,
+        "bytes": {load: {path.name: path.stat().st_size for path in (data / load).iterdir()} for load in LOADS},
+        "loads": {load: summed_up(tools) for load, tools in found.items()},
+        "days": summed_up(of_days),
+        "kept": in_the_end,
+    }
+
+
+def report_of_engagement(given: argparse.Namespace, data: Path, work: Path) -> dict[str, Any]:
+    """The figures of engagement."""
+    engagement.make_files(data, given.events, given.small_files)
+    found = engagement.run(given.tools, given.rounds, data, work)
+    report = {
+        "events": given.events,
+        "loads": {load: summed_up(tools) for load, tools in found.items()},
+        "kept": {"three loads": kept(given.tools, work)},
+    }
+    if given.small_files and "dropledger" in given.tools:
+        rate = round(engagement.take_small(data, work, given.small_files))
+        report |= {"small_files": given.small_files, "small_files_a_second": rate}
+    return report
+
+
 def main() -> None:
     given = arguments()
+    made_by = report_of_engagement if given.pipeline == "engagement" else report_of
     with tempfile.TemporaryDirectory(prefix="dropledger-bench-") as name:
-        data, work = Path(name) / "data", Path(name) / "work"
-        measure([sys.executable, HERE / "data.py", data, str(given.accounts), str(given.days)])
-        report = {
-            "accounts": given.accounts,
-            "customers": given.accounts // 2,
-            "bytes": {load: {path.name: path.stat().st_size for path in (data / load).iterdir()} for load in LOADS},
-            "rounds": given.rounds,
-            "cpus": os.cpu_count(),
-            "versions": {tool: versions(tool) for tool in given.tools},
-        }
-        found = run(given.tools, given.rounds, data, work)
-        report["kept"] = {"three loads": kept(given.tools, work)}
-        of_days = run_days(given.tools, given.days, data, work) if given.days else {}
-        if of_days:
-            report["kept"][f"{given.days} days"] = kept(given.tools, work)
-    report["loads"] = {load: summed_up(tools) for load, tools in found.items()}
-    report["days"] = summed_up(of_days)
+        report = made_by(given, Path(name) / "data", Path(name) / "work")
+    report |= {
+        "rounds": given.rounds,
+        "cpus": os.cpu_count(),
+        "versions": {tool: versions(tool) for tool in given.tools},
+    }
     show(report)
     if given.json:
         given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

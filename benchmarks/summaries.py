@@ -1,8 +1,9 @@
-"""Hold the account_summary of several tools against each other, as CSV and as Parquet.
+"""Hold an artifact of several tools against each other, as CSV and as Parquet; account_summary unless named.
 
-python benchmarks/summaries.py FOLDER FOLDER...
+python benchmarks/summaries.py [--of ARTIFACT] FOLDER FOLDER...
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 
-def same_summaries(folders: Sequence[Path]) -> None:
+def same_summaries(artifact: str, folders: Sequence[Path]) -> None:
     """See that the artifacts in all folders hold what the CSV in the first does, to the byte.
 
     A Parquet file is compared as the CSV that the engine makes of it, so that order, names and decimals count.
@@ -20,13 +21,13 @@ def same_summaries(folders: Sequence[Path]) -> None:
     Raises:
         ValueError: one holds something else; it says which, and from which line on.
     """
-    expected = folders[0] / "account_summary.csv"
+    expected = folders[0] / f"{artifact}.csv"
     with tempfile.TemporaryDirectory() as scratch:
         spelled = Path(scratch) / "spelled.csv"
         for folder in folders:
-            parquet = folder / "account_summary.parquet"
+            parquet = folder / f"{artifact}.parquet"
             duckdb.execute(f"COPY (FROM '{parquet}') TO '{spelled}' (HEADER)")
-            _same_lines(expected, folder / "account_summary.csv", folder / "account_summary.csv")
+            _same_lines(expected, folder / f"{artifact}.csv", folder / f"{artifact}.csv")
             _same_lines(expected, spelled, parquet)
 
 
@@ -38,7 +39,11 @@ def _same_lines(expected: Path, found: Path, what: Path) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--of", default="account_summary")
+    parser.add_argument("folders", type=Path, nargs="+")
+    given = parser.parse_args()
     try:
-        same_summaries([Path(name) for name in sys.argv[1:]])
+        same_summaries(given.of, given.folders)
     except ValueError as error:
         sys.exit(str(error))

@@ -55,6 +55,34 @@ def test_benchmark_reports_three_loads_with_ratios(tmp_path: Path):
     assert ET.parse(chart).getroot().tag.endswith("svg")
 
 
+def test_loads_of_engagement_are_reported(tmp_path: Path):
+    figures = tmp_path / "figures.json"
+
+    options = ("--pipeline=engagement", "--tools=dropledger,bare", "--events=2000", "--small-files=20")
+
+    done = run("bench.py", *options, "--json", figures)
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads(figures.read_text(encoding="utf-8"))
+    assert (report["events"], report["small_files"], report["rounds"]) == (2000, 20, 1)
+    assert report["small_files_a_second"] > 0
+    assert list(report["loads"]) == ["first", "day", "late"]
+    assert all(tools["dropledger"]["ratio"] > 0 for tools in report["loads"].values())
+
+
+def test_run_ends_where_a_tool_comes_to_other_daily_figures(tmp_path: Path):
+    folder = shutil.copytree(BENCHMARKS, tmp_path / "benchmarks")
+    bare = folder / "engagement_bare.sql"
+    bare.write_text(bare.read_text(encoding="utf-8").replace("'lapsed'", "'free'"), encoding="utf-8")
+
+    options = ("--pipeline=engagement", "--tools=dropledger,bare", "--events=2000", "--small-files=0")
+
+    done = run("bench.py", *options, folder=folder)
+
+    assert done.returncode == 1
+    assert "engagement_daily.csv differs from" in done.stderr
+
+
 def test_run_ends_where_a_tool_comes_to_another_summary(tmp_path: Path):
     figures = tmp_path / "figures.json"
     folder = shutil.copytree(BENCHMARKS, tmp_path / "benchmarks")
