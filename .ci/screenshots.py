@@ -28,6 +28,7 @@ PAGES = {
     "lineage": "/lineage/account_summary/annual_interest",
     "checks": "/checks",
 }
+OF_ENGAGEMENT = "/explain/engagement_daily/2021-02-01,PT,Android,11,7.1,trial,game,c1"
 DROPS = {
     "accounts_2025-12-31.csv": "AccountID,CustomerID,Balance,AccountType\n1001,1,9500.00,Savings\n"
     "1003,2,25000.00,Savings\n1004,2,-20.00,Savings\n1006,5,10000.50,Savings\n1008,3,400.00,Savings\n",
@@ -45,9 +46,9 @@ def fill(folder: Path, root: str) -> None:
 
 
 @contextmanager
-def console(folder: Path, root: str) -> Iterator[str]:
+def console(folder: Path, root: str, *options: str) -> Iterator[str]:
     """The link that opens a console of the root."""
-    arguments = [COMMAND, "console", "--port", "0", "--json", "--root", root]
+    arguments = [COMMAND, "console", "--port", "0", "--json", "--root", root, *options]
     with subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         text = ""
         while not text.rstrip().endswith("}"):
@@ -76,12 +77,27 @@ def take(link: str) -> None:
         browser.close()
 
 
+def take_of_engagement(link: str) -> None:
+    """Take a figure of the engagement pipeline."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_page(color_scheme="light", viewport={"width": 1280, "height": 860})
+        page.goto(link)
+        page.goto(link.partition("?")[0].rstrip("/") + OF_ENGAGEMENT)
+        page.screenshot(path=FOLDER / "engagement-light.png")
+        browser.close()
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="demo-") as name:
         fill(Path(name), "ledger")
         with console(Path(name), "ledger") as link:
             take(link)
+        of_engagement = ("--pipeline", "engagement")
+        subprocess.run([COMMAND, "demo", "--quiet", "--root", "played", *of_engagement], cwd=name, check=True)
+        with console(Path(name), "played", *of_engagement) as link:
+            take_of_engagement(link)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The local cloud: an emulator of AWS on port 4566, with template.yaml deployed to it and the samples dropped.
 
     python localstack/cloud.py            start, deploy, drop, show; then stay until Ctrl-C
-    python localstack/cloud.py --once     the same, and stop
+    python localstack/cloud.py --once     the same, and stop; --pipeline engagement drops that one's
     python localstack/cloud.py --external use an emulator that runs already, such as LocalStack
 
 It runs in the environment of requirements/cloud.txt (`make cloud` makes it), whose Python also runs the function.
@@ -30,6 +30,8 @@ ARTIFACTS = "sam-artifacts"
 REGION = "eu-west-1"
 MACHINE = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
 SECONDS = 60.0
+SAMPLES = {"lending": ("samples", "account_summary"), "engagement": ("samples/engagement", "q1_completion_rate")}
+"""By pipeline: the folder of its sample days, and the artifact that is shown."""
 
 
 def variables(port: int) -> dict[str, str]:
@@ -165,17 +167,18 @@ def read(bucket: str, name: str) -> str:
     return text
 
 
-def drop_the_samples(bucket: str) -> None:
-    """Upload two days of sample files, and show what came of them."""
-    for day in ("day1", "day2"):
-        files = sorted((PROJECT / "samples" / day).glob("*.csv"))
+def drop_the_samples(bucket: str, pipeline: str) -> None:
+    """Upload the days of sample files of a pipeline, and show what came of them."""
+    folder, artifact = SAMPLES[pipeline]
+    for day in sorted((PROJECT / folder).glob("day*")):
+        files = sorted(day.iterdir())
         for path in files:
             client("s3").upload_file(str(path), bucket, f"inbox/{path.name}")
         began = time.monotonic()
-        until(lambda: not names(bucket, "inbox/"), f"{day} is taken")
-        print(f"{day}: {', '.join(path.name for path in files)} taken in {time.monotonic() - began:.1f} s")
-    print("\noutputs/account_summary.csv")
-    print(read(bucket, "outputs/account_summary.csv"))
+        until(lambda: not names(bucket, "inbox/"), f"{day.name} is taken")
+        print(f"{day.name}: {', '.join(path.name for path in files)} taken in {time.monotonic() - began:.1f} s")
+    print(f"\noutputs/{artifact}.csv")
+    print(read(bucket, f"outputs/{artifact}.csv"))
     manifest = json.loads(read(bucket, "outputs/manifest.json"))
     print(f"{len(names(bucket))} objects; outputs/manifest.json lists {len(manifest['artifacts'])} artifacts")
 
@@ -185,12 +188,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--once", action="store_true", help="stop when the outputs are shown")
     parser.add_argument("--external", action="store_true", help="use the emulator that runs already")
+    parser.add_argument("--pipeline", choices=SAMPLES, default="lending", help="the one to deploy, with its samples")
     parser.add_argument("--port", type=int, default=PORT)
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of template.yaml")
     parser.add_argument("--folder", type=Path, default=PROJECT / ".aws-sam", help="where builds and logs go")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the emulator ends with this program
-    parameters = dict(given.split("=", 1) for given in options.parameter)
+    parameters = {"Pipeline": options.pipeline} | dict(given.split("=", 1) for given in options.parameter)
     os.environ.update(variables(options.port))
     options.folder.mkdir(exist_ok=True)
     with suppress(KeyboardInterrupt):
@@ -209,7 +213,7 @@ def show(folder: Path, parameters: dict[str, str]) -> None:
     outputs = deploy(folder, **parameters)
     for name, value in outputs.items():
         print(f"  {name:16}{value}")
-    drop_the_samples(outputs["RootBucket"])
+    drop_the_samples(outputs["RootBucket"], parameters["Pipeline"])
 
 
 def stay(port: int) -> None:
