@@ -1,6 +1,6 @@
 """The command that tries a pipeline before files come."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +48,7 @@ def _show(pipeline: str, checked: "Checked") -> None:
     if checked.archived is not None:
         tried += f" and {render.counted(checked.archived, 'drop')} of the root"
     if checked.unequal:
-        _show_unequal(checked.unequal)
+        _show_unequal(checked.unequal, {keys.mart for keys in checked.keys if keys.how == "by hand"})
     else:
         render.line(f"After each of {tried} the marts were what computing them whole gives.")
     if checked.refused:
@@ -60,7 +60,7 @@ def _keys(keys: "MartKeys") -> list[str]:
     return [keys.mart, keys.how, "; ".join(f"{table}: {why}" for table, why in keys.whole.items())]
 
 
-def _show_unequal(unequal: Sequence["Unequal"]) -> None:
+def _show_unequal(unequal: Sequence["Unequal"], by_hand: Collection[str]) -> None:
     from dropledger.handlers import render
 
     for found in unequal:
@@ -69,4 +69,10 @@ def _show_unequal(unequal: Sequence["Unequal"]) -> None:
         for says, some in (("it has", found.surplus), ("it lacks", found.missing)):
             for row in some:
                 render.line(f"  {says} {', '.join(f'{name}={value}' for name, value in row.items())}")
-    render.line("Try: mend the touched.sql of the first mart, or leave it out, so that its keys are found in its SQL.")
+    first = unequal[0].mart
+    if first in by_hand:
+        render.line(
+            f"Try: mend marts/{first}.touched.sql, or leave it out, so that the keys are found in the mart's SQL."
+        )
+    else:
+        render.line(f"Try: write marts/{first}.touched.sql by hand, and report this SQL: dropledger misreads it.")

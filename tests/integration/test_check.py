@@ -84,7 +84,7 @@ def test_touched_keys_that_miss_what_a_row_leaves_are_found(console: Console, tm
     assert code == 5
     assert "m differs from computing it whole in" in out
     assert "  it has region=" in out
-    assert "Try: mend the touched.sql of the first mart" in out
+    assert "Try: mend marts/m.touched.sql, or leave it out" in out
 
 
 @pytest.mark.parametrize(
