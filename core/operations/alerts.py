@@ -126,7 +126,9 @@ def _claimed(
 
 
 def _of_drops(session: Session, target: Target, since: datetime) -> list[Found]:
-    rows = session.query(statement("alerts_of_drops"), {"target": target.to, "since": since})
+    rows = session.query(
+        statement("alerts_of_drops", {"superseded": statement("superseded")}), {"target": target.to, "since": since}
+    )
     return [
         Found(
             AlertState(row["state"]),

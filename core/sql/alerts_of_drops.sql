@@ -19,14 +19,7 @@ FROM (
         s.drop_id IS NOT NULL AS over
     FROM drop_ledger AS l
     LEFT JOIN (
-        SELECT DISTINCT q.drop_id
-        FROM drop_ledger AS q
-        INNER JOIN drop_ledger AS a
-            ON a.name = q.name
-            AND a.sequence > q.sequence
-            AND (a.as_of = q.as_of OR a.sha256 = q.sha256)
-        WHERE q.status = 'quarantined'
-            AND a.status IN ('committed', 'published')
+        ${superseded}
     ) AS s
         ON s.drop_id = l.drop_id
     WHERE l.status = 'quarantined'

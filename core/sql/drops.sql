@@ -1,6 +1,4 @@
 -- The drops, each with who took it back, if it is taken back, and with the drop that corrected it, if it was refused.
--- A correction is a drop that came later under the same name for the same as_of, or with the same bytes; a file that
--- belonged to no feed has another drop_id than when it is dropped again with --feed.
 SELECT
     l.drop_id,
     l.feed,
@@ -37,16 +35,6 @@ LEFT JOIN (
     AND t.place = 1
     AND l.status = 'retracted'
 LEFT JOIN (
-    SELECT
-        q.drop_id,
-        max(a.drop_id) AS superseded_by
-    FROM drop_ledger AS q
-    INNER JOIN drop_ledger AS a
-        ON a.name = q.name
-        AND a.sequence > q.sequence
-        AND (a.as_of = q.as_of OR a.sha256 = q.sha256)
-    WHERE q.status = 'quarantined'
-        AND a.status IN ('committed', 'published')
-    GROUP BY q.drop_id
+    ${superseded}
 ) AS s
     ON s.drop_id = l.drop_id

@@ -108,7 +108,7 @@ def list_drops(
     late, bound = select_late(pipeline)
     found = session.query(
         f"""SELECT d.*, o.late
-        FROM ({statement("drops")}{newest}) AS d
+        FROM ({_select_drops()}{newest}) AS d
         LEFT JOIN ({late}) AS o
             ON o.drop_id = d.drop_id
         ORDER BY d.sequence DESC""",
@@ -145,10 +145,14 @@ def count_uncorrected(session: Session) -> int:
     """How many drops are quarantined of which no correction was accepted."""
     found = session.query(
         f"""SELECT count(*) AS uncorrected
-        FROM ({statement("drops")}) AS d
+        FROM ({_select_drops()}) AS d
         WHERE d.status = 'quarantined' AND d.superseded_by IS NULL"""
     )
     return int(found[0]["uncorrected"])
+
+
+def _select_drops() -> str:
+    return statement("drops", {"superseded": statement("superseded")})
 
 
 def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
@@ -160,7 +164,7 @@ def superseded(session: Session, drop_ids: Iterable[str]) -> set[str]:
     if not wanted:
         return set()
     condition = f"WHERE l.drop_id IN ({', '.join(f':{name}' for name in wanted)})"
-    found = session.query(statement("drops") + condition, wanted)
+    found = session.query(_select_drops() + condition, wanted)
     return {row["drop_id"] for row in found if row["superseded_by"] or row["status"] != "quarantined"}
 
 
@@ -171,7 +175,7 @@ def find_drop(session: Session, drop_id: str) -> dict[str, Any]:
         ConfigurationError: there is none, or several.
     """
     found = session.query(
-        statement("drops") + "WHERE substr(l.drop_id, 1, :length) = :drop_id",
+        _select_drops() + "WHERE substr(l.drop_id, 1, :length) = :drop_id",
         {"drop_id": drop_id.lower(), "length": len(drop_id)},
     )
     if len(found) != 1 or not drop_id:
