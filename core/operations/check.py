@@ -11,6 +11,7 @@ from dropledger.core.ingest.prepare import is_up_to_date, prepare
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger.ledger import LedgerRow
 from dropledger.core.operations.compile_sql import compile_sql, float_columns
+from dropledger.core.operations.difference import difference
 from dropledger.core.operations.made_up import MadeUp, with_plain_files
 from dropledger.core.operations.replay import DROPS, RECORDS, Progress, Selection, fold_again, selected
 from dropledger.core.ports.session import Session
@@ -87,13 +88,10 @@ def unequal_marts(session: Session, pipeline: Pipeline, after: str) -> list[Uneq
         with_key = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in mart.file.key)
         there = f"SELECT {names} FROM {quoted(mart.name)} WHERE {with_key}"
         whole = f"SELECT {names} FROM (\n{mart.whole_sql}\n) AS whole WHERE {with_key}"
-        sides = {}
-        for side, select in (("surplus", f"{there} EXCEPT ALL {whole}"), ("missing", f"{whole} EXCEPT ALL {there}")):
-            session.scratch("_dl_unequal", select)
-            sides[side] = (session.count("_dl_unequal"), session.query(f"SELECT * FROM _dl_unequal LIMIT {_ROWS}"))
-        count = sum(number for number, _ in sides.values())
-        if count:
-            found.append(Unequal(mart.name, after, count, sides["surplus"][1], sides["missing"][1]))
+        surplus_count, surplus = difference(session, f"{there} EXCEPT ALL {whole}", _ROWS)
+        missing_count, missing = difference(session, f"{whole} EXCEPT ALL {there}", _ROWS)
+        if surplus_count or missing_count:
+            found.append(Unequal(mart.name, after, surplus_count + missing_count, surplus, missing))
     return found
 
 

@@ -8,6 +8,7 @@ from dropledger.core.ingest.claims import with_claimed
 from dropledger.core.ingest.runtime import Runtime
 from dropledger.core.ledger import ledger
 from dropledger.core.ledger.totals import totals_kept_last
+from dropledger.core.operations.difference import difference
 from dropledger.core.operations.replay import Progress, Selection, rebuild
 from dropledger.core.ports.session import Session
 from dropledger.core.ports.warehouse import Warehouse
@@ -125,8 +126,6 @@ def _differences(session: Session, live: str, table: str, sample: int) -> Iterat
         names = listed(session.columns(table))  # which a migration may have put in another order in one of them
         ours, theirs = f"SELECT {names} FROM {quoted(table)}", f"SELECT {names} FROM {live}{quoted(table)}"
     for only, select in (("live", f"{theirs} EXCEPT ALL {ours}"), ("rebuilt", f"{ours} EXCEPT ALL {theirs}")):
-        session.scratch("_dl_difference", select)
-        count = session.count("_dl_difference")
+        count, rows = difference(session, select, sample)
         if count:
-            rows = session.query(f"SELECT * FROM _dl_difference ORDER BY ALL LIMIT {int(sample)}")
             yield Difference(table, only, count, tuple(rows))
