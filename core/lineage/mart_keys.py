@@ -15,13 +15,10 @@ from dropledger.core.contracts.contract import Contract
 from dropledger.core.contracts.pipeline_spec import Mart, Model, TouchedKeys
 from dropledger.core.lineage.joins import Unsure
 from dropledger.core.lineage.portable import Portable
-from dropledger.core.lineage.relations import columns_of_feed, tables_read
+from dropledger.core.lineage.relations import columns_of_feed, moving_word, tables_read
 from dropledger.core.lineage.touched import Changing, Touched
 from dropledger.core.lineage.touched_keys import any_keys
 from dropledger.core.sql.text import full_refresh
-
-_MOVES = (exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentDatetime)
-"""What gives another value each time that it is asked."""
 
 Columns = Mapping[str, str]
 """The columns of a table, each with its type in SQL."""
@@ -85,7 +82,7 @@ class Sources:
         """
         try:
             query = self._expanded(_parsed(full_refresh(sql)))
-            for moves in query.find_all(*_MOVES, exp.Pivot, exp.TableSample, exp.Placeholder, exp.Parameter):
+            for moves in query.find_all(exp.Pivot, exp.TableSample, exp.Placeholder, exp.Parameter):
                 raise Unsure(f"{moves.sql(dialect=Portable, comments=False)} goes by more than the rows that are read")
             for part in query.find_all(exp.Subquery, exp.Table):
                 if any(part.args.get(name) for name in ("joins", "limit", "offset", "order", "laterals", "sample")):
@@ -121,6 +118,8 @@ class Sources:
 
 
 def _parsed(sql: str) -> exp.Query:
+    if word := moving_word(sql):
+        raise Unsure(f"{word} gives something else each time")
     statements = [one for one in parse(sql, read=Portable) if one is not None]
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise Unsure("it is not one query")

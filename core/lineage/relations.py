@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from dropledger.core.contracts.contract import Contract
@@ -25,6 +26,14 @@ _TOKENS = re.compile(r"""'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|"((?:[^"]|"")*)"|(\w+
 _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "HAVING", "QUALIFY", "WINDOW", "ORDER", "LIMIT", "SELECT", "UNION", "EXCEPT", "INTERSECT"}
 )
+
+
+_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
+_MOVING = {
+    *("now", "today", "get_current_timestamp", "current_localtime", "current_localtimestamp", "current_timezone"),
+    *("transaction_timestamp", "statement_timestamp", "txid_current", "random", "rand", "randn"),
+    *("curdate", "uuid", "uuidv4", "uuidv7", "gen_random_uuid"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,13 @@ def models_sql(pipeline: Pipeline) -> dict[str, str]:
     """The SQL of the views and marts of a pipeline, by name, each behind those that it reads."""
     in_order: tuple[Model | Mart, ...] = (*pipeline.views_for_marts, *pipeline.marts, *pipeline.views_of_marts)
     return {model.name: model.sql for model in in_order}
+
+
+def moving_word(sql: str) -> str:
+    """The first function in an SQL text that gives something else each time that it is asked; empty for none."""
+    words = [word.casefold() for word in words_of(sql)]
+    found = (word for word, after in pairwise([*words, ""]) if word in _CLOCKS or (word in _MOVING and after == "("))
+    return next(found, "")
 
 
 def words_of(sql: str) -> list[str]:

@@ -73,7 +73,7 @@ class Touched:
             raise Unsure(f"{query.key.upper()} is no SELECT")
         outputs = {one.alias_or_name: one.unalias() for one in query.expressions}
         exprs = [outputs[name] for name in wanted]
-        refuse_moving(query, exprs)
+        _refuse_other_rows(query, exprs)
         joins = Joins(scope)
         if sum(map(self._times_read, joins.sources.values())) != self._times_read(scope):
             raise Unsure(f"it reads {self._changed} in a subquery of a condition or of a column")
@@ -137,7 +137,7 @@ class Touched:
         )
 
 
-def refuse_moving(query: exp.Select, wanted: Sequence[exp.Expr]) -> None:
+def _refuse_other_rows(query: exp.Select, wanted: Sequence[exp.Expr]) -> None:
     """See that rows of a SELECT depend on no rows but those that give the same `wanted` values.
 
     Raises:

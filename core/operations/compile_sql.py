@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,12 @@ from dropledger.core.contracts.fragments import feed_fragments
 from dropledger.core.contracts.pipeline_spec import Pipeline
 from dropledger.core.contracts.sql_file import faults_by_line
 from dropledger.core.errors import ContractError
-from dropledger.core.lineage.relations import models_sql, words_of
+from dropledger.core.lineage.relations import models_sql, moving_word, words_of
 from dropledger.core.ports.session import Session
 from dropledger.core.sql.text import listed, quoted
 from dropledger.core.steps.history import no_changes
 from dropledger.core.views.explain import selects_of
 
-_CLOCKS = {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
-_MOVING = {
-    *("now", "today", "get_current_timestamp", "current_localtime", "current_localtimestamp", "current_timezone"),
-    *("transaction_timestamp", "statement_timestamp", "txid_current", "random", "rand", "randn"),
-    *("uuid", "uuidv4", "uuidv7", "gen_random_uuid"),
-}
 _FLOATS = {"DOUBLE", "FLOAT", "REAL"}
 _MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -52,17 +46,16 @@ def compile_sql(session: Session, pipeline: Pipeline) -> int:
 
 def _refuse_clock(file: Path, sql: str) -> None:
     """Refuse SQL that gives other rows each time it is asked: no replay would find the same figures."""
-    words = [word.casefold() for word in words_of(sql)]
-    for word, next_word in pairwise([*words, ""]):
-        if word in _CLOCKS or (word in _MOVING and next_word == "("):
-            lines = file.read_text(encoding="utf-8").casefold().splitlines()
-            number = next((place for place, line in enumerate(lines, 1) if word in words_of(line)), 1)
-            raise ContractError(
-                file,
-                number,
-                f"{word} gives something else each time",
-                hint="use mart_moment.moment for the time that figures are of",
-            )
+    word = moving_word(sql)
+    if word:
+        lines = file.read_text(encoding="utf-8").casefold().splitlines()
+        number = next((place for place, line in enumerate(lines, 1) if word in words_of(line)), 1)
+        raise ContractError(
+            file,
+            number,
+            f"{word} gives something else each time",
+            hint="use mart_moment.moment for the time that figures are of",
+        )
 
 
 def float_columns(session: Session, pipeline: Pipeline) -> list[str]:
