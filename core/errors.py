@@ -3,6 +3,7 @@
 DropledgerError
 ├── ConfigurationError      stop and mend the settings or the contract          exit 2
 │   ├── ContractError       names file, line and fix
+│   ├── NotInstalled        needs an extra of dropledger
 │   ├── NoLedger            nothing was dropped yet, or another warehouse is meant
 │   └── PipelineError       SQL of the pipeline that does not work with a file; others may be taken
 ├── DataRefused             quarantine the file, go on with the next            exit 3
@@ -51,6 +52,13 @@ class ContractError(ConfigurationError):
 
 class NoLedger(ConfigurationError):
     """A warehouse, where there is one, that no drop was ever taken into."""
+
+
+class NotInstalled(ConfigurationError):
+    """Something that just an extra of dropledger installs."""
+
+    def __init__(self, what: str, extra: str, *, why: str = "") -> None:
+        super().__init__(what, why=why, hint=f"install it: pip install 'dropledger[{extra}]'")
 
 
 class PipelineError(ConfigurationError):

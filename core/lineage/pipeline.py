@@ -6,7 +6,7 @@ from typing import Literal
 
 from dropledger.core.contracts.contract import Column, Contract, Severity
 from dropledger.core.contracts.pipeline_spec import Mart, Pipeline
-from dropledger.core.errors import ConfigurationError
+from dropledger.core.errors import NotInstalled
 from dropledger.core.ledger.migrations import table_columns
 from dropledger.core.lineage.made import NOTHING, Made, Ref, Rows, computed, copy_of, rows_of
 from dropledger.core.lineage.relations import Layer, reads, relations
@@ -199,10 +199,7 @@ def _models(pipeline: Pipeline, made: Mapping[str, Rows], dialect: str) -> dict[
     try:
         from dropledger.core.lineage.query import read_query
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            "the lineage of columns needs sqlglot, which reads the SQL",
-            hint="install it: pip install 'dropledger[lineage]'",
-        ) from error
+        raise NotInstalled("the lineage of columns needs sqlglot, which reads the SQL", "lineage") from error
 
     known = {name: rows_of(name, rows.columns) for name, rows in made.items() if not name.startswith("feed:")}
     known |= {f"changed_{feed}": _changed(contract) for feed, contract in pipeline.contracts.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dropledger.core.errors import ConfigurationError
+from dropledger.core.errors import ConfigurationError, NotInstalled
 from dropledger.handlers.cli.command import command, refuse_folder_of_root
 from dropledger.handlers.cli.context import Context
 
@@ -78,11 +78,7 @@ def _extra() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigurationError(
-            "pages for a browser need more than is installed",
-            why=str(error),
-            hint="install it: pip install 'dropledger[console]'",
-        ) from error
+        raise NotInstalled("pages for a browser need more than is installed", "console", why=str(error)) from error
 
 
 @command

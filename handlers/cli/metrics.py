@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dropledger.core.errors import ConfigurationError, DropledgerError
+from dropledger.core.errors import ConfigurationError, DropledgerError, NotInstalled
 from dropledger.handlers.cli.command import refuse_folder_of_root
 from dropledger.handlers.cli.context import Context
 
@@ -32,11 +32,7 @@ def new_timings() -> "Timings":
     try:
         from dropledger.handlers.metrics import Timings
     except ImportError as error:
-        raise ConfigurationError(
-            "metrics need more than is installed",
-            why=str(error),
-            hint="install it: pip install 'dropledger[metrics]'",
-        ) from error
+        raise NotInstalled("metrics need more than is installed", "metrics", why=str(error)) from error
     return Timings()
 
 

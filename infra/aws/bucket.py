@@ -10,7 +10,7 @@ from shutil import copyfileobj
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from dropledger.core.errors import ConfigurationError, Conflict, Unavailable
+from dropledger.core.errors import ConfigurationError, Conflict, NotInstalled, Unavailable
 from dropledger.infra.object_store.bucket import Found, Gone, Listed
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ class S3Bucket:
             import boto3
             from botocore.config import Config
         except ImportError as error:
-            raise ConfigurationError(
-                f"{self.uri} cannot be reached without boto3", hint="install it: pip install 'dropledger[aws]'"
-            ) from error
+            raise NotInstalled(f"{self.uri} cannot be reached without boto3", "aws") from error
         # boto3 tries again what is worth it (throttling, 5xx, broken connections), with growing pauses.
         config = Config(
             connect_timeout=_CONNECT_SECONDS,

@@ -1,6 +1,6 @@
 """Secrets by their ARNs, in AWS Secrets Manager."""
 
-from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.errors import ConfigurationError, NotInstalled, Unavailable
 
 _ATTEMPTS = 5
 
@@ -17,9 +17,7 @@ def text_of_secret(arn: str) -> str:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
     except ImportError as error:
-        raise ConfigurationError(
-            f"the secret {arn} cannot be read without boto3", hint="install it: pip install 'dropledger[aws]'"
-        ) from error
+        raise NotInstalled(f"the secret {arn} cannot be read without boto3", "aws") from error
     # boto3 tries again what is worth it (throttling, 5xx, broken connections), with growing pauses.
     config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": _ATTEMPTS})
     region = arn.split(":")[3] if arn.count(":") >= 6 else None  # a secret may lie in another region than the function

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dropledger.core.errors import Busy, ConfigurationError, Conflict, Unavailable
+from dropledger.core.errors import Busy, ConfigurationError, Conflict, NotInstalled, Unavailable
 from dropledger.core.retry import OnWait, silently
 from dropledger.infra.databricks.errors import (
     STATEMENT_SECONDS,
@@ -195,9 +195,8 @@ class Statements:
         try:
             from databricks import sql
         except ImportError as error:
-            raise ConfigurationError(
-                "the warehouse databricks cannot be reached without its connector",
-                hint="install it: pip install 'dropledger[databricks]'",
+            raise NotInstalled(
+                "the warehouse databricks cannot be reached without its connector", "databricks"
             ) from error
         # What it logs of errors, they say too; addresses of uploads stand there whole, and whoever has one may write.
         logging.getLogger("databricks").setLevel(logging.CRITICAL)

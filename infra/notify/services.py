@@ -2,7 +2,7 @@
 
 import logging
 
-from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.errors import ConfigurationError, NotInstalled, Unavailable
 from dropledger.core.ports.notifier import Message
 
 
@@ -17,9 +17,8 @@ class Service:
         try:
             import apprise
         except ImportError as error:
-            raise ConfigurationError(
-                "the address is none of https, sns and mailto, and Apprise is not installed",
-                hint="install it: pip install 'dropledger[alerts]'",
+            raise NotInstalled(
+                "the address is none of https, sns and mailto, and Apprise is not installed", "alerts"
             ) from error
         # What it logs may have the address, or what it has sent.
         for name in ("apprise", "requests", "urllib3"):

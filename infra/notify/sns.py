@@ -1,6 +1,6 @@
 """Messages to a topic of Amazon SNS."""
 
-from dropledger.core.errors import ConfigurationError, Unavailable
+from dropledger.core.errors import ConfigurationError, NotInstalled, Unavailable
 from dropledger.core.ports.notifier import Message
 
 _MOST_SUBJECT = 100
@@ -22,9 +22,7 @@ class Topic:
             from botocore.config import Config
             from botocore.exceptions import BotoCoreError, ClientError
         except ImportError as error:
-            raise ConfigurationError(
-                "SNS cannot be used without boto3", hint="install it: pip install 'dropledger[aws]'"
-            ) from error
+            raise NotInstalled("SNS cannot be used without boto3", "aws") from error
         patience = Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
         to = {"TopicArn": self._arn, "Subject": _subject(message.title), "Message": message.document.decode()}
         if self._arn.endswith(".fifo"):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dropledger.core.errors import ConfigurationError
+from dropledger.core.errors import ConfigurationError, NotInstalled
 from dropledger.infra.object_store.bucket import Bucket, Gone
 
 _MOST_BYTES = 64 << 10
@@ -24,9 +24,7 @@ def settings_in(bucket: Bucket, name: str) -> bytes | None:
         except Gone:
             return None
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"{bucket.uri} cannot be reached without boto3", hint="install it: pip install 'dropledger[aws]'"
-            ) from error
+            raise NotInstalled(f"{bucket.uri} cannot be reached without boto3", "aws") from error
         except ConfigurationError as error:
             bucket.check()  # where the bucket itself is not there, or out of reach, this says so
             raise ConfigurationError(
