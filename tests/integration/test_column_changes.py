@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.ledger import Ledger
-from support.one_feed import one_feed, rows_of
+from support.one_feed import ENTRY, one_feed, rows_of
 
 from dropledger.core.errors import ConfigurationError
 from dropledger.core.ingest.run import process
@@ -16,15 +16,12 @@ from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.retract import retract
 from dropledger.core.operations.verify import verify
 
-BASE = """
-feed: entry
-files: ["entries*"]
-key: [id]
-columns:
-  - {name: id, type: bigint, rules: [not_null]}
-  - {name: text}
+BASE = (
+    ENTRY
+    + """  - {name: text}
   - {name: amount, type: "decimal(6,2)"}
 """
+)
 Run = Callable[[str], Ledger]
 
 

@@ -7,21 +7,18 @@ from pathlib import Path
 import pytest
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.ledger import Ledger
-from support.one_feed import one_feed, refused, rejects_of, rows_of
+from support.one_feed import ENTRY, one_feed, refused, rejects_of, rows_of
 
 from dropledger.core.errors import ContractError
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.verify import verify
 
-BASE = """
-feed: entry
-files: ["entries*"]
-key: [id]
-columns:
-  - {name: id, type: bigint, rules: [not_null]}
-  - {name: text}
+BASE = (
+    ENTRY
+    + """  - {name: text}
 """
+)
 HASH = 'comment: "#"\n'
 NAME = "entries_2025-11-01.csv"
 New = Callable[..., Ledger]

@@ -11,7 +11,7 @@ import pytest
 from support.commands import Commands
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.ledger import Ledger, micro_batches_from
-from support.one_feed import one_feed, refused, rows_of
+from support.one_feed import ENTRY, one_feed, refused, rows_of
 
 from dropledger.core.errors import ContractError
 from dropledger.core.ingest.control_files import left_waiting, pair
@@ -21,14 +21,11 @@ from dropledger.core.operations.made_up import MadeUp, with_plain_files
 from dropledger.core.operations.replay import Selection, replay
 from dropledger.core.operations.verify import verify
 
-BASE = """
-feed: entry
-files: ["entries*"]
-key: [id]
-columns:
-  - {name: id, type: bigint, rules: [not_null]}
-  - {name: amount, type: "decimal(12,2)"}
+BASE = (
+    ENTRY
+    + """  - {name: amount, type: "decimal(12,2)"}
 """
+)
 TOTALS = 'control_file: {suffix: .ctl, pattern: "^TOTAL", rows: 2, sums: {amount: 3}}\n'
 ROWS = "id,amount\n1,10.00\n2,5.50\n"
 FITS = "TOTAL,2,15.50\n"

@@ -5,21 +5,18 @@ from pathlib import Path
 
 import pytest
 from support.ledger import Ledger, extracts_compared_from, micro_batches_from
-from support.one_feed import one_feed, refused
+from support.one_feed import ENTRY, one_feed, refused
 
 from dropledger.core.errors import ContractError
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.operations.verify import verify
 
-BASE = """
-feed: entry
-files: ["entries*"]
-key: [id]
-columns:
-  - {name: id, type: bigint, rules: [not_null]}
-  - {name: text}
+BASE = (
+    ENTRY
+    + """  - {name: text}
   - {name: amount, type: "decimal(12,2)"}
 """
+)
 New = Callable[..., Ledger]
 
 

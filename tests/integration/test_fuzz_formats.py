@@ -26,6 +26,7 @@ from support.ledger import Ledger
 from support.one_feed import one_feed
 from support.plain_formats import ANY, UNREADABLE, plain_rows
 from support.reading import Reader
+from support.sample_contracts import NAMES, contract_file, good_file
 
 from dropledger.core.errors import DataRefused
 from dropledger.core.ledger.ledger import Delivered
@@ -37,9 +38,8 @@ SEED = int(os.environ.get("DROPLEDGER_TEST_SEED", "1"))
 BATCH = 20
 SECONDS_FOR_A_FILE = 5
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)
-SAMPLES = Path(__file__).parents[2] / "samples" / "contracts"
 KINDS = [
-    *sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()),
+    *NAMES,
     *("european gzip", "excel zstd", "core_banking gzip", "events gzip", "events zstd", "web_service gzip"),
 ]
 
@@ -79,11 +79,8 @@ class Kind:
 
 def kind_of(name: str) -> Kind:
     sample, _, packing = name.partition(" ")
-    files = {path.suffix: path for path in (SAMPLES / sample).iterdir() if path.is_file() and path.stem != "expected"}
-    contract = yaml.safe_load(files.pop(".yaml").read_text(encoding="utf-8"))
-    if "control_file" in contract:  # whose digest no mutant would fit
-        del files[contract.pop("control_file")["suffix"]]
-    [good] = files.values()
+    good, contract = good_file(sample), yaml.safe_load(contract_file(sample).read_text(encoding="utf-8"))
+    contract.pop("control_file", None)  # whose digest no mutant would fit
     return Kind(name, yaml.safe_dump(contract), contract, good.name, good.read_bytes(), packing)
 
 

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 import yaml
 from support.in_process import Left, run
+from support.sample_contracts import NAMES, contract_file, good_file
 
 import dropledger
 from dropledger.core.contracts.contract import Contract, normalise_header
 from dropledger.core.contracts.pipeline_spec import Pipeline, load_pipeline
 
 PROJECT = Path(__file__).parents[2]
-SAMPLES = PROJECT / "samples" / "contracts"
-NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.is_dir())
 
 # What a person has written otherwise, by sample and header (or place where there is none), and why no file shows it.
 DIFFERENT = {
@@ -23,15 +22,6 @@ DIFFERENT = {
     ("payment_provider", "paid"): "that three columns are one moment",
     ("web_service", "payment.total"): "what is wanted of an object that is empty in one record",
 }
-
-
-def good(name: str) -> Path:
-    [path] = [
-        path
-        for path in (SAMPLES / name).iterdir()
-        if path.is_file() and path.suffix not in {".yaml", ".ctl"} and path.stem != "expected"
-    ]
-    return path
 
 
 def init(folder: Path, *files: Path, code: int = 0) -> Left:
@@ -70,9 +60,9 @@ def types(contract: Contract) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_of_contracts_go_in_with_the_types_that_a_person_wrote(tmp_path: Path, name: str):
-    pipeline = inferred(tmp_path / "mine", good(name))
-    loaded(tmp_path / "root", pipeline, good(name))
-    [written] = (SAMPLES / name).glob("*.yaml")
+    pipeline = inferred(tmp_path / "mine", good_file(name))
+    loaded(tmp_path / "root", pipeline, good_file(name))
+    written = contract_file(name)
     (tmp_path / "by_hand").mkdir()
     (tmp_path / "by_hand" / written.name).write_bytes(written.read_bytes())
     feed = yaml.safe_load(written.read_text(encoding="utf-8"))["feed"]

@@ -13,14 +13,13 @@ import yaml
 from support.databricks_ledger import RemoteLedger, access_to, new_schema
 from support.ledger import Ledger
 from support.one_feed import one_feed, refused
+from support.sample_contracts import NAMES, SAMPLES, contract_file, good_file
 
 from dropledger.core.ingest.control_files import pair
 from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
 from dropledger.core.operations.verify import verify
 
-SAMPLES = Path(__file__).parents[2] / "samples" / "contracts"
-NAMES = sorted(path.name for path in SAMPLES.iterdir() if path.is_dir())
 BROKEN = [
     (name, file, reason)
     for name in NAMES
@@ -31,17 +30,7 @@ samples = pytest.mark.parametrize("name", NAMES)
 
 
 def contract_of(name: str) -> str:
-    [path] = (SAMPLES / name).glob("*.yaml")
-    return path.read_text(encoding="utf-8")
-
-
-def good(name: str) -> Path:
-    [path] = [
-        path
-        for path in (SAMPLES / name).iterdir()
-        if path.is_file() and path.suffix not in {".yaml", ".ctl"} and path.stem != "expected"
-    ]
-    return path
+    return contract_file(name).read_text(encoding="utf-8")
 
 
 def drop(ledger: Ledger, path: Path) -> Outcome:
@@ -74,7 +63,7 @@ def of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Of]:
 @samples
 def test_files_are_loaded_as_expected(of: Of, name: str):
     ledger = of(name)
-    outcome = drop(ledger, good(name))
+    outcome = drop(ledger, good_file(name))
     assert (outcome.delivered, outcome.rows_rejected) == (Delivered.ACCEPTED, 0), outcome
     with (SAMPLES / name / "expected.csv").open(encoding="utf-8", newline="") as file:
         header, *expected = csv.reader(file)
@@ -100,7 +89,7 @@ def test_broken_siblings_are_refused_with_the_reason(tmp_path: Path, name: str, 
 
 def test_the_moments_of_local_times_are_those_of_the_clock(of: Of):
     ledger = of("local_times")
-    ledger.drop("bookings.csv", good("local_times").read_bytes())
+    ledger.drop("bookings.csv", good_file("local_times").read_bytes())
     with ledger.runtime.warehouse.session(read_only=True) as session:
         found = session.query("SELECT reference, valid_from FROM history_booking ORDER BY reference")
     assert [f"{row['valid_from']:%Y-%m-%d %H:%M}" for row in found] == [

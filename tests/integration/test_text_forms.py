@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 from support.ledger import Ledger
-from support.one_feed import one_feed, refused, rejects_of, rows_of
+from support.one_feed import ENTRY, one_feed, refused, rejects_of, rows_of
 
 from dropledger.core.errors import ContractError
 from dropledger.core.operations.verify import verify
 
-BASE = """
-feed: entry
-files: ["entries*"]
-key: [id]
-columns:
-  - {name: id, type: bigint, rules: [not_null]}
-  - {name: text}
+BASE = (
+    ENTRY
+    + """  - {name: text}
   - {name: amount, type: "decimal(12,2)"}
 """
+)
 NAME = "entries_2025-10-31.csv"
 PLAIN = "id,text,amount\n1,a,1.50\n2,b,2.50\n"
 READ = [("2", "1", "a", "1.50"), ("3", "2", "b", "2.50")]

@@ -9,6 +9,15 @@ from dropledger.core.ledger.ledger import Delivered
 from dropledger.core.ledger.outcome import Outcome
 from support.ledger import Ledger
 
+ENTRY = """
+feed: entry
+files: ["entries*"]
+key: [id]
+columns:
+  - {name: id, type: bigint, rules: [not_null]}
+"""
+"""A contract with the key of its rows; more columns, and then more entries, may follow."""
+
 KEPT = ("valid_from", "valid_to", "is_current", "drop_id")
 """What history has beside a row's line and values."""
 
